@@ -1,0 +1,332 @@
+r"""The noisy quadratic, standardised: logarithms of its CDF, survival function and density, with exact derivatives.
+
+``Y = alpha + (beta - alpha) * V + sigma * Z`` with ``P(V <= v) = v**(gamma / 2)`` on [0, 1] and ``Z`` standard normal
+(Lourie, He, Cho 2025, the convex form; the concave form is its mirror image). All functions here take the distances
+``r = y - alpha`` and ``delta = beta - alpha`` besides ``sigma`` and ``gamma``: in these every limit is finite, sigma = 0
+(the noiseless quadratic) and delta = 0 (a plain normal) included.
+
+Derivatives come from the model, not from differentiating the quadrature. Put ``phi_s`` for the density of
+``N(0, sigma**2)`` and
+
+    P[k, m] = E[V**m * d^k/dr^k phi_s(r - delta * V)],        R[k, m] = P[k, m] / P[0, 0].
+
+The density is ``P[0, 0]``. Because the normal density solves the heat equation, the family is closed:
+
+    dP[k, m]/dr = P[k+1, m],    dP[k, m]/ddelta = -P[k+1, m+1],    dP[k, m]/dsigma = sigma * P[k+2, m],
+
+and a derivative in gamma differentiates the weight ``v**(gamma/2 - 1)``. So one custom JVP rule for the ratios R gives
+derivatives of every order, finite also where the density itself underflows.
+
+All functions are elementwise over arguments that broadcast against each other, jit-able and dtype-generic; they assume
+clean input (``delta >= 0``, ``sigma >= 0``, gamma in [1, 50]).
+"""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.custom_derivatives import SymbolicZero
+from jax.scipy.special import log_ndtr
+
+from nqjax._quadrature import Window, effective_sigma, nodes, total_weight, window
+
+_LOG_SQRT_2PI = 0.5 * np.log(2 * np.pi)
+
+
+def _accuracy(dtype: Any) -> tuple[int, float]:
+    """Nodes and window depth that reach the dtype's rounding error."""
+    return (40, 37.0) if dtype == jnp.float64 else (24, 18.0)
+
+
+def _log_normal_cdf(x: Array) -> Array:
+    # Eight terms of the tail series instead of the default three: 4e-9 becomes 1e-15 at the point of change.
+    return log_ndtr(x, series_order=8)
+
+
+def _prepare(*args: Array) -> tuple[Array, ...]:
+    """Bring the arguments to one floating dtype and one rank, without broadcasting their sizes."""
+    dtype = jnp.result_type(float, *args) if not all(hasattr(a, "dtype") for a in args) else jnp.result_type(*args)
+    arrays = [jnp.asarray(a, dtype) for a in args]
+    rank = max(a.ndim for a in arrays)
+    return tuple(a.reshape((1,) * (rank - a.ndim) + a.shape) for a in arrays)
+
+
+def _log_integral(w: Window, gamma: Array, shift: int, num_nodes: int, bits: int) -> Array:
+    """Log of ``int v**(gamma/2 - 1 + shift) phi(x) dx`` divided by the window's width."""
+    b = gamma / 2 - 1 + shift
+    total = total_weight(w, b, num_nodes, bits)
+    return b * jnp.log(w.top_v) - _LOG_SQRT_2PI - w.peak**2 / 2 + jnp.log(total)
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# Values
+# --------------------------------------------------------------------------------------------------------------------
+
+
+def _log_pdf_value(r: Array, delta: Array, sigma: Array, gamma: Array, bits: int) -> Array:
+    num_nodes, depth = _accuracy(r.dtype)
+    w = window(r, delta, sigma, gamma, depth)
+    value = jnp.log(gamma / 2) + jnp.log(w.width_over_delta) + _log_integral(w, gamma, 0, num_nodes, bits)
+    return jnp.where((sigma == 0) & ((r < 0) | (r > delta)), -jnp.inf, value)
+
+
+def _log_cdf_value(r: Array, delta: Array, sigma: Array, gamma: Array, bits: int) -> Array:
+    num_nodes, depth = _accuracy(r.dtype)
+    w = window(r, delta, sigma, gamma, depth)
+    inside = jnp.log(w.width) + _log_integral(w, gamma, 1, num_nodes, bits)
+    value = jnp.minimum(jnp.logaddexp(inside, _log_normal_cdf(-w.edge)), 0.0)
+    return jnp.where(sigma == 0, jnp.where(r < 0, -jnp.inf, jnp.where(r >= delta, 0.0, value)), value)
+
+
+def _cdf_value(r: Array, delta: Array, sigma: Array, gamma: Array, bits: int) -> Array:
+    # Without logarithms the window may be shorter: 1e-14 of the whole, still 1e-12 of the value in a tail.
+    num_nodes, depth = (36, 28.0) if r.dtype == jnp.float64 else _accuracy(r.dtype)
+    w = window(r, delta, sigma, gamma, depth)
+    scale = jnp.exp(gamma / 2 * jnp.log(w.top_v) - _LOG_SQRT_2PI - w.peak**2 / 2)
+    below = 0.5 * jax.lax.erfc(w.edge * np.sqrt(0.5).astype(r.dtype))
+    value = jnp.minimum(w.width * scale * total_weight(w, gamma / 2, num_nodes, bits) + below, 1.0)
+    return jnp.where(sigma == 0, jnp.where(r < 0, 0.0, jnp.where(r >= delta, 1.0, value)), value)
+
+
+def _log_sf_value(r: Array, delta: Array, sigma: Array, gamma: Array, bits: int) -> Array:
+    del bits
+    num_nodes, depth = _accuracy(r.dtype)
+    # 1 - v**(gamma/2) vanishes at the upper end, where the integrand of a far right tail has its maximum: look deeper.
+    w = window(r, delta, sigma, gamma, depth + 5)
+    # From v = 0: the integral of phi is known, that of v**(gamma/2) phi needs the Gauss-Jacobi weight. The difference
+    # loses only what a noise that spans the whole range leaves to lose.
+    whole = _log_normal_cdf(w.edge)
+    inside = jnp.log(w.width) + _log_integral(w, gamma, 1, num_nodes, 0)
+    from_zero = whole + jnp.log1p(-jnp.exp(jnp.minimum(inside - whole, -1e-30)))
+    # Away from v = 0: integrate 1 - v**(gamma/2) itself, from 1 - v without cancellation.
+    n = nodes(w, jnp.zeros_like(gamma), num_nodes)
+    short = jnp.where(w.edge > w.top, (w.edge - w.top) * sigma / jnp.where(delta > 0, delta, 1.0), 0.0)
+    missing = short[..., None] + w.top_v[..., None] * (1 - n.q)
+    missing = jnp.where(w.from_zero[..., None], 0.5, jnp.clip(missing, 0.0, 1 - 1e-7))
+    above = -jnp.expm1(gamma[..., None] / 2 * jnp.log1p(-missing))
+    total = jnp.sum(jnp.where(w.from_zero[..., None], 0.0, n.weight) * above, axis=-1)
+    away = jnp.log(jnp.where(w.from_zero, 1.0, w.width * total)) - _LOG_SQRT_2PI - w.peak**2 / 2
+    away = jnp.logaddexp(away, _log_normal_cdf(w.top - w.width))
+    value = jnp.minimum(jnp.where(w.from_zero, from_zero, away), 0.0)
+    return jnp.where(sigma == 0, jnp.where(r < 0, 0.0, jnp.where(r >= delta, -jnp.inf, value)), value)
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# The closed family of derivatives
+# --------------------------------------------------------------------------------------------------------------------
+
+
+def hermite(k: int, x: Array) -> Array:
+    """Probabilists' Hermite polynomial of degree ``k``."""
+    previous, current = jnp.zeros_like(x), jnp.ones_like(x)
+    for i in range(k):
+        previous, current = current, x * current - i * previous
+    return current
+
+
+def _raw_moments(
+    powers: Sequence[tuple[int, int]], w: Window, delta: Array, sigma: Array, gamma: Array, reference: Array
+) -> tuple[Array, ...]:
+    """``d^k/dr^k int v**(gamma/2 - 1 + m) phi(x) dx`` for each (k, m), in units that do not depend on gamma.
+
+    The units are ``width * exp(-peak**2 / 2) * top_v**reference``, so that `gamma` can be differentiated alone.
+    """
+    num_nodes, _ = _accuracy(gamma.dtype)
+    b = gamma / 2 - 1
+    n = nodes(w, b, num_nodes)
+    from_zero = w.from_zero[..., None]
+    v = w.top_v[..., None] * n.q
+    safe_v = jnp.where(from_zero, 1.0, v)
+    lift = w.top_v ** (b - reference)
+    safe_delta = jnp.where(delta > 0, delta, 1.0)
+    # The boundary at v = 1 matters only where the window ends there, and there top_v**b = 1 whatever b.
+    touches = w.top >= w.edge
+    edge = jnp.where(touches, w.edge, 0.0)
+    at_edge = jnp.exp(jnp.maximum((w.peak - edge) * (w.peak + edge) / 2, -700.0))
+    at_edge = jnp.where(touches, at_edge / jnp.where(w.width > 0, w.width, 1.0), 0.0)
+
+    def moment(k: int, m: int) -> Array:
+        # Differentiating the Gaussian: exact, but for small sigma / r the terms cancel.
+        gaussian = lift * jnp.sum(n.weight * v**m * hermite(k, n.x), axis=-1) / sigma**k
+        if k == 0:
+            return gaussian
+        # Differentiating the power instead, by parts, when v = 0 is out of reach; the boundary at v = 1 remains.
+        falling = [jnp.ones_like(b)]
+        for i in range(k):
+            falling.append(falling[-1] * (b + m - i))
+        inner = falling[k] / safe_delta**k * lift * jnp.sum(n.weight * safe_v ** (m - k), axis=-1)
+        outer = [falling[j] / safe_delta**j * hermite(k - 1 - j, edge) / sigma ** (k - j) for j in range(k)]
+        return jnp.where(w.from_zero, gaussian, inner - sum(outer) * at_edge)
+
+    return tuple(moment(k, m) for k, m in powers)
+
+
+#: A moment's (k, m, order): derivatives in r, powers of V, derivatives in gamma.
+Moment = tuple[int, int, int]
+_SLOPES: tuple[Moment, ...] = ((1, 0, 0), (1, 1, 0), (2, 0, 0), (0, 0, 1))
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
+def ratios(moments: tuple[Moment, ...], r: Array, delta: Array, sigma: Array, gamma: Array) -> tuple[Array, ...]:
+    """R[k, m] for each moment, its numerator's weight ``v**(gamma/2 - 1)`` differentiated ``order`` times in gamma."""
+    # Moments of high order look further out than the density.
+    w = window(r, delta, sigma, gamma, _accuracy(r.dtype)[1] + 3)
+    positive = effective_sigma(delta, sigma)
+    reference = gamma / 2 - 1
+
+    def numerators(order: int) -> Callable[[Array], tuple[Array, ...]]:
+        powers = ((0, 0), *((k, m) for k, m, o in moments if o == order))
+        f = functools.partial(_raw_moments, powers, w, delta, positive, reference=reference)
+        for _ in range(order):
+            f = _derivative(f)
+        return f
+
+    by_order = {order: iter(numerators(order)(gamma)) for order in {0, *(o for *_, o in moments)}}
+    first = {order: next(values) for order, values in by_order.items()}
+    # Where there is no density at all (no noise, outside the support) a derivative of its logarithm is 0 by convention.
+    nothing = (sigma == 0) & ((r <= 0) | (r >= delta))
+    return tuple(jnp.where(nothing, 0.0, next(by_order[order]) / first[0]) for *_, order in moments)
+
+
+def _derivative(f: Callable[[Array], Any]) -> Callable[[Array], Any]:
+    return lambda g: jax.jvp(f, (g,), (jnp.ones_like(g),))[1]
+
+
+def _combine(*terms: tuple[Any, Callable[[], Array]]) -> Any:
+    """Sum of tangent times slope over the tangents that are not known to be zero."""
+    live = [slope() * tangent for tangent, slope in terms if not isinstance(tangent, SymbolicZero)]
+    return sum(live[1:], live[0])
+
+
+@functools.partial(ratios.defjvp, symbolic_zeros=True)
+def _ratios_jvp(moments: tuple[Moment, ...], primals: tuple, tangents: tuple) -> tuple[Any, Any]:
+    sigma = primals[2]
+    moving = [not isinstance(t, SymbolicZero) for t in tangents]
+    shifts = [(1, 0, 0), (1, 1, 0), (2, 0, 0), (0, 0, 1)]
+    wanted = dict.fromkeys(moments)
+    for shift, slope, needed in zip(shifts, _SLOPES, moving, strict=True):
+        if needed:
+            wanted.update(dict.fromkeys([slope, *(tuple(map(sum, zip(m, shift, strict=True))) for m in moments)]))
+    value = dict(zip(wanted, ratios(tuple(wanted), *primals), strict=True))
+    tangents_out = []
+    for moment in moments:
+
+        def slope(i: int, moment: Moment = moment) -> Array:
+            shifted = tuple(map(sum, zip(moment, shifts[i], strict=True)))
+            return value[shifted] - value[moment] * value[_SLOPES[i]]
+
+        tangents_out.append(
+            _combine(
+                (tangents[0], lambda slope=slope: slope(0)),
+                (tangents[1], lambda slope=slope: -slope(1)),
+                (tangents[2], lambda slope=slope: sigma * slope(2)),
+                (tangents[3], lambda slope=slope: slope(3)),
+            )
+        )
+    return tuple(value[m] for m in moments), tuple(tangents_out)
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# Values with their derivatives
+# --------------------------------------------------------------------------------------------------------------------
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(4,))
+def _log_pdf(r: Array, delta: Array, sigma: Array, gamma: Array, bits: int) -> Array:
+    return _log_pdf_value(r, delta, sigma, gamma, bits)
+
+
+@functools.partial(_log_pdf.defjvp, symbolic_zeros=True)
+def _log_pdf_jvp(bits: int, primals: tuple, tangents: tuple) -> tuple[Any, Any]:
+    _, _, sigma, gamma = primals
+    moving = [m for m, t in zip(_SLOPES, tangents, strict=True) if not isinstance(t, SymbolicZero)]
+    value = dict(zip(moving, ratios(tuple(moving), *primals), strict=True))
+    tangent = _combine(
+        (tangents[0], lambda: value[1, 0, 0]),
+        (tangents[1], lambda: -value[1, 1, 0]),
+        (tangents[2], lambda: sigma * value[2, 0, 0]),
+        (tangents[3], lambda: 1 / gamma + value[0, 0, 1]),
+    )
+    return _log_pdf(*primals, bits), tangent
+
+
+def _mass_tangent(primals: tuple, tangents: tuple, log_mass: Array, sign: float) -> Any:
+    """Tangent of the log of the CDF (sign 1) or of the survival function (sign -1), or of either if log_mass is 0."""
+    _, delta, sigma, gamma = primals
+    needs = (None, (0, 1, 0), (1, 0, 0), (0, 1, 1))
+    moving = [m for m, t in zip(needs, tangents, strict=True) if m and not isinstance(t, SymbolicZero)]
+    value = dict(zip(moving, ratios(tuple(moving), *primals), strict=True)) if moving else {}
+    log_density = _log_pdf(*primals, 0)
+    # -inf - -inf has no meaning: where there is neither mass nor density, the derivative is 0 by convention.
+    empty = (log_mass == -jnp.inf) | (log_density == -jnp.inf)
+    hazard = sign * jnp.where(empty, 0.0, jnp.exp(jnp.where(empty, 0.0, log_density - log_mass)))
+    return _combine(
+        (tangents[0], lambda: hazard),
+        (tangents[1], lambda: -hazard * value[0, 1, 0]),
+        (tangents[2], lambda: hazard * sigma * value[1, 0, 0]),
+        (tangents[3], lambda: hazard * 2 * delta / gamma * value[0, 1, 1]),
+    )
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(4,))
+def _log_cdf(r: Array, delta: Array, sigma: Array, gamma: Array, bits: int) -> Array:
+    return _log_cdf_value(r, delta, sigma, gamma, bits)
+
+
+@functools.partial(_log_cdf.defjvp, symbolic_zeros=True)
+def _log_cdf_jvp(bits: int, primals: tuple, tangents: tuple) -> tuple[Any, Any]:
+    value = _log_cdf(*primals, bits)
+    return value, _mass_tangent(primals, tangents, value, 1.0)
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(4,))
+def _cdf(r: Array, delta: Array, sigma: Array, gamma: Array, bits: int) -> Array:
+    return _cdf_value(r, delta, sigma, gamma, bits)
+
+
+@functools.partial(_cdf.defjvp, symbolic_zeros=True)
+def _cdf_jvp(bits: int, primals: tuple, tangents: tuple) -> tuple[Any, Any]:
+    return _cdf(*primals, bits), _mass_tangent(primals, tangents, jnp.zeros_like(primals[0]), 1.0)
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(4,))
+def _log_sf(r: Array, delta: Array, sigma: Array, gamma: Array, bits: int) -> Array:
+    return _log_sf_value(r, delta, sigma, gamma, bits)
+
+
+@functools.partial(_log_sf.defjvp, symbolic_zeros=True)
+def _log_sf_jvp(bits: int, primals: tuple, tangents: tuple) -> tuple[Any, Any]:
+    value = _log_sf(*primals, bits)
+    return value, _mass_tangent(primals, tangents, value, -1.0)
+
+
+def log_pdf(r: Array, delta: Array, sigma: Array, gamma: Array, *, bits: int = 0) -> Array:
+    """Log-density of the convex noisy quadratic at ``y = alpha + r``.
+
+    Parameters
+    ----------
+    r, delta, sigma, gamma : Array
+        ``y - alpha``, ``beta - alpha``, the noise and the effective number of hyperparameters; they broadcast.
+    bits : int
+        When every gamma is a whole number below ``2**bits - 1``: a faster program for those. 0 for any real gamma.
+    """
+    return _log_pdf(*_prepare(r, delta, sigma, gamma), bits)
+
+
+def cdf(r: Array, delta: Array, sigma: Array, gamma: Array, *, bits: int = 0) -> Array:
+    """CDF; arguments as for `log_pdf`."""
+    return _cdf(*_prepare(r, delta, sigma, gamma), bits)
+
+
+def log_cdf(r: Array, delta: Array, sigma: Array, gamma: Array, *, bits: int = 0) -> Array:
+    """Log of the CDF; arguments as for `log_pdf`."""
+    return _log_cdf(*_prepare(r, delta, sigma, gamma), bits)
+
+
+def log_sf(r: Array, delta: Array, sigma: Array, gamma: Array, *, bits: int = 0) -> Array:
+    """Log of the survival function, 1 - CDF; arguments as for `log_pdf`."""
+    return _log_sf(*_prepare(r, delta, sigma, gamma), bits)

@@ -1,0 +1,235 @@
+r"""Gauss quadrature for a power law seen through normal noise.
+
+Every function of the noisy quadratic is an integral of ``v**b * phi(x)`` with ``v = (r + sigma * x) / delta``, where
+``v`` in [0, 1] is the place inside the power law, ``x`` the standardised noise, ``r = y - alpha`` and
+``delta = beta - alpha``. This module chooses, for each element, the short window of ``x`` that carries the integral to
+the last digit, relative to its own maximum (so tails keep their relative accuracy), and the nodes inside it:
+
+- a window that ends well above ``v = 0`` uses Gauss-Legendre nodes in ``sqrt(v)``, where the integrand is smooth and
+  ``v**(gamma/2)`` is a product for a whole gamma (square roots and logarithms cost more than the exponentials);
+- a window that reaches ``v = 0`` uses Gauss-Jacobi nodes for the weight ``q**b``, which is singular at 0 whenever ``b``
+  is not a whole number. ``b`` may be traced, so nodes and weights come from Chebyshev series in ``log(b + 1)``.
+
+40 nodes reach 1e-14.
+"""
+
+import functools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import scipy.special
+from jax import Array
+
+#: Exponents covered by the Gauss-Jacobi series: gamma / 2 - 1 and gamma / 2 for gamma in [1, 50].
+_EXPONENT_RANGE = (-0.5, 25.0)
+_SERIES_TERMS = 24
+#: A window that reaches below this share of its upper end is widened to start at v = 0.
+_NEAR_ZERO = 0.15
+_UNROLL_SIZE = 4096
+
+
+@functools.cache
+def _jacobi_series(num_nodes: int) -> np.ndarray:
+    """Chebyshev coefficients in log(b + 1), shape (terms, 2, nodes), of the nodes and log-weights for q**b on [0, 1]."""
+    low, high = np.log1p(_EXPONENT_RANGE)
+    angle = np.cos(np.pi * (np.arange(_SERIES_TERMS) + 0.5) / _SERIES_TERMS)
+    rows = []
+    for b in np.expm1((low + high) / 2 + (high - low) / 2 * angle):
+        x, w = scipy.special.roots_jacobi(num_nodes, 0.0, b)
+        rows.append(np.stack([(x + 1) / 2, np.log(w) - (b + 1) * np.log(2.0)]))
+    coefficients = np.polynomial.chebyshev.chebfit(angle, np.reshape(rows, (_SERIES_TERMS, -1)), _SERIES_TERMS - 1)
+    return coefficients.reshape(_SERIES_TERMS, 2, num_nodes)
+
+
+@functools.cache
+def _legendre_rule(num_nodes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Gauss-Legendre nodes and weights on [0, 1]."""
+    x, w = np.polynomial.legendre.leggauss(num_nodes)
+    return (x + 1) / 2, w / 2
+
+
+def jacobi_rule(b: Array, num_nodes: int) -> tuple[Array, Array]:
+    """Gauss-Jacobi nodes and log-weights for the weight ``q**b`` on [0, 1], differentiable in ``b``.
+
+    Parameters
+    ----------
+    b : Array, shape (...)
+        The exponent, in [-0.5, 25].
+    num_nodes : int
+        How many nodes.
+
+    Returns
+    -------
+    nodes, log_weights : Array, shape (..., num_nodes)
+    """
+    series = jnp.asarray(_jacobi_series(num_nodes), b.dtype)
+    low, high = np.log1p(_EXPONENT_RANGE)
+    tau = (2 * jnp.log1p(b) - (low + high)) / (high - low)
+    terms = [jnp.ones_like(tau), tau]
+    for _ in range(_SERIES_TERMS - 2):
+        terms.append(2 * tau * terms[-1] - terms[-2])
+    basis = jnp.stack(terms, axis=-1)
+    rule = jnp.einsum("...k,kin->i...n", basis, series, precision=jax.lax.Precision.HIGHEST)
+    return rule[0], rule[1]
+
+
+class Window(NamedTuple):
+    """Where the integrand lives, per element; every field has the elements' shape.
+
+    ``z`` and ``edge`` are the standardised distances of ``r`` from ``v = 0`` and to ``v = 1``: the integral runs over
+    ``x`` in [-z, edge], of which the window keeps [top - width, top]. All differences are formed without cancellation.
+    """
+
+    z: Array  # r / sigma
+    edge: Array  # (delta - r) / sigma
+    top: Array  # upper end of the window in x
+    width: Array  # its length in x
+    top_height: Array  # its upper end measured from v = 0, in units of sigma: top + z
+    top_v: Array  # v at the upper end; exactly 1 where the window ends at v = 1
+    width_over_delta: Array  # width / delta, finite for delta = 0
+    peak: Array  # the x in the window that is nearest 0: exp(-peak**2 / 2) is the common scale
+    from_zero: Array  # bool: the window starts at v = 0
+
+
+def effective_sigma(delta: Array, sigma: Array) -> Array:
+    """Sigma, kept off zero by less than any rounding error can notice, so that sigma = 0 needs no formulas of its own."""
+    tiny_ratio, tiny = (1e-60, 1e-150) if sigma.dtype == jnp.float64 else (1e-18, 1e-30)
+    return jnp.maximum(sigma, jnp.maximum(tiny_ratio * delta, tiny))
+
+
+def window(r: Array, delta: Array, sigma: Array, gamma: Array, depth: float) -> Window:
+    """Choose the window outside which the integrand is below ``exp(-depth)`` of its maximum.
+
+    The upper end is exact to first order for the log-concave integrand ``y**b * exp(-(y - z)**2 / 2)`` (``y`` the height
+    above ``v = 0`` in units of sigma): with mode ``x*``, so that ``x*(x* + z) = b``, and the tangent bound
+    ``log t <= t/2 - 1 + log 2`` it lies at most ``d`` above the mode, ``d**2/2 + d x*/2 = depth + 0.193 b``.
+    """
+    sigma = effective_sigma(delta, sigma)
+    huge = 1e70 if sigma.dtype == jnp.float64 else 1e17
+    z = jnp.clip(r / sigma, -huge, huge)
+    edge = jnp.clip((delta - r) / sigma, -huge, huge)
+    span = delta / sigma
+    # The largest exponent in use: the CDF has gamma / 2, its derivatives in delta have more powers of v.
+    b = gamma / 2 + 1
+    root = jnp.sqrt(z * z + 4 * b)
+    small, large = 2 * b / (jnp.abs(z) + root), (jnp.abs(z) + root) / 2
+    mode_x, mode_height = jnp.where(z > 0, small, large), jnp.where(z > 0, large, small)
+    room = 2 * depth + 0.386 * b
+    rise = room / (mode_x / 2 + jnp.sqrt(mode_x**2 / 4 + room))
+    at_edge = mode_x + rise >= edge
+    top = jnp.where(at_edge, edge, mode_x + rise)
+    top_height = jnp.where(at_edge, span, mode_height + rise)
+    # Below the point nearest x = 0 only the Gaussian helps.
+    start = jnp.minimum(top, 0.0)
+    fall = 2 * depth / (-start + jnp.sqrt(start**2 + 2 * depth))
+    width = (top - start) + fall
+    from_zero = top_height - width < _NEAR_ZERO * top_height
+    width = jnp.where(from_zero, top_height, width)
+    top_v = jnp.where(at_edge, 1.0, top_height / jnp.where(at_edge, 1.0, span))
+    safe_delta = jnp.where(delta > 0, delta, 1.0)
+    width_over_delta = jnp.where(from_zero, top_v / sigma, width / safe_delta)
+    peak = jnp.clip(0.0, top - width, top)
+    return Window(z, edge, top, width, top_height, top_v, width_over_delta, peak, from_zero)
+
+
+class Nodes(NamedTuple):
+    """Quadrature nodes of a window; every field has the elements' shape and a last axis of nodes."""
+
+    x: Array  # standardised noise
+    q: Array  # v / top_v
+    weight: Array  # quadrature weight * q**b * exp((peak**2 - x**2) / 2), per unit of width
+
+
+class _Plan(NamedTuple):
+    """What the loop over nodes reads: per element, and per element of ``b`` and node."""
+
+    zero: Array  # 1 where the window starts at v = 0, else 0
+    step: Array  # sqrt(q) = 1 - step * distance, exact however short the window is
+    slope: Array  # x = top - slope * distance * (1 + sqrt(q))
+    legendre_scale: Array  # Jacobian of the Gauss-Legendre rule in sqrt(q), 0 where it is not used
+    peak: Array
+    top: Array
+    power: Array  # exponent of sqrt(q) in the Gauss-Legendre integrand
+    jacobi_roots: Array
+    jacobi_weights: Array
+
+
+def _plan(w: Window, b: Array, num_nodes: int) -> _Plan:
+    nodes_q, log_weights = jacobi_rule(b, num_nodes)
+    share = jnp.where(w.from_zero, 1.0, w.width / jnp.where(w.from_zero, 1.0, w.top_height))
+    root_low = jnp.sqrt(1 - share)
+    step = jnp.where(w.from_zero, 1.0, share / (1 + root_low))
+    zero = w.from_zero.astype(b.dtype)
+    plan = _Plan(
+        zero,
+        step,
+        w.top_height * step,
+        2 * (1 - zero) / (1 + root_low),
+        w.peak,
+        w.top,
+        2 * b + 1,
+        jnp.sqrt(nodes_q),
+        jnp.exp(log_weights),
+    )
+    # Keeps XLA from recomputing all this for every node inside the loop over nodes.
+    return _Plan(*jax.lax.optimization_barrier(tuple(plan)))
+
+
+def _evaluate(plan: _Plan, node: Array, weight: Array, bits: int) -> Nodes:
+    """One node, or all of them where the fields of ``plan`` carry a last axis for them."""
+    # Blends by 0 and 1 instead of selects: those keep the loop over nodes from being vectorised on a CPU.
+    distance = (1 - node) + plan.zero * (node - plan.jacobi_roots)
+    root = 1 - plan.step * distance
+    x = plan.top - plan.slope * distance * (1 + root)
+    exponential = jnp.exp((plan.peak - x) * (plan.peak + x) / 2)
+    if bits:
+        powers = _whole_power(root, jnp.round(plan.power).astype(jnp.int32), bits)
+    else:
+        powers = jnp.exp(plan.power * jnp.log(jnp.maximum(root, 0.1)))
+    total = plan.legendre_scale * (weight * powers) + plan.zero * plan.jacobi_weights
+    return Nodes(x, root * root, total * exponential)
+
+
+def nodes(w: Window, b: Array, num_nodes: int, bits: int = 0) -> Nodes:
+    """Place the nodes and evaluate the integrand ``q**b * exp((peak**2 - x**2) / 2)``.
+
+    Parameters
+    ----------
+    w : Window, fields of shape (...)
+    b : Array, shape (...)
+        The exponent of ``v``, of the same rank as the window.
+    num_nodes : int
+        How many nodes.
+    bits : int
+        When every ``2 * b + 1`` is a whole number below ``2**bits``, powers are products; 0 for any real exponent.
+    """
+    plan = _plan(w, b, num_nodes)
+    spread = _Plan(*(a[..., None] for a in plan[:-2]), *plan[-2:])
+    node, weight = (jnp.asarray(a, b.dtype).reshape((1,) * b.ndim + (-1,)) for a in _legendre_rule(num_nodes))
+    return _evaluate(spread, node, weight, bits)
+
+
+def total_weight(w: Window, b: Array, num_nodes: int, bits: int = 0) -> Array:
+    """Sum of the weights of `nodes`: the integral of ``q**b * exp((peak**2 - x**2) / 2)`` per unit of width.
+
+    Large arrays unroll the loop over nodes, which runs at the speed of the bare exponentials but compiles more slowly.
+    """
+    if w.top.size < _UNROLL_SIZE:
+        return jnp.sum(nodes(w, b, num_nodes, bits).weight, axis=-1)
+    plan = _plan(w, b, num_nodes)
+    total = jnp.zeros((), b.dtype)
+    for i, (node, weight) in enumerate(zip(*_legendre_rule(num_nodes), strict=True)):
+        one = plan._replace(jacobi_roots=plan.jacobi_roots[..., i], jacobi_weights=plan.jacobi_weights[..., i])
+        total = total + _evaluate(one, node.astype(b.dtype), weight.astype(b.dtype), bits).weight
+    return total
+
+
+def _whole_power(base: Array, power: Array, bits: int) -> Array:
+    """``base**power`` for whole, traced powers below ``2**bits``, by repeated squaring."""
+    result = jnp.where(power & 1 == 1, base, 1.0)
+    for bit in range(1, bits):
+        base = base * base
+        result = result * jnp.where((power >> bit) & 1 == 1, base, 1.0)
+    return result

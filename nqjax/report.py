@@ -1,0 +1,262 @@
+"""What a fit says: a strict JSON document for machines, and the tables that people read, made from that document."""
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:  # rich is imported inside the functions: `--json` does without it
+    from collections.abc import Callable, Mapping, Sequence
+
+    from nqjax.estimate import Fit
+    from rich.console import Console
+    from rich.table import Table
+
+    Constraint = float | tuple[float, float] | None
+
+# An estimate this close to the end of its interval, relative to the interval or to the scores' range, lies on it.
+_EDGE = 1e-6
+
+
+# --- the document ---------------------------------------------------------------------------------------------------
+
+
+def fit_document(
+    fit: "Fit",
+    scores: np.ndarray,
+    *,
+    file: str,
+    metric: str,
+    constraints: "Mapping[str, Constraint]",
+    trials: "Sequence[float]",
+) -> dict[str, Any]:
+    """Return what there is to say about a fit, ready for `json.dumps(..., allow_nan=False)`.
+
+    Parameters
+    ----------
+    fit : Fit
+        The fit, as `nqjax.fit` returns it; its attributes keep their names in the document.
+    scores : numpy.ndarray, shape (trials,)
+        The scores that were fitted.
+    file, metric : str
+        Where they came from.
+    constraints : mapping
+        The constraint of each parameter: None, a number (fixed) or a pair (interval).
+    trials : sequence of float
+        The numbers of trials at which to give the tuning curve.
+
+    Returns
+    -------
+    dict
+        Strings, finite numbers, booleans, None (for NaN and infinity), lists and dictionaries.
+    """
+    threshold = _finite(fit.limits[1] if fit.minimize else fit.limits[0])
+    best = np.asarray(fit.quantile_tuning_curve(np.asarray(trials, dtype=np.float64)), dtype=np.float64)
+    return {
+        "file": file,
+        "metric": metric,
+        "minimize": bool(fit.minimize),
+        "threshold": threshold,
+        "limits": [_finite(limit) for limit in fit.limits],
+        "alpha": _finite(fit.alpha),
+        "beta": _finite(fit.beta),
+        "gamma": int(fit.gamma),
+        "sigma": _finite(fit.sigma),
+        "constraints": {name: _constraint(constraint) for name, constraint in constraints.items()},
+        "loss": _finite(fit.loss),
+        "losses_by_gamma": {str(int(gamma)): _finite(loss) for gamma, loss in fit.losses_by_gamma.items()},
+        "converged": bool(fit.converged),
+        "num_scores": int(fit.num_scores),
+        "num_used": int(fit.num_used),
+        "num_censored": int(fit.num_censored),
+        "num_failed": int(fit.num_failed),
+        "regime_probability": _finite(fit.regime_probability),
+        "regime_start": _finite(fit.regime_start),
+        "tuning_curve": [
+            {
+                "trials": int(n) if n == int(n) else float(n),
+                "median_best_score": _finite(score),
+                "in_regime": threshold is None or bool(n >= fit.regime_start),
+            }
+            for n, score in zip(trials, best, strict=True)
+        ],
+        "suggested_threshold": _median(scores, minimize=fit.minimize) if threshold is None else None,
+        "warnings": _warnings(fit, constraints),
+    }
+
+
+def _finite(number: float) -> float | None:
+    return float(number) if math.isfinite(number) else None
+
+
+def _constraint(constraint: "Constraint") -> float | list[float | None] | None:
+    if constraint is None:
+        return None
+    if isinstance(constraint, tuple):
+        return [end if math.isfinite(end) else None for end in constraint]
+    return constraint
+
+
+def _median(scores: np.ndarray, *, minimize: bool) -> float | None:
+    """Return a median score, a first threshold to try; failed runs rank last."""
+    losing = math.inf if minimize else -math.inf
+    ranked = np.where(np.isfinite(scores), scores, losing)
+    return _finite(np.quantile(ranked, 0.5, method="lower" if minimize else "higher"))
+
+
+def _warnings(fit: "Fit", constraints: "Mapping[str, Constraint]") -> list[str]:
+    warnings = []
+    if not fit.converged:
+        warnings.append("the fit did not converge: do not rely on it; try another threshold or fix a parameter")
+    scale = max(abs(fit.beta - fit.alpha), fit.sigma)
+    for name in ("alpha", "beta", "sigma"):
+        constraint = constraints.get(name)
+        if not isinstance(constraint, tuple) or constraint[0] == constraint[1]:
+            continue
+        for end, word in zip(constraint, ("lowest", "highest"), strict=True):
+            # For sigma, 0 is no choice of the user's but the end of the numbers it can be.
+            if math.isfinite(end) and abs(getattr(fit, name) - end) <= _EDGE * scale and (name, end) != ("sigma", 0.0):
+                warnings.append(f"{name} lies at the {word} value that its constraint allows, {end:g}")
+    gamma = constraints.get("gamma")
+    if isinstance(gamma, tuple) and gamma[0] < gamma[1]:
+        if fit.gamma == gamma[1]:
+            warnings.append(f"gamma is the highest that its constraint allows, {gamma[1]:g}: allow more with --gamma")
+        elif fit.gamma == gamma[0] > 1:
+            warnings.append(f"gamma is the lowest that its constraint allows, {gamma[0]:g}: allow less with --gamma")
+    return warnings
+
+
+# --- the tables -----------------------------------------------------------------------------------------------------
+
+
+def print_fit(document: "Mapping[str, Any]", console: "Console") -> None:
+    """Print the document of a fit for people to read: the parameters, how they were found, and the tuning curve."""
+    from rich.padding import Padding
+    from rich.text import Text
+
+    def show(text: str, style: str = "") -> None:
+        console.print(Text(text, style=style))
+
+    direction = "minimized" if document["minimize"] else "maximized"
+    limit = "no threshold" if document["threshold"] is None else f"threshold {document['threshold']!r}"
+    show(f"{document['metric']} in {document['file']}, {direction}, {limit}", "bold")
+    console.print()
+    console.print(Padding(_parameters(document), (0, 0, 1, 2), expand=False))
+    console.print(_findings(document))
+    console.print()
+    for warning in document["warnings"]:
+        show(f"Warning: {warning}.", "yellow")
+
+    show("Tuning curve: the median of the best score after so many trials", "bold")
+    console.print(Padding(_tuning_curve(document), (0, 0, 0, 2), expand=False))
+    if not all(point["in_regime"] for point in document["tuning_curve"]):
+        show(f"  * outside the regime, which {_start(document['regime_start'])}: the fit says nothing here", "dim")
+
+
+def _parameters(document: "Mapping[str, Any]") -> "Table":
+    show = _score_format(document)
+    best = "the best score that the search can reach, apart from noise"
+    far = "the score where the quadratic approximation's region ends"
+    table = _table("", "estimate", "meaning")
+    table.add_row("alpha", show(document["alpha"]), best if document["minimize"] else far)
+    table.add_row("beta", show(document["beta"]), far if document["minimize"] else best)
+    table.add_row("gamma", str(document["gamma"]), "effective number of hyperparameters")
+    table.add_row("sigma", _significant(document["sigma"], 4), "standard deviation of one run's noise")
+    return table
+
+
+def _findings(document: "Mapping[str, Any]") -> "Table":
+    """Return what was found about the regime, the scores and the loss."""
+    from rich.table import Table
+    from rich.text import Text
+
+    counts = [f"{document['num_used']:,} used"]
+    if document["num_censored"] or document["threshold"] is not None:
+        counts.append(f"{document['num_censored']:,} censored (beyond the threshold)")
+    counts.append(f"{document['num_failed']:,} failed (NaN or infinite, counted on the losing side)")
+    losses = ", ".join(f"{gamma}={_significant(loss, 5)}" for gamma, loss in document["losses_by_gamma"].items())
+    converged = "converged" if document["converged"] else "not converged"
+
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column()
+    table.add_row("Regime", Text(_regime(document)))
+    table.add_row("Scores", Text(f"{document['num_scores']:,}: {', '.join(counts)}"))
+    table.add_row("Loss", Text(f"{_significant(document['loss'], 5)} ({converged}); by gamma: {losses}"))
+    return table
+
+
+def _regime(document: "Mapping[str, Any]") -> str:
+    if document["threshold"] is None:
+        suggestion = document["suggested_threshold"]
+        such_as = "" if suggestion is None else f", such as the median score (--threshold {suggestion:.4g})"
+        return (
+            "all scores were used. The theory holds near the optimum only, and no threshold is chosen automatically "
+            f"here: try one{such_as}"
+        )
+    side = "below" if document["minimize"] else "above"
+    probability = document["regime_probability"]
+    percent = "?" if probability is None else f"{100 * probability:.3g}"
+    start = _start(document["regime_start"])
+    return f"a score is at or {side} the threshold with probability {percent} %; the regime {start}"
+
+
+def _start(trials: float | None) -> str:
+    """Return from where on the regime governs the median tuning curve, in words."""
+    if trials is None:
+        return "never governs the tuning curve"
+    return "governs from the first trial on" if trials <= 1 else f"governs from n = {math.ceil(trials):,} on"
+
+
+def _tuning_curve(document: "Mapping[str, Any]") -> "Table":
+    show = _score_format(document)
+    table = _table("trials", "best score", "")
+    table.columns[0].justify = "right"
+    for point in document["tuning_curve"]:
+        inside = point["in_regime"]
+        table.add_row(
+            f"{point['trials']:,}",
+            show(point["median_best_score"]),
+            "" if inside else "*",
+            style="" if inside else "dim",
+        )
+    return table
+
+
+def _table(name: str, number: str, note: str) -> "Table":
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="")
+    table.add_column(name)
+    table.add_column(number, justify="right", no_wrap=True)
+    table.add_column(note)
+    return table
+
+
+# --- numbers --------------------------------------------------------------------------------------------------------
+
+
+def _score_format(document: "Mapping[str, Any]") -> "Callable[[float | None], str]":
+    """Return how to print a score: to a hundredth of the noise, which is finer than any fit is precise.
+
+    The scores of one report share their decimals, so that a column of them reads like a table.
+    """
+    alpha, beta, sigma = document["alpha"], document["beta"], document["sigma"]
+    curve = [point["median_best_score"] for point in document["tuning_curve"]]
+    scores = [score for score in (alpha, beta, *curve) if score is not None]
+    span = beta - alpha if None not in (alpha, beta) else 0.0
+    resolution = max(sigma or 0.0, 1e-3 * span)
+    size = max(map(abs, scores), default=0.0)
+    if not resolution or not size:
+        return lambda score: _significant(score, 6)
+    decimals = 2 - math.floor(math.log10(resolution))
+    if 1e-4 <= size < 1e7 and decimals <= 10:
+        return lambda score: "?" if score is None else f"{score:.{max(decimals, 0)}f}"
+    digits = min(max(decimals + math.floor(math.log10(size)), 3), 16)
+    return lambda score: "?" if score is None else f"{score:.{digits}e}"
+
+
+def _significant(number: float | None, digits: int) -> str:
+    """Return a number to so many significant digits, trailing zeros kept."""
+    return "?" if number is None else f"{number:#.{digits}g}".removesuffix(".") if number else "0"
