@@ -39,7 +39,7 @@ _LOG_SQRT_2PI = 0.5 * np.log(2 * np.pi)
 
 def _accuracy(dtype: Any) -> tuple[int, float]:
     """Nodes and window depth that reach the dtype's rounding error."""
-    return (40, 37.0) if dtype == jnp.float64 else (24, 18.0)
+    return (44, 37.0) if dtype == jnp.float64 else (24, 18.0)
 
 
 def _log_normal_cdf(x: Array) -> Array:
@@ -49,7 +49,7 @@ def _log_normal_cdf(x: Array) -> Array:
 
 def _prepare(*args: Array) -> tuple[Array, ...]:
     """Bring the arguments to one floating dtype and one rank, without broadcasting their sizes."""
-    dtype = jnp.result_type(float, *args) if not all(hasattr(a, "dtype") for a in args) else jnp.result_type(*args)
+    dtype = jnp.result_type(float, *args)
     arrays = [jnp.asarray(a, dtype) for a in args]
     rank = max(a.ndim for a in arrays)
     return tuple(a.reshape((1,) * (rank - a.ndim) + a.shape) for a in arrays)
@@ -96,7 +96,8 @@ def _log_sf_value(r: Array, delta: Array, sigma: Array, gamma: Array, bits: int)
     del bits
     num_nodes, depth = _accuracy(r.dtype)
     # 1 - v**(gamma/2) vanishes at the upper end, where the integrand of a far right tail has its maximum: look deeper.
-    w = window(r, delta, sigma, gamma, depth + 5)
+    num_nodes, depth = num_nodes + 4, depth + 5
+    w = window(r, delta, sigma, gamma, depth)
     # From v = 0: the integral of phi is known, that of v**(gamma/2) phi needs the Gauss-Jacobi weight. The difference
     # loses only what a noise that spans the whole range leaves to lose.
     whole = _log_normal_cdf(w.edge)
@@ -104,10 +105,12 @@ def _log_sf_value(r: Array, delta: Array, sigma: Array, gamma: Array, bits: int)
     from_zero = whole + jnp.log1p(-jnp.exp(jnp.minimum(inside - whole, -1e-30)))
     # Away from v = 0: integrate 1 - v**(gamma/2) itself, from 1 - v without cancellation.
     n = nodes(w, jnp.zeros_like(gamma), num_nodes)
-    short = jnp.where(w.edge > w.top, (w.edge - w.top) * sigma / jnp.where(delta > 0, delta, 1.0), 0.0)
-    missing = short[..., None] + w.top_v[..., None] * (1 - n.q)
-    missing = jnp.where(w.from_zero[..., None], 0.5, jnp.clip(missing, 0.0, 1 - 1e-7))
-    above = -jnp.expm1(gamma[..., None] / 2 * jnp.log1p(-missing))
+    gap = (w.edge - w.top) * effective_sigma(delta, sigma) / jnp.where(delta > 0, delta, 1.0)
+    missing = gap[..., None] + w.top_v[..., None] * (1 - n.q)
+    far = missing > 0.5
+    v = jnp.where(far, w.top_v[..., None] * n.q, 0.5)
+    log_v = jnp.where(far, jnp.log(v), jnp.log1p(-jnp.where(far, 0.5, missing)))
+    above = -jnp.expm1(gamma[..., None] / 2 * log_v)
     total = jnp.sum(jnp.where(w.from_zero[..., None], 0.0, n.weight) * above, axis=-1)
     away = jnp.log(jnp.where(w.from_zero, 1.0, w.width * total)) - _LOG_SQRT_2PI - w.peak**2 / 2
     away = jnp.logaddexp(away, _log_normal_cdf(w.top - w.width))

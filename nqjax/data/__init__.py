@@ -10,7 +10,7 @@ DIGITS_MLP_SPACE
     The search space: each hyperparameter's distribution, ``"uniform"`` or ``"log_uniform"``, and its two ends.
 DIGITS_MLP_METRICS
     The columns that are outcomes rather than hyperparameters.
-DIGITS_MLP_THRESHOLD: float = 0.075
+DIGITS_MLP_THRESHOLD
     A validation loss below which the noisy quadratic distribution describes the search well, for demonstrations: 38 %
     of the trials reach it. It was chosen after looking at this table's fits, as any threshold of a regime is.
 """

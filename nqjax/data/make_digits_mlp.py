@@ -59,10 +59,11 @@ Wall time: {seconds:.0f} s on a {backend}. Licence of this table: Apache-2.0.
 
 
 class MLP(nn.Module):
-    """Rectified layers with dropout after each; the dropout rate is an argument, so that it can be traced."""
+    """A multilayer perceptron with rectified hidden layers and dropout after each of them."""
 
     @nn.compact
     def __call__(self, x: jax.Array, dropout: jax.Array | float = 0.0, key: jax.Array | None = None) -> jax.Array:
+        """Return the logits; the dropout rate is an argument so that it can be traced, and needs a key to apply."""
         for depth, width in enumerate(HIDDEN):
             x = nn.relu(nn.Dense(width, kernel_init=nn.initializers.he_normal())(x))
             if key is not None:
@@ -190,8 +191,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     with args.out.open("w", encoding="utf-8", newline="\n") as file:
         file.writelines(f"# {line}\n" for line in notes.splitlines())
         print("trial", *columns, sep=",", file=file)
-        for trial in range(args.trials):
-            # Nine significant digits are enough to tell any two float32 numbers apart.
+        for trial in range(args.trials):  # nine significant digits tell any two float32 numbers apart
             print(trial, *(f"{float(results[name][trial]):.9g}" for name in columns), sep=",", file=file)
 
 

@@ -1,0 +1,84 @@
+"""Quantiles of the noisy quadratic: a safeguarded Newton solve with exact derivatives."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from nqjax import _kernel
+
+_MAX_STEPS = 200
+
+
+def log_complement(log_p: Array) -> Array:
+    """``log(1 - exp(log_p))`` for ``log_p <= 0``, accurate at both ends."""
+    near_one = log_p > -0.6931471805599453
+    safe = jnp.where(log_p < 0, log_p, -1.0)
+    value = jnp.where(near_one, jnp.log(-jnp.expm1(safe)), jnp.log1p(-jnp.exp(safe)))
+    return jnp.where(log_p < 0, value, -jnp.inf)
+
+
+def _gap(r: Array, delta: Array, sigma: Array, gamma: Array, log_p: Array, log_q: Array) -> Array:
+    """An increasing function of ``r`` that is 0 at the quantile, on a log scale in whichever tail is the shorter."""
+    return jnp.where(
+        log_p < log_q,
+        _kernel.log_cdf(r, delta, sigma, gamma) - log_p,
+        log_q - _kernel.log_sf(r, delta, sigma, gamma),
+    )
+
+
+@jax.custom_jvp
+def quantile(log_p: Array, log_q: Array, delta: Array, sigma: Array, gamma: Array) -> Array:
+    """Distance ``r`` from alpha below which the convex noisy quadratic has probability ``exp(log_p)``.
+
+    Parameters
+    ----------
+    log_p, log_q : Array
+        Logarithms of the probability and of its complement; both, so that neither tail loses digits. All arguments
+        have one shape and dtype.
+    delta, sigma, gamma : Array
+        As in `nqjax._kernel.log_pdf`.
+    """
+    dtype = log_p.dtype
+    # P(V >= 0) = 1 and P(V <= 1) = 1 bound the quantile by those of the noise; Phi(-k) <= exp(-k**2 / 2).
+    low = -sigma * jnp.sqrt(-2 * log_p)
+    high = delta + sigma * jnp.sqrt(-2 * log_q)
+    start = jnp.clip(delta * jnp.exp(2 / gamma * log_p), low, high)
+    tolerance = 2 * np.finfo(dtype).eps
+
+    def step(state: tuple[Array, ...]) -> tuple[Array, ...]:
+        count, r, low, high, _ = state
+        gap = _gap(r, delta, sigma, gamma, log_p, log_q)
+        low, high = jnp.where(gap <= 0, r, low), jnp.where(gap >= 0, r, high)
+        log_mass = jnp.where(log_p < log_q, log_p + gap, log_q - gap)
+        density = _kernel.log_pdf(r, delta, sigma, gamma)
+        newton = r - gap * jnp.exp(log_mass - density)
+        inside = (newton > low) & (newton < high)
+        new = jnp.where(inside, newton, (low + high) / 2)
+        settled = (jnp.abs(gap) <= tolerance) | (jnp.abs(new - r) <= tolerance * jnp.abs(new))
+        return count + 1, new, low, high, settled
+
+    def more(state: tuple[Array, ...]) -> Array:
+        return (state[0] < _MAX_STEPS) & ~jnp.all(state[-1])
+
+    done = ~(low < high)
+    r = jax.lax.while_loop(more, step, (0, start, low, high, done))[1]
+    r = jnp.where(log_p == -jnp.inf, jnp.where(sigma > 0, -jnp.inf, 0.0), r)
+    r = jnp.where(log_q == -jnp.inf, jnp.where(sigma > 0, jnp.inf, delta), r)
+    return jnp.where(jnp.isnan(log_p) | (log_p > 0), jnp.nan, r)
+
+
+@quantile.defjvp
+def _quantile_jvp(primals: tuple[Array, ...], tangents: tuple[Array, ...]) -> tuple[Array, Array]:
+    """Implicit function theorem: F(r, delta, sigma, gamma) = p, so F_r dr = dp - F_delta ddelta - ..."""
+    log_p, log_q, delta, sigma, gamma = primals
+    dlog_p, dlog_q, ddelta, dsigma, dgamma = tangents
+    r = quantile(*primals)
+    finite = jnp.isfinite(r)
+    place = (jnp.where(finite, r, 0.5 * delta), delta, sigma, gamma)
+    log_density = _kernel.log_pdf(*place)
+    left = log_p < log_q
+    dp = jnp.where(left, dlog_p, -dlog_q) * jnp.exp(jnp.where(left, log_p, log_q) - log_density)
+    by_delta, by_sigma, by_gamma = _kernel.ratios(((0, 1, 0), (1, 0, 0), (0, 1, 1)), *place)
+    dr = dp + by_delta * ddelta - sigma * by_sigma * dsigma - 2 * delta / gamma * by_gamma * dgamma
+    return r, jnp.where(finite, dr, 0.0)
