@@ -156,8 +156,8 @@ class _Plan(NamedTuple):
     jacobi_weights: Array
 
 
-def _plan(w: Window, b: Array, num_nodes: int) -> _Plan:
-    nodes_q, log_weights = jacobi_rule(b, num_nodes)
+def _plan(w: Window, b: Array, num_nodes: int, rule: tuple[Array, Array] | None = None) -> _Plan:
+    nodes_q, log_weights = jacobi_rule(b, num_nodes) if rule is None else rule
     share = jnp.where(w.from_zero, 1.0, w.width / jnp.where(w.from_zero, 1.0, w.top_height))
     root_low = jnp.sqrt(1 - share)
     step = jnp.where(w.from_zero, 1.0, share / (1 + root_low))
@@ -192,7 +192,7 @@ def _evaluate(plan: _Plan, node: Array, weight: Array, bits: int) -> Nodes:
     return Nodes(x, root * root, total * exponential)
 
 
-def nodes(w: Window, b: Array, num_nodes: int, bits: int = 0) -> Nodes:
+def nodes(w: Window, b: Array, num_nodes: int, bits: int = 0, rule: tuple[Array, Array] | None = None) -> Nodes:
     """Place the nodes and evaluate the integrand ``q**b * exp((peak**2 - x**2) / 2)``.
 
     Parameters
@@ -204,8 +204,10 @@ def nodes(w: Window, b: Array, num_nodes: int, bits: int = 0) -> Nodes:
         How many nodes.
     bits : int
         When every ``2 * b + 1`` is a whole number below ``2**bits``, powers are products; 0 for any real exponent.
+    rule : tuple of Array, optional
+        ``jacobi_rule(b, num_nodes)``, when the caller has it already.
     """
-    plan = _plan(w, b, num_nodes)
+    plan = _plan(w, b, num_nodes, rule)
     spread = _Plan(*(a[..., None] for a in plan[:-2]), *plan[-2:])
     node, weight = (jnp.asarray(a, b.dtype).reshape((1,) * b.ndim + (-1,)) for a in _legendre_rule(num_nodes))
     return _evaluate(spread, node, weight, bits)

@@ -1,0 +1,176 @@
+r"""The censored maximum product of spacings objective, with its exact gradient and Hessian.
+
+    loss = - sum_i N_i / (n + 1) * log((F(z_i) - F(z_{i-1})) * (n + 1) / N_i)        over N_i > 0,
+
+an estimate of a Kullback-Leibler divergence. The parameters are (alpha, log delta, log sigma), delta = beta - alpha, for
+each whole gamma; sigma = 0 drops the last. Two sums over one set of exponentials, ``I[b] = int y**b phi(y - z) dy`` for
+``b = gamma/2 - 1`` and ``gamma/2``, give the CDF and the density; integration by parts gives everything else:
+
+    E[y x] = b + 1 - T,    E[y x**2] = (b + 1) E[x] + E[y] - edge T,    T = D**(b+1) phi(edge) / I[b],
+
+where ``x = y - z`` is the noise, ``y`` the height above alpha in units of sigma, E the mean under ``y**b phi(y - z)``
+and ``D = delta / sigma``.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from nqjax._quadrature import jacobi_rule, nodes, window
+
+_SQRT_2PI = np.sqrt(2 * np.pi)
+_NODES, _DEPTH = 36, 28.0
+#: Below this many sigmas an interval's mass is its width times the mean density: differences would cancel.
+_SHORT = 1e-5
+
+
+class Family(NamedTuple):
+    """One gamma, with what depends on it alone."""
+
+    gamma: Array  # ()
+    rule: tuple[Array, Array]  # Gauss-Jacobi nodes and log-weights for v**(gamma/2 - 1)
+
+
+def family(gamma: Array) -> Family:
+    """Prepare a whole gamma, shape ()."""
+    nodes_q, log_weights = jacobi_rule((gamma / 2 - 1)[None], _NODES)
+    return Family(gamma, (nodes_q, log_weights))
+
+
+class Theta(NamedTuple):
+    """Parameters, or a vector of as many components: alpha, log(beta - alpha), log sigma."""
+
+    alpha: Array
+    log_delta: Array
+    log_sigma: Array
+
+
+class Symmetric(NamedTuple):
+    """The six different entries of a symmetric 3 x 3 matrix in the order of `Theta`."""
+
+    aa: Array
+    ad: Array
+    as_: Array
+    dd: Array
+    ds: Array
+    ss: Array
+
+
+class Knot(NamedTuple):
+    """The distribution at the knots: masses, and the derivatives of the CDF in (alpha, log delta, log sigma)."""
+
+    cdf: Array
+    sf: Array
+    density: Array
+    first: Theta
+    second: Symmetric
+    log_density: Theta  # derivatives of the log-density
+
+
+def noisy_knot(z: Array, theta: Theta, family: Family, bits: int) -> Knot:
+    """The noisy quadratic at knots ``z`` (shape (knots,))."""
+    gamma = family.gamma
+    delta, sigma = jnp.exp(theta.log_delta), jnp.exp(theta.log_sigma)
+    b = gamma / 2 - 1
+    w = window(z - theta.alpha, delta[None], sigma[None], gamma[None], _DEPTH)
+    n = nodes(w, b[None], _NODES, bits, family.rule)
+    total, weighted = jnp.sum(n.weight, axis=-1), jnp.sum(n.weight * n.q, axis=-1)
+    scale = jnp.exp(-(w.peak**2) / 2 + b * jnp.log(w.top_v)) / _SQRT_2PI
+    span = delta / sigma
+    inside = w.width * w.top_v * scale * weighted
+    tail = 0.5 * jax.lax.erfc(jnp.abs(w.edge) * np.sqrt(0.5).astype(z.dtype))
+    cdf = jnp.where(w.edge > 0, tail, 1 - tail) + inside
+    sf = jnp.maximum(jnp.where(w.edge > 0, 1 - tail, tail) - inside, 0.0)
+    # h is sigma times the density.
+    h = gamma / 2 * jnp.where(w.from_zero, w.top_v, w.width / span) * scale * total
+    mean_q = weighted / total
+    height = w.top_height * mean_q
+    x1 = w.top - w.top_height * (1 - mean_q)
+    boundary = jnp.exp(jnp.where(w.top >= w.edge, (w.peak - w.edge) * (w.peak + w.edge) / 2, -700.0))
+    t = boundary * span / (w.width * total)
+    p2 = b - t - w.z * x1
+    p3 = (b - 1) * x1 - w.edge * t - w.z * p2
+    first = Theta(-h / sigma, -h * height, h * x1)
+    second = Symmetric(
+        aa=h * x1 / sigma**2,
+        ad=h / sigma * (b + 1 - t),
+        as_=-h / sigma * p2,
+        dd=h * ((b + 1) * height - t * span),
+        ds=-h * ((b + 1) * x1 - w.edge * t),
+        ss=h * (2 * x1 + p3),
+    )
+    return Knot(cdf, sf, h / sigma, first, second, Theta(-x1 / sigma, t - (b + 1), p2))
+
+
+def noiseless_knot(z: Array, theta: Theta, family: Family) -> Knot:
+    """The quadratic distribution, sigma = 0; the third parameter is ignored."""
+    delta = jnp.exp(theta.log_delta)
+    r = z - theta.alpha
+    inside = (r > 0) & (r < delta)
+    above = r >= delta
+    r = jnp.where(inside, r, delta / 2)
+    g = family.gamma / 2
+    log_cdf = g * (jnp.log(r) - theta.log_delta)
+    zero = jnp.zeros_like(r)
+    cdf = jnp.where(inside, jnp.exp(log_cdf), jnp.where(above, 1.0, 0.0))
+    sf = jnp.where(inside, -jnp.expm1(log_cdf), jnp.where(above, 0.0, 1.0))
+    f = jnp.where(inside, cdf, 0.0)
+    p = f * g / r
+    second = Symmetric(aa=p * (g - 1) / r, ad=p * g, as_=zero, dd=g * g * f, ds=zero, ss=zero)
+    return Knot(cdf, sf, p, Theta(-p, -g * f, zero), second, Theta(zero, zero, zero))
+
+
+class Objective(NamedTuple):
+    """Loss with its derivatives in (alpha, log delta, log sigma)."""
+
+    loss: Array
+    gradient: Theta
+    hessian: Symmetric
+
+
+def mps(theta: Theta, family: Family, knots: Array, counts: Array, bits: int, noiseless: bool) -> Objective:
+    """Loss, gradient and Hessian at one set of parameters.
+
+    Parameters
+    ----------
+    theta : Theta, fields of shape ()
+    family : Family
+        Of a whole gamma below ``2**bits - 1``.
+    knots : Array, shape (intervals + 1,)
+        Not decreasing, the ends beyond all mass; a knot may repeat when the interval that ends at the repetition has
+        no count (padding).
+    counts : Array, shape (intervals,)
+        Scores in the intervals between the knots.
+    """
+    knot = noiseless_knot(knots, theta, family) if noiseless else noisy_knot(knots, theta, family, bits)
+    low, high = (jax.tree.map(lambda a, part=part: a[part], knot) for part in (slice(None, -1), slice(1, None)))
+    share = counts / jnp.sum(counts)
+    used = counts > 0
+    gap = jnp.diff(knots)
+    short = jnp.zeros_like(used) if noiseless else (gap < _SHORT * jnp.exp(theta.log_sigma)) & used
+    difference = jnp.where(high.cdf < 0.5, high.cdf - low.cdf, low.sf - high.sf)
+    mass = jnp.where(short, gap * (low.density + high.density) / 2, difference)
+    positive = mass > 0
+    safe = jnp.where(used & positive, mass, 1.0)
+    inverse = jnp.where(used & positive, share / safe, 0.0)
+    surprise = jnp.where(used, share * (jnp.log(jnp.where(used, share, 1.0)) - jnp.log(safe)), 0.0)
+    surprise = jnp.where(used & ~positive, jnp.inf, surprise)
+
+    # The change of the interval's mass: a difference or, when short, the mean change of the density.
+    def change(i: int) -> Array:
+        mean = (low.density * low.log_density[i] + high.density * high.log_density[i]) / 2
+        return jnp.where(short, gap * mean, high.first[i] - low.first[i])
+
+    slope = [change(i) for i in range(3)]
+
+    # A short interval's own curvature is left out: it only steers the steps.
+    def curve(i: int, j: int, k: int) -> Array:
+        return jnp.where(short, 0.0, inverse * (slope[i] * slope[j] / safe - (high.second[k] - low.second[k])))
+
+    pairs = ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))
+    rows = [surprise, *(-inverse * s for s in slope), *(curve(i, j, k) for k, (i, j) in enumerate(pairs))]
+    loss, ga, gd, gs, *h = jnp.sum(jnp.stack(rows), axis=-1)
+    return Objective(loss, Theta(ga, gd, gs), Symmetric(*h))

@@ -1,0 +1,67 @@
+"""Constraints on the four parameters: a number fixes one, a pair bounds it."""
+
+import math
+from typing import NamedTuple
+
+from nqjax.errors import InputError
+
+#: A fixed value, an interval, or nothing.
+Constraint = float | tuple[float, float] | None
+
+_LARGEST_GAMMA = 50
+
+
+class Constraints(NamedTuple):
+    """Closed intervals, oriented to minimisation."""
+
+    alpha: tuple[float, float]
+    beta: tuple[float, float]
+    gamma: tuple[int, int]
+    sigma: tuple[float, float]
+
+
+def read_constraints(
+    alpha: Constraint, beta: Constraint, gamma: Constraint, sigma: Constraint, minimize: bool
+) -> Constraints:
+    """Check the constraints and orient them to minimisation.
+
+    Raises
+    ------
+    InputError
+        Something that is neither a number nor a pair, an interval the wrong way round, or values that a parameter
+        cannot take.
+    """
+    everywhere = (-math.inf, math.inf)
+    low, high = _interval("alpha", alpha, everywhere), _interval("beta", beta, everywhere)
+    if not low[0] < high[1]:
+        raise InputError(
+            f"alpha cannot be below beta within the constraints alpha >= {low[0]:g} and beta <= {high[1]:g}: widen one"
+        )
+    noise = _interval("sigma", sigma, (0.0, math.inf))
+    if noise[0] < 0:
+        raise InputError(f"sigma is a standard deviation and cannot be {noise[0]:g}: give 0 or more")
+    if not minimize:
+        low, high = (-high[1], -high[0]), (-low[1], -low[0])
+    return Constraints(low, high, _gamma(gamma), noise)
+
+
+def _gamma(gamma: Constraint) -> tuple[int, int]:
+    low, high = _interval("gamma", gamma, (1.0, 5.0))
+    if not (low == round(low) and high == round(high) and 1 <= low and high <= _LARGEST_GAMMA):
+        raise InputError(f"gamma is a whole number from 1 to {_LARGEST_GAMMA}, not {gamma}")
+    return int(low), int(high)
+
+
+def _interval(name: str, constraint: Constraint, default: tuple[float, float]) -> tuple[float, float]:
+    if constraint is None:
+        return default
+    try:
+        low, high = constraint if isinstance(constraint, tuple | list) else (constraint, constraint)
+        low, high = float(low), float(high)
+    except (TypeError, ValueError):
+        raise InputError(f"the constraint on {name} is {constraint!r}: give a number or a pair (low, high)") from None
+    if math.isnan(low) or math.isnan(high) or low > high:
+        raise InputError(f"the constraint on {name} is ({low:g}, {high:g}): give the lower end first")
+    if low == high and math.isinf(low):
+        raise InputError(f"{name} cannot be fixed at {low:g}: give a finite number or an interval")
+    return low, high

@@ -1,0 +1,276 @@
+"""Estimation: fit the noisy quadratic to the scores of a random search by censored maximum product of spacings."""
+
+import math
+from dataclasses import dataclass, field
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike as JaxArrayLike
+from numpy.typing import ArrayLike, NDArray
+
+from nqjax._newton import Box
+from nqjax._program import Fits, fit_program
+from nqjax.constraints import Constraint, Constraints, read_constraints
+from nqjax.distributions import NoisyQuadratic, Quadratic
+from nqjax.errors import InputError
+from nqjax.spacing import Spacings, spacings
+
+#: Standardised bounds: the scores inside the limits span [0, 1].
+_SIGMA_RANGE = (1e-6, 1e2)
+_DELTA_RANGE = (1e-6, 1e6)
+_ALPHA_RANGE = (-1e6, 1e6)
+#: The ends of the knots, beyond all mass within those bounds.
+_BEYOND = 1e12
+#: A scaled gradient below this is a minimum to all digits that matter.
+_CONVERGED = 1e-6
+_SMALLEST_BUCKET = 64
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A noisy quadratic fitted to the scores of one search.
+
+    Attributes
+    ----------
+    alpha, beta : float
+        Ends of the noiseless scores: alpha is the best reachable score when minimising, beta when maximising.
+    gamma : int
+        Effective number of hyperparameters.
+    sigma : float
+        Standard deviation of the noise of one run, on the scale of the scores.
+    loss : float
+        The objective at the optimum (lower is better; comparable between fits of the same scores and limits).
+    converged : bool
+        Whether the optimiser ended at a minimum.
+    gradient_norm : float
+        Largest slope of the loss there in (alpha in units of the smaller scale, log(beta - alpha), log sigma).
+    losses_by_gamma : dict of int to float
+        The best loss for each gamma that was allowed.
+    minimize : bool
+        Whether lower scores are better.
+    limits : pair of float
+        The regime that was fitted.
+    num_scores, num_used, num_censored, num_failed : int
+        All scores; those inside the limits; finite ones outside; failed runs (NaN or infinite).
+    """
+
+    alpha: float
+    beta: float
+    gamma: int
+    sigma: float
+    loss: float
+    converged: bool
+    gradient_norm: float
+    losses_by_gamma: dict[int, float] = field(repr=False)
+    minimize: bool
+    limits: tuple[float, float]
+    num_scores: int
+    num_used: int
+    num_censored: int
+    num_failed: int
+
+    @property
+    def distribution(self) -> NoisyQuadratic | Quadratic:
+        """The fitted distribution, in the caller's precision; without noise a `Quadratic`."""
+        if self.sigma == 0:
+            return Quadratic(self.alpha, self.beta, float(self.gamma), convex=self.minimize)
+        return NoisyQuadratic(self.alpha, self.beta, float(self.gamma), self.sigma, convex=self.minimize)
+
+    def _evaluate(self, method: str, *args: JaxArrayLike, **options: JaxArrayLike) -> NDArray[np.float64]:
+        with jax.enable_x64(True):
+            return np.asarray(getattr(self.distribution, method)(*args, **options), np.float64)
+
+    @property
+    def regime_probability(self) -> float:
+        """Probability that one trial's score falls within the limits, under the fitted distribution."""
+        low, high = self.limits
+        below = self._evaluate("cdf", low) if math.isfinite(low) else np.float64(0)
+        above = np.exp(self._evaluate("log_sf", high)) if math.isfinite(high) else np.float64(0)
+        return float(max(1 - below - above, 0.0))
+
+    @property
+    def regime_start(self) -> float:
+        """Number of trials from which the regime governs the median tuning curve: log 0.5 / log(1 - F(threshold))."""
+        probability = self.regime_probability
+        return math.log(0.5) / math.log1p(-probability) if 0 < probability < 1 else (1.0 if probability else math.inf)
+
+    def quantile_tuning_curve(self, n: ArrayLike, q: float = 0.5) -> NDArray[np.float64]:
+        """Quantile of the best score after ``n`` trials (the median by default), in float64."""
+        return self._evaluate("quantile_tuning_curve", np.asarray(n, np.float64), q=q)
+
+    def average_tuning_curve(self, n: ArrayLike) -> NDArray[np.float64]:
+        """Expected best score after ``n`` trials, in float64."""
+        return self._evaluate("average_tuning_curve", np.asarray(n, np.float64))
+
+
+def fit(
+    scores: ArrayLike,
+    *,
+    limits: tuple[float, float] = (-math.inf, math.inf),
+    minimize: bool = True,
+    alpha: Constraint = None,
+    beta: Constraint = None,
+    gamma: Constraint = (1, 5),
+    sigma: Constraint = None,
+) -> Fit:
+    """Fit the noisy quadratic distribution to the scores of a random search.
+
+    Parameters
+    ----------
+    scores : array_like, shape (num_scores,)
+        One score a trial. NaN and infinite scores are failed runs: they count on the losing side.
+    limits : pair of float
+        The regime, where the theory is taken to hold: ``(lo, hi]`` when minimising, ``[lo, hi)`` when maximising.
+        Scores outside are censored: only their number counts.
+    minimize : bool
+        Whether lower scores are better. Fitting ``-scores`` with the limits and constraints mirrored and this reversed
+        gives the mirrored parameters to the last digit.
+    alpha, beta, gamma, sigma : float or pair of float, optional
+        A number fixes the parameter, a pair bounds it. gamma is whole, from 1 to 50. ``sigma=0`` fits the noiseless
+        quadratic.
+
+    Returns
+    -------
+    Fit
+
+    Raises
+    ------
+    InputError
+        Fewer than three different scores inside the limits, limits or constraints the wrong way round or excluding the
+        data. It is a ValueError.
+
+    Notes
+    -----
+    Censored maximum product of spacings (Lourie, He, Cho 2025): maximum likelihood on the data grouped between order
+    statistics, which stays consistent where plain maximum likelihood does not. Every gamma is searched from several
+    starts by a damped Newton method with exact derivatives. Computed in float64 whatever the process's setting.
+    """
+    data = spacings(scores, limits, minimize)
+    constraints = read_constraints(alpha, beta, gamma, sigma, minimize)
+    _check(data, constraints, limits, minimize)
+    with jax.enable_x64(True):
+        fits, location, scale = _solve(data, constraints)
+    return _finish(fits, location, scale, data, constraints, limits, minimize)
+
+
+def _check(data: Spacings, constraints: Constraints, limits: tuple[float, float], minimize: bool) -> None:
+    if data.num_scores < 3:
+        raise InputError(f"{data.num_scores} scores are too few to fit: give at least 3, better 24 or more")
+    inside = f"inside the limits ({limits[0]:g}, {limits[1]:g})"
+    if data.num_used == 0:
+        outside = f"{data.num_censored} are outside, {data.num_failed} failed"
+        raise InputError(f"no score lies {inside}: {outside}; choose limits that keep the best scores")
+    if data.num_distinct < 3:
+        raise InputError(f"only {data.num_distinct} different scores lie {inside}, at least 3 are needed: widen the limits")
+    best, worst = _used_range(data)
+    (_, alpha_high), (_, beta_high), sigma_high = constraints.alpha, constraints.beta, constraints.sigma[1]
+    name, bound = ("alpha", alpha_high) if minimize else ("beta", -alpha_high)
+    del alpha_high, beta_high
+    low_alpha, high_beta = constraints.alpha[0], constraints.beta[1]
+    if low_alpha >= worst:
+        raise InputError(f"the constraint on {name} excludes the data: every score {inside} is better than it allows")
+    if high_beta <= best:
+        other = "beta" if minimize else "alpha"
+        raise InputError(f"the constraint on {other} excludes the data: every score {inside} is worse than it allows")
+    if sigma_high == 0 and (low_alpha >= best or high_beta <= worst):
+        raise InputError("without noise (sigma = 0) the scores must lie between alpha and beta: widen their constraints")
+    del bound
+
+
+def _used_range(data: Spacings) -> tuple[float, float]:
+    """The best and the worst score inside the limits."""
+    occupied = np.flatnonzero(data.counts[:-1] > 0)
+    return float(data.knots[max(occupied[0], len(data.knots) - data.num_distinct - 1, 0)]), float(data.knots[-1])
+
+
+def _bucket(count: int) -> int:
+    """The padded number of knots: few sizes, so few compilations."""
+    return max(_SMALLEST_BUCKET, 1 << (count - 1).bit_length())
+
+
+def _pad(data: Spacings, location: float, scale: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    knots = (data.knots - location) / scale
+    spare = _bucket(len(knots)) - len(knots)
+    padded = np.concatenate([[-_BEYOND], knots, np.full(spare, knots[-1]), [_BEYOND]])
+    return padded, np.concatenate([data.counts[:-1], np.zeros(spare), data.counts[-1:]])
+
+
+def _standard_box(constraints: Constraints, location: float, scale: float) -> Box:
+    def bounds(pair: tuple[float, float], low: float, high: float) -> tuple[np.float64, np.float64]:
+        return np.float64(np.clip(pair[0], low, high)), np.float64(np.clip(pair[1], low, high))
+
+    alpha = tuple((a - location) / scale for a in constraints.alpha)
+    beta = tuple((b - location) / scale for b in constraints.beta)
+    log_sigma = tuple(math.log(s / scale) if s > 0 else -math.inf for s in constraints.sigma)
+    return Box(
+        alpha=bounds(alpha, *_ALPHA_RANGE),
+        beta=(np.float64(beta[0]), np.float64(beta[1])),
+        log_sigma=bounds(log_sigma, *map(math.log, _SIGMA_RANGE)),
+        log_delta=bounds((-math.inf, math.inf), *map(math.log, _DELTA_RANGE)),
+    )
+
+
+def _solve(data: Spacings, constraints: Constraints) -> tuple[Fits, float, float]:
+    """Run the program on standardised knots; where sigma ends at its floor, try none at all."""
+    location = float(data.knots[0])
+    scale = float(data.knots[-1] - data.knots[0])
+    knots, counts = _pad(data, location, scale)
+    box = _standard_box(constraints, location, scale)
+    gammas = np.arange(constraints.gamma[0], constraints.gamma[1] + 1, dtype=np.float64)
+    bits = int(constraints.gamma[1] + 1).bit_length()
+
+    def run(noiseless: bool) -> Fits:
+        result = fit_program(knots, counts, np.float64(len(data.knots)), gammas, box, bits=bits, noiseless=noiseless)
+        return jax.tree.map(np.asarray, result)
+
+    if constraints.sigma[1] == 0:
+        return _without_noise(run(True)), location, scale
+    fits = run(False)
+    at_floor = fits.theta.log_sigma <= math.log(_SIGMA_RANGE[0]) + 0.1
+    if constraints.sigma[0] == 0 and at_floor[np.argmin(fits.loss)]:
+        bare = _without_noise(run(True))
+        better = at_floor & (bare.loss <= fits.loss + 1e-9)
+        fits = jax.tree.map(lambda a, b: np.where(better, a, b), bare, fits)
+    return fits, location, scale
+
+
+def _without_noise(fits: Fits) -> Fits:
+    return fits._replace(theta=fits.theta._replace(log_sigma=np.full_like(fits.loss, -np.inf)))
+
+
+def _finish(
+    fits: Fits,
+    location: float,
+    scale: float,
+    data: Spacings,
+    constraints: Constraints,
+    limits: tuple[float, float],
+    minimize: bool,
+) -> Fit:
+    """Back to the scale of the scores and to the caller's direction."""
+    best = int(np.argmin(fits.loss))
+    gammas = range(constraints.gamma[0], constraints.gamma[1] + 1)
+    if not math.isfinite(fits.loss[best]):
+        raise InputError("no parameters within the constraints give the data any probability: widen the constraints")
+    theta = [float(a[best]) for a in fits.theta]
+    # Rounding must not carry a parameter past its constraint.
+    alpha = float(np.clip(location + scale * theta[0], *constraints.alpha))
+    beta = float(np.clip(location + scale * (theta[0] + math.exp(theta[1])), *constraints.beta))
+    sigma = float(np.clip(scale * math.exp(theta[2]), *constraints.sigma))
+    return Fit(
+        alpha=alpha if minimize else -beta,
+        beta=beta if minimize else -alpha,
+        gamma=gammas[best],
+        sigma=sigma,
+        loss=float(fits.loss[best]),
+        converged=bool(fits.gradient_norm[best] <= _CONVERGED),
+        gradient_norm=float(fits.gradient_norm[best]),
+        losses_by_gamma=dict(zip(gammas, map(float, fits.loss), strict=True)),
+        minimize=minimize,
+        limits=(float(limits[0]), float(limits[1])),
+        num_scores=data.num_scores,
+        num_used=data.num_used,
+        num_censored=data.num_censored,
+        num_failed=data.num_failed,
+    )
