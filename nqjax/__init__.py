@@ -5,11 +5,31 @@
 >>> fit.alpha, fit.gamma, fit.sigma
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from nqjax._version import __version__ as __version__
-from nqjax.distributions import NoisyQuadratic as NoisyQuadratic
-from nqjax.distributions import Quadratic as Quadratic
 from nqjax.errors import InputError as InputError
-from nqjax.estimate import Fit as Fit
-from nqjax.estimate import fit as fit
+
+if TYPE_CHECKING:
+    from nqjax.distributions import NoisyQuadratic as NoisyQuadratic
+    from nqjax.distributions import Quadratic as Quadratic
+    from nqjax.estimate import Fit as Fit
+    from nqjax.estimate import fit as fit
 
 __all__ = ["Fit", "InputError", "NoisyQuadratic", "Quadratic", "__version__", "fit"]
+
+# Imported at first use, so that `nqjax --help` and a mistake on the command line do not wait for JAX.
+_HOME = {"Fit": "estimate", "NoisyQuadratic": "distributions", "Quadratic": "distributions", "fit": "estimate"}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

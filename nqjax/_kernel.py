@@ -32,7 +32,7 @@ from jax import Array
 from jax.custom_derivatives import SymbolicZero
 from jax.scipy.special import log_ndtr
 
-from nqjax._quadrature import Window, effective_sigma, nodes, total_weight, window
+from nqjax._quadrature import Window, effective_sigma, half_power, nodes, total_weight, window
 
 _LOG_SQRT_2PI = 0.5 * np.log(2 * np.pi)
 
@@ -86,7 +86,7 @@ def _cdf_value(r: Array, delta: Array, sigma: Array, gamma: Array, bits: int) ->
     # Without logarithms the window may be shorter: 1e-14 of the whole, still 1e-12 of the value in a tail.
     num_nodes, depth = (36, 28.0) if r.dtype == jnp.float64 else _accuracy(r.dtype)
     w = window(r, delta, sigma, gamma, depth)
-    scale = jnp.exp(gamma / 2 * jnp.log(w.top_v) - _LOG_SQRT_2PI - w.peak**2 / 2)
+    scale = half_power(w.top_v, gamma, bits) * jnp.exp(-_LOG_SQRT_2PI - w.peak**2 / 2)
     below = 0.5 * jax.lax.erfc(w.edge * np.sqrt(0.5).astype(r.dtype))
     value = jnp.minimum(w.width * scale * total_weight(w, gamma / 2, num_nodes, bits) + below, 1.0)
     return jnp.where(sigma == 0, jnp.where(r < 0, 0.0, jnp.where(r >= delta, 1.0, value)), value)
@@ -113,9 +113,28 @@ def _log_sf_value(r: Array, delta: Array, sigma: Array, gamma: Array, bits: int)
     above = -jnp.expm1(gamma[..., None] / 2 * log_v)
     total = jnp.sum(jnp.where(w.from_zero[..., None], 0.0, n.weight) * above, axis=-1)
     away = jnp.log(jnp.where(w.from_zero, 1.0, w.width * total)) - _LOG_SQRT_2PI - w.peak**2 / 2
-    away = jnp.logaddexp(away, _log_normal_cdf(w.top - w.width))
+    away = jnp.logaddexp(away, _log_normal_cdf(-w.z))
     value = jnp.minimum(jnp.where(w.from_zero, from_zero, away), 0.0)
     return jnp.where(sigma == 0, jnp.where(r < 0, 0.0, jnp.where(r >= delta, -jnp.inf, value)), value)
+
+
+def masses(r: Array, delta: Array, sigma: Array, gamma: Array) -> tuple[Array, Array, Array]:
+    """Logs of the CDF, the survival function and the density from one quadrature, for iterations and not for reporting.
+
+    Not differentiable. The survival function keeps its relative accuracy only down to ``1e-16 / s`` of its value.
+    """
+    num_nodes, depth = _accuracy(r.dtype)
+    w = window(r, delta, sigma, gamma, depth)
+    b = gamma / 2 - 1
+    n = nodes(w, b, num_nodes)
+    total, weighted = jnp.sum(n.weight, axis=-1), jnp.sum(n.weight * n.q, axis=-1)
+    scale = b * jnp.log(w.top_v) - _LOG_SQRT_2PI - w.peak**2 / 2
+    inside = scale + jnp.log(w.width * w.top_v * weighted)
+    log_pdf = scale + jnp.log(gamma / 2 * w.width_over_delta * total)
+    above = _log_normal_cdf(w.edge)
+    log_cdf = jnp.minimum(jnp.logaddexp(inside, _log_normal_cdf(-w.edge)), 0.0)
+    log_sf = above + jnp.log1p(-jnp.exp(jnp.minimum(inside - above, -1e-30)))
+    return log_cdf, log_sf, log_pdf
 
 
 # --------------------------------------------------------------------------------------------------------------------
@@ -148,7 +167,7 @@ def _raw_moments(
     safe_delta = jnp.where(delta > 0, delta, 1.0)
     # The boundary at v = 1 matters only where the window ends there, and there top_v**b = 1 whatever b.
     touches = w.top >= w.edge
-    edge = jnp.where(touches, w.edge, 0.0)
+    edge, scale = jnp.where(touches, w.edge, 0.0), jnp.where(touches, sigma, 1.0)
     at_edge = jnp.exp(jnp.maximum((w.peak - edge) * (w.peak + edge) / 2, -700.0))
     at_edge = jnp.where(touches, at_edge / jnp.where(w.width > 0, w.width, 1.0), 0.0)
 
@@ -162,7 +181,7 @@ def _raw_moments(
         for i in range(k):
             falling.append(falling[-1] * (b + m - i))
         inner = falling[k] / safe_delta**k * lift * jnp.sum(n.weight * safe_v ** (m - k), axis=-1)
-        outer = [falling[j] / safe_delta**j * hermite(k - 1 - j, edge) / sigma ** (k - j) for j in range(k)]
+        outer = [falling[j] / safe_delta**j * hermite(k - 1 - j, edge) / scale ** (k - j) for j in range(k)]
         return jnp.where(w.from_zero, gaussian, inner - sum(outer) * at_edge)
 
     return tuple(moment(k, m) for k, m in powers)

@@ -3,7 +3,7 @@
 It works on (alpha, log(beta - alpha), log sigma), in which the loss is close to quadratic, with the bounds on beta kept
 by an active set: while beta sits at a bound, alpha moves at fixed beta. One evaluation of loss, gradient and Hessian a
 turn; pure, so that `jax.vmap` runs many problems as one program. The 3 x 3 algebra is written out in scalars: XLA then
-makes a few elementwise loops over problems of it, where small matrices would be dozens of kernels.
+makes a few elementwise loops over problems of it, where small matrices would be dozens of kernels to compile.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from nqjax._objective import Objective, Symmetric, Theta
+from nqjax._objective import Symmetric, Triple
 
 #: The iteration ends when the scaled, projected gradient is below the first (rounding noise is about 1e-13), when the
 #: Newton model promises less than the second, or after some turns that gain less than the third.
@@ -21,82 +21,79 @@ _TOLERANCE = 1e-11
 _SMALL_DECREASE = 1e-17
 _SMALL_GAIN = 1e-10
 _PATIENCE = 4
+_STEEP = 1e-7
 _LONGEST = 1.5
 _FIRST_DAMPING = 1e-2
 
-Bounds = tuple[Array, Array]
-
-
 class Box(NamedTuple):
-    """Lower and upper bounds, each a scalar array."""
+    """Bounds of alpha, beta, log(beta - alpha) and log sigma; both arrays have shape (4,)."""
 
-    alpha: Bounds
-    beta: Bounds
-    log_sigma: Bounds
-    log_delta: Bounds
+    low: Array
+    high: Array
 
 
 class Solution(NamedTuple):
     """Where the iteration ended."""
 
-    theta: Theta
+    theta: Array  # (3,): alpha, log delta, log sigma
     loss: Array
     gradient_norm: Array  # of the projected gradient; alpha in units of the smaller of sigma and delta
     num_steps: Array
 
 
 class _Local(NamedTuple):
-    """An iterate, and the objective there in the coordinates that are free to move."""
+    """The objective in the coordinates that are free to move at an iterate."""
 
-    theta: Theta
-    loss: Array
-    gradient: Theta  # 0 where held
+    gradient: Triple  # 0 where held
     hessian: Symmetric  # rows and columns of what is held are those of the identity
-    free: Theta  # 1 or 0
+    free: Triple  # 1 or 0
     beta_held: Array
     norm: Array
 
 
-def clip_to_box(theta: Theta, box: Box) -> Theta:
-    """A point of the box near ``theta``: alpha first, then beta."""
+def clip_to_box(theta: Array, box: Box) -> Array:
+    """A point of the box near ``theta`` (3,): alpha first, then beta."""
+    (a_low, b_low, d_low, s_low), (a_high, b_high, d_high, s_high) = box.low, box.high
     # alpha must leave room for a positive delta below the upper bound of beta.
-    room = box.beta[1] - jnp.exp(box.log_delta[0])
-    alpha = jnp.minimum(jnp.clip(theta.alpha, *box.alpha), room)
-    beta = jnp.clip(alpha + jnp.exp(theta.log_delta), *box.beta)
-    free_beta = jnp.isinf(box.beta[0]) & jnp.isinf(box.beta[1])
-    log_delta = jnp.where(free_beta, theta.log_delta, jnp.log(jnp.maximum(beta - alpha, 1e-300)))
-    return Theta(alpha, jnp.clip(log_delta, *box.log_delta), jnp.clip(theta.log_sigma, *box.log_sigma))
+    alpha = jnp.minimum(jnp.clip(theta[0], a_low, a_high), b_high - jnp.exp(d_low))
+    beta = jnp.clip(alpha + jnp.exp(theta[1]), b_low, b_high)
+    unbounded = (b_low == -jnp.inf) & (b_high == jnp.inf)
+    log_delta = jnp.where(unbounded, theta[1], jnp.log(jnp.maximum(beta - alpha, 1e-300)))
+    return jnp.stack([alpha, jnp.clip(log_delta, d_low, d_high), jnp.clip(theta[2], s_low, s_high)])
 
 
-def _pushed(value: Array, slope: Array, bounds: Bounds) -> Array:
-    """Whether descent along ``-slope`` would leave the bounds from here."""
-    at_low, at_high = (jnp.isfinite(b) & (jnp.abs(value - b) <= 1e-13 * (1 + jnp.abs(b))) for b in bounds)
-    return (at_low & (slope >= 0)) | (at_high & (slope <= 0))
+def _localise(theta: Array, value: Array, box: Box) -> _Local:
+    ga, gd, gs, *entries = (value[i] for i in range(1, 10))
+    h = Symmetric(*entries)
+    delta = jnp.exp(theta[1])
+    place = jnp.stack([theta[0], theta[0] + delta, theta[1], theta[2]])
+    slack = 1e-13 * (1 + jnp.abs(place))
+    at_low, at_high = jnp.abs(place - box.low) <= slack, jnp.abs(place - box.high) <= slack
 
+    def pushed(i: int, slope: Array) -> Array:
+        """Whether descent would leave the bounds from here."""
+        return (at_low[i] & (slope >= 0)) | (at_high[i] & (slope <= 0))
 
-def _localise(theta: Theta, value: Objective, box: Box) -> _Local:
-    g, h = value.gradient, value.hessian
-    delta = jnp.exp(theta.log_delta)
-    beta_held = _pushed(theta.alpha + delta, g.log_delta, box.beta)
+    beta_held = pushed(1, gd)
     # At fixed beta, d(log delta)/d(alpha) = -1 / delta and its derivative is -1 / delta**2.
     lean = jnp.where(beta_held, -1 / delta, 0.0)
-    ga = g.alpha + lean * g.log_delta
-    aa = h.aa + 2 * lean * h.ad + lean**2 * (h.dd - g.log_delta)
+    aa = h.aa + 2 * lean * h.ad + lean**2 * (h.dd - gd)
     as_ = h.as_ + lean * h.ds
-    delta_held = beta_held | _pushed(theta.log_delta, g.log_delta, box.log_delta)
-    held = (_pushed(theta.alpha, ga, box.alpha), delta_held, _pushed(theta.log_sigma, g.log_sigma, box.log_sigma))
-    fa, fd, fs = (jnp.where(x, 0.0, 1.0).astype(delta.dtype) for x in held)
-    gradient = Theta(*(jnp.where(x, 0.0, y) for x, y in zip(held, (ga, g.log_delta, g.log_sigma), strict=True)))
-    keep = (fa, fa * fd, fa * fs, fd, fd * fs, fs)
-    diagonal = (1.0, 0.0, 0.0, 1.0, 0.0, 1.0)
-    entries = (aa, h.ad, as_, h.dd, h.ds, h.ss)
+    ga = ga + lean * gd
+    held = (pushed(0, ga), beta_held | pushed(2, gd), pushed(3, gs))
+    fa, fd, fs = (jnp.where(x, 0.0, 1.0).astype(theta.dtype) for x in held)
+    gradient = (ga * fa, gd * fd, gs * fs)
     hessian = Symmetric(
-        *(jnp.where((k > 0) & jnp.isfinite(x), x, (1 - k) * d) for k, x, d in zip(keep, entries, diagonal, strict=True))
+        jnp.where(fa > 0, aa, 1.0),
+        h.ad * (fa * fd),
+        as_ * (fa * fs),
+        jnp.where(fd > 0, h.dd, 1.0),
+        h.ds * (fd * fs),
+        jnp.where(fs > 0, h.ss, 1.0),
     )
-    unit = jnp.exp(jnp.minimum(theta.log_delta, theta.log_sigma))
+    unit = jnp.exp(jnp.minimum(theta[1], theta[2]))
     norm = jnp.maximum(jnp.abs(gradient[0]) * unit, jnp.maximum(jnp.abs(gradient[1]), jnp.abs(gradient[2])))
-    loss = jnp.where(jnp.isnan(norm + value.loss), jnp.inf, value.loss)
-    return _Local(theta, loss, gradient, hessian, Theta(fa, fd, fs), beta_held, norm)
+    return _Local(gradient, hessian, (fa, fd, fs), beta_held, norm)
 
 
 def _lowest_eigenvalue(h: Symmetric) -> Array:
@@ -109,7 +106,7 @@ def _lowest_eigenvalue(h: Symmetric) -> Array:
     return mean + 2 * radius * jnp.cos(angle + 2 * jnp.pi / 3)
 
 
-def _newton_step(at: _Local, damping: Array) -> tuple[Theta, Array]:
+def _newton_step(at: _Local, damping: Array) -> tuple[Triple, Array]:
     """Newton step on what is free, with the Hessian made positive and damped in units of its own diagonal.
 
     Also the decrease of the loss that the quadratic model promises.
@@ -125,20 +122,23 @@ def _newton_step(at: _Local, damping: Array) -> tuple[Theta, Array]:
     scale = -1 / (a * caa + h.ad * cad + h.as_ * cas)
     xa, xd, xs = caa * ga + cad * gd + cas * gs, cad * ga + cdd * gd + cds * gs, cas * ga + cds * gd + css * gs
     promise = -0.5 * scale * (ga * xa + gd * xd + gs * xs)
-    return Theta(*(scale * x * r * f for x, r, f in zip((xa, xd, xs), (ra, rd, rs), at.free, strict=True))), promise
+    fa, fd, fs = at.free
+    return (scale * xa * ra * fa, scale * xd * rd * fd, scale * xs * rs * fs), promise
 
 
 class _State(NamedTuple):
     count: Array
-    at: _Local
-    proposal: Theta
+    theta: Array  # the best point so far
+    value: Array  # the objective there
+    proposal: Array
     damping: Array
     stretch: Array
     promise: Array
     idle: Array
+    norm: Array
 
 
-def minimize(objective: Callable[[Theta], Objective], starts: Theta, box: Box, max_steps: int) -> Solution:
+def minimize(objective: Callable[[Array], Array], starts: Array, box: Box, max_steps: int) -> Solution:
     """Minimise from the best of some starts, which are moved into the box first.
 
     A step is taken when it lowers the loss; otherwise the damping grows. Never raises: a problem that cannot be
@@ -147,73 +147,67 @@ def minimize(objective: Callable[[Theta], Objective], starts: Theta, box: Box, m
     Parameters
     ----------
     objective : callable
-        Loss, gradient and Hessian at one point.
-    starts : Theta, fields of shape (starts,)
+        Loss, gradient and Hessian at one point, as `nqjax._objective.mps` returns them.
+    starts : Array, shape (starts, 3)
         They are evaluated one a turn, by the same code as the steps.
     box : Box
     max_steps : int
         Turns after the starts.
     """
-    starts = clip_to_box(starts, box)
-    num_starts = starts.alpha.shape[0]
+    num_starts = starts.shape[0]
 
-    def propose(at: _Local, damping: Array, stretch: Array) -> tuple[Theta, Array]:
-        step, promise = _newton_step(at, damping)
+    def propose(theta: Array, at: _Local, damping: Array, stretch: Array) -> tuple[Array, Array]:
+        (sa, sd, ss), promise = _newton_step(at, damping)
         # No more than a factor in delta and sigma, and as many units of the larger scale in alpha, at once.
-        unit = jnp.exp(jnp.maximum(at.theta.log_delta, at.theta.log_sigma))
-        size = jnp.maximum(jnp.abs(step[0]) / unit, jnp.maximum(jnp.abs(step[1]), jnp.abs(step[2])))
+        unit = jnp.exp(jnp.maximum(theta[1], theta[2]))
+        size = jnp.maximum(jnp.abs(sa) / unit, jnp.maximum(jnp.abs(sd), jnp.abs(ss)))
         factor = jnp.minimum(stretch, _LONGEST / jnp.maximum(size, 1e-30))
         # Where noise hides the range, only its mean is known: alpha then follows delta, not log(delta), down a valley.
-        follow = jnp.where(at.hessian.aa > 0, -at.hessian.ad / jnp.where(at.hessian.aa > 0, at.hessian.aa, 1.0), 0.0)
-        bent = follow * (jnp.expm1(factor * step.log_delta) - factor * step.log_delta)
-        alpha = jnp.clip(at.theta.alpha + factor * step.alpha + bent, *box.alpha)
-        kept = jnp.log(jnp.maximum(at.theta.alpha + jnp.exp(at.theta.log_delta) - alpha, 1e-300))
-        log_delta = jnp.where(at.beta_held, kept, at.theta.log_delta + factor * step.log_delta)
-        return clip_to_box(Theta(alpha, log_delta, at.theta.log_sigma + factor * step.log_sigma), box), promise
+        curved = at.hessian.aa > 0
+        follow = jnp.where(curved, -at.hessian.ad / jnp.where(curved, at.hessian.aa, 1.0), 0.0)
+        alpha = theta[0] + factor * sa + follow * (jnp.expm1(factor * sd) - factor * sd)
+        alpha = jnp.clip(alpha, box.low[0], box.high[0])
+        kept = jnp.log(jnp.maximum(theta[0] + jnp.exp(theta[1]) - alpha, 1e-300))
+        log_delta = jnp.where(at.beta_held, kept, theta[1] + factor * sd)
+        return jnp.stack([alpha, log_delta, theta[2] + factor * ss]), promise
 
     # One evaluation of the objective a turn, the first included: its code is compiled once.
     def turn(state: _State) -> _State:
-        at = state.at
-        new = _localise(state.proposal, objective(state.proposal), box)
+        point = clip_to_box(state.proposal, box)
+        value = objective(point)
+        norm = _localise(point, value, box).norm
+        value = value.at[0].set(jnp.where(jnp.isnan(norm + value[0]), jnp.inf, value[0]))
+        loss, best = value[0], state.value[0]
         # At the bottom the loss cannot show progress any more, but the gradient still can.
-        level = (new.loss <= at.loss + 1e-14 * (1 + jnp.abs(at.loss))) & (new.norm < at.norm)
-        take = jnp.isfinite(new.loss) & ((new.loss < at.loss) | level)
-        gain = jnp.where(take, at.loss - new.loss, 0.0)
+        level = (loss <= best + 1e-14 * (1 + jnp.abs(best))) & (norm < state.norm)
+        take = jnp.isfinite(loss) & ((loss < best) | level)
+        gain = jnp.where(take, best - loss, 0.0)
         # Slow but steady, as where a parameter runs off to infinity: take longer steps.
-        steady = take & (new.norm > 0.1 * at.norm) & (state.damping < 1e-3)
+        steady = take & (norm > 0.1 * state.norm) & (state.damping < 1e-3)
         stretch = jnp.where(steady, jnp.minimum(state.stretch * 2, 64.0), 1.0)
         damping = jnp.where(take, state.damping / 8, jnp.where(state.stretch > 1, state.damping, state.damping * 10))
         damping = jnp.where(take, jnp.where(damping < 1e-9, 0.0, damping), jnp.maximum(damping, 1e-3))
-        at = jax.tree.map(lambda a, b: jnp.where(take, a, b), new, at)
         # A turn that is refused still learns something: the damping.
-        idle = state.idle + jnp.where(take, 1.0, 0.3)
+        idle = jnp.where(gain > _SMALL_GAIN, 0.0, state.idle + jnp.where(take, 1.0, 0.3))
+        theta, value = jnp.where(take, point, state.theta), jnp.where(take, value, state.value)
         # While starts are left, the next one is the proposal.
         waiting = state.count + 1 < num_starts
         stretch, damping = jnp.where(waiting, 1.0, stretch), jnp.where(waiting, _FIRST_DAMPING, damping)
-        proposal, promise = propose(at, damping, stretch)
-        following = jnp.minimum(state.count + 1, num_starts - 1)
-        proposal = jax.tree.map(lambda s, p: jnp.where(waiting, s[following], p), starts, proposal)
-        return _State(
-            state.count + 1, at, proposal, damping, stretch, promise, jnp.where((gain > _SMALL_GAIN) | waiting, 0.0, idle)
-        )
+        proposal, promise = propose(theta, _localise(theta, value, box), damping, stretch)
+        proposal = jnp.where(waiting, starts[jnp.minimum(state.count + 1, num_starts - 1)], proposal)
+        idle, norm = jnp.where(waiting, 0.0, idle), jnp.where(take, norm, state.norm)
+        return _State(state.count + 1, theta, value, proposal, damping, stretch, promise, idle, norm)
 
     def more(state: _State) -> Array:
         promised = (state.promise > _SMALL_DECREASE) | (state.damping > 1e-2)
-        moving = (state.at.norm > _TOLERANCE) & promised & (state.idle < _PATIENCE) & jnp.isfinite(state.at.loss)
+        patience = jnp.where(state.norm > _STEEP, 3 * _PATIENCE, _PATIENCE)
+        moving = (state.norm > _TOLERANCE) & promised & (state.idle < patience) & jnp.isfinite(state.value[0])
         return (state.count < num_starts) | ((state.count < max_steps + num_starts) & moving)
 
-    start = jax.tree.map(lambda s: s[0], starts)
-    zero, one = jnp.zeros_like(start.alpha), jnp.ones_like(start.alpha)
-    infinite = one * jnp.inf
-    nowhere = _Local(
-        start,
-        infinite,
-        Theta(zero, zero, zero),
-        Symmetric(one, zero, zero, one, zero, one),
-        Theta(one, one, one),
-        zero > 0,
-        infinite,
-    )
-    none = jnp.zeros_like(start.alpha, jnp.int32)
-    end = jax.lax.while_loop(more, turn, _State(none, nowhere, start, _FIRST_DAMPING * one, one, infinite, zero))
-    return Solution(end.at.theta, end.at.loss, end.at.norm, end.count)
+    one = jnp.ones_like(starts[0, 0])
+    infinite, zero = one * jnp.inf, 0 * one
+    nothing = jnp.zeros(10, starts.dtype).at[0].set(jnp.inf)
+    none = jnp.zeros((), jnp.int32)
+    first = _State(none, starts[0], nothing, starts[0], _FIRST_DAMPING * one, one, infinite, zero, infinite)
+    end = jax.lax.while_loop(more, turn, first)
+    return Solution(end.theta, end.value[0], end.norm, end.count)

@@ -19,10 +19,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from nqjax._quadrature import jacobi_rule, nodes, window
+from nqjax._quadrature import half_power, jacobi_rule, nodes, window
 
 _SQRT_2PI = np.sqrt(2 * np.pi)
-_NODES, _DEPTH = 36, 28.0
+_NODES, _DEPTH = 32, 25.0
 #: Below this many sigmas an interval's mass is its width times the mean density: differences would cancel.
 _SHORT = 1e-5
 
@@ -40,16 +40,8 @@ def family(gamma: Array) -> Family:
     return Family(gamma, (nodes_q, log_weights))
 
 
-class Theta(NamedTuple):
-    """Parameters, or a vector of as many components: alpha, log(beta - alpha), log sigma."""
-
-    alpha: Array
-    log_delta: Array
-    log_sigma: Array
-
-
 class Symmetric(NamedTuple):
-    """The six different entries of a symmetric 3 x 3 matrix in the order of `Theta`."""
+    """The six different entries of a symmetric 3 x 3 matrix over (alpha, log delta, log sigma)."""
 
     aa: Array
     ad: Array
@@ -59,33 +51,36 @@ class Symmetric(NamedTuple):
     ss: Array
 
 
+Triple = tuple[Array, Array, Array]
+
+
 class Knot(NamedTuple):
     """The distribution at the knots: masses, and the derivatives of the CDF in (alpha, log delta, log sigma)."""
 
     cdf: Array
     sf: Array
     density: Array
-    first: Theta
+    first: Triple
     second: Symmetric
-    log_density: Theta  # derivatives of the log-density
+    log_density: Triple  # derivatives of the log-density
 
 
-def noisy_knot(z: Array, theta: Theta, family: Family, bits: int) -> Knot:
+def noisy_knot(z: Array, theta: Array, family: Family, bits: int) -> Knot:
     """The noisy quadratic at knots ``z`` (shape (knots,))."""
     gamma = family.gamma
-    delta, sigma = jnp.exp(theta.log_delta), jnp.exp(theta.log_sigma)
+    alpha, delta, sigma = theta[0], jnp.exp(theta[1]), jnp.exp(theta[2])
     b = gamma / 2 - 1
-    w = window(z - theta.alpha, delta[None], sigma[None], gamma[None], _DEPTH)
+    w = window(z - alpha, delta[None], sigma[None], gamma[None], _DEPTH)
     n = nodes(w, b[None], _NODES, bits, family.rule)
     total, weighted = jnp.sum(n.weight, axis=-1), jnp.sum(n.weight * n.q, axis=-1)
-    scale = jnp.exp(-(w.peak**2) / 2 + b * jnp.log(w.top_v)) / _SQRT_2PI
+    scale = half_power(w.top_v, gamma[None], bits) * jnp.exp(-(w.peak**2) / 2) / _SQRT_2PI
     span = delta / sigma
-    inside = w.width * w.top_v * scale * weighted
+    inside = w.width * scale * weighted
     tail = 0.5 * jax.lax.erfc(jnp.abs(w.edge) * np.sqrt(0.5).astype(z.dtype))
     cdf = jnp.where(w.edge > 0, tail, 1 - tail) + inside
     sf = jnp.maximum(jnp.where(w.edge > 0, 1 - tail, tail) - inside, 0.0)
     # h is sigma times the density.
-    h = gamma / 2 * jnp.where(w.from_zero, w.top_v, w.width / span) * scale * total
+    h = gamma / 2 * jnp.where(w.from_zero, 1.0, w.width / (span * w.top_v)) * scale * total
     mean_q = weighted / total
     height = w.top_height * mean_q
     x1 = w.top - w.top_height * (1 - mean_q)
@@ -93,7 +88,7 @@ def noisy_knot(z: Array, theta: Theta, family: Family, bits: int) -> Knot:
     t = boundary * span / (w.width * total)
     p2 = b - t - w.z * x1
     p3 = (b - 1) * x1 - w.edge * t - w.z * p2
-    first = Theta(-h / sigma, -h * height, h * x1)
+    first = (-h / sigma, -h * height, h * x1)
     second = Symmetric(
         aa=h * x1 / sigma**2,
         ad=h / sigma * (b + 1 - t),
@@ -102,41 +97,34 @@ def noisy_knot(z: Array, theta: Theta, family: Family, bits: int) -> Knot:
         ds=-h * ((b + 1) * x1 - w.edge * t),
         ss=h * (2 * x1 + p3),
     )
-    return Knot(cdf, sf, h / sigma, first, second, Theta(-x1 / sigma, t - (b + 1), p2))
+    return Knot(cdf, sf, h / sigma, first, second, (-x1 / sigma, t - (b + 1), p2))
 
 
-def noiseless_knot(z: Array, theta: Theta, family: Family) -> Knot:
+def noiseless_knot(z: Array, theta: Array, family: Family) -> Knot:
     """The quadratic distribution, sigma = 0; the third parameter is ignored."""
-    delta = jnp.exp(theta.log_delta)
-    r = z - theta.alpha
+    delta = jnp.exp(theta[1])
+    r = z - theta[0]
     inside = (r > 0) & (r < delta)
     above = r >= delta
     r = jnp.where(inside, r, delta / 2)
     g = family.gamma / 2
-    log_cdf = g * (jnp.log(r) - theta.log_delta)
+    log_cdf = g * (jnp.log(r) - theta[1])
     zero = jnp.zeros_like(r)
     cdf = jnp.where(inside, jnp.exp(log_cdf), jnp.where(above, 1.0, 0.0))
     sf = jnp.where(inside, -jnp.expm1(log_cdf), jnp.where(above, 0.0, 1.0))
     f = jnp.where(inside, cdf, 0.0)
     p = f * g / r
     second = Symmetric(aa=p * (g - 1) / r, ad=p * g, as_=zero, dd=g * g * f, ds=zero, ss=zero)
-    return Knot(cdf, sf, p, Theta(-p, -g * f, zero), second, Theta(zero, zero, zero))
+    return Knot(cdf, sf, p, (-p, -g * f, zero), second, (zero, zero, zero))
 
 
-class Objective(NamedTuple):
-    """Loss with its derivatives in (alpha, log delta, log sigma)."""
-
-    loss: Array
-    gradient: Theta
-    hessian: Symmetric
-
-
-def mps(theta: Theta, family: Family, knots: Array, counts: Array, bits: int, noiseless: bool) -> Objective:
+def mps(theta: Array, family: Family, knots: Array, counts: Array, bits: int, noiseless: bool) -> Array:
     """Loss, gradient and Hessian at one set of parameters.
 
     Parameters
     ----------
-    theta : Theta, fields of shape ()
+    theta : Array, shape (3,)
+        alpha, log(beta - alpha), log sigma.
     family : Family
         Of a whole gamma below ``2**bits - 1``.
     knots : Array, shape (intervals + 1,)
@@ -144,13 +132,18 @@ def mps(theta: Theta, family: Family, knots: Array, counts: Array, bits: int, no
         no count (padding).
     counts : Array, shape (intervals,)
         Scores in the intervals between the knots.
+
+    Returns
+    -------
+    Array, shape (10,)
+        The loss, its gradient (3) and its Hessian (6, in the order of `Symmetric`).
     """
     knot = noiseless_knot(knots, theta, family) if noiseless else noisy_knot(knots, theta, family, bits)
     low, high = (jax.tree.map(lambda a, part=part: a[part], knot) for part in (slice(None, -1), slice(1, None)))
     share = counts / jnp.sum(counts)
     used = counts > 0
     gap = jnp.diff(knots)
-    short = jnp.zeros_like(used) if noiseless else (gap < _SHORT * jnp.exp(theta.log_sigma)) & used
+    short = jnp.zeros_like(used) if noiseless else (gap < _SHORT * jnp.exp(theta[2])) & used
     difference = jnp.where(high.cdf < 0.5, high.cdf - low.cdf, low.sf - high.sf)
     mass = jnp.where(short, gap * (low.density + high.density) / 2, difference)
     positive = mass > 0
@@ -172,5 +165,4 @@ def mps(theta: Theta, family: Family, knots: Array, counts: Array, bits: int, no
 
     pairs = ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))
     rows = [surprise, *(-inverse * s for s in slope), *(curve(i, j, k) for k, (i, j) in enumerate(pairs))]
-    loss, ga, gd, gs, *h = jnp.sum(jnp.stack(rows), axis=-1)
-    return Objective(loss, Theta(ga, gd, gs), Symmetric(*h))
+    return jnp.sum(jnp.stack(rows), axis=-1)

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from nqjax._newton import Box, Solution, minimize
-from nqjax._objective import Theta, family, mps
+from nqjax._objective import family, mps
 
 #: More knots than the first are thinned to the second.
 _DIRECT, _COARSE = 256, 64
@@ -29,7 +29,7 @@ _FINE_SEARCHES = 2
 class Fits(NamedTuple):
     """The best solution for each gamma; leading axis: gammas."""
 
-    theta: Theta
+    theta: Array  # (gammas, 3)
     loss: Array
     gradient_norm: Array
     num_steps: Array
@@ -43,25 +43,25 @@ def thin(knots: Array, counts: Array, num_knots: Array) -> tuple[Array, Array]:
     return knots[place], jnp.diff(below[place])
 
 
-def _starts(gamma: Array, knots: Array, counts: Array, box: Box) -> Theta:
-    """Starting values, shape (searches, starts): noise levels, and alpha some sigmas away from the best score."""
+def _starts(gamma: Array, knots: Array, counts: Array, box: Box) -> Array:
+    """Starting values, shape (searches, starts, 3): noise levels, and alpha some sigmas away from the best score."""
     low, high, mass = _summary(knots, counts)
     levels = jnp.asarray(_SIGMAS, knots.dtype) * (high - low)
-    sigma = jnp.exp(jnp.clip(jnp.log(levels), *box.log_sigma))[:, :, None]
+    sigma = jnp.exp(jnp.clip(jnp.log(levels), box.low[3], box.high[3]))[:, :, None]
     alpha = low + jnp.asarray(_OFFSETS, knots.dtype) * jnp.minimum(sigma, (high - low) / 3)
     # delta such that the noiseless CDF at the last knot is the share of scores up to there.
     delta = jnp.maximum(high - alpha, 0.05 * (high - low)) * mass ** (-2 / gamma)
     starts = jnp.broadcast_arrays(alpha, jnp.log(delta), jnp.log(sigma))
-    return Theta(*(a.reshape(len(_SIGMAS), -1) for a in starts))
+    return jnp.stack([a.reshape(len(_SIGMAS), -1) for a in starts], axis=-1)
 
 
-def _noiseless_starts(gamma: Array, knots: Array, counts: Array) -> Theta:
+def _noiseless_starts(gamma: Array, knots: Array, counts: Array) -> Array:
     low, high, mass = _summary(knots, counts)
     below = jnp.asarray([[1e-4, 1e-3, 0.01], [0.03, 0.1, 0.2], [0.4, 1.0, 3.0]], knots.dtype)[:, :, None]
     alpha = low - (high - low) * below
     delta = (high - alpha) * mass ** (-2 / gamma) * jnp.asarray([1.0, 1.02, 1.2], knots.dtype)
     starts = jnp.broadcast_arrays(alpha, jnp.log(delta), jnp.zeros_like(low))
-    return Theta(*(a.reshape(3, -1) for a in starts))
+    return jnp.stack([a.reshape(3, -1) for a in starts], axis=-1)
 
 
 def _summary(knots: Array, counts: Array) -> tuple[Array, Array, Array]:
@@ -87,7 +87,7 @@ def _fit_gamma(gamma: Array, knots: Array, counts: Array, num_knots: Array, box:
         thinned, pooled = thin(knots, counts, num_knots)
         coarse = functools.partial(objective, knots=thinned, counts=pooled)
         ends = jax.vmap(lambda s: minimize(coarse, s, box, _STEPS))(starts)
-        again = jax.tree.map(lambda a: a[_best(ends, _FINE_SEARCHES), None], ends.theta)
+        again = ends.theta[_best(ends, _FINE_SEARCHES), None]
         ends = jax.vmap(lambda s: minimize(fine, s, box, _STEPS))(again)
     best = jnp.argmin(ends.loss)
     return Fits(*jax.tree.map(lambda a: a[best], ends))

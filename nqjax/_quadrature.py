@@ -26,7 +26,7 @@ from jax import Array
 _EXPONENT_RANGE = (-0.5, 25.0)
 _SERIES_TERMS = 24
 #: A window that reaches below this share of its upper end is widened to start at v = 0.
-_NEAR_ZERO = 0.15
+_NEAR_ZERO = 0.12
 _UNROLL_SIZE = 4096
 
 
@@ -147,49 +147,54 @@ class _Plan(NamedTuple):
 
     zero: Array  # 1 where the window starts at v = 0, else 0
     step: Array  # sqrt(q) = 1 - step * distance, exact however short the window is
-    slope: Array  # x = top - slope * distance * (1 + sqrt(q))
     legendre_scale: Array  # Jacobian of the Gauss-Legendre rule in sqrt(q), 0 where it is not used
-    peak: Array
-    top: Array
+    # With y = (x - peak) / sqrt(2), formed without cancellation, the exponent is -y * (y + shift):
+    start: Array  # y = start - slope * distance * (1 + sqrt(q))
+    slope: Array
+    shift: Array
     power: Array  # exponent of sqrt(q) in the Gauss-Legendre integrand
+    binary: tuple[Array, ...]  # its binary digits as 0.0 and 1.0, when it is whole
     jacobi_roots: Array
     jacobi_weights: Array
 
 
-def _plan(w: Window, b: Array, num_nodes: int, rule: tuple[Array, Array] | None = None) -> _Plan:
+def _plan(w: Window, b: Array, num_nodes: int, bits: int, rule: tuple[Array, Array] | None = None) -> _Plan:
     nodes_q, log_weights = jacobi_rule(b, num_nodes) if rule is None else rule
     share = jnp.where(w.from_zero, 1.0, w.width / jnp.where(w.from_zero, 1.0, w.top_height))
     root_low = jnp.sqrt(1 - share)
     step = jnp.where(w.from_zero, 1.0, share / (1 + root_low))
     zero = w.from_zero.astype(b.dtype)
+    half = np.sqrt(0.5).astype(b.dtype)
     plan = _Plan(
         zero,
         step,
-        w.top_height * step,
         2 * (1 - zero) / (1 + root_low),
-        w.peak,
-        w.top,
+        (w.top - w.peak) * half,
+        w.top_height * step * half,
+        2 * w.peak * half,
         2 * b + 1,
+        _binary(2 * b + 1, bits),
         jnp.sqrt(nodes_q),
         jnp.exp(log_weights),
     )
-    # Keeps XLA from recomputing all this for every node inside the loop over nodes.
-    return _Plan(*jax.lax.optimization_barrier(tuple(plan)))
+    # Keeps XLA from recomputing what depends on b alone for every element inside the loop over nodes.
+    binary, roots, weights = jax.lax.optimization_barrier((plan.binary, plan.jacobi_roots, plan.jacobi_weights))
+    return plan._replace(binary=binary, jacobi_roots=roots, jacobi_weights=weights)
 
 
-def _evaluate(plan: _Plan, node: Array, weight: Array, bits: int) -> Nodes:
+def _evaluate(plan: _Plan, node: Array, weight: Array) -> Nodes:
     """One node, or all of them where the fields of ``plan`` carry a last axis for them."""
     # Blends by 0 and 1 instead of selects: those keep the loop over nodes from being vectorised on a CPU.
     distance = (1 - node) + plan.zero * (node - plan.jacobi_roots)
     root = 1 - plan.step * distance
-    x = plan.top - plan.slope * distance * (1 + root)
-    exponential = jnp.exp((plan.peak - x) * (plan.peak + x) / 2)
-    if bits:
-        powers = _whole_power(root, jnp.round(plan.power).astype(jnp.int32), bits)
+    y = plan.start - plan.slope * (distance * (1 + root))
+    exponential = jnp.exp(-y * (y + plan.shift))
+    if plan.binary:
+        powers = _whole_power(root, plan.binary)
     else:
         powers = jnp.exp(plan.power * jnp.log(jnp.maximum(root, 0.1)))
     total = plan.legendre_scale * (weight * powers) + plan.zero * plan.jacobi_weights
-    return Nodes(x, root * root, total * exponential)
+    return Nodes(y, root * root, total * exponential)
 
 
 def nodes(w: Window, b: Array, num_nodes: int, bits: int = 0, rule: tuple[Array, Array] | None = None) -> Nodes:
@@ -207,10 +212,13 @@ def nodes(w: Window, b: Array, num_nodes: int, bits: int = 0, rule: tuple[Array,
     rule : tuple of Array, optional
         ``jacobi_rule(b, num_nodes)``, when the caller has it already.
     """
-    plan = _plan(w, b, num_nodes, rule)
-    spread = _Plan(*(a[..., None] for a in plan[:-2]), *plan[-2:])
+    # And here what depends on the element alone for every node.
+    plan = jax.lax.optimization_barrier(_plan(w, b, num_nodes, bits, rule))
+    spread = jax.tree.map(lambda a: a[..., None], plan._replace(jacobi_roots=(), jacobi_weights=()))
+    spread = spread._replace(jacobi_roots=plan.jacobi_roots, jacobi_weights=plan.jacobi_weights)
     node, weight = (jnp.asarray(a, b.dtype).reshape((1,) * b.ndim + (-1,)) for a in _legendre_rule(num_nodes))
-    return _evaluate(spread, node, weight, bits)
+    n = _evaluate(spread, node, weight)
+    return n._replace(x=w.peak[..., None] + n.x * np.sqrt(2.0).astype(b.dtype))
 
 
 def total_weight(w: Window, b: Array, num_nodes: int, bits: int = 0) -> Array:
@@ -220,18 +228,31 @@ def total_weight(w: Window, b: Array, num_nodes: int, bits: int = 0) -> Array:
     """
     if w.top.size < _UNROLL_SIZE:
         return jnp.sum(nodes(w, b, num_nodes, bits).weight, axis=-1)
-    plan = _plan(w, b, num_nodes)
+    plan = _plan(w, b, num_nodes, bits)
     total = jnp.zeros((), b.dtype)
     for i, (node, weight) in enumerate(zip(*_legendre_rule(num_nodes), strict=True)):
         one = plan._replace(jacobi_roots=plan.jacobi_roots[..., i], jacobi_weights=plan.jacobi_weights[..., i])
-        total = total + _evaluate(one, node.astype(b.dtype), weight.astype(b.dtype), bits).weight
+        total = total + _evaluate(one, node.astype(b.dtype), weight.astype(b.dtype)).weight
     return total
 
 
-def _whole_power(base: Array, power: Array, bits: int) -> Array:
-    """``base**power`` for whole, traced powers below ``2**bits``, by repeated squaring."""
-    result = jnp.where(power & 1 == 1, base, 1.0)
-    for bit in range(1, bits):
-        base = base * base
-        result = result * jnp.where((power >> bit) & 1 == 1, base, 1.0)
+def half_power(v: Array, gamma: Array, bits: int) -> Array:
+    """``v**(gamma / 2)``, by products when gamma is known to be a whole number below ``2**bits``."""
+    if not bits:
+        return jnp.exp(gamma / 2 * jnp.log(v))
+    return _whole_power(jnp.sqrt(v), jax.lax.optimization_barrier(_binary(gamma, bits)))
+
+
+def _binary(power: Array, bits: int) -> tuple[Array, ...]:
+    digits = jnp.round(power).astype(jnp.int32)
+    return tuple(((digits >> i) & 1).astype(power.dtype) for i in range(bits))
+
+
+def _whole_power(base: Array, binary: tuple[Array, ...]) -> Array:
+    """``base**power`` for a whole, traced power given by its binary digits, by repeated squaring."""
+    result = jnp.ones((), base.dtype)
+    for i, digit in enumerate(binary):
+        # A blend instead of a select, see `_evaluate`; exact for 0, and to rounding for 1.
+        result = result * (digit * base + (1 - digit))
+        base = base * base if i + 1 < len(binary) else base
     return result

@@ -18,15 +18,6 @@ def log_complement(log_p: Array) -> Array:
     return jnp.where(log_p < 0, value, -jnp.inf)
 
 
-def _gap(r: Array, delta: Array, sigma: Array, gamma: Array, log_p: Array, log_q: Array) -> Array:
-    """An increasing function of ``r`` that is 0 at the quantile, on a log scale in whichever tail is the shorter."""
-    return jnp.where(
-        log_p < log_q,
-        _kernel.log_cdf(r, delta, sigma, gamma) - log_p,
-        log_q - _kernel.log_sf(r, delta, sigma, gamma),
-    )
-
-
 @jax.custom_jvp
 def quantile(log_p: Array, log_q: Array, delta: Array, sigma: Array, gamma: Array) -> Array:
     """Distance ``r`` from alpha below which the convex noisy quadratic has probability ``exp(log_p)``.
@@ -48,11 +39,11 @@ def quantile(log_p: Array, log_q: Array, delta: Array, sigma: Array, gamma: Arra
 
     def step(state: tuple[Array, ...]) -> tuple[Array, ...]:
         count, r, low, high, _ = state
-        gap = _gap(r, delta, sigma, gamma, log_p, log_q)
+        log_cdf, log_sf, log_pdf = _kernel.masses(r, delta, sigma, gamma)
+        # An increasing function of r that is 0 at the quantile, on a log scale in whichever tail is the shorter.
+        gap = jnp.where(log_p < log_q, log_cdf - log_p, log_q - log_sf)
         low, high = jnp.where(gap <= 0, r, low), jnp.where(gap >= 0, r, high)
-        log_mass = jnp.where(log_p < log_q, log_p + gap, log_q - gap)
-        density = _kernel.log_pdf(r, delta, sigma, gamma)
-        newton = r - gap * jnp.exp(log_mass - density)
+        newton = r - gap * jnp.exp(jnp.where(log_p < log_q, log_cdf, log_sf) - log_pdf)
         inside = (newton > low) & (newton < high)
         new = jnp.where(inside, newton, (low + high) / 2)
         settled = (jnp.abs(gap) <= tolerance) | (jnp.abs(new - r) <= tolerance * jnp.abs(new))

@@ -8,9 +8,10 @@ import numpy as np
 if TYPE_CHECKING:  # rich is imported inside the functions: `--json` does without it
     from collections.abc import Callable, Mapping, Sequence
 
-    from nqjax.estimate import Fit
     from rich.console import Console
     from rich.table import Table
+
+    from nqjax.estimate import Fit
 
     Constraint = float | tuple[float, float] | None
 
@@ -146,7 +147,8 @@ def print_fit(document: "Mapping[str, Any]", console: "Console") -> None:
     console.print()
     for warning in document["warnings"]:
         show(f"Warning: {warning}.", "yellow")
-
+    if document["warnings"]:
+        console.print()
     show("Tuning curve: the median of the best score after so many trials", "bold")
     console.print(Padding(_tuning_curve(document), (0, 0, 0, 2), expand=False))
     if not all(point["in_regime"] for point in document["tuning_curve"]):
@@ -238,7 +240,7 @@ def _table(name: str, number: str, note: str) -> "Table":
 
 
 def _score_format(document: "Mapping[str, Any]") -> "Callable[[float | None], str]":
-    """Return how to print a score: to a hundredth of the noise, which is finer than any fit is precise.
+    """Return how to print a score: to a hundredth of the noise (or to 1e-4 of the range, where there is little noise).
 
     The scores of one report share their decimals, so that a column of them reads like a table.
     """
@@ -246,7 +248,7 @@ def _score_format(document: "Mapping[str, Any]") -> "Callable[[float | None], st
     curve = [point["median_best_score"] for point in document["tuning_curve"]]
     scores = [score for score in (alpha, beta, *curve) if score is not None]
     span = beta - alpha if None not in (alpha, beta) else 0.0
-    resolution = max(sigma or 0.0, 1e-3 * span)
+    resolution = max(sigma or 0.0, 1e-2 * span)
     size = max(map(abs, scores), default=0.0)
     if not resolution or not size:
         return lambda score: _significant(score, 6)

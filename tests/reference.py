@@ -10,9 +10,9 @@ scale of the noise give 27 digits or more (a test doubles their resolution). Not
 which integrates over the noise and by parts.
 
 Derivatives are central differences of these functions, tuning curves their integrals and inverses. To write the table
-again, which takes about half an hour:
+again, which takes about half an hour on two cores, or to write some parts of it:
 
-    python -m tests.reference
+    python -m tests.reference [double] [single] [derivatives] [curves]
 """
 
 import concurrent.futures
@@ -21,6 +21,7 @@ import itertools
 import json
 import math
 import random
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -49,7 +50,10 @@ class Functions(NamedTuple):
     pdf: mp.mpf
 
     def logs(self) -> tuple[mp.mpf, mp.mpf, mp.mpf]:
-        return mp.log(self.cdf), mp.log(self.sf), mp.log(self.pdf)
+        """Logs of the three, to all digits also where one of the first two is nearly 1."""
+        if self.cdf < self.sf:
+            return mp.log(self.cdf), mp.log1p(-self.cdf), mp.log(self.pdf)
+        return mp.log1p(-self.sf), mp.log(self.sf), mp.log(self.pdf)
 
 
 # --------------------------------------------------------------------------------------------------------------------
@@ -148,13 +152,15 @@ def derivatives(point: Sequence[float]) -> dict[str, tuple[list[mp.mpf], list[li
         length = min(sigma, delta) / (1 + excess)
         steps = [1e-9 * length, 1e-9 * length, 1e-9 * length, 1e-9 * gamma / (1 + excess)]
         layout = tuple(point)
+        start = functions(*point)
+        below = start.cdf < start.sf  # the differences of 1 - sf are those of -sf, which keeps its digits
 
         @functools.cache
         def at(offsets: tuple[int, ...]) -> list[mp.mpf]:
             place = [c + k * h for c, k, h in zip(centre, offsets, steps, strict=True)]
             f = functions(*place, layout=layout)
             log_cdf, log_sf, log_pdf = f.logs()
-            return [log_pdf, f.cdf, log_cdf, log_sf]
+            return [log_pdf, f.cdf if below else -f.sf, log_cdf, log_sf]
 
         def shifted(*moves: tuple[int, int]) -> tuple[int, ...]:
             offsets = [0] * 4
@@ -355,17 +361,19 @@ def values(part: str) -> Values:
         return Values(np.array(columns[:4], float), *([mp.mpf(x) for x in column] for column in columns[4:]))
 
 
-def main() -> None:
+def main(parts: Sequence[str]) -> None:
+    """Write the table, or write some of its parts again."""
+    stored = {} if set(parts) == set(PARTS) else table()
     lines = ['{\n"about": "Written by python -m tests.reference, which says what it holds."']
     with concurrent.futures.ProcessPoolExecutor() as pool:
         for part, (points, row) in PARTS.items():
             started = time.monotonic()
-            rows = pool.map(row, points())
+            rows = list(pool.map(row, points())) if part in parts else stored[part]
             lines.append(f'"{part}": [\n' + ",\n".join(json.dumps(x) for x in rows) + "\n]")
-            print(f"{part}: {time.monotonic() - started:.0f} s")
+            print(f"{part}: {time.monotonic() - started:.0f} s", flush=True)
     TABLE.parent.mkdir(exist_ok=True)
     TABLE.write_text(",\n".join(lines) + "\n}\n")
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:] or list(PARTS))
