@@ -16,10 +16,12 @@ from jax import Array
 from nqjax._objective import Symmetric, Triple
 
 #: The iteration ends when the scaled, projected gradient is below the first (rounding noise is about 1e-13), when the
-#: Newton model promises less than the second, or after some turns that gain less than the third.
+#: Newton model promises less than the second, or after some turns that gain less than the third or, in a search behind
+#: its rivals, less than the fourth times the distance.
 _TOLERANCE = 1e-11
 _SMALL_DECREASE = 1e-17
 _SMALL_GAIN = 1e-10
+_SMALL_SHARE = 1e-5
 _PATIENCE = 4
 _STEEP = 1e-7
 _LONGEST = 1.5
@@ -38,6 +40,7 @@ class Solution(NamedTuple):
     theta: Array  # (3,): alpha, log delta, log sigma
     loss: Array
     gradient_norm: Array  # of the projected gradient; alpha in units of the smaller of sigma and delta
+    promise: Array  # decrease of the loss that the Newton model still promises
     num_steps: Array
 
 
@@ -138,7 +141,9 @@ class _State(NamedTuple):
     norm: Array
 
 
-def minimize(objective: Callable[[Array], Array], starts: Array, box: Box, max_steps: int) -> Solution:
+def minimize(
+    objective: Callable[[Array], Array], starts: Array, box: Box, max_steps: int, rivals: tuple[str, ...] = ()
+) -> Solution:
     """Minimise from the best of some starts, which are moved into the box first.
 
     A step is taken when it lowers the loss; otherwise the damping grows. Never raises: a problem that cannot be
@@ -153,6 +158,8 @@ def minimize(objective: Callable[[Array], Array], starts: Array, box: Box, max_s
     box : Box
     max_steps : int
         Turns after the starts.
+    rivals : tuple of str
+        Names of `jax.vmap` axes over which searches compete: one that is far behind the best is followed less closely.
     """
     num_starts = starts.shape[0]
 
@@ -188,7 +195,9 @@ def minimize(objective: Callable[[Array], Array], starts: Array, box: Box, max_s
         damping = jnp.where(take, state.damping / 8, jnp.where(state.stretch > 1, state.damping, state.damping * 10))
         damping = jnp.where(take, jnp.where(damping < 1e-9, 0.0, damping), jnp.maximum(damping, 1e-3))
         # A turn that is refused still learns something: the damping.
-        idle = jnp.where(gain > _SMALL_GAIN, 0.0, state.idle + jnp.where(take, 1.0, 0.3))
+        behind = best - jax.lax.pmin(best, rivals) if rivals else jnp.zeros_like(best)
+        small = jnp.maximum(_SMALL_GAIN, _SMALL_SHARE * jnp.where(jnp.isfinite(behind), behind, 0.0))
+        idle = jnp.where(gain > small, 0.0, state.idle + jnp.where(take, 1.0, 0.3))
         theta, value = jnp.where(take, point, state.theta), jnp.where(take, value, state.value)
         # While starts are left, the next one is the proposal.
         waiting = state.count + 1 < num_starts
@@ -210,4 +219,4 @@ def minimize(objective: Callable[[Array], Array], starts: Array, box: Box, max_s
     none = jnp.zeros((), jnp.int32)
     first = _State(none, starts[0], nothing, starts[0], _FIRST_DAMPING * one, one, infinite, zero, infinite)
     end = jax.lax.while_loop(more, turn, first)
-    return Solution(end.theta, end.value[0], end.norm, end.count)
+    return Solution(end.theta, end.value[0], end.norm, end.promise, end.count)

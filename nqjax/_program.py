@@ -7,6 +7,7 @@ then goes on from the best distinct ends.
 """
 
 import functools
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -23,7 +24,7 @@ _SIGMAS = ((0.0005, 0.003), (0.012, 0.04), (0.12, 0.4))
 #: Where alpha starts: this many sigmas above the best score.
 _OFFSETS = (-1.0, 0.5, 2.0, 5.0)
 _STEPS = 80
-_FINE_SEARCHES = 2
+_FINE_SEARCHES = 1
 
 
 class Fits(NamedTuple):
@@ -32,6 +33,7 @@ class Fits(NamedTuple):
     theta: Array  # (gammas, 3)
     loss: Array
     gradient_norm: Array
+    promise: Array
     num_steps: Array
 
 
@@ -80,15 +82,19 @@ def _best(solutions: Solution, count: int) -> Array:
 def _fit_gamma(gamma: Array, knots: Array, counts: Array, num_knots: Array, box: Box, bits: int, noiseless: bool) -> Fits:
     objective = functools.partial(mps, family=family(gamma), bits=bits, noiseless=noiseless)
     fine = functools.partial(objective, knots=knots, counts=counts)
+
+    def search(objective: Callable[[Array], Array], starts: Array) -> Solution:
+        one = functools.partial(minimize, objective, box=box, max_steps=_STEPS, rivals=("gammas", "searches"))
+        return jax.vmap(one, axis_name="searches")(starts)
+
     starts = _noiseless_starts(gamma, knots, counts) if noiseless else _starts(gamma, knots, counts, box)
     if knots.shape[0] <= _DIRECT + 2:
-        ends = jax.vmap(lambda s: minimize(fine, s, box, _STEPS))(starts)
+        ends = search(fine, starts)
     else:
         thinned, pooled = thin(knots, counts, num_knots)
         coarse = functools.partial(objective, knots=thinned, counts=pooled)
-        ends = jax.vmap(lambda s: minimize(coarse, s, box, _STEPS))(starts)
-        again = ends.theta[_best(ends, _FINE_SEARCHES), None]
-        ends = jax.vmap(lambda s: minimize(fine, s, box, _STEPS))(again)
+        ends = search(coarse, starts)
+        ends = search(fine, ends.theta[_best(ends, _FINE_SEARCHES), None])
     best = jnp.argmin(ends.loss)
     return Fits(*jax.tree.map(lambda a: a[best], ends))
 
@@ -116,4 +122,4 @@ def fit_program(
     one = functools.partial(
         _fit_gamma, knots=knots, counts=counts, num_knots=num_knots, box=box, bits=bits, noiseless=noiseless
     )
-    return jax.vmap(one)(gammas)
+    return jax.vmap(one, axis_name="gammas")(gammas)

@@ -118,7 +118,8 @@ def window(r: Array, delta: Array, sigma: Array, gamma: Array, depth: float) -> 
     mode_x, mode_height = jnp.where(z > 0, small, large), jnp.where(z > 0, large, small)
     room = 2 * depth + 0.386 * b
     rise = room / (mode_x / 2 + jnp.sqrt(mode_x**2 / 4 + room))
-    at_edge = mode_x + rise >= edge
+    # Compared from the nearer end, or a point far outside would lose the other one to rounding.
+    at_edge = jnp.where(z > 0, mode_x + rise >= edge, mode_height + rise >= span)
     top = jnp.where(at_edge, edge, mode_x + rise)
     top_height = jnp.where(at_edge, span, mode_height + rise)
     # Below the point nearest x = 0 only the Gaussian helps.

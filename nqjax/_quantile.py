@@ -10,6 +10,14 @@ from nqjax import _kernel
 _MAX_STEPS = 200
 
 
+def log_tail_of_one(n: Array, q: Array, lowest: bool) -> Array:
+    """Log of the probability that one draw is beyond the ``q`` quantile of the best of ``n``, on the losing side.
+
+    The best of ``n`` is beyond a place when all of the ``n`` are: its tail is the nth power of one draw's.
+    """
+    return (jnp.log1p(-q) if lowest else jnp.log(q)) / n
+
+
 def log_complement(log_p: Array) -> Array:
     """``log(1 - exp(log_p))`` for ``log_p <= 0``, accurate at both ends."""
     near_one = log_p > -0.6931471805599453

@@ -20,7 +20,7 @@ from numpyro.util import is_prng_key
 
 from nqjax import _kernel
 from nqjax._average import average_of_best
-from nqjax._quantile import log_complement, quantile
+from nqjax._quantile import log_complement, log_tail_of_one, quantile
 
 _GAMMA_RANGE = (1.0, 50.0)
 
@@ -195,7 +195,7 @@ class _PowerLaw(Distribution):
         minimize = self.convex if minimize is None else minimize
         n = jnp.asarray(n, self.alpha.dtype)
         q = jnp.asarray(q, self.alpha.dtype)
-        log_tail = (jnp.log1p(-q) if minimize else jnp.log(q)) / n
+        log_tail = log_tail_of_one(n, q, lowest=minimize)
         rest = log_complement(log_tail)
         return self._icdf_from_logs(rest, log_tail) if minimize else self._icdf_from_logs(log_tail, rest)
 

@@ -3,6 +3,7 @@
 import functools
 import math
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
@@ -10,12 +11,16 @@ import numpy as np
 from jax import Array
 from numpy.typing import ArrayLike, NDArray
 
+from nqjax import _kernel
 from nqjax._newton import Box
 from nqjax._program import Fits, fit_program
+from nqjax._quantile import log_complement, log_tail_of_one, quantile
 from nqjax.constraints import Constraint, Constraints, read_constraints
-from nqjax.distributions import NoisyQuadratic, Quadratic
 from nqjax.errors import InputError
 from nqjax.spacing import Spacings, spacings
+
+if TYPE_CHECKING:
+    from nqjax.distributions import NoisyQuadratic, Quadratic
 
 #: Standardised bounds: the scores inside the limits span [0, 1].
 _SIGMA_RANGE = (1e-6, 1e2)
@@ -23,8 +28,8 @@ _DELTA_RANGE = (1e-6, 1e6)
 _ALPHA_RANGE = (-1e6, 1e6)
 #: The ends of the knots, beyond all mass within those bounds.
 _BEYOND = 1e12
-#: A scaled gradient below this is a minimum to all digits that matter.
-_CONVERGED = 1e-6
+#: A scaled gradient below the first, or a promised decrease below the second, is a minimum to all digits that matter.
+_CONVERGED, _NOTHING_LEFT = 1e-6, 1e-11
 _SMALLEST_BUCKET = 64
 
 
@@ -72,21 +77,27 @@ class Fit:
     num_failed: int
 
     @property
-    def distribution(self) -> NoisyQuadratic | Quadratic:
+    def distribution(self) -> "NoisyQuadratic | Quadratic":
         """The fitted distribution, in the caller's precision; without noise a `Quadratic`."""
+        # NumPyro takes as long to import as JAX itself, and the numbers below do not need it.
+        from nqjax.distributions import NoisyQuadratic, Quadratic
+
         if self.sigma == 0:
             return Quadratic(self.alpha, self.beta, float(self.gamma), convex=self.minimize)
         return NoisyQuadratic(self.alpha, self.beta, float(self.gamma), self.sigma, convex=self.minimize)
 
-    def _evaluate(self, method: str, *args: ArrayLike) -> NDArray[np.float64]:
-        with jax.enable_x64(True):
-            return np.asarray(_call(method, self.distribution, *(np.asarray(a, np.float64) for a in args)))
-
     @property
+    def _parameters(self) -> tuple[np.float64, ...]:
+        """Delta, sigma and gamma, which with a distance from the best score say everything about the distribution."""
+        return np.float64(self.beta - self.alpha), np.float64(self.sigma), np.float64(self.gamma)
+
+    @functools.cached_property
     def regime_probability(self) -> float:
         """Probability that one trial's score falls within the limits, under the fitted distribution."""
-        probability = self._evaluate("regime_probability", self.limits)
-        return float(np.clip(probability, 0.0, 1.0))
+        limits = np.asarray(self.limits)
+        with jax.enable_x64(True):
+            ends = _cdf(limits - self.alpha if self.minimize else self.beta - limits, *self._parameters)
+            return float(abs(ends[1] - ends[0]))
 
     @property
     def regime_start(self) -> float:
@@ -96,22 +107,25 @@ class Fit:
 
     def quantile_tuning_curve(self, n: ArrayLike, q: float = 0.5) -> NDArray[np.float64]:
         """Quantile of the best score after ``n`` trials (the median by default), in float64."""
-        return self._evaluate("quantile_tuning_curve", n, q)
+        n = np.asarray(n, np.float64)
+        with jax.enable_x64(True):
+            # In the distance from the best score the best is always the lowest; its quantiles turn round with it.
+            r = np.asarray(_best_of(n, np.float64(q if self.minimize else 1 - q), *self._parameters))
+        return self.alpha + r if self.minimize else self.beta - r
 
     def average_tuning_curve(self, n: ArrayLike) -> NDArray[np.float64]:
         """Expected best score after ``n`` trials, in float64."""
-        return self._evaluate("average_tuning_curve", n)
+        with jax.enable_x64(True):
+            return np.asarray(self.distribution.average_tuning_curve(np.asarray(n, np.float64)))
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def _call(method: str, distribution: NoisyQuadratic | Quadratic, *args: Array) -> Array:
-    """Call a method of a distribution as one program, which compiles faster than its operations one by one."""
-    if method == "regime_probability":
-        # Between two distances from the best score, in either direction.
-        (limits,) = args
-        ends = distribution._cdf(distribution._distance(limits))
-        return jnp.abs(ends[1] - ends[0])
-    return getattr(distribution, method)(*args)
+_cdf = jax.jit(_kernel.cdf)
+
+
+@jax.jit
+def _best_of(n: Array, q: Array, delta: Array, sigma: Array, gamma: Array) -> Array:
+    log_tail = log_tail_of_one(n, q, lowest=True)
+    return quantile(*jnp.broadcast_arrays(log_complement(log_tail), log_tail, delta, sigma, gamma))
 
 
 def fit(
@@ -273,7 +287,7 @@ def _finish(
         gamma=gammas[best],
         sigma=sigma,
         loss=float(fits.loss[best]),
-        converged=bool(fits.gradient_norm[best] <= _CONVERGED),
+        converged=bool(fits.gradient_norm[best] <= _CONVERGED or fits.promise[best] <= _NOTHING_LEFT),
         gradient_norm=float(fits.gradient_norm[best]),
         losses_by_gamma=dict(zip(gammas, map(float, fits.loss), strict=True)),
         minimize=minimize,

@@ -172,41 +172,57 @@ def loss(search: Search | Spacings, alpha: float, beta: float, gamma: float, sig
 # --------------------------------------------------------------------------------------------------------------------
 
 _LANES = 66
+#: Turns of every start, then of the best `_LANES` of them.
+_TURNS, _MORE_TURNS = 40, 300
 #: Bounds on log(beta - alpha) and log sigma in units of the range of the knots, as wide as those of `nqjax.fit`.
 _LOWEST, _HIGHEST = np.log([1e-6, 1e-6]), np.log([1e6, 1e2])
 _ROWS = np.array([[0, 1, 2], [1, 3, 4], [2, 4, 5]])
+_SHIFTS = np.concatenate([[0.0], 10.0 ** np.arange(-8, 2)])
 
 
-def _follow(start: Array, value_at: Callable[[Array], Array]) -> Array:
-    """Return the loss at the end of a plain Newton descent, damped, on the absolute values of the eigenvalues."""
+def _newton_direction(gradient: Array, hessian: Array, damping: Array) -> Array:
+    """Return ``-(H + m I)^-1 g`` with the least of some ``m`` that makes all leading minors positive, plus damping."""
+    shifts = jnp.asarray(_SHIFTS)
+    a, d, s = (hessian[i, i] + shifts for i in range(3))
+    p, q, r = hessian[0, 1], hessian[0, 2], hessian[1, 2]
+    positive = (a > 0) & (a * d > p * p) & (a * (d * s - r * r) - p * (p * s - q * r) + q * (p * r - d * q) > 0)
+    shift = 3 * shifts[jnp.argmax(positive)] + damping
+    a, d, s = (hessian[i, i] + shift for i in range(3))
+    inverse = jnp.array(
+        [
+            [d * s - r * r, q * r - p * s, p * r - d * q],
+            [q * r - p * s, a * s - q * q, p * q - a * r],
+            [p * r - d * q, p * q - a * r, a * d - p * p],
+        ]
+    )
+    return -jnp.sum(inverse * gradient, axis=1) / (a * inverse[0, 0] + p * inverse[0, 1] + q * inverse[0, 2])
+
+
+def _follow(start: Array, value_at: Callable[[Array], Array], turns: int) -> tuple[Array, Array]:
+    """Descend by damped Newton steps; return where that ends and the loss there."""
 
     def turn(state: tuple[Array, ...]) -> tuple[Array, ...]:
         count, theta, value, damping, _ = state
         gradient, hessian = value[1:4], value[4:][_ROWS]
-        unit = 1 / jnp.sqrt(jnp.maximum(jnp.abs(jnp.diag(hessian)), 1e-12))
-        size, basis = jnp.linalg.eigh(hessian * unit[:, None] * unit)
-        step = -unit * (basis @ ((basis.T @ (unit * gradient)) / (jnp.maximum(jnp.abs(size), 1e-8) + damping)))
+        unit = 1 / jnp.sqrt(jnp.maximum(jnp.abs(jnp.diagonal(hessian)), 1e-12))
+        step = unit * _newton_direction(unit * gradient, hessian * unit[:, None] * unit, damping)
         scale = jnp.array([jnp.exp(jnp.max(theta[1:])), 1.0, 1.0])
-        step = step / jnp.maximum(1.0, jnp.max(jnp.abs(step) / scale))
-        new = (theta + step).at[1:].set(jnp.clip((theta + step)[1:], _LOWEST, _HIGHEST))
+        new = theta + step / jnp.maximum(1.0, jnp.max(jnp.abs(step) / scale))
+        new = new.at[1:].set(jnp.clip(new[1:], _LOWEST, _HIGHEST))
         there = value_at(new)
         better = jnp.all(jnp.isfinite(there)) & (there[0] < value[0])
-        # At the bottom rounding decides whether the loss falls, so several refusals end the descent.
         damping = jnp.where(better, damping / 8, jnp.maximum(damping * 10, 1e-6))
         theta, value = (jnp.where(better, x, y) for x, y in ((new, theta), (there, value)))
-        return (
-            count + 1,
-            theta,
-            value,
-            damping,
-            jnp.max(jnp.abs(value[1:4]) * jnp.append(jnp.exp(jnp.min(theta[1:])), jnp.ones(2))),
-        )
+        slope = jnp.max(jnp.abs(value[1:4]) * jnp.array([jnp.exp(jnp.min(theta[1:])), 1.0, 1.0]))
+        return count + 1, theta, value, damping, slope
 
     def more(state: tuple[Array, ...]) -> Array:
-        return (state[0] < 300) & (state[-1] > 1e-11) & (state[-2] < 1e8)
+        # At the bottom rounding decides whether the loss falls: many refusals in a row end the descent.
+        return (state[0] < turns) & (state[-1] > 1e-11) & (state[-2] < 1e8)
 
-    value = value_at(start)
-    return jax.lax.while_loop(more, turn, (0, start, value, jnp.asarray(1e-2), jnp.asarray(jnp.inf)))[2][0]
+    first = (0, start, value_at(start), jnp.asarray(1e-2), jnp.asarray(INF))
+    _, theta, value, _, _ = jax.lax.while_loop(more, turn, first)
+    return theta, jnp.where(jnp.isnan(value[0]), INF, value[0])
 
 
 @functools.partial(jax.jit, static_argnames="bits")
@@ -218,9 +234,15 @@ def _dense(knots: Array, counts: Array, gammas: Array, bits: int) -> Array:
         offset = jnp.array([-8, -3, -1.5, -0.7, -0.2, 0.2, 0.7, 1.5, 2.5, 4, 8])[None, :, None]
         alpha = offset * jnp.minimum(sigma, 1 / 3)
         delta = jnp.maximum(1 - alpha, 0.05) * mass ** (-2 / gamma) * jnp.array([0.7, 1.0, 1.6])
-        starts = jnp.stack(jnp.broadcast_arrays(alpha, jnp.log(delta), jnp.log(sigma)), axis=-1).reshape(-1, _LANES, 3)
-        ends = jax.lax.map(jax.vmap(lambda s: _follow(s, lambda t: mps(t, rule, knots, counts, bits, False))), starts)
-        return jnp.nanmin(ends)
+        starts = jnp.stack(jnp.broadcast_arrays(alpha, jnp.log(delta), jnp.log(sigma)), axis=-1).reshape(-1, 3)
+
+        def descend(places: Array, turns: int) -> tuple[Array, Array]:
+            lanes = jax.vmap(lambda s: _follow(s, lambda t: mps(t, rule, knots, counts, bits, False), turns))
+            theta, value = jax.lax.map(lanes, places.reshape(-1, _LANES, 3))
+            return theta.reshape(-1, 3), value.ravel()
+
+        theta, value = descend(starts, _TURNS)
+        return jnp.min(descend(theta[jnp.argsort(value)[:_LANES]], _MORE_TURNS)[1])
 
     return jax.lax.map(one, gammas)
 
