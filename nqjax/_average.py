@@ -61,8 +61,8 @@ def average_of_best(
     far = best_quantile(_LOG_REST)
     middle = best_quantile(float(np.log(0.5)))
     low, high = (near, far) if lowest else (far, near)
-    cuts = jnp.broadcast_arrays(low, jnp.clip(0.0, low, high), middle, jnp.clip(delta, low, high), high)
-    cuts = jax.lax.stop_gradient(jnp.sort(jnp.stack(cuts), axis=0))
+    places = jnp.broadcast_arrays(low, jnp.clip(0.0, low, high), middle, jnp.clip(delta, low, high), high)
+    cuts: Array = jax.lax.stop_gradient(jnp.sort(jnp.stack(places), axis=0))
     x, w = (jnp.asarray(a, n.dtype) for a in _double_exponential_rule())
 
     def panel(start: Array, end: Array) -> Array:

@@ -2,8 +2,8 @@ r"""The noisy quadratic, standardised: logarithms of its CDF, survival function 
 
 ``Y = alpha + (beta - alpha) * V + sigma * Z`` with ``P(V <= v) = v**(gamma / 2)`` on [0, 1] and ``Z`` standard normal
 (Lourie, He, Cho 2025, the convex form; the concave form is its mirror image). All functions here take the distances
-``r = y - alpha`` and ``delta = beta - alpha`` besides ``sigma`` and ``gamma``: in these every limit is finite, sigma = 0
-(the noiseless quadratic) and delta = 0 (a plain normal) included.
+``r = y - alpha`` and ``delta = beta - alpha`` besides ``sigma`` and ``gamma``: in these every limit is finite, sigma =
+0 (the noiseless quadratic) and delta = 0 (a plain normal) included.
 
 Derivatives come from the model, not from differentiating the quadrature. Put ``phi_s`` for the density of
 ``N(0, sigma**2)`` and
@@ -189,7 +189,10 @@ def _raw_moments(
 
 #: A moment's (k, m, order): derivatives in r, powers of V, derivatives in gamma.
 Moment = tuple[int, int, int]
-_SLOPES: tuple[Moment, ...] = ((1, 0, 0), (1, 1, 0), (2, 0, 0), (0, 0, 1))
+#: Where a derivative in r, delta, sigma and gamma takes a moment.
+_MOVES: tuple[Moment, ...] = ((1, 0, 0), (1, 1, 0), (2, 0, 0), (0, 0, 1))
+Primals = tuple[Array, Array, Array, Array]
+Tangents = tuple[Any, Any, Any, Any]
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
@@ -200,14 +203,19 @@ def ratios(moments: tuple[Moment, ...], r: Array, delta: Array, sigma: Array, ga
     positive = effective_sigma(delta, sigma)
     reference = gamma / 2 - 1
 
-    def numerators(order: int) -> Callable[[Array], tuple[Array, ...]]:
+    def numerators(order: int) -> tuple[Array, ...]:
         powers = ((0, 0), *((k, m) for k, m, o in moments if o == order))
-        f = functools.partial(_raw_moments, powers, w, delta, positive, reference=reference)
+
+        def moments_at(g: Array) -> tuple[Array, ...]:
+            return _raw_moments(powers, w, delta, positive, g, reference)
+
+        f: Callable[[Array], Any] = moments_at
         for _ in range(order):
             f = _derivative(f)
-        return f
+        values: tuple[Array, ...] = f(gamma)
+        return values
 
-    by_order = {order: iter(numerators(order)(gamma)) for order in {0, *(o for *_, o in moments)}}
+    by_order = {order: iter(numerators(order)) for order in sorted({0, *(o for *_, o in moments)})}
     first = {order: next(values) for order, values in by_order.items()}
     # Where there is no density at all (no noise, outside the support) a derivative of its logarithm is 0 by convention.
     nothing = (sigma == 0) & ((r <= 0) | (r >= delta))
@@ -224,32 +232,30 @@ def _combine(*terms: tuple[Any, Callable[[], Array]]) -> Any:
     return sum(live[1:], live[0])
 
 
+def _shifted(moment: Moment, by: Moment) -> Moment:
+    return moment[0] + by[0], moment[1] + by[1], moment[2] + by[2]
+
+
 @functools.partial(ratios.defjvp, symbolic_zeros=True)
-def _ratios_jvp(moments: tuple[Moment, ...], primals: tuple, tangents: tuple) -> tuple[Any, Any]:
+def _ratios_jvp(moments: tuple[Moment, ...], primals: Primals, tangents: Tangents) -> tuple[Any, Any]:
+    """Quotient rule: a derivative moves the numerator to a neighbouring moment, and so it does the denominator."""
     sigma = primals[2]
-    moving = [not isinstance(t, SymbolicZero) for t in tangents]
-    shifts = [(1, 0, 0), (1, 1, 0), (2, 0, 0), (0, 0, 1)]
-    wanted = dict.fromkeys(moments)
-    for shift, slope, needed in zip(shifts, _SLOPES, moving, strict=True):
-        if needed:
-            wanted.update(dict.fromkeys([slope, *(tuple(map(sum, zip(m, shift, strict=True))) for m in moments)]))
+    moving = [move for move, t in zip(_MOVES, tangents, strict=True) if not isinstance(t, SymbolicZero)]
+    wanted = dict.fromkeys([*moments, *moving, *(_shifted(moment, move) for moment in moments for move in moving)])
     value = dict(zip(wanted, ratios(tuple(wanted), *primals), strict=True))
-    tangents_out = []
-    for moment in moments:
 
-        def slope(i: int, moment: Moment = moment) -> Array:
-            shifted = tuple(map(sum, zip(moment, shifts[i], strict=True)))
-            return value[shifted] - value[moment] * value[_SLOPES[i]]
+    def tangent(moment: Moment) -> Any:
+        def slope(i: int) -> Array:
+            return value[_shifted(moment, _MOVES[i])] - value[moment] * value[_MOVES[i]]
 
-        tangents_out.append(
-            _combine(
-                (tangents[0], lambda slope=slope: slope(0)),
-                (tangents[1], lambda slope=slope: -slope(1)),
-                (tangents[2], lambda slope=slope: sigma * slope(2)),
-                (tangents[3], lambda slope=slope: slope(3)),
-            )
+        return _combine(
+            (tangents[0], lambda: slope(0)),
+            (tangents[1], lambda: -slope(1)),
+            (tangents[2], lambda: sigma * slope(2)),
+            (tangents[3], lambda: slope(3)),
         )
-    return tuple(value[m] for m in moments), tuple(tangents_out)
+
+    return tuple(value[m] for m in moments), tuple(tangent(m) for m in moments)
 
 
 # --------------------------------------------------------------------------------------------------------------------
@@ -263,9 +269,9 @@ def _log_pdf(r: Array, delta: Array, sigma: Array, gamma: Array, bits: int) -> A
 
 
 @functools.partial(_log_pdf.defjvp, symbolic_zeros=True)
-def _log_pdf_jvp(bits: int, primals: tuple, tangents: tuple) -> tuple[Any, Any]:
+def _log_pdf_jvp(bits: int, primals: Primals, tangents: Tangents) -> tuple[Any, Any]:
     _, _, sigma, gamma = primals
-    moving = [m for m, t in zip(_SLOPES, tangents, strict=True) if not isinstance(t, SymbolicZero)]
+    moving = [m for m, t in zip(_MOVES, tangents, strict=True) if not isinstance(t, SymbolicZero)]
     value = dict(zip(moving, ratios(tuple(moving), *primals), strict=True))
     tangent = _combine(
         (tangents[0], lambda: value[1, 0, 0]),
@@ -276,7 +282,7 @@ def _log_pdf_jvp(bits: int, primals: tuple, tangents: tuple) -> tuple[Any, Any]:
     return _log_pdf(*primals, bits), tangent
 
 
-def _mass_tangent(primals: tuple, tangents: tuple, log_mass: Array, sign: float) -> Any:
+def _mass_tangent(primals: Primals, tangents: Tangents, log_mass: Array, sign: float) -> Any:
     """Tangent of the log of the CDF (sign 1) or of the survival function (sign -1), or of either if log_mass is 0."""
     _, delta, sigma, gamma = primals
     needs = (None, (0, 1, 0), (1, 0, 0), (0, 1, 1))
@@ -300,7 +306,7 @@ def _log_cdf(r: Array, delta: Array, sigma: Array, gamma: Array, bits: int) -> A
 
 
 @functools.partial(_log_cdf.defjvp, symbolic_zeros=True)
-def _log_cdf_jvp(bits: int, primals: tuple, tangents: tuple) -> tuple[Any, Any]:
+def _log_cdf_jvp(bits: int, primals: Primals, tangents: Tangents) -> tuple[Any, Any]:
     value = _log_cdf(*primals, bits)
     return value, _mass_tangent(primals, tangents, value, 1.0)
 
@@ -311,7 +317,7 @@ def _cdf(r: Array, delta: Array, sigma: Array, gamma: Array, bits: int) -> Array
 
 
 @functools.partial(_cdf.defjvp, symbolic_zeros=True)
-def _cdf_jvp(bits: int, primals: tuple, tangents: tuple) -> tuple[Any, Any]:
+def _cdf_jvp(bits: int, primals: Primals, tangents: Tangents) -> tuple[Any, Any]:
     return _cdf(*primals, bits), _mass_tangent(primals, tangents, jnp.zeros_like(primals[0]), 1.0)
 
 
@@ -321,7 +327,7 @@ def _log_sf(r: Array, delta: Array, sigma: Array, gamma: Array, bits: int) -> Ar
 
 
 @functools.partial(_log_sf.defjvp, symbolic_zeros=True)
-def _log_sf_jvp(bits: int, primals: tuple, tangents: tuple) -> tuple[Any, Any]:
+def _log_sf_jvp(bits: int, primals: Primals, tangents: Tangents) -> tuple[Any, Any]:
     value = _log_sf(*primals, bits)
     return value, _mass_tangent(primals, tangents, value, -1.0)
 

@@ -27,6 +27,7 @@ _STEEP = 1e-7
 _LONGEST = 1.5
 _FIRST_DAMPING = 1e-2
 
+
 class Box(NamedTuple):
     """Bounds of alpha, beta, log(beta - alpha) and log sigma; both arrays have shape (4,)."""
 
@@ -130,7 +131,7 @@ def _newton_step(at: _Local, damping: Array) -> tuple[Triple, Array]:
 
 
 class _State(NamedTuple):
-    count: Array
+    turns: Array
     theta: Array  # the best point so far
     value: Array  # the objective there
     proposal: Array
@@ -200,18 +201,18 @@ def minimize(
         idle = jnp.where(gain > small, 0.0, state.idle + jnp.where(take, 1.0, 0.3))
         theta, value = jnp.where(take, point, state.theta), jnp.where(take, value, state.value)
         # While starts are left, the next one is the proposal.
-        waiting = state.count + 1 < num_starts
+        waiting = state.turns + 1 < num_starts
         stretch, damping = jnp.where(waiting, 1.0, stretch), jnp.where(waiting, _FIRST_DAMPING, damping)
         proposal, promise = propose(theta, _localise(theta, value, box), damping, stretch)
-        proposal = jnp.where(waiting, starts[jnp.minimum(state.count + 1, num_starts - 1)], proposal)
+        proposal = jnp.where(waiting, starts[jnp.minimum(state.turns + 1, num_starts - 1)], proposal)
         idle, norm = jnp.where(waiting, 0.0, idle), jnp.where(take, norm, state.norm)
-        return _State(state.count + 1, theta, value, proposal, damping, stretch, promise, idle, norm)
+        return _State(state.turns + 1, theta, value, proposal, damping, stretch, promise, idle, norm)
 
     def more(state: _State) -> Array:
         promised = (state.promise > _SMALL_DECREASE) | (state.damping > 1e-2)
         patience = jnp.where(state.norm > _STEEP, 3 * _PATIENCE, _PATIENCE)
         moving = (state.norm > _TOLERANCE) & promised & (state.idle < patience) & jnp.isfinite(state.value[0])
-        return (state.count < num_starts) | ((state.count < max_steps + num_starts) & moving)
+        return (state.turns < num_starts) | ((state.turns < max_steps + num_starts) & moving)
 
     one = jnp.ones_like(starts[0, 0])
     infinite, zero = one * jnp.inf, 0 * one
@@ -219,4 +220,4 @@ def minimize(
     none = jnp.zeros((), jnp.int32)
     first = _State(none, starts[0], nothing, starts[0], _FIRST_DAMPING * one, one, infinite, zero, infinite)
     end = jax.lax.while_loop(more, turn, first)
-    return Solution(end.theta, end.value[0], end.norm, end.promise, end.count)
+    return Solution(end.theta, end.value[0], end.norm, end.promise, end.turns)

@@ -79,7 +79,9 @@ def _best(solutions: Solution, count: int) -> Array:
     return order[jnp.argsort(jnp.where(repeated, jnp.inf, loss), stable=True)[:count]]
 
 
-def _fit_gamma(gamma: Array, knots: Array, counts: Array, num_knots: Array, box: Box, bits: int, noiseless: bool) -> Fits:
+def _fit_gamma(
+    gamma: Array, knots: Array, counts: Array, num_knots: Array, box: Box, bits: int, noiseless: bool
+) -> Fits:
     objective = functools.partial(mps, family=family(gamma), bits=bits, noiseless=noiseless)
     fine = functools.partial(objective, knots=knots, counts=counts)
 

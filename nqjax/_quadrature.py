@@ -32,7 +32,7 @@ _UNROLL_SIZE = 4096
 
 @functools.cache
 def _jacobi_series(num_nodes: int) -> np.ndarray:
-    """Chebyshev coefficients in log(b + 1), shape (terms, 2, nodes), of the nodes and log-weights for q**b on [0, 1]."""
+    """Chebyshev coefficients in log(b + 1) of the nodes and log-weights for q**b on [0, 1]: (terms, 2, nodes)."""
     low, high = np.log1p(_EXPONENT_RANGE)
     angle = np.cos(np.pi * (np.arange(_SERIES_TERMS) + 0.5) / _SERIES_TERMS)
     rows = []
@@ -94,7 +94,7 @@ class Window(NamedTuple):
 
 
 def effective_sigma(delta: Array, sigma: Array) -> Array:
-    """Sigma, kept off zero by less than any rounding error can notice, so that sigma = 0 needs no formulas of its own."""
+    """Sigma, kept off zero by less than any rounding error can notice: sigma = 0 needs no formulas of its own."""
     tiny_ratio, tiny = (1e-60, 1e-150) if sigma.dtype == jnp.float64 else (1e-18, 1e-30)
     return jnp.maximum(sigma, jnp.maximum(tiny_ratio * delta, tiny))
 
@@ -102,8 +102,8 @@ def effective_sigma(delta: Array, sigma: Array) -> Array:
 def window(r: Array, delta: Array, sigma: Array, gamma: Array, depth: float) -> Window:
     """Choose the window outside which the integrand is below ``exp(-depth)`` of its maximum.
 
-    The upper end is exact to first order for the log-concave integrand ``y**b * exp(-(y - z)**2 / 2)`` (``y`` the height
-    above ``v = 0`` in units of sigma): with mode ``x*``, so that ``x*(x* + z) = b``, and the tangent bound
+    The upper end is for the log-concave integrand ``y**b * exp(-(y - z)**2 / 2)``, with ``y`` the height above ``v = 0``
+    in units of sigma: with mode ``x*``, so that ``x*(x* + z) = b``, and the tangent bound
     ``log t <= t/2 - 1 + log 2`` it lies at most ``d`` above the mode, ``d**2/2 + d x*/2 = depth + 0.193 b``.
     """
     sigma = effective_sigma(delta, sigma)
@@ -190,10 +190,8 @@ def _evaluate(plan: _Plan, node: Array, weight: Array) -> Nodes:
     root = 1 - plan.step * distance
     y = plan.start - plan.slope * (distance * (1 + root))
     exponential = jnp.exp(-y * (y + plan.shift))
-    if plan.binary:
-        powers = _whole_power(root, plan.binary)
-    else:
-        powers = jnp.exp(plan.power * jnp.log(jnp.maximum(root, 0.1)))
+    whole = bool(plan.binary)
+    powers = _whole_power(root, plan.binary) if whole else jnp.exp(plan.power * jnp.log(jnp.maximum(root, 0.1)))
     total = plan.legendre_scale * (weight * powers) + plan.zero * plan.jacobi_weights
     return Nodes(y, root * root, total * exponential)
 

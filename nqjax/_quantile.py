@@ -9,6 +9,8 @@ from nqjax import _kernel
 
 _MAX_STEPS = 200
 
+State = tuple[Array, Array, Array, Array, Array]
+
 
 def log_tail_of_one(n: Array, q: Array, lowest: bool) -> Array:
     """Log of the probability that one draw is beyond the ``q`` quantile of the best of ``n``, on the losing side.
@@ -45,7 +47,7 @@ def quantile(log_p: Array, log_q: Array, delta: Array, sigma: Array, gamma: Arra
     start = jnp.clip(delta * jnp.exp(2 / gamma * log_p), low, high)
     tolerance = 2 * np.finfo(dtype).eps
 
-    def step(state: tuple[Array, ...]) -> tuple[Array, ...]:
+    def step(state: State) -> State:
         count, r, low, high, _ = state
         log_cdf, log_sf, log_pdf = _kernel.masses(r, delta, sigma, gamma)
         # An increasing function of r that is 0 at the quantile, on a log scale in whichever tail is the shorter.
@@ -57,11 +59,11 @@ def quantile(log_p: Array, log_q: Array, delta: Array, sigma: Array, gamma: Arra
         settled = (jnp.abs(gap) <= tolerance) | (jnp.abs(new - r) <= tolerance * jnp.abs(new))
         return count + 1, new, low, high, settled
 
-    def more(state: tuple[Array, ...]) -> Array:
+    def more(state: State) -> Array:
         return (state[0] < _MAX_STEPS) & ~jnp.all(state[-1])
 
     done = ~(low < high)
-    r = jax.lax.while_loop(more, step, (0, start, low, high, done))[1]
+    r = jax.lax.while_loop(more, step, (jnp.zeros((), jnp.int32), start, low, high, done))[1]
     r = jnp.where(log_p == -jnp.inf, jnp.where(sigma > 0, -jnp.inf, 0.0), r)
     r = jnp.where(log_q == -jnp.inf, jnp.where(sigma > 0, jnp.inf, delta), r)
     return jnp.where(jnp.isnan(log_p) | (log_p > 0), jnp.nan, r)

@@ -337,6 +337,7 @@ class Quadratic(_PowerLaw):
 
     @constraints.dependent_property(is_discrete=False, event_dim=0)
     def support(self) -> Any:
+        """The interval from alpha to beta."""
         return constraints.interval(self.alpha, self.beta)
 
     def _log_v(self, r: Array) -> Array:
@@ -367,4 +368,5 @@ class Quadratic(_PowerLaw):
         return self._delta * jnp.exp(2 / self.gamma * jnp.where(log_p <= 0, log_p, jnp.nan))
 
     def _sample_noise(self, key: Array, shape: tuple[int, ...]) -> ArrayLike:
+        del key, shape
         return 0.0

@@ -186,7 +186,9 @@ def _check(data: Spacings, constraints: Constraints, limits: tuple[float, float]
         outside = f"{data.num_censored} are outside, {data.num_failed} failed"
         raise InputError(f"no score lies {inside}: {outside}; choose limits that keep the best scores")
     if data.num_distinct < 3:
-        raise InputError(f"only {data.num_distinct} different scores lie {inside}, at least 3 are needed: widen the limits")
+        raise InputError(
+            f"only {data.num_distinct} different scores lie {inside}, at least 3 are needed: widen the limits"
+        )
     best, worst = _used_range(data)
     (_, alpha_high), (_, beta_high), sigma_high = constraints.alpha, constraints.beta, constraints.sigma[1]
     name, bound = ("alpha", alpha_high) if minimize else ("beta", -alpha_high)
@@ -198,7 +200,9 @@ def _check(data: Spacings, constraints: Constraints, limits: tuple[float, float]
         other = "beta" if minimize else "alpha"
         raise InputError(f"the constraint on {other} excludes the data: every score {inside} is worse than it allows")
     if sigma_high == 0 and (low_alpha >= best or high_beta <= worst):
-        raise InputError("without noise (sigma = 0) the scores must lie between alpha and beta: widen their constraints")
+        raise InputError(
+            "without noise (sigma = 0) the scores must lie between alpha and beta: widen their constraints"
+        )
     del bound
 
 
