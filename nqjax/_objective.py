@@ -3,8 +3,8 @@ r"""The censored maximum product of spacings objective, with its exact gradient 
     loss = - sum_i N_i / (n + 1) * log((F(z_i) - F(z_{i-1})) * (n + 1) / N_i)        over N_i > 0,
 
 an estimate of a Kullback-Leibler divergence. The parameters are (alpha, log delta, log sigma), delta = beta - alpha,
-for each whole gamma; sigma = 0 drops the last. Two sums over one set of exponentials, ``I[b] = int y**b phi(y - z) dy`` for
-``b = gamma/2 - 1`` and ``gamma/2``, give the CDF and the density; integration by parts gives everything else:
+for each whole gamma; sigma = 0 drops the last. Two sums over one set of exponentials, ``I[b] = int y**b phi(y - z) dy``
+for ``b = gamma/2 - 1`` and ``gamma/2``, give the CDF and the density; integration by parts gives everything else:
 
     E[y x] = b + 1 - T,    E[y x**2] = (b + 1) E[x] + E[y] - edge T,    T = D**(b+1) phi(edge) / I[b],
 

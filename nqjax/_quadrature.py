@@ -95,15 +95,16 @@ class Window(NamedTuple):
 
 def effective_sigma(delta: Array, sigma: Array) -> Array:
     """Sigma, kept off zero by less than any rounding error can notice: sigma = 0 needs no formulas of its own."""
-    tiny_ratio, tiny = (1e-60, 1e-150) if sigma.dtype == jnp.float64 else (1e-18, 1e-30)
-    return jnp.maximum(sigma, jnp.maximum(tiny_ratio * delta, tiny))
+    least = jnp.maximum(sigma, (1e-60 if sigma.dtype == jnp.float64 else 1e-18) * delta)
+    # Neither range nor noise: any positive number, the callers know what a point mass is.
+    return jnp.where(least > 0, least, 1.0)
 
 
 def window(r: Array, delta: Array, sigma: Array, gamma: Array, depth: float) -> Window:
     """Choose the window outside which the integrand is below ``exp(-depth)`` of its maximum.
 
-    The upper end is for the log-concave integrand ``y**b * exp(-(y - z)**2 / 2)``, with ``y`` the height above ``v = 0``
-    in units of sigma: with mode ``x*``, so that ``x*(x* + z) = b``, and the tangent bound
+    The upper end is for the log-concave integrand ``y**b * exp(-(y - z)**2 / 2)``, where ``y`` is the height above
+    ``v = 0`` in units of sigma: with mode ``x*``, so that ``x*(x* + z) = b``, and the tangent bound
     ``log t <= t/2 - 1 + log 2`` it lies at most ``d`` above the mode, ``d**2/2 + d x*/2 = depth + 0.193 b``.
     """
     sigma = effective_sigma(delta, sigma)

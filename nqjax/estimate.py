@@ -28,8 +28,8 @@ _DELTA_RANGE = (1e-6, 1e6)
 _ALPHA_RANGE = (-1e6, 1e6)
 #: The ends of the knots, beyond all mass within those bounds.
 _BEYOND = 1e12
-#: A scaled gradient below the first, or a promised decrease below the second, is a minimum to all digits that matter.
-_CONVERGED, _NOTHING_LEFT = 1e-6, 1e-11
+#: Sigma this close to its lower bound has run into it.
+_AT_FLOOR = 3.0
 _SMALLEST_BUCKET = 64
 
 
@@ -189,27 +189,23 @@ def _check(data: Spacings, constraints: Constraints, limits: tuple[float, float]
         raise InputError(
             f"only {data.num_distinct} different scores lie {inside}, at least 3 are needed: widen the limits"
         )
-    best, worst = _used_range(data)
-    (_, alpha_high), (_, beta_high), sigma_high = constraints.alpha, constraints.beta, constraints.sigma[1]
-    name, bound = ("alpha", alpha_high) if minimize else ("beta", -alpha_high)
-    del alpha_high, beta_high
-    low_alpha, high_beta = constraints.alpha[0], constraints.beta[1]
-    if low_alpha >= worst:
-        raise InputError(f"the constraint on {name} excludes the data: every score {inside} is better than it allows")
-    if high_beta <= best:
-        other = "beta" if minimize else "alpha"
-        raise InputError(f"the constraint on {other} excludes the data: every score {inside} is worse than it allows")
-    if sigma_high == 0 and (low_alpha >= best or high_beta <= worst):
+    _check_constraints(data, constraints, inside, minimize)
+
+
+def _check_constraints(data: Spacings, constraints: Constraints, inside: str, minimize: bool) -> None:
+    """The data must be possible, if not likely: alpha below the worst score, beta above the best (when minimising)."""
+    alpha, beta = constraints.alpha[0], constraints.beta[1]
+    winning, losing = ("alpha", "beta") if minimize else ("beta", "alpha")
+    if alpha >= data.worst:
+        raise InputError(
+            f"the constraint on {winning} excludes the data: every score {inside} is better than it allows"
+        )
+    if beta <= data.best:
+        raise InputError(f"the constraint on {losing} excludes the data: every score {inside} is worse than it allows")
+    if constraints.sigma[1] == 0 and (alpha >= data.best or beta <= data.worst):
         raise InputError(
             "without noise (sigma = 0) the scores must lie between alpha and beta: widen their constraints"
         )
-    del bound
-
-
-def _used_range(data: Spacings) -> tuple[float, float]:
-    """The best and the worst score inside the limits."""
-    occupied = np.flatnonzero(data.counts[:-1] > 0)
-    return float(data.knots[max(occupied[0], len(data.knots) - data.num_distinct - 1, 0)]), float(data.knots[-1])
 
 
 def _bucket(count: int) -> int:
@@ -252,12 +248,17 @@ def _solve(data: Spacings, constraints: Constraints) -> tuple[Fits, float, float
     if constraints.sigma[1] == 0:
         return _without_noise(run(True)), location, scale
     fits = run(False)
-    at_floor = fits.theta[:, 2] <= math.log(_SIGMA_RANGE[0]) + 0.1
+    at_floor = fits.theta[:, 2] <= math.log(_SIGMA_RANGE[0] * _AT_FLOOR)
     if constraints.sigma[0] == 0 and at_floor[np.argmin(fits.loss)]:
         bare = _without_noise(run(True))
         better = at_floor & (bare.loss <= fits.loss + 1e-9)
         fits = jax.tree.map(lambda a, b: np.where(better.reshape(-1, *[1] * (a.ndim - 1)), a, b), bare, fits)
     return fits, location, scale
+
+
+def _is_minimum(gradient_norm: float, promise: float) -> bool:
+    """Whether no digit that matters is left to gain: a tiny slope, or a small one that promises next to nothing."""
+    return gradient_norm <= 1e-6 or (gradient_norm <= 1e-3 and promise <= 1e-11)
 
 
 def _without_noise(fits: Fits) -> Fits:
@@ -291,7 +292,7 @@ def _finish(
         gamma=gammas[best],
         sigma=sigma,
         loss=float(fits.loss[best]),
-        converged=bool(fits.gradient_norm[best] <= _CONVERGED or fits.promise[best] <= _NOTHING_LEFT),
+        converged=_is_minimum(float(fits.gradient_norm[best]), float(fits.promise[best])),
         gradient_norm=float(fits.gradient_norm[best]),
         losses_by_gamma=dict(zip(gammas, map(float, fits.loss), strict=True)),
         minimize=minimize,

@@ -30,6 +30,8 @@ class Spacings:
         All scores; those inside the limits; finite ones outside; NaN or infinite ones, which count on the losing side.
     num_distinct : int
         Different values among the scores inside the limits.
+    best, worst : float
+        The lowest and the highest of them; NaN when there are none.
     """
 
     knots: NDArray[np.float64]
@@ -39,6 +41,8 @@ class Spacings:
     num_censored: int
     num_failed: int
     num_distinct: int
+    best: float
+    worst: float
 
 
 def oriented_limits(limits: tuple[float, float], minimize: bool) -> tuple[float, float]:
@@ -107,6 +111,8 @@ def spacings(scores: ArrayLike, limits: tuple[float, float] = (-math.inf, math.i
         num_censored=int(np.sum(above)) + num_below,
         num_failed=num_failed,
         num_distinct=len(values),
+        best=float(values[0]) if values.size else math.nan,
+        worst=float(values[-1]) if values.size else math.nan,
     )
 
 

@@ -79,7 +79,7 @@ def simulated(count: int, sizes: tuple[int, ...] = SIZES, seed: int = 0) -> Iter
         s = 10 ** rng.uniform(math.log10(3e-4), math.log10(0.5))
         location, scale = rng.normal(), 10 ** rng.uniform(-3, 3)
         y = draw(rng, size, gamma, s)
-        tied, censored, is_minimum = i % 4 == 1, i % 3 != 0, bool((i + i // 8) % 2)
+        tied, censored, is_minimum = i % 7 == 3, i % 3 != 0, bool((i + i // 8) % 2)
         if tied:
             y = np.round(y, 2)
         y = scale * (location + y)

@@ -1,0 +1,259 @@
+"""The objective with its derivatives: against the definition, through the kernel and in high precision."""
+
+import itertools
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import mpmath as mp
+import numpy as np
+import pytest
+import reference
+import searches
+
+from nqjax._objective import family, mps
+from nqjax.spacing import spacings
+
+pytestmark = pytest.mark.usefixtures("x64", "strict_ranks")
+
+INF = math.inf
+FAR = 1e12
+ROWS = np.array([[0, 1, 2], [1, 3, 4], [2, 4, 5]])
+_mps = jax.jit(
+    lambda theta, gamma, knots, counts, bits, noiseless: mps(theta, family(gamma), knots, counts, bits, noiseless),
+    static_argnums=(4, 5),
+)
+
+
+class Knots(NamedTuple):
+    """What the objective needs to know of a search."""
+
+    knots: np.ndarray
+    counts: np.ndarray
+
+
+def evaluate(theta: Sequence[float], gamma: int, data: Knots, *, bits: int = 6, noiseless: bool = False) -> np.ndarray:
+    """Return the loss, its gradient and its Hessian (six entries) at (alpha, log(beta - alpha), log sigma)."""
+    knots, counts = searches.pad(data.knots, data.counts)
+    knots = np.concatenate([[-FAR], knots, [FAR]])
+    return np.asarray(_mps(np.asarray(theta, float), np.float64(gamma), knots, counts, bits, noiseless))
+
+
+def by_definition(theta: jax.Array, gamma: jax.Array, knots: jax.Array, counts: jax.Array) -> jax.Array:
+    return searches.loss_at(theta.at[2].set(jnp.exp(theta[2])), gamma, knots, counts)
+
+
+_definition = jax.jit(
+    lambda *args: (by_definition(*args), jax.grad(by_definition)(*args), jax.hessian(by_definition)(*args))
+)
+
+
+def sample(gamma: int, s: float, size: int, threshold: float, seed: int = 0) -> Knots:
+    y = searches.draw(np.random.default_rng([seed, gamma]), size, gamma, s)
+    data = spacings(y, (-INF, float(np.quantile(y, threshold))))
+    return Knots(data.knots, data.counts)
+
+
+# gamma, s; the parameters are then off by some multiples of the noise and of the range.
+SHAPES = [(1, 1e-3), (1, 0.02), (2, 0.1), (3, 1e-4), (5, 0.3), (7, 2.0), (50, 0.05)]
+
+
+@pytest.mark.smoke
+@pytest.mark.parametrize(("gamma", "s"), SHAPES)
+@pytest.mark.parametrize(("threshold", "off"), [(1.0, 0.0), (0.4, 0.6), (0.7, -0.3)])
+def test_value_gradient_and_hessian_against_the_definition(gamma, s, threshold, off):
+    data = sample(gamma, s, 60, threshold)
+    theta = np.array([off * min(s, 1.0), 0.2 * off, math.log(s) + 0.5 * off + 0.1])
+    found = evaluate(theta, gamma, data)
+    value, gradient, hessian = map(
+        np.asarray, _definition(theta, np.float64(gamma), *searches.pad(data.knots, data.counts))
+    )
+    # A difference of CDFs is good to 1e-14, a spacing is a thousandth of the whole or more: 1e-11 in its logarithm.
+    assert found[0] == pytest.approx(value, abs=2e-11)
+    # Derivatives in alpha are in units of 1 / sigma, which so is the unit of comparison. Both sides lose what the
+    # difference loses, once more for each derivative.
+    unit = np.array([math.exp(min(theta[1:])), 1.0, 1.0])
+    assert np.max(np.abs(found[1:4] - gradient) * unit) <= 1e-8
+    assert np.max(np.abs(found[4:][ROWS] - hessian) * unit[:, None] * unit) <= 1e-7 * max(
+        1, np.max(np.abs(hessian) * unit[:, None] * unit)
+    )
+
+
+@pytest.mark.parametrize(("gamma", "s"), SHAPES)
+def test_derivatives_are_those_of_the_value(gamma, s):
+    data = sample(gamma, s, 60, 0.6)
+    theta = np.array([0.3 * min(s, 1.0), 0.1, math.log(s) + 0.2])
+    found = evaluate(theta, gamma, data)
+    unit = np.array([math.exp(min(theta[1:])), 1.0, 1.0])
+    for i in range(3):
+        # Central differences of the fourth order: their error is step**4 = 1e-12 of a fifth derivative and, from
+        # rounding, 1e-14 / step = 1e-11 of the function (1e-9 for the gradient, whose own rounding is larger).
+        step = 1e-3
+        places = [theta + k * step * unit * np.eye(3)[i] for k in (-2, -1, 1, 2)]
+        a, b, c, d = (evaluate(place, gamma, data) for place in places)
+        slope = (a - 8 * b + 8 * c - d) / (12 * step)
+        assert slope[0] == pytest.approx(found[1 + i] * unit[i], abs=1e-7)
+        np.testing.assert_allclose(slope[1:4] * unit, found[4:][ROWS[i]] * unit[i] * unit, atol=1e-5)
+
+
+# --- against 50 digits ----------------------------------------------------------------------------------------------
+
+
+def exact_loss(theta: Sequence[mp.mpf], gamma: int, data: Knots, layout: tuple) -> mp.mpf:
+    """Return the loss by its definition in 50 digits."""
+    delta, sigma = mp.exp(theta[1]), mp.exp(theta[2])
+    at = [
+        reference.functions(
+            mp.mpf(float(k)) - theta[0], delta, sigma, gamma, layout=(float(k) - layout[0], *layout[1:])
+        )
+        for k in data.knots
+    ]
+    masses = [at[0].cdf, *(b.cdf - a.cdf for a, b in itertools.pairwise(at)), at[-1].sf]
+    total = int(data.counts.sum())
+    return -sum(
+        n / mp.mpf(total) * mp.log(m * total / n) for n, m in zip(map(int, data.counts), masses, strict=True) if n
+    )
+
+
+def exact_gradient(theta: Sequence[float], gamma: int, data: Knots) -> tuple[float, np.ndarray]:
+    with mp.workdps(reference.DIGITS):
+        center = [mp.mpf(float(x)) for x in theta]
+        layout = (float(theta[0]), math.exp(theta[1]), math.exp(theta[2]), float(gamma))
+        step = mp.mpf(10) ** -12
+        slopes = []
+        for i in range(3):
+            # Steps of 1e-12 of the noise leave an error of 1e-24 and, of the reference's 27 digits or more, 15.
+            unit = step * min(mp.exp(center[1]), mp.exp(center[2])) if i == 0 else step
+            low, high = ([x + sign * unit * (j == i) for j, x in enumerate(center)] for sign in (-1, 1))
+            slopes.append((exact_loss(high, gamma, data, layout) - exact_loss(low, gamma, data, layout)) / (2 * unit))
+        return float(exact_loss(center, gamma, data, layout)), np.array([float(s) for s in slopes])
+
+
+def few(knots: Sequence[float], counts: Sequence[float]) -> Knots:
+    return Knots(np.array(knots, float), np.array(counts, float))
+
+
+@pytest.mark.parametrize(("gamma", "s"), [(1, 0.02), (3, 0.4)])
+def test_against_high_precision(gamma, s):
+    data = few([-1.5 * s, 0.1, 0.6, 1 + 3 * s], [1, 3, 0, 2, 1])
+    theta = [0.02, 0.05, math.log(s)]
+    value, gradient = exact_gradient(theta, gamma, data)
+    found = evaluate(theta, gamma, data)
+    # Rounding in differences of masses of a hundredth or more, and in standardised distances of up to 1 / s.
+    assert found[0] == pytest.approx(value, abs=1e-12)
+    np.testing.assert_allclose(found[1:4] * [s, 1, 1], gradient * [s, 1, 1], atol=1e-11)
+
+
+@pytest.mark.parametrize("gap", [1e-9, 0.9e-5, 1.1e-5, 1e-3])
+@pytest.mark.parametrize(("gamma", "place"), [(1, 0.3), (2, -0.05), (5, 0.95)])
+def test_short_intervals_against_high_precision(gap, gamma, place):
+    """Two scores a billionth of the noise apart, and either side of where the treatment changes."""
+    sigma = 0.05
+    data = few([place, place + gap * sigma, place + 0.04], [2, 1, 3, 5])
+    theta = [0.0, 0.0, math.log(sigma)]
+    value, gradient = exact_gradient(theta, gamma, data)
+    found = evaluate(theta, gamma, data)
+    # The gap itself is known to 1e-16 of the score: relative to it that is 2e-15 / gap at most. A difference of CDFs is
+    # good to 1e-16 too, relative to a mass of about the gap; of either a share of 1 / 11 goes into the loss.
+    tolerance = 1e-12 + 1e-15 / gap
+    assert found[0] == pytest.approx(value, abs=tolerance)
+    np.testing.assert_allclose(found[1:4] * [sigma, 1, 1], gradient * [sigma, 1, 1], atol=tolerance)
+
+
+# --- what holds for every objective ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("noiseless", [False, True])
+def test_padding_changes_nothing(noiseless):
+    data = sample(2, 0.05, 30, 0.5)
+    theta = [float(data.knots[0]) - 0.1, 0.3, math.log(0.04)]
+    plain = np.asarray(
+        _mps(np.array(theta), np.float64(2), np.concatenate([[-FAR], data.knots, [FAR]]), data.counts, 6, noiseless)
+    )
+    # Only the order of summation differs.
+    np.testing.assert_allclose(evaluate(theta, 2, data, noiseless=noiseless), plain, rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize("gamma", [1, 2, 5])
+def test_bits_change_nothing_but_the_program(gamma):
+    data = sample(gamma, 0.05, 60, 0.5)
+    theta = [0.0, 0.0, math.log(0.05)]
+    few_bits = evaluate(theta, gamma, data, bits=int(gamma + 1).bit_length())
+    # Powers by repeated squaring round a little differently.
+    np.testing.assert_allclose(few_bits, evaluate(theta, gamma, data, bits=6), rtol=1e-9)
+
+
+def test_rescaling_and_shifting():
+    data = sample(3, 0.05, 60, 0.5)
+    theta = np.array([0.02, 0.1, math.log(0.05)])
+    one = evaluate(theta, 3, data)
+    scale, shift = 4.0, -2.0  # powers of two round nothing, so only the logarithms do
+    moved = few(shift + scale * data.knots, data.counts)
+    other = evaluate([shift + scale * theta[0], *(theta[1:] + math.log(scale))], 3, moved)
+    unit = np.array([1, scale, 1, 1, scale**2, scale, scale, 1, 1, 1])
+    # The shift costs an ulp of 2 in each knot, which is 1e-14 of sigma, and a spacing may be a hundredth of that.
+    np.testing.assert_allclose(other * unit, one, rtol=1e-8, atol=1e-9)
+
+
+def test_the_loss_is_a_divergence():
+    """It is 0 where the masses are the shares and positive elsewhere (Gibbs's inequality)."""
+    shares = np.array([2, 1, 3, 4, 0]) / 10
+    # Without noise and with gamma = 2 masses are lengths.
+    data = few(np.cumsum(shares)[:-1], 10 * shares)
+    found = evaluate([0.0, 0.0, 0.0], 2, data, noiseless=True)
+    assert found[0] == pytest.approx(0, abs=1e-15)
+    rng = np.random.default_rng(0)
+    for _ in range(100):
+        theta = [rng.normal(), rng.normal(), 2 * rng.normal() - 2]
+        assert evaluate(theta, int(rng.integers(1, 51)), data)[0] > 0
+
+
+def test_no_nan_anywhere_in_the_box():
+    rng = np.random.default_rng(0)
+    data = sample(2, 0.05, 60, 0.5)
+    counts = np.concatenate([data.counts[:-1], np.zeros(64 - len(data.knots)), data.counts[-1:]])
+    knots = np.concatenate([[-FAR], data.knots, np.full(64 - len(data.knots), data.knots[-1]), [FAR]])
+    size = 3000
+    alpha = rng.choice([-1, 1], size) * 10 ** rng.uniform(-6, 6, size)
+    theta = np.stack([alpha, *np.log(10) * rng.uniform([[-6], [-6]], [[6], [2]], (2, size))], axis=1)
+    gammas = rng.integers(1, 51, size).astype(float)
+    found = np.asarray(jax.jit(jax.vmap(lambda t, g: mps(t, family(g), knots, counts, 6, False)))(theta, gammas))
+    assert not np.any(np.isnan(found[:, 0]))
+    finite = np.isfinite(found[:, 0])
+    assert np.sum(finite) > size / 20
+    assert np.all(np.isfinite(found[finite, 1:4]))
+
+
+# --- without noise --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("gamma", [1, 2, 3, 8])
+def test_noiseless_value_and_derivatives(gamma):
+    data = sample(gamma, 0.0, 60, 0.7)
+    counts = data.counts
+
+    def loss(theta: jax.Array) -> jax.Array:
+        cdf = ((data.knots - theta[0]) / jnp.exp(theta[1])) ** (gamma / 2)
+        mass = jnp.diff(jnp.concatenate([jnp.zeros(1), cdf, jnp.ones(1)]))
+        used = counts > 0
+        share = counts[used] / counts.sum()
+        return -jnp.sum(share * jnp.log(mass[used] / share))
+
+    theta = np.array([float(data.knots[0]) - 0.01, 0.1])
+    found = evaluate([*theta, 0.0], gamma, data, noiseless=True)
+    # Spacings are 1e-4 of the whole or more: 1e-12 each, once more for each derivative, in units of the first's height.
+    assert found[0] == pytest.approx(float(loss(theta)), abs=1e-11)
+    np.testing.assert_allclose(found[1:3], jax.grad(loss)(theta), rtol=1e-8)
+    np.testing.assert_allclose(found[4:][ROWS][:2, :2], jax.hessian(loss)(theta), rtol=1e-7)
+    assert np.all(found[[3, 6, 8, 9]] == 0)
+
+
+@pytest.mark.parametrize("alpha", [0.15, 0.35])
+def test_noiseless_loss_is_infinite_where_a_score_has_no_probability(alpha):
+    data = few([0.1, 0.2, 0.3], [1, 1, 1, 1])
+    found = evaluate([alpha, 0.0, 0.0], 1, data, noiseless=True)
+    assert found[0] == INF
+    assert evaluate([0.0, math.log(0.25), 0.0], 1, data, noiseless=True)[0] == INF
+    assert np.all(np.isfinite(evaluate([0.0, 0.0, 0.0], 1, data, noiseless=True)))
