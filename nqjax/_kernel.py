@@ -71,7 +71,11 @@ def _log_pdf_value(r: Array, delta: Array, sigma: Array, gamma: Array, bits: int
     num_nodes, depth = _accuracy(r.dtype)
     w = window(r, delta, sigma, gamma, depth)
     value = jnp.log(gamma / 2) + jnp.log(w.width_over_delta) + _log_integral(w, gamma, 0, num_nodes, bits)
-    return jnp.where((sigma == 0) & ((r < 0) | (r > delta)), -jnp.inf, value)
+    return jnp.where(_has_no_density(r, delta, sigma), -jnp.inf, value)
+
+
+def _has_no_density(r: Array, delta: Array, sigma: Array) -> Array:
+    return ((sigma == 0) & ((r < 0) | (r > delta))) | jnp.isinf(r)
 
 
 def _log_cdf_value(r: Array, delta: Array, sigma: Array, gamma: Array, bits: int) -> Array:
@@ -79,6 +83,7 @@ def _log_cdf_value(r: Array, delta: Array, sigma: Array, gamma: Array, bits: int
     w = window(r, delta, sigma, gamma, depth)
     inside = jnp.log(w.width) + _log_integral(w, gamma, 1, num_nodes, bits)
     value = jnp.minimum(jnp.logaddexp(inside, _log_normal_cdf(-w.edge)), 0.0)
+    value = jnp.where(r == -jnp.inf, -jnp.inf, value)
     return jnp.where(sigma == 0, jnp.where(r < 0, -jnp.inf, jnp.where(r >= delta, 0.0, value)), value)
 
 
@@ -115,6 +120,7 @@ def _log_sf_value(r: Array, delta: Array, sigma: Array, gamma: Array, bits: int)
     away = jnp.log(jnp.where(w.from_zero, 1.0, w.width * total)) - _LOG_SQRT_2PI - w.peak**2 / 2
     away = jnp.logaddexp(away, _log_normal_cdf(-w.z))
     value = jnp.minimum(jnp.where(w.from_zero, from_zero, away), 0.0)
+    value = jnp.where(r == jnp.inf, -jnp.inf, value)
     return jnp.where(sigma == 0, jnp.where(r < 0, 0.0, jnp.where(r >= delta, -jnp.inf, value)), value)
 
 
@@ -218,7 +224,7 @@ def ratios(moments: tuple[Moment, ...], r: Array, delta: Array, sigma: Array, ga
     by_order = {order: iter(numerators(order)) for order in sorted({0, *(o for *_, o in moments)})}
     first = {order: next(values) for order, values in by_order.items()}
     # Where there is no density at all (no noise, outside the support) a derivative of its logarithm is 0 by convention.
-    nothing = (sigma == 0) & ((r <= 0) | (r >= delta))
+    nothing = ((sigma == 0) & ((r <= 0) | (r >= delta))) | jnp.isinf(r)
     return tuple(jnp.where(nothing, 0.0, next(by_order[order]) / first[0]) for *_, order in moments)
 
 

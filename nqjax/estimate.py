@@ -103,7 +103,9 @@ class Fit:
     def regime_start(self) -> float:
         """Number of trials from which the regime governs the median tuning curve: log 0.5 / log(1 - F(threshold))."""
         probability = self.regime_probability
-        return math.log(0.5) / math.log1p(-probability) if 0 < probability < 1 else (1.0 if probability else math.inf)
+        if probability in (0.0, 1.0):
+            return math.inf if probability == 0 else 0.0
+        return math.log(0.5) / math.log1p(-probability)
 
     def quantile_tuning_curve(self, n: ArrayLike, q: float = 0.5) -> NDArray[np.float64]:
         """Quantile of the best score after ``n`` trials (the median by default), in float64."""

@@ -141,7 +141,7 @@ def loss_at(theta: Array, gamma: Array, knots: Array, counts: Array) -> Array:
     mass = jnp.where(high[0] < 0.5, high[0] - low[0], low[1] - high[1])
     gap = jnp.diff(knots)
     nodes, weights = np.polynomial.legendre.leggauss(4)
-    places = r[:-1, None] + gap[:, None] * (nodes + 1) / 2
+    places = r[:-1, None] + gap[:, None] * ((nodes + 1) / 2)[None]
     density = jnp.exp(_kernel.log_pdf(places, delta, sigma, gamma))
     # Gauss's error is (gap / sigma)**8 / 1e8 of the mass; the difference's is 1e-16 of 1, so of the mass 1e-13 or more.
     short = (gap < 0.03 * sigma) & (gap > 0)
