@@ -22,6 +22,7 @@ clean input (``delta >= 0``, ``sigma >= 0``, gamma in [1, 50]).
 """
 
 import functools
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -34,7 +35,8 @@ from jax.scipy.special import log_ndtr
 
 from nqjax._quadrature import Window, effective_sigma, half_power, nodes, total_weight, window
 
-_LOG_SQRT_2PI = 0.5 * np.log(2 * np.pi)
+# A Python float: a NumPy one would carry float32 to float64.
+_LOG_SQRT_2PI = 0.5 * math.log(2 * math.pi)
 
 
 def _accuracy(dtype: Any) -> tuple[int, float]:
@@ -111,7 +113,7 @@ def _log_sf_value(r: Array, delta: Array, sigma: Array, gamma: Array, bits: int)
     # Away from v = 0: integrate 1 - v**(gamma/2) itself, from 1 - v without cancellation.
     n = nodes(w, jnp.zeros_like(gamma), num_nodes)
     gap = (w.edge - w.top) * effective_sigma(delta, sigma) / jnp.where(delta > 0, delta, 1.0)
-    missing = gap[..., None] + w.top_v[..., None] * (1 - n.q)
+    missing = gap[..., None] + w.top_v[..., None] * n.short
     far = missing > 0.5
     v = jnp.where(far, w.top_v[..., None] * n.q, 0.5)
     log_v = jnp.where(far, jnp.log(v), jnp.log1p(-jnp.where(far, 0.5, missing)))
@@ -159,13 +161,17 @@ def hermite(k: int, x: Array) -> Array:
 def _raw_moments(
     powers: Sequence[tuple[int, int]], w: Window, delta: Array, sigma: Array, gamma: Array, reference: Array
 ) -> tuple[Array, ...]:
-    """``d^k/dr^k int v**(gamma/2 - 1 + m) phi(x) dx`` for each (k, m), in units that do not depend on gamma.
+    """``d^k/dr^k int v**(gamma/2 - 1 + m) phi(x) dx`` for each (k, m), in units of the density's own integral.
 
-    The units are ``width * exp(-peak**2 / 2) * top_v**reference``, so that `gamma` can be differentiated alone.
+    The units are held fixed, so that `gamma` can be differentiated alone; ``top_v**reference`` is part of them.
     """
     num_nodes, _ = _accuracy(gamma.dtype)
     b = gamma / 2 - 1
     n = nodes(w, b, num_nodes)
+    # In units of the density, held fixed, so that nothing on the way to a ratio overflows before the ratio does.
+    total = jax.lax.stop_gradient(jnp.sum(n.weight, axis=-1))
+    total = jnp.where(total > 0, total, 1.0)
+    n = n._replace(weight=n.weight / total[..., None])
     from_zero = w.from_zero[..., None]
     v = w.top_v[..., None] * n.q
     safe_v = jnp.where(from_zero, 1.0, v)
@@ -175,7 +181,7 @@ def _raw_moments(
     touches = w.top >= w.edge
     edge, scale = jnp.where(touches, w.edge, 0.0), jnp.where(touches, sigma, 1.0)
     at_edge = jnp.exp(jnp.maximum((w.peak - edge) * (w.peak + edge) / 2, -700.0))
-    at_edge = jnp.where(touches, at_edge / jnp.where(w.width > 0, w.width, 1.0), 0.0)
+    at_edge = jnp.where(touches, at_edge / (jnp.where(w.width > 0, w.width, 1.0) * total), 0.0)
 
     def moment(k: int, m: int) -> Array:
         # Differentiating the Gaussian: exact, but for small sigma / r the terms cancel.
@@ -225,7 +231,9 @@ def ratios(moments: tuple[Moment, ...], r: Array, delta: Array, sigma: Array, ga
     first = {order: next(values) for order, values in by_order.items()}
     # Where there is no density at all (no noise, outside the support) a derivative of its logarithm is 0 by convention.
     nothing = ((sigma == 0) & ((r <= 0) | (r >= delta))) | jnp.isinf(r)
-    return tuple(jnp.where(nothing, 0.0, next(by_order[order]) / first[0]) for *_, order in moments)
+    # In single precision the density may underflow even in its own units.
+    total = jnp.where(first[0] > 0, first[0], jnp.inf)
+    return tuple(jnp.where(nothing, 0.0, next(by_order[order]) / total) for *_, order in moments)
 
 
 def _derivative(f: Callable[[Array], Any]) -> Callable[[Array], Any]:
@@ -290,14 +298,20 @@ def _log_pdf_jvp(bits: int, primals: Primals, tangents: Tangents) -> tuple[Any, 
 
 def _mass_tangent(primals: Primals, tangents: Tangents, log_mass: Array, sign: float) -> Any:
     """Tangent of the log of the CDF (sign 1) or of the survival function (sign -1), or of either if log_mass is 0."""
-    _, delta, sigma, gamma = primals
+    r, delta, sigma, gamma = primals
     needs = (None, (0, 1, 0), (1, 0, 0), (0, 1, 1))
     moving = [m for m, t in zip(needs, tangents, strict=True) if m and not isinstance(t, SymbolicZero)]
     value = dict(zip(moving, ratios(tuple(moving), *primals), strict=True)) if moving else {}
     log_density = _log_pdf(*primals, 0)
     # -inf - -inf has no meaning: where there is neither mass nor density, the derivative is 0 by convention.
     empty = (log_mass == -jnp.inf) | (log_density == -jnp.inf)
-    hazard = sign * jnp.where(empty, 0.0, jnp.exp(jnp.where(empty, 0.0, log_density - log_mass)))
+    hazard = jnp.exp(jnp.where(empty, 0.0, log_density - log_mass))
+    # Far out the difference is rounding noise; a mixture of normals has no higher hazard than its farthest member, and
+    # a normal one less than its distance + 1.
+    positive = effective_sigma(delta, sigma)
+    distance = jnp.maximum(r if sign < 0 else delta - r, 0.0) / positive
+    huge = 1e70 if r.dtype == jnp.float64 else 1e17
+    hazard = sign * jnp.where(empty, 0.0, jnp.minimum(hazard, (jnp.minimum(distance, huge) + 1) / positive))
     return _combine(
         (tangents[0], lambda: hazard),
         (tangents[1], lambda: -hazard * value[0, 1, 0]),

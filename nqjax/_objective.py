@@ -21,7 +21,7 @@ from jax import Array
 
 from nqjax._quadrature import half_power, jacobi_rule, nodes, window
 
-_SQRT_2PI = np.sqrt(2 * np.pi)
+_SQRT_2PI = float(np.sqrt(2 * np.pi))
 _NODES, _DEPTH = 32, 25.0
 #: Below this many sigmas an interval's mass is its width times the mean density: differences would cancel.
 _SHORT = 1e-5

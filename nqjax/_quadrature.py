@@ -14,6 +14,7 @@ the last digit, relative to its own maximum (so tails keep their relative accura
 """
 
 import functools
+import math
 from typing import NamedTuple
 
 import jax
@@ -65,14 +66,16 @@ def jacobi_rule(b: Array, num_nodes: int) -> tuple[Array, Array]:
     nodes, log_weights : Array, shape (..., num_nodes)
     """
     series = jnp.asarray(_jacobi_series(num_nodes), b.dtype)
-    low, high = np.log1p(_EXPONENT_RANGE)
+    low, high = (math.log1p(b) for b in _EXPONENT_RANGE)
     tau = (2 * jnp.log1p(b) - (low + high)) / (high - low)
     terms = [jnp.ones_like(tau), tau]
     for _ in range(_SERIES_TERMS - 2):
         terms.append(2 * tau * terms[-1] - terms[-2])
     basis = jnp.stack(terms, axis=-1)
     rule = jnp.einsum("...k,kin->i...n", basis, series, precision=jax.lax.Precision.HIGHEST)
-    return rule[0], rule[1]
+    # The weights sum to int q**b = 1 / (b + 1) exactly, and so do their derivatives.
+    total = jax.scipy.special.logsumexp(rule[1], axis=-1) + jnp.log1p(b)
+    return rule[0], rule[1] - total[..., None]
 
 
 class Window(NamedTuple):
@@ -129,7 +132,10 @@ def window(r: Array, delta: Array, sigma: Array, gamma: Array, depth: float) -> 
     width = (top - start) + fall
     from_zero = top_height - width < _NEAR_ZERO * top_height
     width = jnp.where(from_zero, top_height, width)
-    top_v = jnp.where(at_edge, 1.0, top_height / jnp.where(at_edge, 1.0, span))
+    # From the nearer end again: a power of 50 multiplies the rounding error.
+    positive_span = jnp.where(at_edge, 1.0, span)
+    missing = (edge - top) / positive_span
+    top_v = jnp.where(at_edge, 1.0, jnp.where(missing < 0.5, 1 - missing, top_height / positive_span))
     safe_delta = jnp.where(delta > 0, delta, 1.0)
     width_over_delta = jnp.where(from_zero, top_v / sigma, width / safe_delta)
     peak = jnp.clip(0.0, top - width, top)
@@ -141,6 +147,7 @@ class Nodes(NamedTuple):
 
     x: Array  # standardised noise
     q: Array  # v / top_v
+    short: Array  # 1 - q, without cancellation
     weight: Array  # quadrature weight * q**b * exp((peak**2 - x**2) / 2), per unit of width
 
 
@@ -189,12 +196,13 @@ def _evaluate(plan: _Plan, node: Array, weight: Array) -> Nodes:
     # Blends by 0 and 1 instead of selects: those keep the loop over nodes from being vectorised on a CPU.
     distance = (1 - node) + plan.zero * (node - plan.jacobi_roots)
     root = 1 - plan.step * distance
-    y = plan.start - plan.slope * (distance * (1 + root))
+    bent = distance * (1 + root)
+    y = plan.start - plan.slope * bent
     exponential = jnp.exp(-y * (y + plan.shift))
     whole = bool(plan.binary)
     powers = _whole_power(root, plan.binary) if whole else jnp.exp(plan.power * jnp.log(jnp.maximum(root, 0.1)))
     total = plan.legendre_scale * (weight * powers) + plan.zero * plan.jacobi_weights
-    return Nodes(y, root * root, total * exponential)
+    return Nodes(y, root * root, plan.step * bent, total * exponential)
 
 
 def nodes(w: Window, b: Array, num_nodes: int, bits: int = 0, rule: tuple[Array, Array] | None = None) -> Nodes:

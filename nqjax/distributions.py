@@ -218,7 +218,13 @@ class _PowerLaw(Distribution):
         minimize = self.convex if minimize is None else minimize
         n = jnp.asarray(n, self.alpha.dtype)
         lowest = minimize == self.convex
-        return self._score(average_of_best(self._log_cdf, self._log_sf, self._quantile, self._delta, n, lowest))
+        return self._score(_average_call(self, n, lowest))
+
+
+# The loops inside close over the distribution: without jit every call would compile them anew.
+@functools.partial(jax.jit, static_argnames="lowest")
+def _average_call(d: _PowerLaw, n: Array, lowest: bool) -> Array:
+    return average_of_best(d._log_cdf, d._log_sf, d._quantile, d._delta, n, lowest)
 
 
 class NoisyQuadratic(_PowerLaw):
