@@ -38,10 +38,28 @@ def _jacobi_series(num_nodes: int) -> np.ndarray:
     angle = np.cos(np.pi * (np.arange(_SERIES_TERMS) + 0.5) / _SERIES_TERMS)
     rows = []
     for b in np.expm1((low + high) / 2 + (high - low) / 2 * angle):
-        x, w = scipy.special.roots_jacobi(num_nodes, 0.0, b)
-        rows.append(np.stack([(x + 1) / 2, np.log(w) - (b + 1) * np.log(2.0)]))
+        x, _ = scipy.special.roots_jacobi(num_nodes, 0.0, b)
+        rows.append(np.stack([(x + 1) / 2, _log_christoffel(x, b)]))
     coefficients = np.polynomial.chebyshev.chebfit(angle, np.reshape(rows, (_SERIES_TERMS, -1)), _SERIES_TERMS - 1)
     return coefficients.reshape(_SERIES_TERMS, 2, num_nodes)
+
+
+def _log_christoffel(x: np.ndarray, b: float) -> np.ndarray:
+    """Logs of the weights of the Gauss rule with nodes ``x`` in [-1, 1] for ``(1 + x)**b``, up to a constant.
+
+    One over the sum of the squared orthonormal polynomials: a positive sum, good to the last digits where the usual
+    formula loses three, which a second derivative of the series would show.
+    """
+    k = np.arange(1, len(x))
+    center = np.concatenate([[b / (b + 2)], b**2 / ((2 * k + b) * (2 * k + b + 2))])
+    spread = 2 * k * (k + b) / (2 * k + b) / np.sqrt((2 * k + b + 1) * np.where(k == 1, 1 + b, 2 * k + b - 1))
+    previous, current = np.zeros_like(x), np.ones_like(x)
+    total = current**2
+    for i in range(len(x) - 1):
+        before = spread[i - 1] if i else 0.0
+        previous, current = current, ((x - center[i]) * current - before * previous) / spread[i]
+        total = total + current**2
+    return -np.log(total)
 
 
 @functools.cache

@@ -47,7 +47,7 @@ def read_constraints(
 
 def _gamma(gamma: Constraint) -> tuple[int, int]:
     low, high = _interval("gamma", gamma, (1.0, 5.0))
-    if not (low == round(low) and high == round(high) and low >= 1 and high <= _LARGEST_GAMMA):
+    if not (low >= 1 and high <= _LARGEST_GAMMA and low == round(low) and high == round(high)):
         raise InputError(f"gamma is a whole number from 1 to {_LARGEST_GAMMA}, not {gamma}")
     return int(low), int(high)
 

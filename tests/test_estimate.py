@@ -1,4 +1,4 @@
-"""`nqjax.fit`: published values, symmetries, the global optimum, constraints, and what it does with odd or bad input."""
+"""`nqjax.fit`: published values, symmetries, the global optimum, constraints, and what odd or bad input does."""
 
 import dataclasses
 import itertools
@@ -30,9 +30,9 @@ def names(cases):
     return [f"{i}: {case.name}" for i, case in enumerate(cases)]
 
 
-def search_of(gamma=2, s=0.1, size=48, threshold=None, seed=0, **constraints):
-    """Return a simulated search that minimises, its threshold at a quantile."""
-    y = searches.draw(np.random.default_rng([seed, gamma]), size, gamma, s)
+def search_of(truth=2, s=0.1, size=48, threshold=None, seed=0, **constraints):
+    """Return a simulated search that minimises, its threshold at a quantile; ``truth`` is its gamma."""
+    y = searches.draw(np.random.default_rng([seed, truth]), size, truth, s)
     limits = (-INF, INF if threshold is None else float(np.quantile(y, threshold)))
     return Search("simulated", y, limits, True, {"gamma": (1, 5), **constraints})
 
@@ -229,13 +229,12 @@ def test_no_better_optimum_by_a_dense_multistart_for_large_searches_too(search):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["DeBERTaV3, error", "DeBERTaV3, accuracy", "ConvNeXt, top-1"])
-@pytest.mark.parametrize("limited", [True, False])
-def test_no_better_optimum_for_the_reference_searches(shared_data, name, limited):
+@pytest.mark.parametrize("part", ["published", "everything"])
+def test_no_better_optimum_for_the_reference_searches(shared_data, name, part):
     search = searches.published(shared_data)[name]
-    check_optimum(search, (search if limited else search._replace(limits=(-INF, INF))).fit()) if limited else None
-    if not limited:
-        whole = search._replace(limits=(-INF, INF), constraints={"gamma": (1, 5)})
-        check_optimum(whole, whole.fit())
+    if part == "everything":
+        search = search._replace(limits=(-INF, INF), constraints={"gamma": (1, 5)})
+    check_optimum(search, search.fit())
 
 
 @pytest.mark.parametrize("case", [1, 6, 8])
@@ -262,23 +261,23 @@ def never_worse_than_opda(search):
 
 
 def minimum_over(search, gamma, fixed, starts):
-    """Minimise the objective's definition over the parameters that are not fixed, by Nelder and Mead's method."""
-    names = [k for k in ("alpha", "delta", "sigma") if k not in fixed]
+    """Minimise the objective's definition over the parameters that are not fixed, by Nelder and Mead's method.
+
+    A start is alpha, the logarithm of beta - alpha, which counts unless beta is fixed, and that of sigma.
+    """
+    free = [k for k in ("alpha", "delta", "sigma") if k not in fixed and (k != "delta" or "beta" not in fixed)]
     data = search.spacings()
 
     def loss(x):
-        at = {**fixed, **dict(zip(names, x, strict=True))}
-        delta = math.exp(at["delta"]) if "beta" not in fixed else fixed["beta"] - at["alpha"]
-        sigma = fixed.get("sigma", math.exp(min(at.get("sigma", 0.0), 50)))
-        if delta <= 0:
-            return 1e3
-        value = searches.loss(data, at["alpha"], at["alpha"] + delta, gamma, sigma)
-        return value if math.isfinite(value) else 1e3
+        at = dict(zip(free, x, strict=True))
+        alpha = fixed.get("alpha", at.get("alpha"))
+        beta = alpha + math.exp(at["delta"]) if "delta" in at else fixed["beta"]
+        sigma = math.exp(at["sigma"]) if "sigma" in at else fixed["sigma"]
+        value = searches.loss(data, alpha, beta, gamma, sigma) if alpha < beta else INF
+        return value if math.isfinite(value) else 1e3  # the simplex cannot do sums with infinity
 
-    if "beta" in fixed:
-        names.remove("delta")
     options = {"xatol": 1e-9, "fatol": 1e-13, "maxiter": 4000, "maxfev": 4000}
-    starts = [[start[name] for name in names] for start in starts]
+    starts = [[start[name] for name in free] for start in starts]
     return min(scipy.optimize.minimize(loss, x, method="Nelder-Mead", options=options).fun for x in starts)
 
 
@@ -292,7 +291,7 @@ def test_no_better_optimum_by_another_method(gamma):
         for a, d, s in ((-0.1, 0.0, 0.1), (0.05, 0.3, 0.01), (-0.5, 0.5, 0.3))
     ]
     best = minimum_over(search, fit.gamma, {}, starts)
-    assert fit.loss == pytest.approx(best, abs=1e-9)
+    assert fit.loss == pytest.approx(best, abs=1e-8)
 
 
 # --- constraints ----------------------------------------------------------------------------------------------------
@@ -306,16 +305,14 @@ def within(value, constraint):
 @pytest.mark.parametrize("threshold", [None, 0.6])
 @pytest.mark.parametrize("constraints", CONSTRAINTS, ids=str)
 def test_constraints_hold_exactly(constraints, threshold):
-    search = search_of(s=0.0 if constraints.get("sigma") == 0 else 0.1, threshold=threshold, **constraints)
-    for fit, asked in ((search.fit(), search.constraints), (search.mirrored().fit(), search.mirrored().constraints)):
-        for name, constraint in asked.items():
-            assert within(getattr(fit, name), constraint)
+    minimizing = search_of(s=0.0 if constraints.get("sigma") == 0 else 0.1, threshold=threshold, **constraints)
+    for search in (minimizing, minimizing.mirrored()):
+        fit = search.fit()
+        assert all(within(getattr(fit, name), constraint) for name, constraint in search.constraints.items())
         assert fit.alpha < fit.beta
         assert fit.converged
-        minimizing = fit.minimize
-        assert searches.loss(
-            search if minimizing else search.mirrored(), fit.alpha, fit.beta, fit.gamma, fit.sigma
-        ) == pytest.approx(fit.loss, abs=1e-9)
+        loss = searches.loss(search, fit.alpha, fit.beta, fit.gamma, fit.sigma)
+        assert fit.loss == pytest.approx(loss, abs=1e-9)
 
 
 @pytest.mark.parametrize("gamma", [2, (2, 2)])
@@ -339,7 +336,7 @@ def test_gamma_fixed(gamma):
         ({"beta": 0.9}, {"beta": 0.9}),
         ({"sigma": (0.2, INF)}, {"sigma": 0.2}),
         ({"sigma": 0.02}, {"sigma": 0.02}),
-        ({"alpha": (0.15, 1.0), "beta": (-INF, 0.7)}, {"alpha": 0.15, "beta": 0.7}),
+        ({"alpha": (-INF, -0.2), "beta": (1.1, INF)}, {"alpha": -0.2, "beta": 1.1}),
     ],
     ids=str,
 )
@@ -348,13 +345,48 @@ def test_optimum_at_a_bound(constraints, fixed):
     free = search.fit()
     fit = search._replace(constraints={"gamma": (1, 5), **constraints}).fit()
     for name, value in fixed.items():
-        assert getattr(fit, name) == value
+        # At the end of an interval up to the rounding of the sum that beta is; a fixed value exactly.
+        assert within(getattr(fit, name), constraints[name])
+        assert getattr(fit, name) == pytest.approx(value, rel=1e-14)
         assert isinstance(constraints[name], float) or not within(getattr(free, name), constraints[name])
     assert fit.loss > free.loss
-    starts = [{"alpha": a, "delta": d, "sigma": math.log(s)} for a, d, s in ((0.0, 0.0, 0.1), (-0.2, 0.4, 0.04))]
+    starts = [
+        {"alpha": a, "delta": d, "sigma": math.log(s)}
+        for a, d, s in ((0.0, 0.0, 0.1), (-0.2, 0.4, 0.04), (0.0, 0.0, 1e-3))
+    ]
     best = minimum_over(search, fit.gamma, fixed, starts)
-    # What is left of the simplex at its end, squared and times the curvature.
-    assert fit.loss == pytest.approx(best, abs=1e-9)
+    # The acceptance's figure for a global optimum; the simplex may stop short of it by as much.
+    assert fit.loss == pytest.approx(best, abs=1e-8)
+
+
+# Each leaves little room: starts far away, little noise, alpha pressed against beta.
+@pytest.mark.parametrize(
+    "constraints",
+    [
+        {"alpha": -1.0, "sigma": 1e-6},
+        {"alpha": -0.1, "sigma": (0.0, 1e-4)},
+        {"alpha": (-100.0, -50.0)},
+        {"beta": 30.0},
+        {"beta": (-9.0, 0.3)},
+        {"beta": 0.1},
+        {"alpha": 0.6, "sigma": 0.05},
+    ],
+    ids=str,
+)
+def test_constraints_far_from_the_data(constraints):
+    search = search_of(s=0.0, **constraints)
+    fit = search.fit()
+    assert fit.converged
+    assert all(within(getattr(fit, name), constraint) for name, constraint in search.constraints.items())
+    # A bound that is met is held, the rest is left to another method.
+    fixed = {k: v for k, v in constraints.items() if isinstance(v, float)}
+    fixed |= {k: min(v, key=lambda x: abs(x - getattr(fit, k))) for k, v in constraints.items() if k not in fixed}
+    ranges = [max(1.0, abs(v)) for v in fixed.values()]
+    starts = [
+        {"alpha": a, "delta": math.log(max(ranges)) + d, "sigma": math.log(s)}
+        for a, d, s in ((-0.1, 0.1, 0.01), (-0.1, 0.3, 0.2), (0.0, 0.01, 1e-4), (0.25, -1.0, 0.3))
+    ]
+    assert fit.loss <= minimum_over(search, fit.gamma, fixed, starts) + 1e-8
 
 
 def test_everything_fixed():
@@ -483,17 +515,15 @@ def test_what_follows_from_a_fit(minimize):
     search = search_of(threshold=0.6)
     search = search if minimize else search.mirrored()
     fit = search.fit()
+    n = np.array([1.0, 3.5, 100.0])
     with jax.enable_x64(True):
         distribution = nqjax.NoisyQuadratic(fit.alpha, fit.beta, fit.gamma, fit.sigma, convex=minimize)
         cdf = [float(distribution.cdf(x)) for x in fit.limits]
-        n = np.array([1.0, 3.5, 100.0])
-        # Two programs for one formula.
-        np.testing.assert_allclose(fit.quantile_tuning_curve(n), distribution.quantile_tuning_curve(n), rtol=1e-11)
-        np.testing.assert_allclose(
-            fit.quantile_tuning_curve(n, 0.9), distribution.quantile_tuning_curve(n, 0.9), rtol=1e-11
-        )
-        np.testing.assert_allclose(fit.average_tuning_curve(n), distribution.average_tuning_curve(n), rtol=1e-11)
-    assert isinstance(fit.distribution, nqjax.NoisyQuadratic)
+        for q in (0.5, 0.9):
+            # Two programs for one formula.
+            curve = distribution.quantile_tuning_curve(n, q)
+            np.testing.assert_allclose(fit.quantile_tuning_curve(n, q), curve, rtol=1e-11)
+    assert type(fit.distribution) is type(distribution)
     assert fit.distribution.convex == minimize
     assert fit.regime_probability == pytest.approx(cdf[1] - cdf[0], abs=1e-12)
     assert fit.regime_start == pytest.approx(math.log(0.5) / math.log(1 - fit.regime_probability), rel=1e-9)

@@ -1,0 +1,1 @@
+"""Benchmarks against opda, run by ``python -m bench``."""

@@ -1,0 +1,111 @@
+"""Speed as ratios against opda 0.8.0, both measured in one run on the same data."""
+
+import math
+import subprocess
+import sys
+import time
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from opda.parametric import NoisyQuadraticDistribution
+
+import nqjax
+from bench.common import column, reference_folder, seconds, table, verdict
+
+
+def main() -> None:
+    _functions()
+    _fits()
+
+
+def _functions() -> None:
+    rows = []
+    y = np.linspace(-0.1, 1.1, 100_000)
+    with jax.enable_x64(True):
+        place = jnp.asarray(y)
+        nodes = jnp.linspace(-1.0, 1.0, 36)
+        bare = jax.jit(lambda y: jnp.sum(jnp.exp(-((y[:, None] * nodes) ** 2)), axis=-1))
+        for gamma in (1, 2, 3):
+            ours = nqjax.NoisyQuadratic(0.0, 1.0, gamma, 0.02)
+            theirs = NoisyQuadraticDistribution(0.0, 1.0, gamma, 0.02, convex=True)
+            for name, method, rounds in (("CDF", "cdf", 25), ("density", "log_prob", 3)):
+                call = getattr(ours, method)
+                other = theirs.cdf if method == "cdf" else theirs.pdf
+                call(place).block_until_ready()
+                mine, his = seconds(lambda call=call: call(place).block_until_ready(), lambda f=other: f(y), rounds)
+                ratio = his / mine
+                target = f"15 x: {verdict(ratio, 15, at_least=True)}" if (gamma, name) == (1, "CDF") else ""
+                rows.append(
+                    [f"{name}, gamma {gamma}", f"{mine * 1e3:.2f} ms", f"{his * 1e3:.1f} ms", f"{ratio:.1f} x", target]
+                )
+        bare(place).block_until_ready()
+        limit, _ = seconds(lambda: bare(place).block_until_ready(), lambda: None, 25)
+    rows.append(["36 bare exponentials a point (the limit)", f"{limit * 1e3:.2f} ms", "", "", ""])
+    table("100,000 points, s = 0.02", ["function", "nqjax", "opda", "ratio", "target"], rows)
+
+
+def _fits() -> None:
+    rng = np.random.default_rng(0)
+    simulated = rng.uniform(size=1024) ** 2 + 0.02 * rng.normal(size=1024)
+    cases = [("simulated, n = 1,024, gamma 1..5, no limit", simulated, math.inf)]
+    if reference_folder():
+        cases.insert(
+            0,
+            (
+                "DeBERTaV3, n = 1,024, gamma 1..5, limit 0.11",
+                1 - column("deberta_v3_multinli.csv", "accuracy_matched"),
+                0.11,
+            ),
+        )
+    rows = []
+    for name, scores, limit in cases:
+        limits = (-math.inf, limit)
+        nqjax.fit(scores, limits=limits)
+
+        def theirs(scores: np.ndarray = scores, limits: tuple[float, float] = limits) -> object:
+            return NoisyQuadraticDistribution.fit(
+                scores, limits=limits, constraints={"c": (1, 5), "convex": True}, generator=np.random.default_rng(0)
+            )
+
+        mine, his = seconds(lambda s=scores, lim=limits: nqjax.fit(s, limits=lim), theirs, 3)
+        ratio = his / mine
+        rows.append(
+            [
+                name,
+                f"{mine * 1e3:.1f} ms",
+                f"{his:.2f} s",
+                f"{ratio:.0f} x",
+                f"150 x: {verdict(ratio, 150, at_least=True)}",
+            ]
+        )
+        first = _first_call(scores, limit)
+        rows.append(
+            [
+                "its first call, compilation included",
+                f"{first:.2f} s",
+                f"{his:.2f} s",
+                "",
+                f"no slower: {verdict(first, his, at_least=False)}",
+            ]
+        )
+    table("Whole fits", ["data", "nqjax", "opda", "ratio", "target"], rows)
+
+
+def _first_call(scores: np.ndarray, limit: float) -> float:
+    """Seconds of the first fit of a fresh process, imports not counted."""
+    code = (
+        "import sys, time, math, numpy as np, nqjax; from nqjax import estimate\n"
+        "scores = np.loadtxt(sys.stdin); began = time.perf_counter()\n"
+        f"nqjax.fit(scores, limits=(-math.inf, {'math.inf' if math.isinf(limit) else limit}))\n"
+        "print(time.perf_counter() - began)"
+    )
+    text = "\n".join(map(repr, scores.tolist()))
+    result = subprocess.run([sys.executable, "-c", code], input=text, capture_output=True, text=True, check=True)
+    return float(result.stdout)
+
+
+def wall(command: list[str], env: dict[str, str]) -> float:
+    began = time.perf_counter()
+    subprocess.run(command, env=env, check=True, capture_output=True)
+    return time.perf_counter() - began
