@@ -28,7 +28,7 @@ def main() -> None:
         single = np.asarray(f.cdf(jnp.asarray(r, jnp.float32)), float)
         double = {name: np.asarray(value) for name, value in double.items()}
     theirs = np.full(len(r), np.nan)
-    for i in np.flatnonzero(gamma == np.round(gamma)):
+    for i in np.flatnonzero((gamma == np.round(gamma)) & (gamma <= 10)):
         theirs[i] = NoisyQuadraticDistribution(0.0, delta[i], int(gamma[i]), sigma[i], convex=True).cdf(r[i])
     names = {"CDF": "log_cdf", "SF": "log_sf", "density": "log_pdf"}
     for low, high in ((1e-6, 1e-3), (1e-3, 1e-1), (1e-1, 31.0)):
@@ -52,4 +52,4 @@ def main() -> None:
         "CDF, opda**",
     ]
     table("Largest errors against 40-digit integration", header, rows)
-    print("\n\\* float32 at points that are not rounded to float32 first. \\** whole gammas only.")
+    print("\n\\* float32 at points that are not rounded to float32 first. \\** whole gammas up to 10, all it supports.")

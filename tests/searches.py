@@ -198,53 +198,38 @@ def _newton_direction(gradient: Array, hessian: Array, damping: Array) -> Array:
     return -jnp.sum(inverse * gradient, axis=1) / (a * inverse[0, 0] + p * inverse[0, 1] + q * inverse[0, 2])
 
 
-def _follow(start: Array, value_at: Callable[[Array], Array], turns: int) -> tuple[Array, Array]:
+def _follow(start: Array, value_at: Callable[[Array], Array], turns: Array) -> tuple[Array, Array]:
     """Descend by damped Newton steps; return where that ends and the loss there."""
 
     def turn(state: tuple[Array, ...]) -> tuple[Array, ...]:
-        count, theta, value, damping, _ = state
-        gradient, hessian = value[1:4], value[4:][_ROWS]
-        unit = 1 / jnp.sqrt(jnp.maximum(jnp.abs(jnp.diagonal(hessian)), 1e-12))
-        step = unit * _newton_direction(unit * gradient, hessian * unit[:, None] * unit, damping)
-        scale = jnp.array([jnp.exp(jnp.max(theta[1:])), 1.0, 1.0])
-        new = theta + step / jnp.maximum(1.0, jnp.max(jnp.abs(step) / scale))
+        count, theta, value, new, damping, _ = state
         new = new.at[1:].set(jnp.clip(new[1:], _LOWEST, _HIGHEST))
         there = value_at(new)
         better = jnp.all(jnp.isfinite(there)) & (there[0] < value[0])
         damping = jnp.where(better, damping / 8, jnp.maximum(damping * 10, 1e-6))
         theta, value = (jnp.where(better, x, y) for x, y in ((new, theta), (there, value)))
-        slope = jnp.max(jnp.abs(value[1:4]) * jnp.array([jnp.exp(jnp.min(theta[1:])), 1.0, 1.0]))
-        return count + 1, theta, value, damping, slope
+        gradient, hessian = value[1:4], value[4:][_ROWS]
+        unit = 1 / jnp.sqrt(jnp.maximum(jnp.abs(jnp.diagonal(hessian)), 1e-12))
+        step = unit * _newton_direction(unit * gradient, hessian * unit[:, None] * unit, damping)
+        scale = jnp.array([jnp.exp(jnp.max(theta[1:])), 1.0, 1.0])
+        new = theta + step / jnp.maximum(1.0, jnp.max(jnp.abs(step) / scale))
+        slope = jnp.max(jnp.abs(gradient) * jnp.array([jnp.exp(jnp.min(theta[1:])), 1.0, 1.0]))
+        return count + 1, theta, value, new, damping, slope
 
     def more(state: tuple[Array, ...]) -> Array:
         # At the bottom rounding decides whether the loss falls: many refusals in a row end the descent.
         return (state[0] < turns) & (state[-1] > 1e-11) & (state[-2] < 1e8)
 
-    first = (0, start, value_at(start), jnp.asarray(1e-2), jnp.asarray(INF))
-    _, theta, value, _, _ = jax.lax.while_loop(more, turn, first)
-    return theta, jnp.where(jnp.isnan(value[0]), INF, value[0])
+    nothing = jnp.zeros(10).at[0].set(INF)
+    first = (jnp.zeros((), int), start, nothing, start, jnp.asarray(1e-2), jnp.asarray(INF))
+    _, theta, value, _, _, _ = jax.lax.while_loop(more, turn, first)
+    return theta, value[0]
 
 
 @functools.partial(jax.jit, static_argnames="bits")
-def _dense(knots: Array, counts: Array, gammas: Array, bits: int) -> Array:
-    def one(gamma: Array) -> Array:
-        rule = family(gamma)
-        mass = jnp.clip(1 - counts[-1] / jnp.sum(counts), 0.01, 0.99)
-        sigma = jnp.geomspace(1e-4, 2.0, 12)[:, None, None]
-        offset = jnp.array([-8, -3, -1.5, -0.7, -0.2, 0.2, 0.7, 1.5, 2.5, 4, 8])[None, :, None]
-        alpha = offset * jnp.minimum(sigma, 1 / 3)
-        delta = jnp.maximum(1 - alpha, 0.05) * mass ** (-2 / gamma) * jnp.array([0.7, 1.0, 1.6])
-        starts = jnp.stack(jnp.broadcast_arrays(alpha, jnp.log(delta), jnp.log(sigma)), axis=-1).reshape(-1, 3)
-
-        def descend(places: Array, turns: int) -> tuple[Array, Array]:
-            lanes = jax.vmap(lambda s: _follow(s, lambda t: mps(t, rule, knots, counts, bits, False), turns))
-            theta, value = jax.lax.map(lanes, places.reshape(-1, _LANES, 3))
-            return theta.reshape(-1, 3), value.ravel()
-
-        theta, value = descend(starts, _TURNS)
-        return jnp.min(descend(theta[jnp.argsort(value)[:_LANES]], _MORE_TURNS)[1])
-
-    return jax.lax.map(one, gammas)
+def _descend(starts: Array, turns: int, gamma: Array, knots: Array, counts: Array, bits: int) -> tuple[Array, Array]:
+    rule = family(gamma)
+    return jax.vmap(lambda s: _follow(s, lambda t: mps(t, rule, knots, counts, bits, False), turns))(starts)
 
 
 def dense_losses(search: Search) -> dict[int, float]:
@@ -253,16 +238,25 @@ def dense_losses(search: Search) -> dict[int, float]:
     Of the constraints only that on gamma is heeded.
     """
     data = search.spacings()
-    low, high = search.constraints.get("gamma", (1, 5))
-    gammas = np.arange(low, high + 1, dtype=np.float64)
     knots, counts = pad(data.knots, data.counts)
     knots = (knots - knots[0]) / (data.knots[-1] - data.knots[0])
-    with jax.enable_x64(True):
-        ends = np.array([-1e12]), np.array([1e12])
-        found = np.asarray(
-            _dense(np.concatenate([ends[0], knots, ends[1]]), counts, gammas, bits=int(high + 1).bit_length())
-        )
-    return dict(zip(map(int, gammas), map(float, found), strict=True))
+    knots = np.concatenate([[-1e12], knots, [1e12]])
+    low, high = search.constraints.get("gamma", (1, 5))
+    mass = np.clip(1 - counts[-1] / np.sum(counts), 0.01, 0.99)
+    sigma = np.geomspace(1e-4, 2.0, 12)[:, None, None]
+    offset = np.array([-8, -3, -1.5, -0.7, -0.2, 0.2, 0.7, 1.5, 2.5, 4, 8])[None, :, None]
+    alpha = offset * np.minimum(sigma, 1 / 3)
+    found = {}
+    for gamma in range(low, high + 1):
+        delta = np.maximum(1 - alpha, 0.05) * mass ** (-2 / gamma) * np.array([0.7, 1.0, 1.6])
+        starts = np.stack(np.broadcast_arrays(alpha, np.log(delta), np.log(sigma)), axis=-1).reshape(-1, _LANES, 3)
+        problem = (np.float64(gamma), knots, counts, int(high + 1).bit_length())
+        with jax.enable_x64(True):
+            ends = [_descend(some, _TURNS, *problem) for some in starts]
+            places, losses = (np.concatenate(x) for x in zip(*ends, strict=True))
+            _, last = _descend(places[np.argsort(losses)[:_LANES]], _MORE_TURNS, *problem)
+            found[gamma] = float(np.min(np.asarray(last)))
+    return found
 
 
 class OpdaFit(NamedTuple):

@@ -386,7 +386,8 @@ def test_constraints_far_from_the_data(constraints):
         {"alpha": a, "delta": math.log(max(ranges)) + d, "sigma": math.log(s)}
         for a, d, s in ((-0.1, 0.1, 0.01), (-0.1, 0.3, 0.2), (0.0, 0.01, 1e-4), (0.25, -1.0, 0.3))
     ]
-    assert fit.loss <= minimum_over(search, fit.gamma, fixed, starts) + 1e-8
+    # The program keeps beta - alpha above a millionth of the range of the scores, here where it would be 0.
+    assert fit.loss <= minimum_over(search, fit.gamma, fixed, starts) + 1e-6
 
 
 def test_everything_fixed():
