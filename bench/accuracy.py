@@ -12,7 +12,7 @@ import nqjax
 from bench.common import table
 
 
-def main() -> None:
+def main(quick: bool = False) -> None:
     rows = []
     path = Path(__file__).parents[1] / "tests" / "data" / "kernel_reference.json"
     part = json.loads(path.read_text())["double"]

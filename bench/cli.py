@@ -10,7 +10,7 @@ from bench.speed import wall
 from nqjax.data import digits_mlp_path
 
 
-def main() -> None:
+def main(quick: bool = False) -> None:
     folder = reference_folder()
     if folder:
         arguments = [str(folder / "deberta_v3_multinli.csv"), "--metric", "accuracy_matched", "--maximize"]
@@ -23,7 +23,7 @@ def main() -> None:
         command = [sys.executable, "-m", "nqjax", "fit", *arguments]
         wall([sys.executable, "-m", "nqjax", "demo"], env | {"JAX_COMPILATION_CACHE_DIR": cache + "/other"})
         cold = wall(command, env)
-        warm = statistics.median(wall(command, env) for _ in range(3))
+        warm = statistics.median(wall(command, env) for _ in range(1 if quick else 3))
     rows = [
         ["cold", f"{cold:.2f} s", f"6 s: {verdict(cold, 6, at_least=False)}"],
         ["from the second time on", f"{warm:.2f} s", f"3.5 s: {verdict(warm, 3.5, at_least=False)}"],

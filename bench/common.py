@@ -6,6 +6,7 @@ import platform
 import statistics
 import time
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 
 import jax
@@ -51,8 +52,6 @@ def column(name: str, metric: str) -> np.ndarray:
 
 
 def machine() -> str:
-    import opda
-
     model = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
@@ -61,5 +60,5 @@ def machine() -> str:
     device = jax.devices()[0]
     return (
         f"{model}, {os.cpu_count()} cores; device {device.device_kind}; Python {platform.python_version()}, "
-        f"jax {jax.__version__}, opda {opda.__version__ if hasattr(opda, '__version__') else '0.8.0'}"
+        f"jax {jax.__version__}, opda {metadata.version('opda')}"
     )

@@ -14,38 +14,45 @@ import nqjax
 from bench.common import column, reference_folder, seconds, table, verdict
 
 
-def main() -> None:
-    _functions()
-    _fits()
+def main(quick: bool = False) -> None:
+    _functions(quick)
+    _fits(quick)
 
 
-def _functions() -> None:
+def _functions(quick: bool) -> None:
     rows = []
     y = np.linspace(-0.1, 1.1, 100_000)
     with jax.enable_x64(True):
         place = jnp.asarray(y)
         nodes = jnp.linspace(-1.0, 1.0, 36)
         bare = jax.jit(lambda y: jnp.sum(jnp.exp(-((y[:, None] * nodes) ** 2)), axis=-1))
-        for gamma in (1, 2, 3):
+        probability = np.linspace(0.001, 0.999, y.size)
+        share, key, generator = jnp.asarray(probability), jax.random.key(0), np.random.default_rng(0)
+        for gamma in (1, 2, 3, 5):
             ours = nqjax.NoisyQuadratic(0.0, 1.0, gamma, 0.02)
             theirs = NoisyQuadraticDistribution(0.0, 1.0, gamma, 0.02, convex=True)
-            for name, method, rounds in (("CDF", "cdf", 25), ("density", "log_prob", 3)):
-                call = getattr(ours, method)
-                other = theirs.cdf if method == "cdf" else theirs.pdf
-                call(place).block_until_ready()
-                mine, his = seconds(lambda call=call: call(place).block_until_ready(), lambda f=other: f(y), rounds)
-                ratio = his / mine
+            draw = jax.jit(lambda key, d=ours: d.sample(key, (y.size,)))
+            # What to call, how often, and on which side of the comparison.
+            pairs = {
+                "CDF": (25, lambda d=ours: d.cdf(place), lambda d=theirs: d.cdf(y)),
+                "density": (5, lambda d=ours: d.log_prob(place), lambda d=theirs: d.pdf(y)),
+                "quantile": (1, lambda d=ours: d.icdf(share), lambda d=theirs: d.ppf(probability)),
+                "sample": (5, lambda f=draw: f(key), lambda d=theirs: d.sample(y.size, generator=generator)),
+            }
+            for name, (rounds, mine, other) in pairs.items():
+                mine().block_until_ready()
+                times = seconds(lambda f=mine: f().block_until_ready(), other, 1 if quick else rounds)
+                ratio = times[1] / times[0]
                 target = f"15 x: {verdict(ratio, 15, at_least=True)}" if (gamma, name) == (1, "CDF") else ""
-                rows.append(
-                    [f"{name}, gamma {gamma}", f"{mine * 1e3:.2f} ms", f"{his * 1e3:.1f} ms", f"{ratio:.1f} x", target]
-                )
+                milliseconds = [f"{t * 1e3:.2f} ms" for t in times]
+                rows.append([f"{name}, gamma {gamma}", *milliseconds, f"{ratio:.1f} x", target])
         bare(place).block_until_ready()
-        limit, _ = seconds(lambda: bare(place).block_until_ready(), lambda: None, 25)
+        limit, _ = seconds(lambda: bare(place).block_until_ready(), lambda: None, 1 if quick else 25)
     rows.append(["36 bare exponentials a point (the limit)", f"{limit * 1e3:.2f} ms", "", "", ""])
     table("100,000 points, s = 0.02", ["function", "nqjax", "opda", "ratio", "target"], rows)
 
 
-def _fits() -> None:
+def _fits(quick: bool) -> None:
     rng = np.random.default_rng(0)
     simulated = rng.uniform(size=1024) ** 2 + 0.02 * rng.normal(size=1024)
     cases = [("simulated, n = 1,024, gamma 1..5, no limit", simulated, math.inf)]
@@ -68,7 +75,7 @@ def _fits() -> None:
                 scores, limits=limits, constraints={"c": (1, 5), "convex": True}, generator=np.random.default_rng(0)
             )
 
-        mine, his = seconds(lambda s=scores, lim=limits: nqjax.fit(s, limits=lim), theirs, 3)
+        mine, his = seconds(lambda s=scores, lim=limits: nqjax.fit(s, limits=lim), theirs, 1 if quick else 3)
         ratio = his / mine
         rows.append(
             [

@@ -53,8 +53,10 @@ class _PowerLaw(Distribution):
     gamma: Array
 
     def _set(self, convex: bool, validate_args: bool | None, **parameters: ArrayLike) -> None:
-        dtype = jnp.result_type(float, *parameters.values())
-        arrays = [jnp.asarray(p, dtype) for p in parameters.values()]
+        # Lists first: only arrays and numbers have a dtype.
+        given = [p if hasattr(p, "dtype") or np.isscalar(p) else jnp.asarray(p) for p in parameters.values()]
+        dtype = jnp.result_type(float, *given)
+        arrays = [jnp.asarray(p, dtype) for p in given]
         batch_shape = jnp.broadcast_shapes(*(a.shape for a in arrays))
         for name, value in zip(parameters, promote_shapes(*arrays), strict=True):
             setattr(self, name, value)
@@ -138,6 +140,7 @@ class _PowerLaw(Distribution):
         q : ArrayLike
             Probabilities in [0, 1]; NaN outside.
         """
+        q = q if hasattr(q, "dtype") or np.isscalar(q) else jnp.asarray(q)
         q = jnp.asarray(q, jnp.result_type(float, q))
         return self._icdf_from_logs(jnp.log(q), jnp.log1p(-q))
 

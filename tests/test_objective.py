@@ -195,7 +195,7 @@ def test_padding_changes_nothing(noiseless):
     np.testing.assert_allclose(evaluate(theta, 2, data, noiseless=noiseless), plain, rtol=1e-12, atol=1e-13)
 
 
-@pytest.mark.parametrize("gamma", [1, 2, 5])
+@pytest.mark.parametrize("gamma", [1, 2])
 def test_bits_change_nothing_but_the_program(gamma):
     data = sample(gamma, 0.05, 60, 0.5)
     theta = [0.0, 0.0, math.log(0.05)]
@@ -264,8 +264,9 @@ def test_noiseless_value_and_derivatives(gamma):
     found = evaluate([*theta, 0.0], gamma, data, noiseless=True)
     # Spacings are 1e-4 of the whole or more: 1e-12 each, once more for each derivative, in units of the first's height.
     assert found[0] == pytest.approx(float(loss(theta)), abs=1e-11)
-    np.testing.assert_allclose(found[1:3], jax.grad(loss)(theta), rtol=1e-8)
-    np.testing.assert_allclose(found[4:][ROWS][:2, :2], jax.hessian(loss)(theta), rtol=1e-7)
+    gradient, hessian = jax.jit(lambda t: (jax.grad(loss)(t), jax.hessian(loss)(t)))(theta)
+    np.testing.assert_allclose(found[1:3], gradient, rtol=1e-8)
+    np.testing.assert_allclose(found[4:][ROWS][:2, :2], hessian, rtol=1e-7)
     assert np.all(found[[3, 6, 8, 9]] == 0)
 
 
