@@ -48,15 +48,17 @@ def quantile(log_p: Array, log_q: Array, delta: Array, sigma: Array, gamma: Arra
     tolerance = 2 * np.finfo(dtype).eps
 
     def step(state: State) -> State:
-        count, r, low, high, _ = state
+        count, r, low, high, settled = state
         log_cdf, log_sf, log_pdf = _kernel.masses(r, delta, sigma, gamma)
         # An increasing function of r that is 0 at the quantile, on a log scale in whichever tail is the shorter.
         gap = jnp.where(log_p < log_q, log_cdf - log_p, log_q - log_sf)
         low, high = jnp.where(gap <= 0, r, low), jnp.where(gap >= 0, r, high)
         newton = r - gap * jnp.exp(jnp.where(log_p < log_q, log_cdf, log_sf) - log_pdf)
-        inside = (newton > low) & (newton < high)
-        new = jnp.where(inside, newton, (low + high) / 2)
-        settled = (jnp.abs(gap) <= tolerance) | (jnp.abs(new - r) <= tolerance * jnp.abs(new))
+        new = jnp.where((newton >= low) & (newton <= high), newton, (low + high) / 2)
+        settled = settled | (jnp.abs(gap) <= tolerance)
+        # What has settled stays where it is: another step could only leave by a bisection of a one-sided bracket.
+        new = jnp.where(settled, r, new)
+        settled = settled | (jnp.abs(new - r) <= tolerance * (jnp.abs(new) + 0.1 * sigma))
         return count + 1, new, low, high, settled
 
     def more(state: State) -> Array:

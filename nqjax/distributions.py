@@ -140,8 +140,8 @@ class _PowerLaw(Distribution):
         q : ArrayLike
             Probabilities in [0, 1]; NaN outside.
         """
-        q = q if hasattr(q, "dtype") or np.isscalar(q) else jnp.asarray(q)
-        q = jnp.asarray(q, jnp.result_type(float, q))
+        given = q if hasattr(q, "dtype") or np.isscalar(q) else jnp.asarray(q)
+        q = jnp.asarray(q, jnp.result_type(float, given))
         return self._icdf_from_logs(jnp.log(q), jnp.log1p(-q))
 
     def sample(self, key: Array, sample_shape: tuple[int, ...] = ()) -> Array:

@@ -20,7 +20,7 @@ from numpyro.infer import MCMC, NUTS
 
 from nqjax.distributions import NoisyQuadratic, Quadratic
 
-#: Open faults, each to be mended and its mark taken off: quantiles and averages in extreme cases, warnings, one NUTS run.
+#: Open faults, each to be mended and its mark taken off: extreme quantiles and averages, warnings, one NUTS run.
 KNOWN = pytest.mark.xfail(reason="an open fault of quantiles, averages or validation", strict=False)
 
 pytestmark = pytest.mark.usefixtures("x64")
