@@ -2,7 +2,7 @@
 
 It works on (alpha, log(beta - alpha), log sigma), in which the loss is close to quadratic, with the bounds on beta kept
 by an active set: while beta sits at a bound, alpha moves at fixed beta. One evaluation of loss, gradient and Hessian a
-turn; pure, so that `jax.vmap` runs many problems as one program. The 3 x 3 algebra is written out in scalars: XLA then
+turn; many searches run as one program. The 3 x 3 algebra is written out in scalars: XLA then
 makes a few elementwise loops over problems of it, where small matrices would be dozens of kernels to compile.
 """
 
@@ -26,6 +26,9 @@ _PATIENCE = 4
 _STEEP = 1e-7
 _LONGEST = 1.5
 _FIRST_DAMPING = 1e-2
+#: Ends of coarse searches are the same when their log(beta - alpha) and log sigma differ by less than the first, and
+#: worth following when their losses differ by less than the second.
+_SAME, _CLOSE = 0.1, 1e-2
 
 
 class Box(NamedTuple):
@@ -84,7 +87,9 @@ def _localise(theta: Array, value: Array, box: Box) -> _Local:
     aa = h.aa + 2 * lean * h.ad + lean**2 * (h.dd - gd)
     as_ = h.as_ + lean * h.ds
     ga = ga + lean * gd
-    held = (pushed(0, ga), beta_held | pushed(2, gd), pushed(3, gs))
+    # At a fixed delta alpha takes beta along.
+    delta_held = pushed(2, gd)
+    held = (pushed(0, ga) | (delta_held & pushed(1, ga)), beta_held | delta_held, pushed(3, gs))
     fa, fd, fs = (jnp.where(x, 0.0, 1.0).astype(theta.dtype) for x in held)
     gradient = (ga * fa, gd * fd, gs * fs)
     hessian = Symmetric(
@@ -131,93 +136,136 @@ def _newton_step(at: _Local, damping: Array) -> tuple[Triple, Array]:
 
 
 class _State(NamedTuple):
-    turns: Array
-    theta: Array  # the best point so far
-    value: Array  # the objective there
-    proposal: Array
+    """Of every search; leading axes: searches, gammas."""
+
+    theta: Array  # (..., 3), the best point so far
+    value: Array  # (..., 10), the objective there
+    proposal: Array  # (..., 3)
     damping: Array
     stretch: Array
     promise: Array
     idle: Array
     norm: Array
+    moving: Array
+    turns: Array
 
 
-def minimize(
-    objective: Callable[[Array], Array], starts: Array, box: Box, max_steps: int, rivals: tuple[str, ...] = ()
-) -> Solution:
-    """Minimise from the best of some starts, which are moved into the box first.
+def _propose(theta: Array, at: _Local, damping: Array, stretch: Array, box: Box) -> tuple[Array, Array]:
+    (sa, sd, ss), promise = _newton_step(at, damping)
+    # No more than a factor in delta and sigma, and as many units of the larger scale in alpha, at once.
+    unit = jnp.exp(jnp.maximum(theta[1], theta[2]))
+    size = jnp.maximum(jnp.abs(sa) / unit, jnp.maximum(jnp.abs(sd), jnp.abs(ss)))
+    factor = jnp.minimum(stretch, _LONGEST / jnp.maximum(size, 1e-30))
+    # Where noise hides the range, only its mean is known: alpha then follows delta, not log(delta), down a valley.
+    curved = at.hessian.aa > 0
+    follow = jnp.where(curved, -at.hessian.ad / jnp.where(curved, at.hessian.aa, 1.0), 0.0)
+    alpha = theta[0] + factor * sa + follow * (jnp.expm1(factor * sd) - factor * sd)
+    alpha = jnp.clip(alpha, box.low[0], box.high[0])
+    kept = jnp.log(jnp.maximum(theta[0] + jnp.exp(theta[1]) - alpha, 1e-300))
+    log_delta = jnp.where(at.beta_held, kept, theta[1] + factor * sd)
+    return jnp.stack([alpha, log_delta, theta[2] + factor * ss]), promise
 
-    A step is taken when it lowers the loss; otherwise the damping grows. Never raises: a problem that cannot be
-    evaluated returns an infinite loss.
+
+def _turn(
+    state: _State, point: Array, value: Array, lowest: Array, waiting: Array, start: Array, more: Array, box: Box
+) -> _State:
+    """Take or refuse the point that one search proposed, and propose another.
+
+    ``lowest`` is the best loss of all searches; while ``waiting`` the next proposal is ``start``; ``more`` tells
+    whether turns are left.
+    """
+    norm = _localise(point, value, box).norm
+    value = value.at[0].set(jnp.where(jnp.isnan(norm + value[0]), jnp.inf, value[0]))
+    loss, best = value[0], state.value[0]
+    # At the bottom the loss cannot show progress any more, but the gradient still can.
+    level = (loss <= best + 1e-14 * (1 + jnp.abs(best))) & (norm < state.norm)
+    take = jnp.isfinite(loss) & ((loss < best) | level)
+    gain = jnp.where(take, best - loss, 0.0)
+    # Slow but steady, as where a parameter runs off to infinity: take longer steps.
+    steady = take & (norm > 0.1 * state.norm) & (state.damping < 1e-3)
+    stretch = jnp.where(steady, jnp.minimum(state.stretch * 2, 64.0), 1.0)
+    damping = jnp.where(take, state.damping / 8, jnp.where(state.stretch > 1, state.damping, state.damping * 10))
+    damping = jnp.where(take, jnp.where(damping < 1e-9, 0.0, damping), jnp.maximum(damping, 1e-3))
+    # A turn that is refused still learns something: the damping.
+    behind = best - lowest
+    small = jnp.maximum(_SMALL_GAIN, _SMALL_SHARE * jnp.where(jnp.isfinite(behind), behind, 0.0))
+    idle = jnp.where(gain > small, 0.0, state.idle + jnp.where(take, 1.0, 0.3))
+    theta, value = jnp.where(take, point, state.theta), jnp.where(take, value, state.value)
+    stretch, damping = jnp.where(waiting, 1.0, stretch), jnp.where(waiting, _FIRST_DAMPING, damping)
+    proposal, promise = _propose(theta, _localise(theta, value, box), damping, stretch, box)
+    proposal = jnp.where(waiting, start, proposal)
+    idle, norm = jnp.where(waiting, 0.0, idle), jnp.where(take, norm, state.norm)
+    promised = (promise > _SMALL_DECREASE) | (damping > 1e-2)
+    patience = jnp.where(norm > _STEEP, 3 * _PATIENCE, _PATIENCE)
+    moving = waiting | (more & (norm > _TOLERANCE) & promised & (idle < patience) & jnp.isfinite(value[0]))
+    new = _State(theta, value, proposal, damping, stretch, promise, idle, norm, moving, state.turns + 1)
+    return jax.tree.map(lambda a, b: jnp.where(state.moving, a, b), new, state)
+
+
+def _distinct_ends(state: _State) -> tuple[Array, Array]:
+    """Ends of the searches for each gamma, the best first, and which of them to follow: near the best, not repeated."""
+    loss = state.value[..., 0]
+    order = jnp.argsort(loss, axis=0)
+    loss = jnp.take_along_axis(loss, order, axis=0)
+    theta = jnp.take_along_axis(state.theta, order[..., None], axis=0)
+    near = jnp.max(jnp.abs(theta[:, None, :, 1:] - theta[None, :, :, 1:]), axis=-1) < _SAME
+    rank = jnp.arange(loss.shape[0])
+    repeated = jnp.any(near & (rank[:, None] > rank)[..., None], axis=1)
+    return theta, (rank == 0)[:, None] | (~repeated & (loss < loss[0] + _CLOSE))
+
+
+def minimize(objective: Callable[[Array, Array, Array], Array], starts: Array, box: Box, max_steps: int) -> Solution:
+    """Minimise coarsely in competing searches, each from the best of its starts, then finely from the best ends.
+
+    A step is taken when it lowers the loss; otherwise the damping grows. A search that is far behind the best is
+    followed less closely. Never raises: a problem that cannot be evaluated returns an infinite loss.
 
     Parameters
     ----------
     objective : callable
-        Loss, gradient and Hessian at one point, as `nqjax._objective.mps` returns them.
-    starts : Array, shape (starts, 3)
-        They are evaluated one a turn, by the same code as the steps.
+        From points, shape (searches, gammas, 3), whether the fine objective is meant, and which values matter, shape
+        (searches, gammas), to what `nqjax._objective.mps` returns, shape (searches, gammas, 10).
+    starts : Array, shape (starts, searches, gammas, 3)
+        They are moved into the box and evaluated one a turn, by the same code as the steps.
     box : Box
     max_steps : int
-        Turns after the starts.
-    rivals : tuple of str
-        Names of `jax.vmap` axes over which searches compete: one that is far behind the best is followed less closely.
+        Turns after the starts, coarse and fine each.
+
+    Returns
+    -------
+    Solution
+        Leading axis: gammas.
     """
-    num_starts = starts.shape[0]
+    num_starts, *shape, _ = starts.shape
+    dtype = starts.dtype
+    axes = (0, 0, 0, None, None, 0, None, None)
+    take_turns = jax.vmap(jax.vmap(_turn, in_axes=axes), in_axes=axes)
+    move_into = jax.vmap(jax.vmap(clip_to_box, in_axes=(0, None)), in_axes=(0, None))
 
-    def propose(theta: Array, at: _Local, damping: Array, stretch: Array) -> tuple[Array, Array]:
-        (sa, sd, ss), promise = _newton_step(at, damping)
-        # No more than a factor in delta and sigma, and as many units of the larger scale in alpha, at once.
-        unit = jnp.exp(jnp.maximum(theta[1], theta[2]))
-        size = jnp.maximum(jnp.abs(sa) / unit, jnp.maximum(jnp.abs(sd), jnp.abs(ss)))
-        factor = jnp.minimum(stretch, _LONGEST / jnp.maximum(size, 1e-30))
-        # Where noise hides the range, only its mean is known: alpha then follows delta, not log(delta), down a valley.
-        curved = at.hessian.aa > 0
-        follow = jnp.where(curved, -at.hessian.ad / jnp.where(curved, at.hessian.aa, 1.0), 0.0)
-        alpha = theta[0] + factor * sa + follow * (jnp.expm1(factor * sd) - factor * sd)
-        alpha = jnp.clip(alpha, box.low[0], box.high[0])
-        kept = jnp.log(jnp.maximum(theta[0] + jnp.exp(theta[1]) - alpha, 1e-300))
-        log_delta = jnp.where(at.beta_held, kept, theta[1] + factor * sd)
-        return jnp.stack([alpha, log_delta, theta[2] + factor * ss]), promise
+    def begin(proposal: Array, moving: Array, turns: Array) -> _State:
+        zero, infinite = jnp.zeros(shape, dtype), jnp.full(shape, jnp.inf, dtype)
+        nothing = jnp.zeros((*shape, 10), dtype).at[..., 0].set(jnp.inf)
+        return _State(
+            proposal, nothing, proposal, zero + _FIRST_DAMPING, zero + 1, infinite, zero, infinite, moving, turns
+        )
 
-    # One evaluation of the objective a turn, the first included: its code is compiled once.
-    def turn(state: _State) -> _State:
-        point = clip_to_box(state.proposal, box)
-        value = objective(point)
-        norm = _localise(point, value, box).norm
-        value = value.at[0].set(jnp.where(jnp.isnan(norm + value[0]), jnp.inf, value[0]))
-        loss, best = value[0], state.value[0]
-        # At the bottom the loss cannot show progress any more, but the gradient still can.
-        level = (loss <= best + 1e-14 * (1 + jnp.abs(best))) & (norm < state.norm)
-        take = jnp.isfinite(loss) & ((loss < best) | level)
-        gain = jnp.where(take, best - loss, 0.0)
-        # Slow but steady, as where a parameter runs off to infinity: take longer steps.
-        steady = take & (norm > 0.1 * state.norm) & (state.damping < 1e-3)
-        stretch = jnp.where(steady, jnp.minimum(state.stretch * 2, 64.0), 1.0)
-        damping = jnp.where(take, state.damping / 8, jnp.where(state.stretch > 1, state.damping, state.damping * 10))
-        damping = jnp.where(take, jnp.where(damping < 1e-9, 0.0, damping), jnp.maximum(damping, 1e-3))
-        # A turn that is refused still learns something: the damping.
-        behind = best - jax.lax.pmin(best, rivals) if rivals else jnp.zeros_like(best)
-        small = jnp.maximum(_SMALL_GAIN, _SMALL_SHARE * jnp.where(jnp.isfinite(behind), behind, 0.0))
-        idle = jnp.where(gain > small, 0.0, state.idle + jnp.where(take, 1.0, 0.3))
-        theta, value = jnp.where(take, point, state.theta), jnp.where(take, value, state.value)
-        # While starts are left, the next one is the proposal.
-        waiting = state.turns + 1 < num_starts
-        stretch, damping = jnp.where(waiting, 1.0, stretch), jnp.where(waiting, _FIRST_DAMPING, damping)
-        proposal, promise = propose(theta, _localise(theta, value, box), damping, stretch)
-        proposal = jnp.where(waiting, starts[jnp.minimum(state.turns + 1, num_starts - 1)], proposal)
-        idle, norm = jnp.where(waiting, 0.0, idle), jnp.where(take, norm, state.norm)
-        return _State(state.turns + 1, theta, value, proposal, damping, stretch, promise, idle, norm)
+    # One evaluation of the objective a turn, the first and the fine ones included: its code is compiled once.
+    def turn(carry: tuple[Array, Array, _State]) -> tuple[Array, Array, _State]:
+        count, fine, state = carry
+        refine = ~jnp.any(state.moving)
+        again = begin(*_distinct_ends(state), state.turns)
+        state = jax.tree.map(lambda a, b: jnp.where(refine, a, b), again, state)
+        count, fine = jnp.where(refine, num_starts, count + 1), fine | refine
+        point = move_into(state.proposal, box)
+        start = jax.lax.dynamic_index_in_dim(starts, jnp.minimum(count, num_starts - 1), 0, keepdims=False)
+        more = count < num_starts + max_steps
+        lowest = jnp.min(state.value[..., 0])
+        value = objective(point, fine, state.moving)
+        return count, fine, take_turns(state, point, value, lowest, count < num_starts, start, more, box)
 
-    def more(state: _State) -> Array:
-        promised = (state.promise > _SMALL_DECREASE) | (state.damping > 1e-2)
-        patience = jnp.where(state.norm > _STEEP, 3 * _PATIENCE, _PATIENCE)
-        moving = (state.norm > _TOLERANCE) & promised & (state.idle < patience) & jnp.isfinite(state.value[0])
-        return (state.turns < num_starts) | ((state.turns < max_steps + num_starts) & moving)
-
-    one = jnp.ones_like(starts[0, 0])
-    infinite, zero = one * jnp.inf, 0 * one
-    nothing = jnp.zeros(10, starts.dtype).at[0].set(jnp.inf)
     none = jnp.zeros((), jnp.int32)
-    first = _State(none, starts[0], nothing, starts[0], _FIRST_DAMPING * one, one, infinite, zero, infinite)
-    end = jax.lax.while_loop(more, turn, first)
-    return Solution(end.theta, end.value[0], end.norm, end.promise, end.turns)
+    first = (none, jnp.zeros((), bool), begin(starts[0], jnp.ones(shape, bool), jnp.zeros(shape, jnp.int32)))
+    *_, end = jax.lax.while_loop(lambda carry: jnp.any(carry[2].moving) | ~carry[1], turn, first)
+    best = jnp.argmin(end.value[..., 0], axis=0)
+    end = jax.tree.map(lambda a: a[best, jnp.arange(shape[1])], end)
+    return Solution(end.theta, end.value[..., 0], end.norm, end.promise, end.turns)

@@ -22,7 +22,7 @@ from jax import Array
 from nqjax._quadrature import half_power, jacobi_rule, nodes, window
 
 _SQRT_2PI = float(np.sqrt(2 * np.pi))
-_NODES, _DEPTH = 32, 25.0
+NODES, _DEPTH = 32, 25.0
 #: Below this many sigmas an interval's mass is its width times the mean density: differences would cancel.
 _SHORT = 1e-5
 
@@ -36,7 +36,7 @@ class Family(NamedTuple):
 
 def family(gamma: Array) -> Family:
     """Prepare a whole gamma, shape ()."""
-    nodes_q, log_weights = jacobi_rule((gamma / 2 - 1)[None], _NODES)
+    nodes_q, log_weights = jacobi_rule((gamma / 2 - 1)[None], NODES)
     return Family(gamma, (nodes_q, log_weights))
 
 
@@ -71,7 +71,7 @@ def noisy_knot(z: Array, theta: Array, family: Family, bits: int) -> Knot:
     alpha, delta, sigma = theta[0], jnp.exp(theta[1]), jnp.exp(theta[2])
     b = gamma / 2 - 1
     w = window(z - alpha, delta[None], sigma[None], gamma[None], _DEPTH)
-    n = nodes(w, b[None], _NODES, bits, family.rule)
+    n = nodes(w, b[None], NODES, bits, family.rule)
     total, weighted = jnp.sum(n.weight, axis=-1), jnp.sum(n.weight * n.q, axis=-1)
     scale = half_power(w.top_v, gamma[None], bits) * jnp.exp(-(w.peak**2) / 2) / _SQRT_2PI
     span = delta / sigma
@@ -118,8 +118,8 @@ def noiseless_knot(z: Array, theta: Array, family: Family) -> Knot:
     return Knot(cdf, sf, p, (-p, -g * f, zero), second, (zero, zero, zero))
 
 
-def mps(theta: Array, family: Family, knots: Array, counts: Array, bits: int, noiseless: bool) -> Array:
-    """Loss, gradient and Hessian at one set of parameters.
+def mps(theta: Array, family: Family, knots: Array, shares: Array, bits: int, noiseless: bool) -> Array:
+    """Loss, gradient and Hessian at one set of parameters: sums over intervals, which add up from piece to piece.
 
     Parameters
     ----------
@@ -129,9 +129,9 @@ def mps(theta: Array, family: Family, knots: Array, counts: Array, bits: int, no
         Of a whole gamma below ``2**bits - 1``.
     knots : Array, shape (intervals + 1,)
         Not decreasing, the ends beyond all mass; a knot may repeat when the interval that ends at the repetition has
-        no count (padding).
-    counts : Array, shape (intervals,)
-        Scores in the intervals between the knots.
+        none of the counts (padding).
+    shares : Array, shape (intervals,)
+        Shares of all counts in the intervals between the knots.
 
     Returns
     -------
@@ -140,16 +140,15 @@ def mps(theta: Array, family: Family, knots: Array, counts: Array, bits: int, no
     """
     knot = noiseless_knot(knots, theta, family) if noiseless else noisy_knot(knots, theta, family, bits)
     low, high = (jax.tree.map(lambda a, part=part: a[part], knot) for part in (slice(None, -1), slice(1, None)))
-    share = counts / jnp.sum(counts)
-    used = counts > 0
+    used = shares > 0
     gap = jnp.diff(knots)
     short = jnp.zeros_like(used) if noiseless else (gap < _SHORT * jnp.exp(theta[2])) & used
     difference = jnp.where(high.cdf < 0.5, high.cdf - low.cdf, low.sf - high.sf)
     mass = jnp.where(short, gap * (low.density + high.density) / 2, difference)
     positive = mass > 0
     safe = jnp.where(used & positive, mass, 1.0)
-    inverse = jnp.where(used & positive, share / safe, 0.0)
-    surprise = jnp.where(used, share * (jnp.log(jnp.where(used, share, 1.0)) - jnp.log(safe)), 0.0)
+    inverse = jnp.where(used & positive, shares / safe, 0.0)
+    surprise = jnp.where(used, shares * (jnp.log(jnp.where(used, shares, 1.0)) - jnp.log(safe)), 0.0)
     surprise = jnp.where(used & ~positive, jnp.inf, surprise)
 
     # The change of the interval's mass: a difference or, when short, the mean change of the density.

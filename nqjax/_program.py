@@ -1,127 +1,162 @@
 """The estimation program: every start, every gamma, one jitted computation.
 
 For each gamma a few searches run side by side, each at its own range of noise levels: a search evaluates its starts,
-then follows Newton's method from the best of them. With many knots this happens on a thinned set of knots, which pools
-neighbouring intervals and leaves a statistically almost equal problem at a fraction of the cost; Newton on all knots
-then goes on from the best distinct ends.
+then follows Newton's method from the best of them. This happens on a thinned set of knots, which pools neighbouring
+intervals and leaves a statistically almost equal problem at a fraction of the cost; Newton on all knots then goes on
+from each gamma's best end.
+
+The knots come in pieces of one size, of which the thinned set is the first. The objective is a loop over as many pieces
+as there are, so both stages and every number of knots run the same code, and compile it once.
 """
 
 import functools
-from collections.abc import Callable
+import math
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+import scipy.optimize
 from jax import Array
+from numpy.typing import NDArray
 
 from nqjax._newton import Box, Solution, minimize
-from nqjax._objective import family, mps
+from nqjax._objective import NODES, Family, mps
+from nqjax._quadrature import exact_jacobi_rule
 
-#: More knots than the first are thinned to the second.
-_DIRECT, _COARSE = 256, 64
+#: Intervals in a piece.
+PIECE = 64
 #: Noise levels of the starts, in units of the range of the knots: one row a search.
-_SIGMAS = ((0.0005, 0.003), (0.012, 0.04), (0.12, 0.4))
-#: Where alpha starts: this many sigmas above the best score.
-_OFFSETS = (-1.0, 0.5, 2.0, 5.0)
+_SIGMAS = ((0.0005,), (0.004,), (0.02,), (0.1,), (0.4,))
+#: Where alpha starts: this many sigmas above where it would be without noise, and above the best score.
+_OFFSETS = ((-1.0, 0.5), (2.0, 5.0))
 _STEPS = 80
-_FINE_SEARCHES = 1
 
 
-class Fits(NamedTuple):
-    """The best solution for each gamma; leading axis: gammas."""
+class Problem(NamedTuple):
+    """The thinned problem, then the whole one in pieces that share their end knots."""
 
-    theta: Array  # (gammas, 3)
-    loss: Array
-    gradient_norm: Array
-    promise: Array
-    num_steps: Array
+    knots: Array  # (1 + pieces, PIECE + 1)
+    shares: Array  # (1 + pieces, PIECE)
+    num_pieces: Array  # how many pieces of the whole problem hold anything
 
 
-def thin(knots: Array, counts: Array, num_knots: Array) -> tuple[Array, Array]:
-    """Keep `_COARSE` knots between the ends, evenly spaced in rank, and pool the counts between them."""
-    place = 1 + jnp.round(jnp.linspace(0.0, 1.0, _COARSE) * (num_knots - 1)).astype(jnp.int32)
-    place = jnp.concatenate([jnp.zeros(1, jnp.int32), place, jnp.full(1, knots.shape[0] - 1, jnp.int32)])
-    below = jnp.concatenate([jnp.zeros(1, counts.dtype), jnp.cumsum(counts)])
-    return knots[place], jnp.diff(below[place])
+def cut(knots: NDArray[np.float64], counts: NDArray[np.float64]) -> Problem:
+    """Cut spacings to pieces.
+
+    Parameters
+    ----------
+    knots : ndarray, shape (intervals + 1,)
+        Standardised to span about [0, 1], with an end on either side beyond all mass.
+    counts : ndarray, shape (intervals,)
+        Scores in each interval.
+    """
+    shares = counts / counts.sum()
+    place = np.concatenate([[0], 1 + _thinned(len(knots) - 2), [len(knots) - 1]])
+    below = np.concatenate([[0.0], np.cumsum(shares)])
+    # Few sizes, so few compilations; what is padded holds nothing and is never looked at.
+    full = -(-len(shares) // PIECE)
+    spare = (PIECE << math.ceil(math.log2(full))) - len(shares)
+    padded = np.append(knots, np.full(spare, knots[-1]))
+    starts, ends = padded[:-1].reshape(-1, PIECE), padded[PIECE::PIECE, None]
+    return Problem(
+        np.concatenate([knots[None, place], np.hstack([starts, ends])]),
+        np.concatenate([np.diff(below[place])[None], np.append(shares, np.zeros(spare)).reshape(-1, PIECE)]),
+        np.int32(full),
+    )
 
 
-def _starts(gamma: Array, knots: Array, counts: Array, box: Box) -> Array:
-    """Starting values, shape (searches, starts, 3): noise levels, and alpha some sigmas away from the best score."""
-    low, high, mass = _summary(knots, counts)
-    levels = jnp.asarray(_SIGMAS, knots.dtype) * (high - low)
-    sigma = jnp.exp(jnp.clip(jnp.log(levels), box.low[3], box.high[3]))[:, :, None]
-    alpha = low + jnp.asarray(_OFFSETS, knots.dtype) * jnp.minimum(sigma, (high - low) / 3)
+def _thinned(count: int) -> NDArray[np.int64]:
+    """``PIECE - 1`` of the ranks from 0 to ``count - 1``, not decreasing.
+
+    A third are evenly spaced; the others begin at either end, rank by rank, and then grow geometrically, because what
+    tells sigma from alpha and beta is there.
+    """
+    if count < PIECE:
+        return np.minimum(np.arange(PIECE - 1), count - 1)
+    third, last = PIECE // 3, count - 1
+    growth = scipy.optimize.brentq(lambda c: last * math.sinh(c / third) - math.sinh(c), 1e-3, 100.0)
+    dense = last * np.sinh(growth * np.linspace(0, 1, third + 1)[1:-1]) / math.sinh(growth)
+    even = np.linspace(0, last, PIECE - 1 - 2 * len(dense))
+    return np.sort(np.rint(np.concatenate([even, dense, last - dense]))).astype(np.int64)
+
+
+def families(gammas: NDArray[np.float64]) -> Family:
+    """Prepare whole gammas, shape (gammas,)."""
+    rules = [exact_jacobi_rule(gamma / 2 - 1, NODES) for gamma in gammas]
+    nodes, log_weights = (np.stack(a)[:, None] for a in zip(*rules, strict=True))
+    return Family(gammas, (nodes, log_weights))
+
+
+def starting_values(problem: Problem, gammas: NDArray[np.float64], box: Box) -> NDArray[np.float64]:
+    """Starting values, shape (starts, searches, gammas, 3): noise levels, and alpha some sigmas from the best score."""
+    low, high, mass = _summary(problem)
+    levels = np.asarray(_SIGMAS) * (high - low)
+    sigma = np.exp(np.clip(np.log(levels), box.low[3], box.high[3]))[:, :, None, None]
+    # Without noise the quantiles of V at the best score and at the last knot say where v = 0 is.
+    best = (0.7 * problem.shares[0, 0]) ** (2 / gammas)
+    bare = low - (high - low) * best / np.maximum(mass ** (2 / gammas) - best, 0.1)
+    shift = np.minimum(sigma, (high - low) / 3)
+    alpha = np.concatenate([bare + shift * np.array(_OFFSETS[0])[:, None], low + shift * np.array(_OFFSETS[1])[:, None] + 0 * bare], axis=2)
+    alpha = np.clip(alpha, box.low[0], box.high[0])
     # delta such that the noiseless CDF at the last knot is the share of scores up to there.
-    delta = jnp.maximum(high - alpha, 0.05 * (high - low)) * mass ** (-2 / gamma)
-    starts = jnp.broadcast_arrays(alpha, jnp.log(delta), jnp.log(sigma))
-    return jnp.stack([a.reshape(len(_SIGMAS), -1) for a in starts], axis=-1)
+    delta = np.maximum(high - alpha, 0.05 * (high - low)) * mass ** (-2 / gammas)
+    return _arrange(alpha, delta, sigma)
 
 
-def _noiseless_starts(gamma: Array, knots: Array, counts: Array) -> Array:
-    low, high, mass = _summary(knots, counts)
-    below = jnp.asarray([[1e-4, 1e-3, 0.01], [0.03, 0.1, 0.2], [0.4, 1.0, 3.0]], knots.dtype)[:, :, None]
+def noiseless_starting_values(problem: Problem, gammas: NDArray[np.float64]) -> NDArray[np.float64]:
+    """As `starting_values`, without noise: alpha must lie below the best score."""
+    low, high, mass = _summary(problem)
+    below = np.array([[1e-4, 1e-3, 0.01], [0.03, 0.1, 0.2], [0.4, 1.0, 3.0]])[:, :, None, None]
     alpha = low - (high - low) * below
-    delta = (high - alpha) * mass ** (-2 / gamma) * jnp.asarray([1.0, 1.02, 1.2], knots.dtype)
-    starts = jnp.broadcast_arrays(alpha, jnp.log(delta), jnp.zeros_like(low))
-    return jnp.stack([a.reshape(3, -1) for a in starts], axis=-1)
+    delta = (high - alpha) * mass ** (-2 / gammas) * np.array([1.0, 1.02, 1.2])[:, None]
+    return _arrange(alpha, delta, np.ones_like(alpha))
 
 
-def _summary(knots: Array, counts: Array) -> tuple[Array, Array, Array]:
+def _arrange(*parameters: NDArray[np.float64]) -> NDArray[np.float64]:
+    alpha, delta, sigma = np.broadcast_arrays(*parameters)
+    theta = np.stack([alpha, np.log(delta), np.log(sigma)], axis=-1)
+    return np.ascontiguousarray(theta.reshape(theta.shape[0], -1, *theta.shape[-2:]).swapaxes(0, 1))
+
+
+def _summary(problem: Problem) -> tuple[float, float, float]:
     """The first and the last real knot, and the share of the scores up to the last."""
-    return knots[1], knots[-2], jnp.clip(1 - counts[-1] / jnp.sum(counts), 0.01, 0.99)
-
-
-def _best(solutions: Solution, count: int) -> Array:
-    """Indices of the best ``count`` solutions, repetitions of a better one last."""
-    order = jnp.argsort(solutions.loss)
-    loss = solutions.loss[order]
-    repeated = jnp.concatenate([jnp.zeros(1, bool), jnp.diff(loss) < 1e-9])
-    return order[jnp.argsort(jnp.where(repeated, jnp.inf, loss), stable=True)[:count]]
-
-
-def _fit_gamma(
-    gamma: Array, knots: Array, counts: Array, num_knots: Array, box: Box, bits: int, noiseless: bool
-) -> Fits:
-    objective = functools.partial(mps, family=family(gamma), bits=bits, noiseless=noiseless)
-    fine = functools.partial(objective, knots=knots, counts=counts)
-
-    def search(objective: Callable[[Array], Array], starts: Array) -> Solution:
-        one = functools.partial(minimize, objective, box=box, max_steps=_STEPS, rivals=("gammas", "searches"))
-        return jax.vmap(one, axis_name="searches")(starts)
-
-    starts = _noiseless_starts(gamma, knots, counts) if noiseless else _starts(gamma, knots, counts, box)
-    if knots.shape[0] <= _DIRECT + 2:
-        ends = search(fine, starts)
-    else:
-        thinned, pooled = thin(knots, counts, num_knots)
-        coarse = functools.partial(objective, knots=thinned, counts=pooled)
-        ends = search(coarse, starts)
-        ends = search(fine, ends.theta[_best(ends, _FINE_SEARCHES), None])
-    best = jnp.argmin(ends.loss)
-    return Fits(*jax.tree.map(lambda a: a[best], ends))
+    return problem.knots[0, 1], problem.knots[0, -2], float(np.clip(1 - problem.shares[0, -1], 0.01, 0.99))
 
 
 @functools.partial(jax.jit, static_argnames=("bits", "noiseless"))
 def fit_program(
-    knots: Array, counts: Array, num_knots: Array, gammas: Array, box: Box, *, bits: int, noiseless: bool
-) -> Fits:
+    problem: Problem, families: Family, starts: Array, box: Box, *, bits: int, noiseless: bool
+) -> Solution:
     """Fit every gamma to one set of spacings.
 
     Parameters
     ----------
-    knots : Array, shape (intervals + 1,)
-        Standardised to span about [0, 1], with an end on either side beyond all mass; padded by repeating the last
-        real knot.
-    counts : Array, shape (intervals,)
-        Scores in each interval; 0 between padded knots.
-    num_knots : Array, shape ()
-        How many knots are real, the ends not counted.
-    gammas : Array, shape (gammas,)
-        Whole numbers below ``2**bits - 1``.
+    problem : Problem
+    families : Family, fields with a leading axis of gammas
+        Of whole gammas below ``2**bits - 1``.
+    starts : Array, shape (starts, searches, gammas, 3)
     box : Box
         Bounds on the scale of the knots.
+
+    Returns
+    -------
+    Solution
+        The best for each gamma; leading axis: gammas.
     """
-    one = functools.partial(
-        _fit_gamma, knots=knots, counts=counts, num_knots=num_knots, box=box, bits=bits, noiseless=noiseless
-    )
-    return jax.vmap(one, axis_name="gammas")(gammas)
+    piece_sums = jax.vmap(functools.partial(mps, bits=bits, noiseless=noiseless), in_axes=(0, 0, None, None))
+
+    def objective(theta: Array, fine: Array, moving: Array) -> Array:
+        """On the whole problem or on the thinned one; searches none of whose gammas moves are left out."""
+        pieces = jnp.where(fine, problem.num_pieces, 1)
+
+        def add(i: Array, total: Array) -> Array:
+            search, piece = order[i // pieces], i % pieces + fine
+            part = piece_sums(theta[search], families, problem.knots[piece], problem.shares[piece])
+            return total.at[search].add(part)
+
+        needed = jnp.any(moving, axis=1)
+        order, count = jnp.argsort(~needed), jnp.sum(needed)
+        return jax.lax.fori_loop(0, count * pieces, add, jnp.zeros((*theta.shape[:-1], 10), theta.dtype))
+
+    return minimize(objective, starts, box, _STEPS)

@@ -12,8 +12,8 @@ from jax import Array
 from numpy.typing import ArrayLike, NDArray
 
 from nqjax import _kernel
-from nqjax._newton import Box
-from nqjax._program import Fits, fit_program
+from nqjax._newton import Box, Solution
+from nqjax._program import cut, families, fit_program, noiseless_starting_values, starting_values
 from nqjax._quantile import log_complement, log_tail_of_one, quantile
 from nqjax.constraints import Constraint, Constraints, read_constraints
 from nqjax.errors import InputError
@@ -30,7 +30,6 @@ _ALPHA_RANGE = (-1e6, 1e6)
 _BEYOND = 1e12
 #: Sigma this close to its lower bound has run into it.
 _AT_FLOOR = 3.0
-_SMALLEST_BUCKET = 64
 
 
 @dataclass(frozen=True)
@@ -210,18 +209,6 @@ def _check_constraints(data: Spacings, constraints: Constraints, inside: str, mi
         )
 
 
-def _bucket(count: int) -> int:
-    """The padded number of knots: few sizes, so few compilations."""
-    return max(_SMALLEST_BUCKET, 1 << (count - 1).bit_length())
-
-
-def _pad(data: Spacings, location: float, scale: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    knots = (data.knots - location) / scale
-    spare = _bucket(len(knots)) - len(knots)
-    padded = np.concatenate([[-_BEYOND], knots, np.full(spare, knots[-1]), [_BEYOND]])
-    return padded, np.concatenate([data.counts[:-1], np.zeros(spare), data.counts[-1:]])
-
-
 def _standard_box(constraints: Constraints, location: float, scale: float) -> Box:
     """Bounds on the scale of the knots, within what the program can represent."""
     standard = [
@@ -234,17 +221,18 @@ def _standard_box(constraints: Constraints, location: float, scale: float) -> Bo
     return Box(low, high)
 
 
-def _solve(data: Spacings, constraints: Constraints) -> tuple[Fits, float, float]:
+def _solve(data: Spacings, constraints: Constraints) -> tuple[Solution, float, float]:
     """Run the program on standardised knots; where sigma ends at its floor, try none at all."""
     location = float(data.knots[0])
     scale = float(data.knots[-1] - data.knots[0])
-    knots, counts = _pad(data, location, scale)
+    problem = cut(np.concatenate([[-_BEYOND], (data.knots - location) / scale, [_BEYOND]]), data.counts)
     box = _standard_box(constraints, location, scale)
     gammas = np.arange(constraints.gamma[0], constraints.gamma[1] + 1, dtype=np.float64)
     bits = int(constraints.gamma[1] + 1).bit_length()
 
-    def run(noiseless: bool) -> Fits:
-        result = fit_program(knots, counts, np.float64(len(data.knots)), gammas, box, bits=bits, noiseless=noiseless)
+    def run(noiseless: bool) -> Solution:
+        start = noiseless_starting_values(problem, gammas) if noiseless else starting_values(problem, gammas, box)
+        result = fit_program(problem, families(gammas), start, box, bits=bits, noiseless=noiseless)
         return jax.tree.map(np.asarray, result)
 
     if constraints.sigma[1] == 0:
@@ -263,14 +251,14 @@ def _is_minimum(gradient_norm: float, promise: float) -> bool:
     return gradient_norm <= 1e-6 or (gradient_norm <= 1e-3 and promise <= 1e-11)
 
 
-def _without_noise(fits: Fits) -> Fits:
+def _without_noise(fits: Solution) -> Solution:
     theta = fits.theta.copy()
     theta[:, 2] = -np.inf
     return fits._replace(theta=theta)
 
 
 def _finish(
-    fits: Fits,
+    fits: Solution,
     location: float,
     scale: float,
     data: Spacings,

@@ -343,7 +343,6 @@ def test_gamma_fixed(gamma):
     ],
     ids=str,
 )
-@KNOWN
 def test_optimum_at_a_bound(constraints, fixed):
     search = search_of(threshold=0.9)
     free = search.fit()
@@ -377,7 +376,6 @@ def test_optimum_at_a_bound(constraints, fixed):
     ],
     ids=str,
 )
-@KNOWN
 def test_constraints_far_from_the_data(constraints):
     search = search_of(s=0.0, **constraints)
     fit = search.fit()
