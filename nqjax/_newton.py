@@ -22,6 +22,8 @@ _TOLERANCE = 1e-11
 _SMALL_DECREASE = 1e-17
 _SMALL_GAIN = 1e-10
 _SMALL_SHARE = 1e-5
+#: The coarse objective's own error is larger than these.
+_COARSE_DECREASE, _COARSE_GAIN = 1e-7, 1e-6
 _PATIENCE = 4
 _STEEP = 1e-7
 _LONGEST = 1.5
@@ -29,6 +31,9 @@ _FIRST_DAMPING = 1e-2
 #: Ends of coarse searches are the same when their log(beta - alpha) and log sigma differ by less than the first, and
 #: worth following when their losses differ by less than the second.
 _SAME, _CLOSE = 0.1, 1e-2
+#: One search is at another's heels when their parameters, alpha's in units of the larger scale, differ by less than the
+#: first. On the fine objective the decrease promised is trusted up to the second, a factor.
+_HEELS, _TRUST = 0.02, 10.0
 
 
 class Box(NamedTuple):
@@ -167,7 +172,15 @@ def _propose(theta: Array, at: _Local, damping: Array, stretch: Array, box: Box)
 
 
 def _turn(
-    state: _State, point: Array, value: Array, lowest: Array, waiting: Array, start: Array, more: Array, box: Box
+    state: _State,
+    point: Array,
+    value: Array,
+    lowest: Array,
+    waiting: Array,
+    fine: Array,
+    start: Array,
+    more: Array,
+    box: Box,
 ) -> _State:
     """Take or refuse the point that one search proposed, and propose another.
 
@@ -188,14 +201,14 @@ def _turn(
     damping = jnp.where(take, jnp.where(damping < 1e-9, 0.0, damping), jnp.maximum(damping, 1e-3))
     # A turn that is refused still learns something: the damping.
     behind = best - lowest
-    small = jnp.maximum(_SMALL_GAIN, _SMALL_SHARE * jnp.where(jnp.isfinite(behind), behind, 0.0))
+    small = jnp.maximum(jnp.where(fine, _SMALL_GAIN, _COARSE_GAIN), _SMALL_SHARE * jnp.where(jnp.isfinite(behind), behind, 0.0))
     idle = jnp.where(gain > small, 0.0, state.idle + jnp.where(take, 1.0, 0.3))
     theta, value = jnp.where(take, point, state.theta), jnp.where(take, value, state.value)
     stretch, damping = jnp.where(waiting, 1.0, stretch), jnp.where(waiting, _FIRST_DAMPING, damping)
     proposal, promise = _propose(theta, _localise(theta, value, box), damping, stretch, box)
     proposal = jnp.where(waiting, start, proposal)
     idle, norm = jnp.where(waiting, 0.0, idle), jnp.where(take, norm, state.norm)
-    promised = (promise > _SMALL_DECREASE) | (damping > 1e-2)
+    promised = (promise > jnp.where(fine, _SMALL_DECREASE, _COARSE_DECREASE)) | (damping > 1e-2)
     patience = jnp.where(norm > _STEEP, 3 * _PATIENCE, _PATIENCE)
     moving = waiting | (more & (norm > _TOLERANCE) & promised & (idle < patience) & jnp.isfinite(value[0]))
     new = _State(theta, value, proposal, damping, stretch, promise, idle, norm, moving, state.turns + 1)
@@ -203,7 +216,7 @@ def _turn(
 
 
 def _distinct_ends(state: _State) -> tuple[Array, Array]:
-    """Ends of the searches for each gamma, the best first, and which of them to follow: near the best, not repeated."""
+    """Ends of the searches for each gamma, the best first, and which to follow: the best, and what else may yet win."""
     loss = state.value[..., 0]
     order = jnp.argsort(loss, axis=0)
     loss = jnp.take_along_axis(loss, order, axis=0)
@@ -211,7 +224,18 @@ def _distinct_ends(state: _State) -> tuple[Array, Array]:
     near = jnp.max(jnp.abs(theta[:, None, :, 1:] - theta[None, :, :, 1:]), axis=-1) < _SAME
     rank = jnp.arange(loss.shape[0])
     repeated = jnp.any(near & (rank[:, None] > rank)[..., None], axis=1)
-    return theta, (rank == 0)[:, None] | (~repeated & (loss < loss[0] + _CLOSE))
+    return theta, (rank == 0)[:, None] | (~repeated & (loss < jnp.min(loss) + _CLOSE))
+
+
+def _outdone(state: _State, fine: Array) -> Array:
+    """Searches to give up: at the heels of a better one or, on the fine objective, unable to reach the best."""
+    loss = state.value[..., 0]
+    unit = jnp.exp(jnp.max(state.theta[..., 1:], axis=-1))
+    place = jnp.stack([state.theta[..., 0] / unit, state.theta[..., 1], state.theta[..., 2]])
+    near = jnp.max(jnp.abs(place[:, :, None] - place[:, None]), axis=0) < _HEELS
+    rank = jnp.arange(loss.shape[0])
+    better = (loss[None] < loss[:, None]) | ((loss[None] == loss[:, None]) & (rank < rank[:, None])[..., None])
+    return jnp.any(near & better, axis=1) | (fine & (loss - _TRUST * state.promise > jnp.min(loss, axis=0)))
 
 
 def minimize(objective: Callable[[Array, Array, Array], Array], starts: Array, box: Box, max_steps: int) -> Solution:
@@ -238,7 +262,7 @@ def minimize(objective: Callable[[Array, Array, Array], Array], starts: Array, b
     """
     num_starts, *shape, _ = starts.shape
     dtype = starts.dtype
-    axes = (0, 0, 0, None, None, 0, None, None)
+    axes = (0, 0, 0, None, None, None, 0, None, None)
     take_turns = jax.vmap(jax.vmap(_turn, in_axes=axes), in_axes=axes)
     move_into = jax.vmap(jax.vmap(clip_to_box, in_axes=(0, None)), in_axes=(0, None))
 
@@ -261,7 +285,9 @@ def minimize(objective: Callable[[Array, Array, Array], Array], starts: Array, b
         more = count < num_starts + max_steps
         lowest = jnp.min(state.value[..., 0])
         value = objective(point, fine, state.moving)
-        return count, fine, take_turns(state, point, value, lowest, count < num_starts, start, more, box)
+        waiting = count < num_starts
+        state = take_turns(state, point, value, lowest, waiting, fine, start, more, box)
+        return count, fine, state._replace(moving=state.moving & (waiting | ~_outdone(state, fine)))
 
     none = jnp.zeros((), jnp.int32)
     first = (none, jnp.zeros((), bool), begin(starts[0], jnp.ones(shape, bool), jnp.zeros(shape, jnp.int32)))

@@ -72,7 +72,8 @@ def noisy_knot(z: Array, theta: Array, family: Family, bits: int) -> Knot:
     b = gamma / 2 - 1
     w = window(z - alpha, delta[None], sigma[None], gamma[None], _DEPTH)
     n = nodes(w, b[None], NODES, bits, family.rule)
-    total, weighted = jnp.sum(n.weight, axis=-1), jnp.sum(n.weight * n.q, axis=-1)
+    ones = jnp.ones(NODES, z.dtype)
+    total, weighted = n.weight @ ones, (n.weight * n.q) @ ones
     scale = half_power(w.top_v, gamma[None], bits) * jnp.exp(-(w.peak**2) / 2) / _SQRT_2PI
     span = delta / sigma
     inside = w.width * scale * weighted

@@ -31,6 +31,8 @@ _SIGMAS = ((0.0005,), (0.004,), (0.02,), (0.1,), (0.4,))
 #: Where alpha starts: this many sigmas above where it would be without noise, and above the best score.
 _OFFSETS = ((-1.0, 0.5), (2.0, 5.0))
 _STEPS = 80
+#: Searches evaluated at once.
+_LANES = 8
 
 
 class Problem(NamedTuple):
@@ -144,19 +146,27 @@ def fit_program(
     Solution
         The best for each gamma; leading axis: gammas.
     """
-    piece_sums = jax.vmap(functools.partial(mps, bits=bits, noiseless=noiseless), in_axes=(0, 0, None, None))
+    piece_sums = jax.vmap(functools.partial(mps, bits=bits, noiseless=noiseless))
+
+    width = min(_LANES, starts.shape[1] * starts.shape[2])
 
     def objective(theta: Array, fine: Array, moving: Array) -> Array:
-        """On the whole problem or on the thinned one; searches none of whose gammas moves are left out."""
+        """On the whole problem or on the thinned one, for those searches that move."""
+        lanes = theta.reshape(-1, 3)
+        order = jnp.argsort(~moving.reshape(-1))
         pieces = jnp.where(fine, problem.num_pieces, 1)
+        # Every piece of every search that moves, a few at a time.
+        count = jnp.sum(moving) * pieces
 
         def add(i: Array, total: Array) -> Array:
-            search, piece = order[i // pieces], i % pieces + fine
-            part = piece_sums(theta[search], families, problem.knots[piece], problem.shares[piece])
-            return total.at[search].add(part)
+            job = i * width + jnp.arange(width)
+            lane, piece = order[jnp.minimum(job, count - 1) // pieces], job % pieces + fine
+            its = jax.tree.map(lambda a: a[lane % moving.shape[1]], families)
+            part = piece_sums(lanes[lane], its, problem.knots[piece], problem.shares[piece])
+            return total.at[jnp.where(job < count, lane, total.shape[0])].add(part, mode="drop")
 
-        needed = jnp.any(moving, axis=1)
-        order, count = jnp.argsort(~needed), jnp.sum(needed)
-        return jax.lax.fori_loop(0, count * pieces, add, jnp.zeros((*theta.shape[:-1], 10), theta.dtype))
+        nothing = jnp.zeros((lanes.shape[0], 10), theta.dtype)
+        total = jax.lax.fori_loop(0, (count + width - 1) // width, add, nothing)
+        return total.reshape(*moving.shape, 10)
 
     return minimize(objective, starts, box, _STEPS)
