@@ -79,7 +79,8 @@ def _localise(theta: Array, value: Array, box: Box) -> _Local:
     h = Symmetric(*entries)
     delta = jnp.exp(theta[1])
     place = jnp.stack([theta[0], theta[0] + delta, theta[1], theta[2]])
-    slack = 1e-13 * (1 + jnp.abs(place))
+    # beta - alpha, where it follows from bounds on these, has their rounding errors.
+    slack = (1e-13 * (1 + jnp.abs(place))).at[2].add(1e-15 * (1 + jnp.abs(theta[0])) / delta)
     at_low, at_high = jnp.abs(place - box.low) <= slack, jnp.abs(place - box.high) <= slack
 
     def pushed(i: int, slope: Array) -> Array:
@@ -92,9 +93,10 @@ def _localise(theta: Array, value: Array, box: Box) -> _Local:
     aa = h.aa + 2 * lean * h.ad + lean**2 * (h.dd - gd)
     as_ = h.as_ + lean * h.ds
     ga = ga + lean * gd
-    # At a fixed delta alpha takes beta along.
+    # At a fixed delta alpha takes beta along; at a fixed beta it takes delta the other way.
     delta_held = pushed(2, gd)
-    held = (pushed(0, ga) | (delta_held & pushed(1, ga)), beta_held | delta_held, pushed(3, gs))
+    alpha_held = pushed(0, ga) | (delta_held & pushed(1, ga)) | (beta_held & pushed(2, -ga))
+    held = (alpha_held, beta_held | delta_held, pushed(3, gs))
     fa, fd, fs = (jnp.where(x, 0.0, 1.0).astype(theta.dtype) for x in held)
     gradient = (ga * fa, gd * fd, gs * fs)
     hessian = Symmetric(
@@ -201,7 +203,9 @@ def _turn(
     damping = jnp.where(take, jnp.where(damping < 1e-9, 0.0, damping), jnp.maximum(damping, 1e-3))
     # A turn that is refused still learns something: the damping.
     behind = best - lowest
-    small = jnp.maximum(jnp.where(fine, _SMALL_GAIN, _COARSE_GAIN), _SMALL_SHARE * jnp.where(jnp.isfinite(behind), behind, 0.0))
+    small = jnp.maximum(
+        jnp.where(fine, _SMALL_GAIN, _COARSE_GAIN), _SMALL_SHARE * jnp.where(jnp.isfinite(behind), behind, 0.0)
+    )
     idle = jnp.where(gain > small, 0.0, state.idle + jnp.where(take, 1.0, 0.3))
     theta, value = jnp.where(take, point, state.theta), jnp.where(take, value, state.value)
     stretch, damping = jnp.where(waiting, 1.0, stretch), jnp.where(waiting, _FIRST_DAMPING, damping)

@@ -26,10 +26,10 @@ from nqjax._quadrature import exact_jacobi_rule
 
 #: Intervals in a piece.
 PIECE = 64
-#: Noise levels of the starts, in units of the range of the knots: one row a search.
-_SIGMAS = ((0.0005,), (0.004,), (0.02,), (0.1,), (0.4,))
-#: Where alpha starts: this many sigmas above where it would be without noise, and above the best score.
-_OFFSETS = ((-1.0, 0.5), (2.0, 5.0))
+#: Noise levels of the starts, in units of the range of the knots: one a search.
+_SIGMAS = (0.0005, 0.004, 0.02, 0.1, 0.4)
+#: Where alpha starts: so many sigmas above where it would be without noise, then so many above the best score.
+_OFFSETS = (-1.0, 0.5), (2.0, 5.0)
 _STEPS = 80
 #: Searches evaluated at once.
 _LANES = 8
@@ -61,11 +61,10 @@ def cut(knots: NDArray[np.float64], counts: NDArray[np.float64]) -> Problem:
     spare = (PIECE << math.ceil(math.log2(full))) - len(shares)
     padded = np.append(knots, np.full(spare, knots[-1]))
     starts, ends = padded[:-1].reshape(-1, PIECE), padded[PIECE::PIECE, None]
-    return Problem(
-        np.concatenate([knots[None, place], np.hstack([starts, ends])]),
-        np.concatenate([np.diff(below[place])[None], np.append(shares, np.zeros(spare)).reshape(-1, PIECE)]),
-        np.int32(full),
-    )
+    pieces = np.concatenate([knots[None, place], np.hstack([starts, ends])])
+    rest = np.append(shares, np.zeros(spare)).reshape(-1, PIECE)
+    thinned_shares = np.diff(below[place])[None]
+    return Problem(jnp.asarray(pieces), jnp.asarray(np.concatenate([thinned_shares, rest])), jnp.int32(full))
 
 
 def _thinned(count: int) -> NDArray[np.int64]:
@@ -86,50 +85,51 @@ def _thinned(count: int) -> NDArray[np.int64]:
 def families(gammas: NDArray[np.float64]) -> Family:
     """Prepare whole gammas, shape (gammas,)."""
     rules = [exact_jacobi_rule(gamma / 2 - 1, NODES) for gamma in gammas]
-    nodes, log_weights = (np.stack(a)[:, None] for a in zip(*rules, strict=True))
-    return Family(gammas, (nodes, log_weights))
+    nodes, log_weights = (jnp.asarray(np.stack(a)[:, None]) for a in zip(*rules, strict=True))
+    return Family(jnp.asarray(gammas), (nodes, log_weights))
 
 
 def starting_values(problem: Problem, gammas: NDArray[np.float64], box: Box) -> NDArray[np.float64]:
     """Starting values, shape (starts, searches, gammas, 3): noise levels, and alpha some sigmas from the best score."""
     low, high, mass = _summary(problem)
-    levels = np.asarray(_SIGMAS) * (high - low)
-    sigma = np.exp(np.clip(np.log(levels), box.low[3], box.high[3]))[:, :, None, None]
-    # Without noise the quantiles of V at the best score and at the last knot say where v = 0 is.
-    best = (0.7 * problem.shares[0, 0]) ** (2 / gammas)
-    bare = low - (high - low) * best / np.maximum(mass ** (2 / gammas) - best, 0.1)
+    levels = np.array(_SIGMAS)[:, None] * (high - low)
+    sigma = np.exp(np.clip(np.log(levels), box.low[3], box.high[3]))
     shift = np.minimum(sigma, (high - low) / 3)
-    alpha = np.concatenate([bare + shift * np.array(_OFFSETS[0])[:, None], low + shift * np.array(_OFFSETS[1])[:, None] + 0 * bare], axis=2)
+    # Without noise the quantiles of V at the best score and at the last knot say where v = 0 is.
+    best = (0.7 * np.asarray(problem.shares)[0, 0]) ** (2 / gammas)
+    bare = low - (high - low) * best / np.maximum(mass ** (2 / gammas) - best, 0.1)
+    alpha = np.stack(
+        [*(bare + x * shift for x in _OFFSETS[0]), *(low + x * shift + np.zeros_like(bare) for x in _OFFSETS[1])]
+    )
     alpha = np.clip(alpha, box.low[0], box.high[0])
     # delta such that the noiseless CDF at the last knot is the share of scores up to there.
     delta = np.maximum(high - alpha, 0.05 * (high - low)) * mass ** (-2 / gammas)
-    return _arrange(alpha, delta, sigma)
+    return _thetas(alpha, delta, sigma)
 
 
 def noiseless_starting_values(problem: Problem, gammas: NDArray[np.float64]) -> NDArray[np.float64]:
     """As `starting_values`, without noise: alpha must lie below the best score."""
     low, high, mass = _summary(problem)
-    below = np.array([[1e-4, 1e-3, 0.01], [0.03, 0.1, 0.2], [0.4, 1.0, 3.0]])[:, :, None, None]
+    below = np.array([[1e-4, 1e-3, 0.01], [0.03, 0.1, 0.2], [0.4, 1.0, 3.0]]).T[:, :, None]
     alpha = low - (high - low) * below
-    delta = (high - alpha) * mass ** (-2 / gammas) * np.array([1.0, 1.02, 1.2])[:, None]
-    return _arrange(alpha, delta, np.ones_like(alpha))
+    delta = (high - alpha) * mass ** (-2 / gammas) * np.array([1.0, 1.02, 1.2])[:, None, None, None]
+    theta = _thetas(alpha, delta, np.ones(1))
+    return theta.reshape(-1, *theta.shape[2:])
 
 
-def _arrange(*parameters: NDArray[np.float64]) -> NDArray[np.float64]:
+def _thetas(*parameters: NDArray[np.float64]) -> NDArray[np.float64]:
     alpha, delta, sigma = np.broadcast_arrays(*parameters)
-    theta = np.stack([alpha, np.log(delta), np.log(sigma)], axis=-1)
-    return np.ascontiguousarray(theta.reshape(theta.shape[0], -1, *theta.shape[-2:]).swapaxes(0, 1))
+    return np.stack([alpha, np.log(delta), np.log(sigma)], axis=-1)
 
 
 def _summary(problem: Problem) -> tuple[float, float, float]:
     """The first and the last real knot, and the share of the scores up to the last."""
-    return problem.knots[0, 1], problem.knots[0, -2], float(np.clip(1 - problem.shares[0, -1], 0.01, 0.99))
+    knots, shares = np.asarray(problem.knots)[0], np.asarray(problem.shares)[0]
+    return float(knots[1]), float(knots[-2]), float(np.clip(1 - shares[-1], 0.01, 0.99))
 
 
 @functools.partial(jax.jit, static_argnames=("bits", "noiseless"))
-def fit_program(
-    problem: Problem, families: Family, starts: Array, box: Box, *, bits: int, noiseless: bool
-) -> Solution:
+def fit_program(problem: Problem, families: Family, starts: Array, box: Box, *, bits: int, noiseless: bool) -> Solution:
     """Fit every gamma to one set of spacings.
 
     Parameters

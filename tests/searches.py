@@ -229,7 +229,9 @@ def _follow(start: Array, value_at: Callable[[Array], Array], turns: Array) -> t
 @functools.partial(jax.jit, static_argnames="bits")
 def _descend(starts: Array, turns: int, gamma: Array, knots: Array, counts: Array, bits: int) -> tuple[Array, Array]:
     rule = family(gamma)
-    return jax.vmap(lambda s: _follow(s, lambda t: mps(t, rule, knots, counts / jnp.sum(counts), bits, False), turns))(starts)
+    return jax.vmap(lambda s: _follow(s, lambda t: mps(t, rule, knots, counts / jnp.sum(counts), bits, False), turns))(
+        starts
+    )
 
 
 def dense_losses(search: Search) -> dict[int, float]:

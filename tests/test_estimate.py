@@ -20,9 +20,6 @@ from nqjax import estimate
 from nqjax.constraints import read_constraints
 from nqjax.errors import InputError
 
-#: An open fault, to be mended and its mark taken off.
-KNOWN = pytest.mark.xfail(reason="an open fault: constraints far from the data", strict=False)
-
 UNIT = (0.0, 1.0)
 #: Up to 64 knots: one program serves nearly all tests here.
 SMALL = list(searches.simulated(10, sizes=(12, 24, 40, 48)))

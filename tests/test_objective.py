@@ -23,7 +23,9 @@ INF = math.inf
 FAR = 1e12
 ROWS = np.array([[0, 1, 2], [1, 3, 4], [2, 4, 5]])
 _mps = jax.jit(
-    lambda theta, gamma, knots, counts, bits, noiseless: mps(theta, family(gamma), knots, counts / jnp.sum(counts), bits, noiseless),
+    lambda theta, gamma, knots, counts, bits, noiseless: mps(
+        theta, family(gamma), knots, counts / jnp.sum(counts), bits, noiseless
+    ),
     static_argnums=(4, 5),
 )
 
@@ -238,7 +240,9 @@ def test_no_nan_anywhere_in_the_box():
     alpha = rng.choice([-1, 1], size) * 10 ** rng.uniform(-6, 6, size)
     theta = np.stack([alpha, *np.log(10) * rng.uniform([[-6], [-6]], [[6], [2]], (2, size))], axis=1)
     gammas = rng.integers(1, 51, size).astype(float)
-    found = np.asarray(jax.jit(jax.vmap(lambda t, g: mps(t, family(g), knots, counts / counts.sum(), 6, False)))(theta, gammas))
+    found = np.asarray(
+        jax.jit(jax.vmap(lambda t, g: mps(t, family(g), knots, counts / counts.sum(), 6, False)))(theta, gammas)
+    )
     assert not np.any(np.isnan(found[:, 0]))
     finite = np.isfinite(found[:, 0])
     assert np.sum(finite) > size / 20
