@@ -95,8 +95,9 @@ class Fit:
         """Probability that one trial's score falls within the limits, under the fitted distribution."""
         limits = np.asarray(self.limits)
         with jax.enable_x64(True):
-            ends = _cdf(limits - self.alpha if self.minimize else self.beta - limits, *self._parameters)
-            return float(abs(ends[1] - ends[0]))
+            places = limits - self.alpha if self.minimize else self.beta - limits
+            ends = np.asarray(_cdf(places, *self._parameters))
+        return float(abs(ends[1] - ends[0]))
 
     @property
     def regime_start(self) -> float:
