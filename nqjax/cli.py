@@ -42,6 +42,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         0 for success, 2 for a mistake in the arguments or the input (one line on stderr), 130 when interrupted and 141
         when the reader of the output went away.
     """
+    if sys.stdout is None:  # closed by the caller: there is nobody to tell
+        return 141
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a name that the terminal cannot show is no reason to stop
             stream.reconfigure(errors="backslashreplace")
@@ -53,6 +55,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         with contextlib.suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except OSError as error:
+        print(f"nqjax: error: the output cannot be written: {error.strerror or error}", file=sys.stderr)
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 2
     return status
 
 
@@ -94,7 +101,8 @@ def _parse(argv: list[str]) -> argparse.Namespace:
         usage="nqjax COMMAND ...",
         description="Fit the noisy quadratic distribution to the scores of a random hyperparameter search: how good "
         "the model can get, how many hyperparameters matter, how noisy one run is, and what more trials would buy.",
-        epilog="Begin with: nqjax demo",
+        epilog="Begin with: nqjax demo\nThen:       nqjax fit trials.csv --metric val_loss --threshold 0.35",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
@@ -266,7 +274,13 @@ def _run_fit(args: argparse.Namespace) -> None:
         **constraints,
     )
     document = report.fit_document(
-        fit, scores, file=args.file, metric=args.metric, constraints=constraints, trials=args.trials
+        fit,
+        scores,
+        file=args.file,
+        metric=args.metric,
+        threshold=args.threshold if args.threshold is None or math.isfinite(args.threshold) else None,
+        constraints=constraints,
+        trials=args.trials,
     )
     if args.json:
         print(json.dumps(document, indent=2, allow_nan=False))

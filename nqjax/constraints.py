@@ -3,7 +3,7 @@
 import math
 from typing import NamedTuple
 
-from nqjax.errors import InputError
+from nqjax.errors import InputError, show
 
 #: A fixed value, an interval, or nothing.
 Constraint = float | tuple[float, float] | None
@@ -35,11 +35,12 @@ def read_constraints(
     low, high = _interval("alpha", alpha, everywhere), _interval("beta", beta, everywhere)
     if not low[0] < high[1]:
         raise InputError(
-            f"alpha cannot be below beta within the constraints alpha >= {low[0]:g} and beta <= {high[1]:g}: widen one"
+            f"alpha cannot be below beta within the constraints alpha >= {show(low[0])} and beta <= {show(high[1])}: "
+            "widen one"
         )
     noise = _interval("sigma", sigma, (0.0, math.inf))
     if noise[0] < 0:
-        raise InputError(f"sigma is a standard deviation and cannot be {noise[0]:g}: give 0 or more")
+        raise InputError(f"sigma is a standard deviation and cannot be {show(noise[0])}: give 0 or more")
     if not minimize:
         low, high = (-high[1], -high[0]), (-low[1], -low[0])
     return Constraints(low, high, _gamma(gamma), noise)
@@ -61,7 +62,7 @@ def _interval(name: str, constraint: Constraint, default: tuple[float, float]) -
     except (TypeError, ValueError):
         raise InputError(f"the constraint on {name} is {constraint!r}: give a number or a pair (low, high)") from None
     if math.isnan(low) or math.isnan(high) or low > high:
-        raise InputError(f"the constraint on {name} is ({low:g}, {high:g}): give the lower end first")
+        raise InputError(f"the constraint on {name} is ({show(low)}, {show(high)}): give the lower end first")
     if low == high and math.isinf(low):
-        raise InputError(f"{name} cannot be fixed at {low:g}: give a finite number or an interval")
+        raise InputError(f"{name} cannot be fixed at {show(low)}: give a finite number or an interval")
     return low, high

@@ -16,8 +16,8 @@ from nqjax._newton import Box, Solution
 from nqjax._program import cut, families, fit_program, noiseless_starting_values, starting_values
 from nqjax._quantile import log_complement, log_tail_of_one, quantile
 from nqjax.constraints import Constraint, Constraints, read_constraints
-from nqjax.errors import InputError
-from nqjax.spacing import Spacings, spacings
+from nqjax.errors import InputError, show
+from nqjax.spacing import Spacings, oriented_limits, spacings
 
 if TYPE_CHECKING:
     from nqjax.distributions import NoisyQuadratic, Quadratic
@@ -52,10 +52,12 @@ class Fit:
         Largest slope of the loss there in (alpha in units of the smaller scale, log(beta - alpha), log sigma).
     losses_by_gamma : dict of int to float
         The best loss for each gamma that was allowed.
+    parameters_by_gamma : dict of int to (float, float, float)
+        alpha, beta and sigma there.
     minimize : bool
         Whether lower scores are better.
     limits : pair of float
-        The regime that was fitted.
+        The regime that was fitted. Where runs failed and no limit was set for worse scores, it ends at the worst one.
     num_scores, num_used, num_censored, num_failed : int
         All scores; those inside the limits; finite ones outside; failed runs (NaN or infinite).
     """
@@ -68,6 +70,7 @@ class Fit:
     converged: bool
     gradient_norm: float
     losses_by_gamma: dict[int, float] = field(repr=False)
+    parameters_by_gamma: dict[int, tuple[float, float, float]] = field(repr=False)
     minimize: bool
     limits: tuple[float, float]
     num_scores: int
@@ -90,35 +93,60 @@ class Fit:
         """Delta, sigma and gamma, which with a distance from the best score say everything about the distribution."""
         return np.float64(self.beta - self.alpha), np.float64(self.sigma), np.float64(self.gamma)
 
+    def _distance(self, score: ArrayLike) -> NDArray[np.float64]:
+        """From the best score, so that larger is worse."""
+        score = np.asarray(score, np.float64)
+        return score - self.alpha if self.minimize else self.beta - score
+
     @functools.cached_property
+    def _tails(self) -> tuple[float, float]:
+        """Probabilities of a score at least as good as either limit: the winning one's, the losing one's."""
+        winning, losing = self.limits if self.minimize else self.limits[::-1]
+        with jax.enable_x64(True):
+            tails = np.asarray(_cdf(self._distance([winning, losing]), *self._parameters))
+        return float(tails[0]), float(tails[1])
+
+    @property
     def regime_probability(self) -> float:
         """Probability that one trial's score falls within the limits, under the fitted distribution."""
-        limits = np.asarray(self.limits)
-        with jax.enable_x64(True):
-            places = limits - self.alpha if self.minimize else self.beta - limits
-            ends = np.asarray(_cdf(places, *self._parameters))
-        return float(abs(ends[1] - ends[0]))
+        return self._tails[1] - self._tails[0]
 
     @property
     def regime_start(self) -> float:
         """Number of trials from which the regime governs the median tuning curve: log 0.5 / log(1 - F(threshold))."""
-        probability = self.regime_probability
+        probability = self._tails[1]
         if probability in (0.0, 1.0):
             return math.inf if probability == 0 else 0.0
         return math.log(0.5) / math.log1p(-probability)
 
     def quantile_tuning_curve(self, n: ArrayLike, q: float = 0.5) -> NDArray[np.float64]:
-        """Quantile of the best score after ``n`` trials (the median by default), in float64."""
-        n = np.asarray(n, np.float64)
+        """Quantile of the best score after ``n`` trials (the median by default), in float64.
+
+        Raises
+        ------
+        InputError
+            ``n`` is not positive, or ``q`` not between 0 and 1.
+        """
+        n = _as_trials(n)
+        if not 0 < q < 1:
+            raise InputError(f"q is {q}: give a number between 0 and 1, 0.5 for the median")
         with jax.enable_x64(True):
             # In the distance from the best score the best is always the lowest; its quantiles turn round with it.
             r = np.asarray(_best_of(n, np.float64(q if self.minimize else 1 - q), *self._parameters))
         return self.alpha + r if self.minimize else self.beta - r
 
     def average_tuning_curve(self, n: ArrayLike) -> NDArray[np.float64]:
-        """Expected best score after ``n`` trials, in float64."""
+        """Expected best score after ``n`` trials (positive), in float64."""
+        n = _as_trials(n)
         with jax.enable_x64(True):
-            return np.asarray(self.distribution.average_tuning_curve(np.asarray(n, np.float64)))
+            return np.asarray(self.distribution.average_tuning_curve(n))
+
+
+def _as_trials(n: ArrayLike) -> NDArray[np.float64]:
+    n = np.asarray(n, np.float64)
+    if not np.all((n > 0) & np.isfinite(n)):
+        raise InputError("the numbers of trials must be positive")
+    return n
 
 
 _cdf = jax.jit(_kernel.cdf)
@@ -183,14 +211,16 @@ def fit(
 def _check(data: Spacings, constraints: Constraints, limits: tuple[float, float], minimize: bool) -> None:
     if data.num_scores < 3:
         raise InputError(f"{data.num_scores} scores are too few to fit: give at least 3, better 24 or more")
-    inside = f"inside the limits ({limits[0]:g}, {limits[1]:g})"
+    unlimited = math.isinf(limits[0]) and math.isinf(limits[1])
+    inside = "" if unlimited else f" inside the limits ({show(limits[0])}, {show(limits[1])})"
+    if data.num_used == 0 and unlimited:
+        raise InputError(f"all {data.num_scores} runs failed: there is no finite score to fit")
     if data.num_used == 0:
         outside = f"{data.num_censored} are outside, {data.num_failed} failed"
-        raise InputError(f"no score lies {inside}: {outside}; choose limits that keep the best scores")
+        raise InputError(f"no score lies{inside}: {outside}; choose limits that keep the best scores")
     if data.num_distinct < 3:
-        raise InputError(
-            f"only {data.num_distinct} different scores lie {inside}, at least 3 are needed: widen the limits"
-        )
+        remedy = "run more trials" if unlimited else "widen the limits"
+        raise InputError(f"only {data.num_distinct} different scores{inside}, at least 3 are needed: {remedy}")
     _check_constraints(data, constraints, inside, minimize)
 
 
@@ -199,11 +229,9 @@ def _check_constraints(data: Spacings, constraints: Constraints, inside: str, mi
     alpha, beta = constraints.alpha[0], constraints.beta[1]
     winning, losing = ("alpha", "beta") if minimize else ("beta", "alpha")
     if alpha >= data.worst:
-        raise InputError(
-            f"the constraint on {winning} excludes the data: every score {inside} is better than it allows"
-        )
+        raise InputError(f"the constraint on {winning} excludes the data: every score{inside} is better than it allows")
     if beta <= data.best:
-        raise InputError(f"the constraint on {losing} excludes the data: every score {inside} is worse than it allows")
+        raise InputError(f"the constraint on {losing} excludes the data: every score{inside} is worse than it allows")
     if constraints.sigma[1] == 0 and (alpha >= data.best or beta <= data.worst):
         raise InputError(
             "without noise (sigma = 0) the scores must lie between alpha and beta: widen their constraints"
@@ -247,6 +275,12 @@ def _solve(data: Spacings, constraints: Constraints) -> tuple[Solution, float, f
     return fits, location, scale
 
 
+def _regime(data: Spacings, limits: tuple[float, float], minimize: bool) -> tuple[float, float]:
+    """The limits; where failed runs lie beyond scores that have none, those end at the worst score."""
+    low, high = oriented_limits(limits, minimize)
+    return oriented_limits((low, data.worst if data.num_failed and math.isinf(high) else high), minimize)
+
+
 def _is_minimum(gradient_norm: float, promise: float) -> bool:
     """Whether no digit that matters is left to gain: a tiny slope, or a small one that promises next to nothing."""
     return gradient_norm <= 1e-6 or (gradient_norm <= 1e-3 and promise <= 1e-11)
@@ -272,22 +306,28 @@ def _finish(
     gammas = range(constraints.gamma[0], constraints.gamma[1] + 1)
     if not math.isfinite(fits.loss[best]):
         raise InputError("no parameters within the constraints give the data any probability: widen the constraints")
-    theta = [float(t) for t in fits.theta[best]]
-    # Rounding must not carry a parameter past its constraint.
-    alpha = float(np.clip(location + scale * theta[0], *constraints.alpha))
-    beta = float(np.clip(location + scale * (theta[0] + math.exp(theta[1])), *constraints.beta))
-    sigma = float(np.clip(scale * math.exp(theta[2]), *constraints.sigma))
+
+    def parameters(theta: NDArray[np.float64]) -> tuple[float, float, float]:
+        # Rounding must not carry a parameter past its constraint.
+        alpha = float(np.clip(location + scale * theta[0], *constraints.alpha))
+        beta = float(np.clip(location + scale * (theta[0] + math.exp(theta[1])), *constraints.beta))
+        sigma = float(np.clip(scale * math.exp(theta[2]), *constraints.sigma))
+        return (alpha, beta, sigma) if minimize else (-beta, -alpha, sigma)
+
+    by_gamma = {gamma: parameters(theta) for gamma, theta in zip(gammas, fits.theta, strict=True)}
+    alpha, beta, sigma = by_gamma[gammas[best]]
     return Fit(
-        alpha=alpha if minimize else -beta,
-        beta=beta if minimize else -alpha,
+        alpha=alpha,
+        beta=beta,
         gamma=gammas[best],
         sigma=sigma,
         loss=float(fits.loss[best]),
         converged=_is_minimum(float(fits.gradient_norm[best]), float(fits.promise[best])),
         gradient_norm=float(fits.gradient_norm[best]),
         losses_by_gamma=dict(zip(gammas, map(float, fits.loss), strict=True)),
+        parameters_by_gamma=by_gamma,
         minimize=minimize,
-        limits=(float(limits[0]), float(limits[1])),
+        limits=_regime(data, limits, minimize),
         num_scores=data.num_scores,
         num_used=data.num_used,
         num_censored=data.num_censored,

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nqjax.errors import show
+
 if TYPE_CHECKING:  # rich is imported inside the functions: `--json` does without it
     from collections.abc import Callable, Mapping, Sequence
 
@@ -17,6 +19,10 @@ if TYPE_CHECKING:  # rich is imported inside the functions: `--json` does withou
 
 # An estimate this close to the end of its interval, relative to the interval or to the scores' range, lies on it.
 _EDGE = 1e-6
+# Fewer scores than this hardly determine four parameters.
+_FEW = 24
+# Another gamma whose log-likelihood is as close as this to the best one's is worth naming.
+_CLOSE = 1.0
 
 
 # --- the document ---------------------------------------------------------------------------------------------------
@@ -28,6 +34,7 @@ def fit_document(
     *,
     file: str,
     metric: str,
+    threshold: float | None,
     constraints: "Mapping[str, Constraint]",
     trials: "Sequence[float]",
 ) -> dict[str, Any]:
@@ -41,6 +48,8 @@ def fit_document(
         The scores that were fitted.
     file, metric : str
         Where they came from.
+    threshold : float, optional
+        The threshold that was chosen.
     constraints : mapping
         The constraint of each parameter: None, a number (fixed) or a pair (interval).
     trials : sequence of float
@@ -51,13 +60,14 @@ def fit_document(
     dict
         Strings, finite numbers, booleans, None (for NaN and infinity), lists and dictionaries.
     """
-    threshold = _finite(fit.limits[1] if fit.minimize else fit.limits[0])
-    best = np.asarray(fit.quantile_tuning_curve(np.asarray(trials, dtype=np.float64)), dtype=np.float64)
+    losing = fit.limits[1] if fit.minimize else fit.limits[0]
+    # Without a limit on that side no regime was chosen, and failed runs set none.
+    bounded = math.isfinite(losing)
     return {
         "file": file,
         "metric": metric,
         "minimize": bool(fit.minimize),
-        "threshold": threshold,
+        "threshold": None if threshold is None else _finite(threshold),
         "limits": [_finite(limit) for limit in fit.limits],
         "alpha": _finite(fit.alpha),
         "beta": _finite(fit.beta),
@@ -71,19 +81,27 @@ def fit_document(
         "num_used": int(fit.num_used),
         "num_censored": int(fit.num_censored),
         "num_failed": int(fit.num_failed),
-        "regime_probability": _finite(fit.regime_probability),
-        "regime_start": _finite(fit.regime_start),
-        "tuning_curve": [
-            {
-                "trials": int(n) if n == int(n) else float(n),
-                "median_best_score": _finite(score),
-                "in_regime": threshold is None or bool(n >= fit.regime_start),
-            }
-            for n, score in zip(trials, best, strict=True)
-        ],
+        "regime_probability": _finite(fit.regime_probability) if bounded else None,
+        "regime_start": _finite(fit.regime_start) if bounded else None,
+        "tuning_curve": _curve(fit, trials, bounded),
         "suggested_threshold": _median(scores, minimize=fit.minimize) if threshold is None else None,
         "warnings": _warnings(fit, constraints),
     }
+
+
+def _curve(fit: "Fit", trials: "Sequence[float]", bounded: bool) -> list[dict[str, Any]]:
+    best = fit.quantile_tuning_curve(np.asarray(trials, dtype=np.float64))
+    end = fit.alpha if fit.minimize else fit.beta
+    return [
+        {
+            "trials": int(n) if n == int(n) else float(n),
+            "median_best_score": _finite(score),
+            "in_regime": bool(n >= fit.regime_start) if bounded else None,
+            "extrapolated": n > fit.num_scores,
+            "beyond_best_reachable": bool(score < end if fit.minimize else score > end),
+        }
+        for n, score in zip(trials, best, strict=True)
+    ]
 
 
 def _finite(number: float) -> float | None:
@@ -117,13 +135,20 @@ def _warnings(fit: "Fit", constraints: "Mapping[str, Constraint]") -> list[str]:
         for end, word in zip(constraint, ("lowest", "highest"), strict=True):
             # For sigma, 0 is no choice of the user's but the end of the numbers it can be.
             if math.isfinite(end) and abs(getattr(fit, name) - end) <= _EDGE * scale and (name, end) != ("sigma", 0.0):
-                warnings.append(f"{name} lies at the {word} value that its constraint allows, {end:g}")
-    gamma = constraints.get("gamma")
-    if isinstance(gamma, tuple) and gamma[0] < gamma[1]:
-        if fit.gamma == gamma[1]:
-            warnings.append(f"gamma is the highest that its constraint allows, {gamma[1]:g}: allow more with --gamma")
-        elif fit.gamma == gamma[0] > 1:
-            warnings.append(f"gamma is the lowest that its constraint allows, {gamma[0]:g}: allow less with --gamma")
+                warnings.append(f"{name} lies at the {word} value that its constraint allows, {show(end)}")
+    if fit.num_used < _FEW:
+        warnings.append(f"only {fit.num_used} scores shape the fit, and {_FEW} or more are better")
+    for gamma, loss in fit.losses_by_gamma.items():
+        # The loss is a mean over num_scores + 1: this is a difference of log-likelihoods, nearly.
+        if gamma != fit.gamma and (loss - fit.loss) * (fit.num_scores + 1) < _CLOSE:
+            alpha, beta, sigma = (_significant(x, 4) for x in fit.parameters_by_gamma[gamma])
+            warnings.append(f"gamma {gamma} fits nearly as well, with alpha {alpha}, beta {beta}, sigma {sigma}")
+    allowed = constraints.get("gamma")
+    if isinstance(allowed, tuple) and allowed[0] < allowed[1]:
+        if fit.gamma == allowed[1]:
+            warnings.append(f"gamma is the highest that its constraint allows, {allowed[1]:g}: allow more with --gamma")
+        elif fit.gamma == allowed[0] > 1:
+            warnings.append(f"gamma is the lowest that its constraint allows, {allowed[0]:g}: allow less with --gamma")
     return warnings
 
 
@@ -151,14 +176,30 @@ def print_fit(document: "Mapping[str, Any]", console: "Console") -> None:
         console.print()
     show("Tuning curve: the median of the best score after so many trials", "bold")
     console.print(Padding(_tuning_curve(document), (0, 0, 0, 2), expand=False))
-    if not all(point["in_regime"] for point in document["tuning_curve"]):
-        show(f"  * outside the regime, which {_start(document['regime_start'])}: the fit says nothing here", "dim")
+    for note, reason in _notes(document).items():
+        if any(note in _notes_of(point, document) for point in document["tuning_curve"]):
+            show(f"  {note}: {reason}", "dim")
+
+
+def _notes(document: "Mapping[str, Any]") -> dict[str, str]:
+    """What is said beside points of the tuning curve, and why."""
+    best = "alpha" if document["minimize"] else "beta"
+    return {
+        "outside the regime": f"it {_start(document['regime_start'])}; the fit says nothing here",
+        f"beyond {best}": "the best of so many runs is lucky; the same configuration, run again, would score worse",
+        "extrapolated": "more trials than were run",
+    }
+
+
+def _notes_of(point: "Mapping[str, Any]", document: "Mapping[str, Any]") -> list[str]:
+    flags = point["in_regime"] is False, point["beyond_best_reachable"], point["extrapolated"]
+    return [note for note, flag in zip(_notes(document), flags, strict=True) if flag]
 
 
 def _parameters(document: "Mapping[str, Any]") -> "Table":
     show = _score_format(document)
     best = "the best score that the search can reach, apart from noise"
-    far = "the score where the quadratic approximation's region ends"
+    far = "the other end of the fitted quadratic, an extrapolation"
     table = _table("", "estimate", "meaning")
     table.add_row("alpha", show(document["alpha"]), best if document["minimize"] else far)
     table.add_row("beta", show(document["beta"]), far if document["minimize"] else best)
@@ -175,7 +216,7 @@ def _findings(document: "Mapping[str, Any]") -> "Table":
     counts = [f"{document['num_used']:,} used"]
     if document["num_censored"] or document["threshold"] is not None:
         counts.append(f"{document['num_censored']:,} censored (beyond the threshold)")
-    counts.append(f"{document['num_failed']:,} failed (NaN or infinite, counted on the losing side)")
+    counts.append(f"{document['num_failed']:,} failed (missing, NaN or infinite: counted as worse than all scores)")
     losses = ", ".join(f"{gamma}={_significant(loss, 5)}" for gamma, loss in document["losses_by_gamma"].items())
     converged = "converged" if document["converged"] else "not converged"
 
@@ -191,16 +232,24 @@ def _findings(document: "Mapping[str, Any]") -> "Table":
 def _regime(document: "Mapping[str, Any]") -> str:
     if document["threshold"] is None:
         suggestion = document["suggested_threshold"]
-        such_as = "" if suggestion is None else f", such as the median score (--threshold {suggestion:.4g})"
+        such_as = "" if suggestion is None else f", such as the median score (--threshold {suggestion!r})"
         return (
-            "all scores were used. The theory holds near the optimum only, and no threshold is chosen automatically "
-            f"here: try one{such_as}"
+            f"all scores were used{_failures(document)}. The theory holds near the optimum only, and no threshold is "
+            f"chosen automatically here: try one{such_as}"
         )
     side = "below" if document["minimize"] else "above"
     probability = document["regime_probability"]
     percent = "?" if probability is None else f"{100 * probability:.3g}"
     start = _start(document["regime_start"])
     return f"a score is at or {side} the threshold with probability {percent} %; the regime {start}"
+
+
+def _failures(document: "Mapping[str, Any]") -> str:
+    """Return how far the fit reaches where runs failed and no threshold was given."""
+    if not document["num_failed"] or document["regime_probability"] is None:
+        return ""
+    share = 100 * document["regime_probability"]
+    return f"; a run succeeds with probability {share:.3g} %, and what is fitted {_start(document['regime_start'])}"
 
 
 def _start(trials: float | None) -> str:
@@ -215,13 +264,9 @@ def _tuning_curve(document: "Mapping[str, Any]") -> "Table":
     table = _table("trials", "best score", "")
     table.columns[0].justify = "right"
     for point in document["tuning_curve"]:
-        inside = point["in_regime"]
-        table.add_row(
-            f"{point['trials']:,}",
-            show(point["median_best_score"]),
-            "" if inside else "*",
-            style="" if inside else "dim",
-        )
+        style = "dim" if point["in_regime"] is False else ""
+        notes = ", ".join(_notes_of(point, document))
+        table.add_row(f"{point['trials']:,}", show(point["median_best_score"]), notes, style=style)
     return table
 
 
@@ -253,8 +298,18 @@ def _score_format(document: "Mapping[str, Any]") -> "Callable[[float | None], st
     if not resolution or not size:
         return lambda score: _significant(score, 6)
     decimals = 2 - math.floor(math.log10(resolution))
+    wide = span > 1e3 * min((abs(score) for score in scores if score), default=span)
     if 1e-4 <= size < 1e7 and decimals <= 10:
-        return lambda score: "?" if score is None else f"{score:.{max(decimals, 0)}f}"
+        decimals = max(decimals, 0)
+        # On a wide range the small scores would lose all their digits.
+        least = 10.0 ** (1 - decimals)
+        return lambda score: (
+            "?"
+            if score is None
+            else f"{score:.{decimals}f}"
+            if score == 0 or abs(score) >= least or not wide
+            else _significant(score, 3)
+        )
     digits = min(max(decimals + math.floor(math.log10(size)), 3), 16)
     return lambda score: "?" if score is None else f"{score:.{digits}e}"
 

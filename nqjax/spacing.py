@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nqjax.errors import InputError
+from nqjax.errors import InputError, show
 
 #: Scores this many units in the last place apart are one point.
 _TIE_ULPS = 8
@@ -77,27 +77,27 @@ def spacings(scores: ArrayLike, limits: tuple[float, float] = (-math.inf, math.i
     Notes
     -----
     The grouping of Lourie, He, Cho 2025, appendix on estimation: maximum likelihood on data grouped between the order
-    statistics. A score within a few units in the last place of a limit or of another score is equal to it.
+    statistics. A score within a few units in the last place of a limit or of another score is equal to it; where all
+    scores are single precision numbers, a limit is compared in units of that.
     """
     y = _as_scores(scores)
-    low, high = limits
-    if math.isnan(low) or math.isnan(high) or not low < high:
-        raise InputError(f"the limits ({low:g}, {high:g}) are the wrong way round: give the lower one first")
-    low, high = oriented_limits(limits, minimize)
+    low, high = oriented_limits(_as_limits(limits), minimize)
     y = y if minimize else -y
     finite = np.isfinite(y)
     num_failed = int(np.sum(~finite))
     y = np.sort(y[finite])
     # A score equal to the threshold is inside in both directions; at the other end a score equal to the limit is not.
-    above = y > high + _tolerance(high)
-    below = y <= low + _tolerance(low)
+    with np.errstate(over="ignore"):
+        unit = np.float32 if np.array_equal(y, y.astype(np.float32)) else np.float64
+    above = y > high + _tolerance(high, unit)
+    below = y <= low + _tolerance(low, unit)
     inside = y[~above & ~below]
     values, counts = _merge_ties(inside)
     num_above, num_below = int(np.sum(above)) + num_failed, int(np.sum(below))
     knots, ends = values, np.concatenate([counts, [0.0]])
     if num_below and (not values.size or values[0] > low):
         knots, ends = np.concatenate([[low], knots]), np.concatenate([[0.0], ends])
-    if num_above and math.isfinite(high) and (not values.size or values[-1] < high - _tolerance(high)):
+    if num_above and math.isfinite(high) and (not values.size or values[-1] < high - _tolerance(high, unit)):
         knots, ends = np.concatenate([knots, [high]]), np.concatenate([ends, [0.0]])
     ends[0] += num_below
     ends[-1] += num_above
@@ -126,8 +126,20 @@ def _as_scores(scores: ArrayLike) -> NDArray[np.float64]:
     return y
 
 
-def _tolerance(value: float) -> float:
-    return _TIE_ULPS * float(np.spacing(abs(value))) if math.isfinite(value) else 0.0
+def _as_limits(limits: tuple[float, float]) -> tuple[float, float]:
+    try:
+        low, high = (float(limit) for limit in limits)
+    except (TypeError, ValueError):
+        raise InputError(f"the limits are {limits!r}: give a pair of numbers, such as (-inf, 0.5)") from None
+    if math.isnan(low) or math.isnan(high):
+        raise InputError(f"the limits ({show(low)}, {show(high)}) hold NaN: give two numbers, infinite ones for none")
+    if not low < high:
+        raise InputError(f"the limits ({show(low)}, {show(high)}) are the wrong way round: give the lower one first")
+    return low, high
+
+
+def _tolerance(value: float, unit: type[np.floating]) -> float:
+    return _TIE_ULPS * float(np.spacing(unit(abs(value)))) if math.isfinite(value) else 0.0
 
 
 def _merge_ties(y: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

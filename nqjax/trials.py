@@ -284,7 +284,7 @@ def _read_jsonl(path: Path, metric: str) -> np.ndarray:
         with pa.input_stream(str(path), compression="detect") as file:
             table = arrow_json.read_json(file, arrow_json.ReadOptions(block_size=1 << 24), options)
     except pa.ArrowInvalid:  # scores written as text, or a malformed line: Python reads the one and names the other
-        return _read_jsonl_slowly(path, metric)
+        return _read_jsonl_slowly(path, metric, parts)
     return _to_numpy(_descend(table.column(0), parts[1:]))
 
 
@@ -337,12 +337,12 @@ def _names(value: dict[str, Any], prefix: str = "") -> Iterator[str]:
             yield prefix + key
 
 
-def _read_jsonl_slowly(path: Path, metric: str) -> np.ndarray:
+def _read_jsonl_slowly(path: Path, metric: str, parts: list[str]) -> np.ndarray:
     scores = array("d")
     for row, (line, trial) in enumerate(_json_lines(path)):
         value: Any = trial
-        for part in _find(trial, metric) or [metric]:
-            value = value.get(part)
+        for part in parts:
+            value = value.get(part) if isinstance(value, dict) else None
         number = _number(value) if isinstance(value, str) else math.nan if value is None else value
         if isinstance(number, bool) or not isinstance(number, int | float):
             _raise_not_a_number(path, metric, row, line, value)
@@ -366,6 +366,8 @@ def _read_parquet(path: Path, metric: str) -> np.ndarray:
             parts = _find(tree, metric)
             if not parts:
                 _raise_missing(path, metric, list(_names(tree)))
+            if (count := file.schema_arrow.names.count(parts[0])) > 1:
+                raise InputError(f"{path} has {count} columns named {parts[0]!r}; rename all but one")
             column = _descend(file.read(columns=[metric]).column(parts[0]), parts[1:])
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise InputError(f"{path} is not a Parquet file that can be read: {_first_line(error)}") from error

@@ -32,6 +32,7 @@ def fake_fit(scores, *, limits, minimize, **constraints):
         loss=0.0625,
         converged=True,
         losses_by_gamma={1: 0.125, 2: 0.0625, 3: math.nan},
+        parameters_by_gamma=dict.fromkeys((1, 2, 3), (*span, 0.0012345)),
         minimize=minimize,
         limits=limits,
         num_scores=len(scores),
@@ -129,7 +130,7 @@ def test_report(calls, trials, capsys, monkeypatch, minimize):
     assert lines[0] == f"val_loss in trials.csv, {'minimized' if minimize else 'maximized'}, threshold 0.11"
     rows = [line.split(maxsplit=2) for line in lines]
     best = "the best score that the search can reach, apart from noise"
-    far = "the score where the quadratic approximation's region ends"
+    far = "the other end of the fitted quadratic, an extrapolation"
     assert ["alpha", "0.08000" if minimize else "0.87000", best if minimize else far] in rows
     assert ["beta", "0.13000" if minimize else "0.92000", far if minimize else best] in rows
     assert ["gamma", "2", "effective number of hyperparameters"] in rows
@@ -138,28 +139,56 @@ def test_report(calls, trials, capsys, monkeypatch, minimize):
     text = " ".join(" ".join(lines).split())
     side = "below" if minimize else "above"
     assert f"a score is at or {side} the threshold with probability 20 %; the regime governs from n = 4 on" in text
-    assert "21: 19 used, 1 censored (beyond the threshold), 1 failed (NaN or infinite, counted on the" in text
+    assert "21: 19 used, 1 censored (beyond the threshold), 1 failed (missing, NaN or infinite: counted as" in text
     assert "0.062500 (converged); by gamma: 1=0.12500, 2=0.062500, 3=?" in text
 
-    curve = [row for row in rows if row and row[0] in map(str, cli.TRIALS)]
+    curve = [line.split() for line in lines if line.split() and line.split()[0] in map(str, cli.TRIALS)]
     sign = 1 if minimize else -1
     best_scores = [(0.08 if minimize else 0.92) + sign * 0.05 / n for n in cli.TRIALS]
-    marks = [["*"] if n < 4 else [] for n in cli.TRIALS]
-    assert curve == [[str(n), f"{y:.5f}", *mark] for n, y, mark in zip(cli.TRIALS, best_scores, marks, strict=True)]
-    assert lines[-1] == "  * outside the regime, which governs from n = 4 on: the fit says nothing here"
+    marks = ["outside the regime" if n < 4 else "extrapolated" if n > 21 else "" for n in cli.TRIALS]
+    expected = [[str(n), f"{y:.5f}", *mark.split()] for n, y, mark in zip(cli.TRIALS, best_scores, marks, strict=True)]
+    assert curve == expected
+    assert "  outside the regime: it governs from n = 4 on; the fit says nothing here" in lines
+    assert lines[-1] == "  extrapolated: more trials than were run"
 
 
 def test_report_without_a_threshold(calls, trials, capsys):
     assert cli.main(["fit", str(trials), "--metric", "val_loss"]) == 0
     text = " ".join(" ".join(lines_of(capsys)).split())
     assert "no threshold is chosen automatically here: try one, such as the median score (--threshold 0.11)" in text
-    assert "*" not in text
+    assert "outside the regime" not in text
+
+
+def test_report_of_lucky_scores(calls, trials, capsys, monkeypatch):
+    lucky = {"quantile_tuning_curve": lambda n: np.where(np.asarray(n) > 8, 0.079, 0.09)}
+    report.print_fit(document_of(**lucky, trials=(8, 16)), Console(width=80))
+    lines = lines_of(capsys)
+    rows = [line.split() for line in lines]
+    assert ["8", "0.09000"] in rows
+    assert ["16", "0.07900", "beyond", "alpha"] in rows
+    assert any(line.startswith("  beyond alpha: the best of so many runs is lucky") for line in lines)
+
+
+def test_report_of_failures_without_a_threshold(calls, trials, capsys):
+    document = document_of(limits=(-math.inf, 0.3), threshold=None, num_failed=7)
+    assert document["threshold"] is None
+    assert document["regime_probability"] == 0.2
+    report.print_fit(document, Console(width=80))
+    text = " ".join(" ".join(lines_of(capsys)).split())
+    assert "no threshold" in text
+    assert "all scores were used; a run succeeds with probability 20 %, and what is fitted governs from n = 4" in text
+
+
+def test_no_regime_without_a_threshold():
+    document = document_of(limits=(-math.inf, math.inf), threshold=None)
+    assert document["regime_probability"] is document["regime_start"] is None
+    assert [point["in_regime"] for point in document["tuning_curve"]] == [None, None]
 
 
 def test_numbers_of_trials(calls, trials, capsys):
     assert cli.main(["fit", "--trials", "10000", "0.5", "3", "3", str(trials), "--metric", "val_loss"]) == 0
     lines = lines_of(capsys)
-    assert [line.split()[0] for line in lines[-3:]] == ["0.5", "3", "10,000"]
+    assert [line.split()[0] for line in lines[-4:]] == ["0.5", "3", "10,000", "extrapolated:"]
 
 
 def test_markup_in_names_is_shown_as_it_is(calls, tmp_path, capsys):
@@ -191,11 +220,20 @@ def test_json(calls, trials, capsys):
     assert [point["in_regime"] for point in document["tuning_curve"]] == [False, False] + [True] * 6
 
 
-def document_of(scores=(0.1, 0.2, 0.3), constraints=DEFAULTS, trials=(1, 128), limits=(-math.inf, 0.2), **changes):
+def document_of(
+    scores=(0.1, 0.2, 0.3), constraints=DEFAULTS, trials=(1, 128), limits=(-math.inf, 0.2), threshold=0.2, **changes
+):
     fit = fake_fit(np.array(scores), limits=limits, minimize=limits[0] == -math.inf)
-    vars(fit).update(changes)
+    losses = {changes.get("gamma", fit.gamma): fit.loss}
+    vars(fit).update({"num_scores": 1000, "num_used": 998, "losses_by_gamma": losses, **changes})
     return report.fit_document(
-        fit, np.array(scores), file="t.csv", metric="loss", constraints=constraints, trials=trials
+        fit,
+        np.array(scores),
+        file="t.csv",
+        metric="loss",
+        threshold=threshold,
+        constraints=constraints,
+        trials=trials,
     )
 
 
@@ -213,6 +251,9 @@ def document_of(scores=(0.1, 0.2, 0.3), constraints=DEFAULTS, trials=(1, 128), l
         ({"gamma": 2}, {"gamma": 2}, None),
         ({"sigma": 0.0}, {"sigma": (0.0, 1.0)}, None),
         ({}, {"alpha": (-math.inf, 1.0), "beta": 0.13}, None),
+        ({"num_used": 23}, {}, "only 23 scores shape the fit"),
+        ({"losses_by_gamma": {1: 0.0632, 2: 0.0625}}, {}, "gamma 1 fits nearly as well, with alpha 0.08000, beta"),
+        ({"losses_by_gamma": {1: 0.0636, 2: 0.0625}}, {}, None),
     ],
 )
 def test_warnings(changes, constraints, part):
@@ -451,6 +492,15 @@ def test_a_reader_that_goes_away(trials):
         process.stderr.close()
         assert process.wait(timeout=120) == 141
         assert error == b""
+
+
+@pytest.mark.parametrize("redirection", [">/dev/full", ">&-"])
+def test_output_that_cannot_be_written(redirection):
+    command = f"{shlex.quote(sys.executable)} -m nqjax --version {redirection}"
+    done = subprocess.run(["bash", "-c", command], check=False, capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == (2 if "full" in redirection else 141)
+    assert done.stderr.count("\n") == (1 if "full" in redirection else 0)
+    assert "Traceback" not in done.stderr
 
 
 # --- end to end -----------------------------------------------------------------------------------------------------

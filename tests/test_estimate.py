@@ -132,7 +132,14 @@ def test_opda_agrees_when_the_counts_are_its_own(shared_data, name):
 
 def mirror_of(fit):
     low, high = fit.limits
-    return dataclasses.replace(fit, alpha=-fit.beta, beta=-fit.alpha, minimize=not fit.minimize, limits=(-high, -low))
+    return dataclasses.replace(
+        fit,
+        alpha=-fit.beta,
+        beta=-fit.alpha,
+        parameters_by_gamma={g: (-b, -a, s) for g, (a, b, s) in fit.parameters_by_gamma.items()},
+        minimize=not fit.minimize,
+        limits=(-high, -low),
+    )
 
 
 CONSTRAINTS = [
@@ -617,6 +624,55 @@ def test_a_threshold_with_failed_runs_only_beyond():
     assert fit.regime_probability == pytest.approx(48 / 61, abs=0.05)
 
 
+def test_failed_runs_without_a_threshold_bound_the_regime():
+    search = search_of()
+    scores = np.append(search.scores, [math.nan] * 48)
+    worst = float(np.max(search.scores))
+    for sign, minimize in ((1, True), (-1, False)):
+        fit = nqjax.fit(sign * scores, minimize=minimize)
+        assert fit.limits == ((-INF, worst) if minimize else (-worst, INF))
+        # 49 of 97 counts lie beyond the worst score.
+        assert fit.regime_probability == pytest.approx(48 / 97, abs=0.05)
+        assert fit.regime_start > 0.9
+        bounded = nqjax.fit(sign * scores, limits=fit.limits, minimize=minimize)
+        assert (fit.alpha, fit.beta, fit.loss) == (bounded.alpha, bounded.beta, bounded.loss)
+
+
+@pytest.mark.parametrize("minimize", [True, False])
+def test_the_regime_starts_where_the_losing_limit_says(minimize):
+    scores = search_of(size=200).scores * (1 if minimize else -1)
+    low, high = np.quantile(scores, [0.1, 0.6] if minimize else [0.4, 0.9])
+    fit = nqjax.fit(scores, limits=(low, high), minimize=minimize)
+    d = fit.distribution
+    with jax.enable_x64(True):
+        probability = float(d.cdf(high)) if minimize else float(1 - d.cdf(low))
+    assert fit.regime_start == pytest.approx(math.log(0.5) / math.log(1 - probability), rel=1e-5)
+    assert fit.regime_probability < probability
+    # There the median of the best crosses the limit.
+    assert fit.quantile_tuning_curve(fit.regime_start) == pytest.approx(high if minimize else low, abs=1e-9)
+
+
+@pytest.mark.parametrize(("n", "q"), [(0, 0.5), (-1, 0.5), (math.nan, 0.5), ([1, INF], 0.5), (3, 0), (3, 1.5)])
+def test_tuning_curves_of_nonsense(n, q):
+    fit = search_of().fit()
+    with pytest.raises(InputError):
+        fit.quantile_tuning_curve(n, q)
+    if q == 0.5:
+        with pytest.raises(InputError, match="positive"):
+            fit.average_tuning_curve(n)
+
+
+def test_parameters_by_gamma():
+    search = search_of(threshold=0.8)
+    fit = search.fit()
+    assert fit.parameters_by_gamma[fit.gamma] == (fit.alpha, fit.beta, fit.sigma)
+    for gamma, parameters in fit.parameters_by_gamma.items():
+        alpha, beta, sigma = parameters
+        assert searches.loss(search, alpha, beta, gamma, sigma) == pytest.approx(fit.losses_by_gamma[gamma], abs=1e-9)
+    mirrored = search.mirrored().fit()
+    assert mirrored.parameters_by_gamma == {g: (-b, -a, s) for g, (a, b, s) in fit.parameters_by_gamma.items()}
+
+
 def test_the_scores_given_are_not_changed():
     scores = search_of().scores
     before = scores.copy()
@@ -664,7 +720,7 @@ SPREAD = [0.1, 0.2, 0.3, 0.4, 0.5]
         ([1.0, 2.0], {}, "2 scores are too few"),
         (SPREAD, {"limits": (-INF, 0.05)}, "no score lies inside"),
         (SPREAD, {"limits": (0.9, INF), "minimize": False}, "no score lies inside"),
-        ([math.nan] * 5, {}, "0 are outside, 5 failed"),
+        ([math.nan] * 5, {}, "all 5 runs failed"),
         (SPREAD, {"limits": (-INF, 0.25)}, "only 2 different scores"),
         ([0.5] * 9, {}, "only 1 different scores"),
         ([0.5, 0.5, math.nextafter(0.5, 1), 0.6], {}, "only 2 different scores"),

@@ -291,3 +291,19 @@ def test_no_scores():
     found = spacings([])
     assert (found.num_scores, found.num_used) == (0, 0)
     assert found.counts.tolist() == [1]
+
+
+@pytest.mark.parametrize("minimize", [True, False])
+def test_a_threshold_of_single_precision_scores_is_inside(minimize):
+    scores = np.float32([0.1, 0.2, 0.3, 0.6, 0.7])
+    limits = (-math.inf, 0.6) if minimize else (0.3, math.inf)
+    # 0.6 is 0.60000002384 in single precision, 0.3 is 0.30000001192.
+    assert spacings(scores, limits, minimize).num_used == (4 if minimize else 3)
+    wide = spacings(scores, (-math.inf, 0.5999) if minimize else (0.3001, math.inf), minimize)
+    assert wide.num_used == (3 if minimize else 2)
+
+
+@pytest.mark.parametrize("limits", [0.1, None, (None, 0.12), (0.1, 0.2, 0.3), ("a", 1)])
+def test_limits_that_are_no_pair_of_numbers(limits):
+    with pytest.raises(InputError, match="give a pair of numbers"):
+        spacings([0.1, 0.2, 0.3], limits)
