@@ -3,7 +3,7 @@
 For each gamma a few searches run side by side, each at its own range of noise levels: a search evaluates its starts,
 then follows Newton's method from the best of them. This happens on a thinned set of knots, which pools neighbouring
 intervals and leaves a statistically almost equal problem at a fraction of the cost; Newton on all knots then goes on
-from each gamma's best end.
+from each gamma's best end, and from other ends that may yet win.
 
 The knots come in pieces of one size, of which the thinned set is the first. The objective is a loop over as many pieces
 as there are, so both stages and every number of knots run the same code, and compile it once.

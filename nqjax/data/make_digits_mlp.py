@@ -51,8 +51,7 @@ Scores: val_loss is the validation cross-entropy (nats an image, no dropout) aft
   val_accuracy is taken after that same epoch. diverged is 1 if a training or validation loss was ever infinite or
   not a number; such a trial keeps its best scores before that, nan if none. No trial was left out or rerun.
 The search space was settled beforehand, in pilots with seed 1: 256 or 512 trials on each of four candidates. In this
-  one most trials trained, and the fitted noisy quadratic distribution hardly moved as the threshold went from the
-  40 % to the 60 % quantile of val_loss.
+  one most trials trained.
 Versions: {versions}.
 Wall time: {seconds:.0f} s on a {backend}. Licence of this table: Apache-2.0.
 """
