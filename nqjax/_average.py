@@ -50,27 +50,20 @@ def average_of_best(
     lowest : bool
         Which end is the best.
     """
-
-    def best_quantile(log_tail: float) -> Array:
-        # The best is beyond this place with probability exp(log_tail): so is each of the n draws with its nth root.
-        tail = jnp.asarray(log_tail, n.dtype) / n
-        rest = log_complement(tail)
-        return quantile(rest, tail) if lowest else quantile(tail, rest)
-
-    near = best_quantile(-float(np.exp(_LOG_REST)))
-    far = best_quantile(_LOG_REST)
-    middle = best_quantile(float(np.log(0.5)))
+    # The best is beyond a place with one of these probabilities: so is each of the n draws with its nth root.
+    logs = jnp.array([-float(np.exp(_LOG_REST)), float(np.log(0.5)), _LOG_REST], n.dtype)
+    tail = logs.reshape((3,) + (1,) * max(n.ndim, delta.ndim)) / n
+    rest = log_complement(tail)
+    near, middle, far = quantile(rest, tail) if lowest else quantile(tail, rest)
     low, high = (near, far) if lowest else (far, near)
     places = jnp.broadcast_arrays(low, jnp.clip(0.0, low, high), middle, jnp.clip(delta, low, high), high)
     cuts: Array = jax.lax.stop_gradient(jnp.sort(jnp.stack(places), axis=0))
     x, w = (jnp.asarray(a, n.dtype) for a in _double_exponential_rule())
+    start, length = cuts[:-1], jnp.diff(cuts, axis=0)
 
-    def panel(start: Array, end: Array) -> Array:
-        def add(total: Array, node: tuple[Array, Array]) -> tuple[Array, None]:
-            r = start + (end - start) * node[0]
-            return total + node[1] * jnp.exp(n * (log_sf(r) if lowest else log_cdf(r))), None
+    def add(total: Array, node: tuple[Array, Array]) -> tuple[Array, None]:
+        r = start + length * node[0]
+        return total + node[1] * jnp.exp(n * (log_sf(r) if lowest else log_cdf(r))), None
 
-        return (end - start) * jax.lax.scan(add, jnp.zeros_like(start), (x, w))[0]
-
-    area = sum(panel(cuts[i], cuts[i + 1]) for i in range(4))
+    area = jnp.sum(length * jax.lax.scan(add, jnp.zeros_like(start), (x, w))[0], axis=0)
     return cuts[0] + area if lowest else cuts[-1] - area

@@ -28,12 +28,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
 from jax.custom_derivatives import SymbolicZero
 from jax.scipy.special import log_ndtr
 
-from nqjax._quadrature import Window, effective_sigma, half_power, nodes, total_weight, window
+from nqjax._cdf import cdf_value
+from nqjax._quadrature import Nodes, Window, effective_sigma, jacobi_rule, nodes, total_weight, window
 
 # A Python float: a NumPy one would carry float32 to float64.
 _LOG_SQRT_2PI = 0.5 * math.log(2 * math.pi)
@@ -73,6 +73,8 @@ def _log_pdf_value(r: Array, delta: Array, sigma: Array, gamma: Array, bits: int
     num_nodes, depth = _accuracy(r.dtype)
     w = window(r, delta, sigma, gamma, depth)
     value = jnp.log(gamma / 2) + jnp.log(w.width_over_delta) + _log_integral(w, gamma, 0, num_nodes, bits)
+    # No noise, however little, spills half of the density over an end.
+    value = value + jnp.where((sigma == 0) & ((r == 0) | (r == delta)), math.log(2), 0.0)
     return jnp.where(_has_no_density(r, delta, sigma), -jnp.inf, value)
 
 
@@ -89,14 +91,13 @@ def _log_cdf_value(r: Array, delta: Array, sigma: Array, gamma: Array, bits: int
     return jnp.where(sigma == 0, jnp.where(r < 0, -jnp.inf, jnp.where(r >= delta, 0.0, value)), value)
 
 
-def _cdf_value(r: Array, delta: Array, sigma: Array, gamma: Array, bits: int) -> Array:
-    # Without logarithms the window may be shorter: 1e-14 of the whole, still 1e-12 of the value in a tail.
-    num_nodes, depth = (36, 28.0) if r.dtype == jnp.float64 else _accuracy(r.dtype)
-    w = window(r, delta, sigma, gamma, depth)
-    scale = half_power(w.top_v, gamma, bits) * jnp.exp(-_LOG_SQRT_2PI - w.peak**2 / 2)
-    below = 0.5 * jax.lax.erfc(w.edge * np.sqrt(0.5).astype(r.dtype))
-    value = jnp.minimum(w.width * scale * total_weight(w, gamma / 2, num_nodes, bits) + below, 1.0)
-    return jnp.where(sigma == 0, jnp.where(r < 0, 0.0, jnp.where(r >= delta, 1.0, value)), value)
+def _log_v(n: Nodes, w: Window, delta: Array, sigma: Array) -> Array:
+    """Log of ``v`` at the nodes, from 1 - v without cancellation where that is small."""
+    gap = (w.edge - w.top) * effective_sigma(delta, sigma) / jnp.where(delta > 0, delta, 1.0)
+    missing = gap[..., None] + w.top_v[..., None] * n.short
+    far = missing > 0.5
+    v = jnp.where(far, w.top_v[..., None] * n.q, 0.5)
+    return jnp.where(far, jnp.log(v), jnp.log1p(-jnp.where(far, 0.5, missing)))
 
 
 def _log_sf_value(r: Array, delta: Array, sigma: Array, gamma: Array, bits: int) -> Array:
@@ -105,44 +106,48 @@ def _log_sf_value(r: Array, delta: Array, sigma: Array, gamma: Array, bits: int)
     # 1 - v**(gamma/2) vanishes at the upper end, where the integrand of a far right tail has its maximum: look deeper.
     num_nodes, depth = num_nodes + 4, depth + 5
     w = window(r, delta, sigma, gamma, depth)
+    # Weights with q**(gamma/2) where the window starts at v = 0, and without any power elsewhere.
+    n = nodes(w, jnp.zeros_like(gamma), num_nodes, 1, jacobi_rule(gamma / 2, num_nodes))
+    tail = _log_normal_cdf(jnp.where(w.from_zero, w.edge, -w.z))
+    scale = jnp.log(w.width) - _LOG_SQRT_2PI - w.peak**2 / 2
     # From v = 0: the integral of phi is known, that of v**(gamma/2) phi needs the Gauss-Jacobi weight. The difference
     # loses only what a noise that spans the whole range leaves to lose.
-    whole = _log_normal_cdf(w.edge)
-    inside = jnp.log(w.width) + _log_integral(w, gamma, 1, num_nodes, 0)
-    from_zero = whole + jnp.log1p(-jnp.exp(jnp.minimum(inside - whole, -1e-30)))
-    # Away from v = 0: integrate 1 - v**(gamma/2) itself, from 1 - v without cancellation.
-    n = nodes(w, jnp.zeros_like(gamma), num_nodes)
-    gap = (w.edge - w.top) * effective_sigma(delta, sigma) / jnp.where(delta > 0, delta, 1.0)
-    missing = gap[..., None] + w.top_v[..., None] * n.short
-    far = missing > 0.5
-    v = jnp.where(far, w.top_v[..., None] * n.q, 0.5)
-    log_v = jnp.where(far, jnp.log(v), jnp.log1p(-jnp.where(far, 0.5, missing)))
-    above = -jnp.expm1(gamma[..., None] / 2 * log_v)
-    total = jnp.sum(jnp.where(w.from_zero[..., None], 0.0, n.weight) * above, axis=-1)
-    away = jnp.log(jnp.where(w.from_zero, 1.0, w.width * total)) - _LOG_SQRT_2PI - w.peak**2 / 2
-    away = jnp.logaddexp(away, _log_normal_cdf(-w.z))
+    inside = scale + gamma / 2 * jnp.log(w.top_v) + jnp.log(jnp.sum(n.weight, axis=-1))
+    from_zero = tail + jnp.log1p(-jnp.exp(jnp.minimum(inside - tail, -1e-30)))
+    # Away from v = 0: integrate 1 - v**(gamma/2) itself.
+    above = -jnp.expm1(gamma[..., None] / 2 * _log_v(n, w, delta, sigma))
+    away = jnp.logaddexp(scale + jnp.log(jnp.sum(n.weight * above, axis=-1)), tail)
     value = jnp.minimum(jnp.where(w.from_zero, from_zero, away), 0.0)
     value = jnp.where(r == jnp.inf, -jnp.inf, value)
     return jnp.where(sigma == 0, jnp.where(r < 0, 0.0, jnp.where(r >= delta, -jnp.inf, value)), value)
 
 
 def masses(r: Array, delta: Array, sigma: Array, gamma: Array) -> tuple[Array, Array, Array]:
-    """Logs of the CDF, the survival function and the density from one quadrature, for iterations and not for reporting.
+    """Logs of the CDF, the survival function and the density from one quadrature, for a solver's iterations.
 
-    Not differentiable. The survival function keeps its relative accuracy only down to ``1e-16 / s`` of its value.
+    All three keep their relative accuracy; they share what is slow, the exponentials. Not differentiable.
     """
     num_nodes, depth = _accuracy(r.dtype)
+    num_nodes, depth = num_nodes + 4, depth + 5  # for the survival function, see `_log_sf_value`
     w = window(r, delta, sigma, gamma, depth)
     b = gamma / 2 - 1
-    n = nodes(w, b, num_nodes)
-    total, weighted = jnp.sum(n.weight, axis=-1), jnp.sum(n.weight * n.q, axis=-1)
-    scale = b * jnp.log(w.top_v) - _LOG_SQRT_2PI - w.peak**2 / 2
-    inside = scale + jnp.log(w.width * w.top_v * weighted)
-    log_pdf = scale + jnp.log(gamma / 2 * w.width_over_delta * total)
-    above = _log_normal_cdf(w.edge)
-    log_cdf = jnp.minimum(jnp.logaddexp(inside, _log_normal_cdf(-w.edge)), 0.0)
-    log_sf = above + jnp.log1p(-jnp.exp(jnp.minimum(inside - above, -1e-30)))
-    return log_cdf, log_sf, log_pdf
+    # Weights with q**b where the window starts at v = 0, and without any power elsewhere.
+    n = nodes(w, jnp.zeros_like(gamma), num_nodes, 1, jacobi_rule(b, num_nodes))
+    from_zero = w.from_zero[..., None]
+    log_v = _log_v(n, w, delta, sigma)
+    power = gamma[..., None] / 2 * jnp.where(from_zero, 0.0, log_v)
+    share = jnp.exp(power)
+    weighted = jnp.sum(n.weight * jnp.where(from_zero, n.q, share), axis=-1)
+    total = jnp.sum(n.weight * jnp.where(from_zero, 1.0, share * jnp.exp(-log_v)), axis=-1)
+    log_top = jnp.where(w.from_zero, jnp.log(w.top_v), 0.0)
+    scale = -_LOG_SQRT_2PI - w.peak**2 / 2
+    below, tail = _log_normal_cdf(jnp.stack(jnp.broadcast_arrays(-w.edge, jnp.where(w.from_zero, w.edge, -w.z))))
+    inside = scale + jnp.log(w.width * weighted) + gamma / 2 * log_top
+    log_pdf = scale + jnp.log(gamma / 2 * w.width_over_delta * total) + b * log_top
+    from_zero_sf = tail + jnp.log1p(-jnp.exp(jnp.minimum(inside - tail, -1e-30)))
+    away = scale + jnp.log(w.width * jnp.sum(n.weight * -jnp.expm1(power), axis=-1))
+    log_sf = jnp.where(w.from_zero, from_zero_sf, jnp.logaddexp(away, tail))
+    return jnp.minimum(jnp.logaddexp(inside, below), 0.0), jnp.minimum(log_sf, 0.0), log_pdf
 
 
 # --------------------------------------------------------------------------------------------------------------------
@@ -333,7 +338,7 @@ def _log_cdf_jvp(bits: int, primals: Primals, tangents: Tangents) -> tuple[Any, 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(4,))
 def _cdf(r: Array, delta: Array, sigma: Array, gamma: Array, bits: int) -> Array:
-    return _cdf_value(r, delta, sigma, gamma, bits)
+    return cdf_value(r, delta, sigma, gamma, bits)
 
 
 @functools.partial(_cdf.defjvp, symbolic_zeros=True)

@@ -21,11 +21,11 @@ def log_tail_of_one(n: Array, q: Array, lowest: bool) -> Array:
 
 
 def log_complement(log_p: Array) -> Array:
-    """``log(1 - exp(log_p))`` for ``log_p <= 0``, accurate at both ends."""
+    """``log(1 - exp(log_p))`` for ``log_p <= 0``, accurate at both ends; NaN for other arguments."""
     near_one = log_p > -0.6931471805599453
     safe = jnp.where(log_p < 0, log_p, -1.0)
     value = jnp.where(near_one, jnp.log(-jnp.expm1(safe)), jnp.log1p(-jnp.exp(safe)))
-    return jnp.where(log_p < 0, value, -jnp.inf)
+    return jnp.where(log_p < 0, value, jnp.where(log_p == 0, -jnp.inf, jnp.nan))
 
 
 @jax.custom_jvp
@@ -45,7 +45,8 @@ def quantile(log_p: Array, log_q: Array, delta: Array, sigma: Array, gamma: Arra
     low = -sigma * jnp.sqrt(-2 * log_p)
     high = delta + sigma * jnp.sqrt(-2 * log_q)
     start = jnp.clip(delta * jnp.exp(2 / gamma * log_p), low, high)
-    tolerance = 2 * np.finfo(dtype).eps
+    # Newton's error is squared by the next step: a step taken from this close ends at rounding error.
+    close = np.sqrt(np.finfo(dtype).eps)
 
     def step(state: State) -> State:
         count, r, low, high, settled = state
@@ -55,11 +56,9 @@ def quantile(log_p: Array, log_q: Array, delta: Array, sigma: Array, gamma: Arra
         low, high = jnp.where(gap <= 0, r, low), jnp.where(gap >= 0, r, high)
         newton = r - gap * jnp.exp(jnp.where(log_p < log_q, log_cdf, log_sf) - log_pdf)
         new = jnp.where((newton >= low) & (newton <= high), newton, (low + high) / 2)
-        settled = settled | (jnp.abs(gap) <= tolerance)
         # What has settled stays where it is: another step could only leave by a bisection of a one-sided bracket.
         new = jnp.where(settled, r, new)
-        settled = settled | (jnp.abs(new - r) <= tolerance * (jnp.abs(new) + 0.1 * sigma))
-        return count + 1, new, low, high, settled
+        return count + 1, new, low, high, settled | (jnp.abs(gap) <= close) | (new == r)
 
     def more(state: State) -> Array:
         return (state[0] < _MAX_STEPS) & ~jnp.all(state[-1])
@@ -68,7 +67,7 @@ def quantile(log_p: Array, log_q: Array, delta: Array, sigma: Array, gamma: Arra
     r = jax.lax.while_loop(more, step, (jnp.zeros((), jnp.int32), start, low, high, done))[1]
     r = jnp.where(log_p == -jnp.inf, jnp.where(sigma > 0, -jnp.inf, 0.0), r)
     r = jnp.where(log_q == -jnp.inf, jnp.where(sigma > 0, jnp.inf, delta), r)
-    return jnp.where(jnp.isnan(log_p) | (log_p > 0), jnp.nan, r)
+    return jnp.where((log_p <= 0) & (log_q <= 0), r, jnp.nan)
 
 
 @quantile.defjvp

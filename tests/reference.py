@@ -221,11 +221,13 @@ def averages_of_best(sigma: float, gamma: float, num_nodes: int = 16) -> list[tu
     """Expectations of the lowest and of the highest of ``n`` draws, for each of `TRIALS`; delta = 1.
 
     ``E[X] = int_0^inf P(X > r) dr - int_-inf^0 P(X <= r) dr`` for ``X`` the lowest or the highest, on panels that
-    resolve the noise at both ends and every scale between it and the whole range.
+    resolve the noise at both ends and every scale between it and the whole range. Half a sigma where the best of many
+    draws falls: its own spread is a quarter of that.
     """
     with mp.workdps(DIGITS):
         s = mp.mpf(sigma)
         ends = {place + k * s for place in (0, 1) for k in range(-16, 17, 2)}
+        ends |= {place + sign * k * s / 2 for place, sign in ((0, -1), (1, 1)) for k in range(-4, 14)}
         ends |= {place + sign * 16 * s * 2**k for place, sign in ((0, 1), (1, -1)) for k in range(1, 16)}
         inner = sorted(x for x in ends if -16 * s <= x <= 1 + 16 * s)
         # Zero is always an end, because the integrand changes there.

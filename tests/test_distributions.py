@@ -20,9 +20,6 @@ from numpyro.infer import MCMC, NUTS
 
 from nqjax.distributions import NoisyQuadratic, Quadratic
 
-#: Open faults, each to be mended and its mark taken off: extreme quantiles and averages, warnings, one NUTS run.
-KNOWN = pytest.mark.xfail(reason="an open fault of quantiles, averages or validation", strict=False)
-
 pytestmark = pytest.mark.usefixtures("x64")
 
 EPS = np.finfo(np.float64).eps
@@ -59,6 +56,16 @@ CASES = {
     for name, parameters in PARAMETERS.items()
 }
 every_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+#: Where noise makes every case a program of seconds to compile: two that cover both directions, both ranks and several
+#: gammas, and the others when slow tests are asked for.
+COMPILED = {"NoisyQuadratic-convex-table", "NoisyQuadratic-concave-vector"}
+few_noisy_cases = pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(case, id=name, marks=() if case.family is Quadratic or name in COMPILED else pytest.mark.slow)
+        for name, case in CASES.items()
+    ],
+)
 
 
 def places(distribution: Distribution) -> np.ndarray:
@@ -76,28 +83,36 @@ def test_shapes_and_dtypes(case, dtype):
     d = case.make(dtype)
     assert d.batch_shape == case.batch_shape
     assert d.event_shape == ()
-    draws = d.sample(random.key(0), (7,))
-    assert draws.shape == (7, *case.batch_shape)
-    for y in (draws, d.sample(random.key(1))):
-        assert y.dtype == dtype
-        for method in (d.log_prob, d.cdf, d.log_cdf, d.log_sf):
-            assert method(y).shape == y.shape
-            assert method(y).dtype == dtype
-    for x in (
-        d.mean,
-        d.variance,
-        d.icdf(np.asarray(0.3, dtype)),
-        d.quantile_tuning_curve(3),
-        d.average_tuning_curve(3),
-    ):
-        assert x.shape == case.batch_shape
-        assert x.dtype == dtype
     n = np.array([1, 10]).reshape((-1,) + (1,) * len(case.batch_shape))
-    assert d.quantile_tuning_curve(n).shape == (2, *case.batch_shape)
-    assert d.average_tuning_curve(n).shape == (2, *case.batch_shape)
+
+    def everything(y: jax.Array, draws: jax.Array) -> dict[tuple[int, ...], list[jax.Array]]:
+        methods = d.log_prob, d.cdf, d.log_cdf, d.log_sf
+        batch = [d.mean, d.variance, d.icdf(np.asarray(0.3, dtype)), d.sample(random.key(1))]
+        batch += [d.quantile_tuning_curve(3), d.average_tuning_curve(3), *(method(y) for method in methods)]
+        curves = [d.quantile_tuning_curve(n), d.average_tuning_curve(n)]
+        return {
+            case.batch_shape: batch,
+            (7, *case.batch_shape): [d.sample(random.key(0), (7,)), *(method(draws) for method in methods)],
+            (2, *case.batch_shape): curves,
+        }
+
+    # Shapes follow from tracing alone; that values have them as well is what the other tests show.
+    scores = [jax.ShapeDtypeStruct((*extra, *case.batch_shape), dtype) for extra in ((), (7,))]
+    for shape, arrays in jax.eval_shape(everything, *scores).items():
+        for x in arrays:
+            assert x.shape == shape
+            assert x.dtype == dtype
 
 
-@KNOWN
+def test_shapes_and_dtypes_of_values():
+    d = NoisyQuadratic(*np.array([0.1, 0.9, 2.0, 0.05], np.float32))
+    y = d.sample(random.key(0), (7,))
+    values = y, d.log_prob(y), d.cdf(y), d.log_cdf(y), d.log_sf(y), d.icdf(y), d.quantile_tuning_curve(np.arange(1, 8))
+    for x in (*values, d.average_tuning_curve(np.arange(1, 8))):
+        assert x.shape == (7,)
+        assert x.dtype == np.float32
+
+
 def test_numbers_of_trials_are_an_axis_of_a_scalar_distribution():
     d = NoisyQuadratic(0.1, 0.9, 2.0, 0.05)
     assert d.quantile_tuning_curve([1, 2, 4]).shape == (3,)
@@ -126,7 +141,7 @@ def test_pytree_round_trip(case):
     assert jax.tree.structure(d) != jax.tree.structure(case._replace(convex=not case.convex).make())
 
 
-@every_case
+@few_noisy_cases
 def test_jit_and_scan(case):
     d = case.make()
     y = places(d)
@@ -140,7 +155,7 @@ def test_jit_and_scan(case):
         np.testing.assert_allclose(found, expected, rtol=1e-13, atol=1e-13)
 
 
-@every_case
+@few_noisy_cases
 def test_vmap(case):
     shape = case.batch_shape
     flat = {name: np.broadcast_to(np.asarray(x, float), shape).reshape(-1) for name, x in case.parameters.items()}
@@ -157,7 +172,7 @@ def test_vmap(case):
         np.testing.assert_allclose(found.reshape(shape), expected, rtol=1e-12, atol=1e-13)
 
 
-@every_case
+@few_noisy_cases
 def test_gradients_are_finite(case):
     y = places(case.make())
 
@@ -199,7 +214,6 @@ def test_seed_and_trace(case):
 
 
 @pytest.mark.parametrize("convex", [True, False])
-@KNOWN
 def test_nuts(convex):
     truth = NoisyQuadratic(0.2, 0.8, 2.0, 0.05, convex=convex)
     scores = truth.sample(random.key(3), (64,))
@@ -211,14 +225,27 @@ def test_nuts(convex):
         with numpyro.plate("trials", 64):
             numpyro.sample("y", NoisyQuadratic(alpha, alpha + width, 2.0, sigma, convex=convex), obs=scores)
 
-    mcmc = MCMC(NUTS(model), num_warmup=40, num_samples=40, progress_bar=False)
+    mcmc = MCMC(NUTS(model), num_warmup=100, num_samples=200, progress_bar=False)
     mcmc.run(random.key(4), scores)
     draws = mcmc.get_samples()
     assert all(np.all(np.isfinite(x)) for x in draws.values())
-    # 64 scores know the ends to a tenth of the range; the prior alone would give 0.2 +- 0.1.
-    assert abs(np.mean(draws["alpha"]) - 0.2) < 0.06
+    mean, deviation = posterior_of_alpha(np.asarray(scores), convex)
+    # Six standard errors, at 50 effective draws.
+    assert abs(np.mean(draws["alpha"]) - mean) < 6 * deviation / math.sqrt(50)
     predicted = numpyro.infer.Predictive(model, draws)(random.key(5))["y"]
-    assert predicted.shape == (40, 64)
+    assert predicted.shape == (200, 64)
+
+
+def posterior_of_alpha(scores: np.ndarray, convex: bool) -> tuple[float, float]:
+    """Mean and standard deviation of alpha in the model of `test_nuts`, by a sum over a grid."""
+    alpha, width = np.linspace(0, 0.4, 21)[:, None, None], np.linspace(0.3, 1, 21)[:, None]
+    sigma = np.exp(np.linspace(np.log(1e-3), np.log(0.3), 25))
+    parts = [x[..., None] for x in np.broadcast_arrays(alpha, alpha + width, 2.0, sigma)]
+    log_posterior = np.sum(NoisyQuadratic(*parts, convex=convex).log_prob(scores), axis=-1)
+    posterior = np.exp(log_posterior - log_posterior.max())
+    posterior /= posterior.sum()
+    mean = np.sum(posterior * alpha)
+    return mean, math.sqrt(np.sum(posterior * (alpha - mean) ** 2))
 
 
 def test_nuts_samples_the_distribution_itself():
@@ -248,13 +275,11 @@ BAD = [
 
 @pytest.mark.parametrize("family", [Quadratic, NoisyQuadratic])
 @pytest.mark.parametrize(("parameters", "message"), BAD)
-@KNOWN
 def test_bad_parameters(family, parameters, message):
     with pytest.raises(ValueError, match=message):
         family(**parameters, validate_args=True)
 
 
-@KNOWN
 def test_negative_noise():
     with pytest.raises(ValueError, match="sigma"):
         NoisyQuadratic(sigma=-0.1, validate_args=True)
@@ -285,7 +310,6 @@ def test_supports():
         Quadratic(1.0, 3.0, validate_args=True).log_prob(3.5)
 
 
-@KNOWN
 def test_second_call_does_not_compile(caplog):
     def everything(d: Distribution, y: float, key: int) -> None:
         d.log_prob(y), d.cdf(y), d.log_cdf(y), d.log_sf(y), d.icdf(0.3), d.sample(random.key(key), (4,)), d.mean
@@ -300,7 +324,7 @@ def test_second_call_does_not_compile(caplog):
 # --- identities -----------------------------------------------------------------------------------------------------
 
 
-@every_case
+@few_noisy_cases
 def test_duality(case):
     d = case.make()
     flipped = dict(case.parameters)
@@ -325,7 +349,7 @@ def test_duality(case):
             np.testing.assert_allclose(found, -np.asarray(expected), rtol=1e-13, atol=1e-14)
 
 
-@every_case
+@few_noisy_cases
 def test_better_scores_by_default(case):
     d = case.make()
     for curve in (d.quantile_tuning_curve, d.average_tuning_curve):
@@ -335,10 +359,11 @@ def test_better_scores_by_default(case):
 
 
 @pytest.mark.parametrize("convex", [True, False])
-@KNOWN
 def test_no_noise_is_the_quadratic(convex):
     alpha, beta, gamma = 0.2, 1.7, np.array([1.0, 2.0, 3.3, 50.0])
-    noisy, plain = NoisyQuadratic(alpha, beta, gamma, 0.0, convex=convex), Quadratic(alpha, beta, gamma, convex=convex)
+    noisy = NoisyQuadratic(alpha, beta, gamma, 0.0, convex=convex)
+    # NumPyro warns of scores outside the support, which are meant here.
+    plain = Quadratic(alpha, beta, gamma, convex=convex, validate_args=False)
     y = np.linspace(-0.5, 2.5, 61)[:, None]
     # Roundings of y - alpha, magnified by the power of up to 25 and, near the far end, by 1 / (1 - F).
     for name in ("log_prob", "log_cdf", "log_sf", "cdf"):
@@ -373,10 +398,9 @@ def test_no_range_is_the_normal_distribution():
 
 @pytest.mark.smoke
 @pytest.mark.parametrize("convex", [True, False])
-@KNOWN
 def test_icdf_inverts_the_cdf(convex):
     tail = 10.0 ** np.arange(-12, -1)
-    q = np.concatenate([tail, np.linspace(0.05, 0.95, 19), 1 - tail])[:, None, None]
+    q = np.concatenate([tail, np.linspace(0.05, 0.95, 19), 1 - tail[::-1]])[:, None, None]
     # alpha = 0, because elsewhere rounding y alone moves F by an ulp of y times the density.
     s, gamma = np.array([1e-6, 1e-3, 0.02, 0.3, 5.0, 30.0])[:, None], np.array([1.0, 1.6, 2.0, 5.0, 17.3, 50.0])
     alpha, beta = (0.0, 1.0) if convex else (-1.0, 0.0)
@@ -398,7 +422,6 @@ def test_icdf_inverts_the_cdf_in_every_case(case):
 
 
 @every_case
-@KNOWN
 def test_icdf_at_and_beyond_its_ends(case):
     d = case.make()
     ends = (-np.inf, np.inf) if case.family is NoisyQuadratic else (d.alpha, d.beta)
@@ -408,8 +431,7 @@ def test_icdf_at_and_beyond_its_ends(case):
         assert np.all(np.isnan(d.icdf(q)))
 
 
-@every_case
-@KNOWN
+@few_noisy_cases
 def test_icdf_is_differentiable(case):
     q = np.array([0.003, 0.4, 0.98]).reshape((-1,) + (1,) * len(case.batch_shape))
     parameters = {name: np.asarray(x, float) for name, x in case.parameters.items()} | {"q": q}
@@ -500,7 +522,6 @@ def stored_curves(name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 @pytest.mark.parametrize("name", ["average", "median"])
 @pytest.mark.parametrize("minimize", [True, False])
 @pytest.mark.parametrize("convex", [True, False])
-@KNOWN
 def test_tuning_curves(name, minimize, convex):
     sigma, gamma, curves = stored_curves(name)
     # alpha = 3 and beta = 5; the mirror image of the lowest is the highest.
@@ -540,16 +561,20 @@ def test_tuning_curves_without_noise(family, convex):
             np.testing.assert_allclose(found, 3 + 2 * u, atol=1e-11, rtol=0)
 
 
-@every_case
-@KNOWN
+@few_noisy_cases
 def test_quantile_tuning_curve_is_a_quantile_of_the_best(case):
     d = case.make()
     shape = (-1,) + (1,) * len(d.batch_shape)
     n = TRIALS.reshape(shape)
     for q in (0.05, 0.5, 0.9):
-        # P(best <= y): 1 - (1 - F)**n of the lowest, F**n of the highest.
-        np.testing.assert_allclose(-np.expm1(n * d.log_sf(d.quantile_tuning_curve(n, q, True))), q, rtol=1e-9)
-        np.testing.assert_allclose(np.exp(n * d.log_cdf(d.quantile_tuning_curve(n, q, False))), q, rtol=1e-9)
+        for minimize in (True, False):
+            y = d.quantile_tuning_curve(n, q, minimize)
+            # P(best <= y): 1 - (1 - F)**n of the lowest, F**n of the highest.
+            log_rest = d.log_sf(y) if minimize else d.log_cdf(y)
+            found = -np.expm1(n * log_rest) if minimize else np.exp(n * log_rest)
+            # y itself is rounded, which moves the probability by half an ulp times the density of the best.
+            density = n * np.exp(d.log_prob(y) + (n - 1) * log_rest)
+            assert np.all(np.abs(found - q) <= 1e-9 * q + density * np.spacing(np.abs(y)) / 2)
 
 
 def test_single_precision_tuning_curves():
@@ -570,7 +595,6 @@ def test_single_precision_tuning_curves():
 
 
 @pytest.mark.parametrize("convex", [True, False])
-@KNOWN
 def test_opda_agrees(convex):
     # opda 0.8.0 approximates by piecewise polynomials: its CDF is off by up to 8e-6, so its quantiles by that over the
     # density, and the curves, at these parameters, by 2e-4 of the range.
@@ -591,10 +615,10 @@ def test_opda_agrees(convex):
 
 
 @pytest.mark.parametrize("convex", [True, False])
-@KNOWN
 def test_opda_agrees_without_noise(convex):
     for gamma in (1, 2, 5):
-        ours = Quadratic(0.2, 1.0, float(gamma), convex=convex)
+        # NumPyro warns of scores outside the support, which are meant here.
+        ours = Quadratic(0.2, 1.0, float(gamma), convex=convex, validate_args=False)
         theirs = opda.parametric.QuadraticDistribution(0.2, 1.0, gamma, convex=convex)
         y, q, n = np.linspace(0.1, 1.1, 21), np.linspace(0, 1, 21), np.array([1.0, 3.0, 10.0])
         np.testing.assert_allclose(ours.cdf(y), theirs.cdf(y), rtol=1e-12, atol=1e-14)

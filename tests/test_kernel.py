@@ -29,6 +29,12 @@ def kernel(name: str, **options: Any) -> Callable[..., jax.Array]:
 
 
 @functools.cache
+def compiled(name: str) -> Callable[..., jax.Array]:
+    """Return the function under jit: step by step, every shape would compile a hundred small programs."""
+    return jax.jit(kernel(name))
+
+
+@functools.cache
 def computed(part: str, name: str, bits: int = 0) -> np.ndarray:
     """Return the kernel's values at the stored points, in the precision of the part."""
     points = reference.values(part).points.astype(np.float64 if part == "double" else np.float32)
@@ -156,7 +162,7 @@ def test_fast_path_equals_general_path(name):
 @pytest.mark.parametrize(("name", "bits"), [("cdf", 0), ("cdf", BITS), ("log_pdf", 0)])
 def test_large_arrays_equal_small_ones(name, bits):
     # Arrays of 4,096 elements and more run another loop over the nodes.
-    points = reference.values("double").points[:, ::5]
+    points = reference.values("double").points[:, ::5].copy()  # the stored ones are shared by all tests
     if bits:
         points[3] = np.round(points[3])
     function = jax.jit(kernel(name, bits=bits))
@@ -230,8 +236,22 @@ def test_derivatives(name):
 
     first = jax.jit(jax.vmap(jax.grad(function)))(points)
     assert_derivatives(np.asarray(first), gradient, natural_gradient)
-    for second in (jax.hessian(function), jax.jacrev(jax.jacrev(function))):
-        assert_derivatives(np.asarray(jax.jit(jax.vmap(second))(points)), hessian, natural_hessian)
+    second = jax.jit(jax.vmap(jax.hessian(function)))(points)
+    assert_derivatives(np.asarray(second), hessian, natural_hessian)
+
+
+@pytest.mark.parametrize(
+    "name", ["log_cdf", *(pytest.param(x, marks=pytest.mark.slow) for x in ("log_pdf", "cdf", "log_sf"))]
+)
+def test_hessians_in_reverse_mode(name):
+    points, _, hessian = stored_derivatives(name)
+    _, natural_hessian = natural_sizes(name, sizes_of(name))
+
+    def function(p: jax.Array) -> jax.Array:
+        return kernel(name)(p[0], p[1], p[2], p[3])
+
+    second = jax.jit(jax.vmap(jax.jacrev(jax.jacrev(function))))(points)
+    assert_derivatives(np.asarray(second), hessian, natural_hessian)
 
 
 # (y, alpha, beta, sigma, gamma) of the distribution -> (r, delta, sigma, gamma) of the kernel.
@@ -378,9 +398,9 @@ def test_density_integrates_to_the_cdf():
     node, weight = np.polynomial.legendre.leggauss(16)
     half = np.diff(ends) / 2
     places = (ends[:, :-1] + half)[..., None] + half[..., None] * node
-    density = np.exp(kernel("log_pdf")(places, 1.0, s[:, None, None], gamma[:, None, None]))
+    density = np.exp(compiled("log_pdf")(places, 1.0, s[:, None, None], gamma[:, None, None]))
     area = np.sum(density * weight, axis=-1) * half
-    steps = np.diff(kernel("cdf")(ends, 1.0, s[:, None], gamma[:, None]))
+    steps = np.diff(compiled("cdf")(ends, 1.0, s[:, None], gamma[:, None]))
     # The error of two values of the CDF.
     np.testing.assert_allclose(area, steps, atol=2e-13, rtol=0)
 
@@ -388,7 +408,7 @@ def test_density_integrates_to_the_cdf():
 def test_scaling():
     r, delta, sigma, gamma = reference.values("double").points
     for name in ALL_FUNCTIONS:
-        f = jax.jit(kernel(name))
+        f = compiled(name)
         shift = math.log(1024) if name == "log_pdf" else 0.0
         # A power of two changes no digit of r / sigma; the log-density adds log(1024) and rounds.
         scaled = f(r * 1024, delta * 1024, sigma * 1024, gamma) + shift
@@ -402,13 +422,13 @@ def test_no_noise_is_the_quadratic():
         inside = (u > 0) & (u < 1)
         # Roundings of u**(gamma / 2), at most 25 each.
         args = (3.0 * u, 3.0, 0.0, gamma)
-        np.testing.assert_allclose(kernel("cdf")(*args), exact.cdf(u), rtol=1e-13, atol=1e-14)
-        np.testing.assert_allclose(kernel("log_cdf")(*args)[inside], gamma / 2 * np.log(u[inside]), rtol=1e-13)
+        np.testing.assert_allclose(compiled("cdf")(*args), exact.cdf(u), rtol=1e-13, atol=1e-14)
+        np.testing.assert_allclose(compiled("log_cdf")(*args)[inside], gamma / 2 * np.log(u[inside]), rtol=1e-13)
         with np.errstate(divide="ignore"):
-            np.testing.assert_allclose(kernel("log_sf")(*args), exact.logsf(u), rtol=1e-12, atol=1e-13)
+            np.testing.assert_allclose(compiled("log_sf")(*args), exact.logsf(u), rtol=1e-12, atol=1e-13)
         log_pdf = math.log(gamma / 6) + (gamma / 2 - 1) * np.log(u[inside])
-        np.testing.assert_allclose(kernel("log_pdf")(*args)[inside], log_pdf, rtol=1e-13, atol=1e-13)
-        assert np.all(kernel("log_pdf")(*args)[(u < 0) | (u > 1)] == -np.inf)
+        np.testing.assert_allclose(compiled("log_pdf")(*args)[inside], log_pdf, rtol=1e-13, atol=1e-13)
+        assert np.all(compiled("log_pdf")(*args)[(u < 0) | (u > 1)] == -np.inf)
 
 
 def test_little_noise_is_nearly_the_quadratic():
@@ -417,7 +437,7 @@ def test_little_noise_is_nearly_the_quadratic():
         for gamma in (1.0, 2.7, 50.0):
             # The noise changes log F by (sigma * gamma / 2 / u)**2 / 2 or less: 3e-9 here; 1e-13 from rounding.
             bound = (sigma * gamma / 2 / u) ** 2 + 1e-13
-            error = np.abs(kernel("log_cdf")(u, 1.0, sigma, gamma) - gamma / 2 * np.log(u))
+            error = np.abs(compiled("log_cdf")(u, 1.0, sigma, gamma) - gamma / 2 * np.log(u))
             assert np.all(error <= bound)
 
 
@@ -430,13 +450,13 @@ def test_no_range_is_the_normal_distribution(delta):
         for name, exact in (("log_cdf", "logcdf"), ("log_sf", "logsf"), ("log_pdf", "logpdf"), ("cdf", "cdf")):
             expected = getattr(scipy.stats.norm(0, 2.5), exact)(2.5 * x)
             atol = 0 if name == "cdf" else 1e-12
-            np.testing.assert_allclose(kernel(name)(*args), expected, rtol=1e-11, atol=atol)
+            np.testing.assert_allclose(compiled(name)(*args), expected, rtol=1e-11, atol=atol)
 
 
 def test_neither_noise_nor_range_is_a_point_mass():
     r = np.array([-2.0, -1e-300, 0.0, 1e-300, 2.0])
-    np.testing.assert_array_equal(kernel("cdf")(r, 0.0, 0.0, 3.0), [0, 0, 1, 1, 1])
-    np.testing.assert_array_equal(kernel("log_sf")(r, 0.0, 0.0, 3.0), [0, 0, -np.inf, -np.inf, -np.inf])
+    np.testing.assert_array_equal(compiled("cdf")(r, 0.0, 0.0, 3.0), [0, 0, 1, 1, 1])
+    np.testing.assert_array_equal(compiled("log_sf")(r, 0.0, 0.0, 3.0), [0, 0, -np.inf, -np.inf, -np.inf])
 
 
 # --- programs -------------------------------------------------------------------------------------------------------
@@ -454,7 +474,7 @@ def test_jit_and_vmap_change_nothing(name):
 
 @pytest.mark.parametrize("name", ALL_FUNCTIONS)
 def test_broadcasting_is_vmap(name):
-    f = kernel(name)
+    f = compiled(name)
     r, s, gamma = np.linspace(-0.3, 1.3, 7), np.array([0.0, 1e-3, 0.2]), np.array([1.0, 2.5])
     table = f(r[:, None, None], 1.0, s[:, None], gamma)
     assert table.shape == (7, 3, 2)
@@ -465,13 +485,16 @@ def test_broadcasting_is_vmap(name):
 
 @pytest.mark.parametrize("name", ALL_FUNCTIONS)
 def test_dtype_follows_the_input(name):
+    def dtype(*args: Any, transform: Callable[[Any], Any] = lambda f: f) -> np.dtype:
+        return jax.eval_shape(transform(kernel(name)), *args).dtype
+
     single = np.float32(0.3)
-    assert kernel(name)(single, 1.0, 0.1, 2.0).dtype == np.float32
-    assert kernel(name)(single, np.float64(1), 0.1, 2.0).dtype == np.float64
-    assert kernel(name)(1, 2, 3, 4).dtype == np.float64
+    assert dtype(single, 1.0, 0.1, 2.0) == np.float32
+    assert dtype(single, np.float64(1), 0.1, 2.0) == np.float64
+    assert dtype(1, 2, 3, 4) == np.float64
     with jax.enable_x64(False):
-        assert kernel(name)(0.3, 1.0, 0.1, 2.0).dtype == np.float32
-    assert jax.grad(kernel(name))(single, 1.0, 0.1, 2.0).dtype == np.float32
+        assert dtype(0.3, 1.0, 0.1, 2.0) == np.float32
+    assert dtype(single, 1.0, 0.1, 2.0, transform=jax.grad) == np.float32
 
 
 def test_second_call_does_not_compile(caplog):

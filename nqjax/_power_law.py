@@ -1,0 +1,280 @@
+"""What the quadratic and the noisy quadratic share: direction, moments, quantiles, samples and tuning curves."""
+
+import copy
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.typing import ArrayLike
+from numpyro.distributions import Distribution
+from numpyro.distributions.util import promote_shapes, validate_sample
+from numpyro.util import is_prng_key
+
+from nqjax._average import average_of_best
+from nqjax._quantile import log_complement, log_tail_of_one
+
+#: Bits for the kernel's fast powers, and the largest gamma they serve: few programs for all the whole gammas, and one
+#: for the gamma that most searches have, which a bit less makes a twentieth faster.
+_BITS = ((2, 1), (3, 6), (6, 50))
+
+
+def _whole_bits(gamma: Array) -> int:
+    """Bits for the kernel's fast powers when every gamma is known now and whole, else 0."""
+    if isinstance(gamma, jax.core.Tracer):
+        return 0
+    values = np.asarray(gamma)
+    if values.size == 0 or not np.all((values == np.round(values)) & (values >= 1)):
+        return 0
+    return next((bits for bits, largest in _BITS if values.max() <= largest), 0)
+
+
+def _array(x: ArrayLike) -> Any:
+    """Make arrays of lists: only arrays and numbers have a dtype."""
+    return x if hasattr(x, "dtype") or np.isscalar(x) else jnp.asarray(x)
+
+
+class PowerLaw(Distribution):
+    """What the two distributions share: location, scale, direction, and everything that follows from the CDF.
+
+    Subclasses give the convex form in the distance ``r = y - alpha`` from the best score: ``_log_pdf``, ``_log_cdf``,
+    ``_log_sf``, ``_cdf`` and ``_quantile``. The concave form is computed by its mirror image, so one program serves
+    both, to the last digit.
+    """
+
+    pytree_aux_fields = ("convex",)
+    convex: bool
+    alpha: Array
+    beta: Array
+    gamma: Array
+
+    def _set(self, convex: bool, validate_args: bool | None, **parameters: ArrayLike) -> None:
+        given = [_array(p) for p in parameters.values()]
+        dtype = jnp.result_type(float, *given)
+        arrays = [jnp.asarray(p, dtype) for p in given]
+        batch_shape = jnp.broadcast_shapes(*(a.shape for a in arrays))
+        for name, value in zip(parameters, promote_shapes(*arrays), strict=True):
+            setattr(self, name, value)
+        self.convex = bool(convex)
+        Distribution.__init__(self, batch_shape, validate_args=validate_args)
+
+    def validate_args(self, strict: bool = True) -> None:
+        super().validate_args(strict)
+        ordered = self.beta >= self.alpha
+        if not isinstance(ordered, jax.core.Tracer) and not np.all(ordered):
+            raise ValueError(f"{type(self).__name__} distribution got beta below alpha.")
+
+    # The convex form in r; `bits` as in `nqjax._kernel.log_pdf`.
+
+    @property
+    def _delta(self) -> Array:
+        return self.beta - self.alpha
+
+    def _log_pdf(self, r: Array, bits: int) -> Array:
+        raise NotImplementedError
+
+    def _log_cdf(self, r: Array, bits: int) -> Array:
+        raise NotImplementedError
+
+    def _log_sf(self, r: Array, bits: int) -> Array:
+        raise NotImplementedError
+
+    def _cdf(self, r: Array, bits: int) -> Array:
+        raise NotImplementedError
+
+    def _sf(self, r: Array, bits: int) -> Array:
+        return jnp.exp(self._log_sf(r, bits))
+
+    def _quantile(self, log_p: Array, log_q: Array) -> Array:
+        raise NotImplementedError
+
+    def _sample_noise(self, key: Array, shape: tuple[int, ...]) -> ArrayLike:
+        raise NotImplementedError
+
+    # Both forms in y.
+
+    def _mirrored(self, y: Array) -> Array:
+        """Scores of `_twin` from scores, or the other way round."""
+        return y if self.convex else -y
+
+    @property
+    def _twin(self) -> "PowerLaw":
+        """The distribution itself if it is convex, else its mirror image, which is."""
+        if self.convex:
+            return self
+        twin = copy.copy(self)
+        twin.alpha, twin.beta, twin.convex = -self.beta, -self.alpha, True
+        return twin
+
+    def _score(self, r: Array) -> Array:
+        # From the nearer end, so that both ends are reached exactly; of the convex form.
+        delta = self._delta
+        return jnp.where(r < delta / 2, self.alpha + r, self.beta - (delta - r))
+
+    def _evaluate(self, name: str, value: ArrayLike) -> Array:
+        return _evaluate(self._twin, self._mirrored(_array(value)), name=name, bits=_whole_bits(self.gamma))
+
+    @validate_sample
+    def log_prob(self, value: ArrayLike) -> Array:
+        """Log-density at ``value``, accurate in both tails.
+
+        Parameters
+        ----------
+        value : ArrayLike
+            Scores; they broadcast against the batch shape.
+        """
+        return self._evaluate("_log_pdf", value)
+
+    def cdf(self, value: ArrayLike) -> Array:
+        """Probability of a score at or below ``value``."""
+        return self._evaluate("_cdf" if self.convex else "_sf", value)
+
+    def log_cdf(self, value: ArrayLike) -> Array:
+        """Log of the CDF, accurate where the CDF itself underflows."""
+        return self._evaluate("_log_cdf" if self.convex else "_log_sf", value)
+
+    def log_sf(self, value: ArrayLike) -> Array:
+        """Log of the survival function, ``log P(Y > value)``, accurate where that underflows."""
+        return self._evaluate("_log_sf" if self.convex else "_log_cdf", value)
+
+    def _icdf_from_logs(self, log_p: Array, log_q: Array) -> Array:
+        """Quantile from the logs of the probability at or below and of the probability above."""
+        logs = (log_p, log_q) if self.convex else (log_q, log_p)
+        return self._mirrored(_quantile(self._twin, *logs))
+
+    def icdf(self, q: ArrayLike) -> Array:
+        """Quantile function; differentiable in ``q`` and in the parameters.
+
+        Parameters
+        ----------
+        q : ArrayLike
+            Probabilities in [0, 1]; NaN outside.
+        """
+        q = _array(q)
+        return self._icdf_from_logs(*_logs_of_probability(jnp.asarray(q, jnp.result_type(float, q))))
+
+    def sample(self, key: Array, sample_shape: tuple[int, ...] = ()) -> Array:
+        """Draw scores.
+
+        Parameters
+        ----------
+        key : Array
+            A PRNG key.
+        sample_shape : tuple of int
+            The result has shape ``sample_shape + batch_shape``.
+        """
+        assert is_prng_key(key)
+        return self._mirrored(_sample(self._twin, key, shape=tuple(sample_shape) + self.batch_shape))
+
+    @property
+    def _noise_variance(self) -> ArrayLike:
+        return 0.0
+
+    @property
+    def mean(self) -> Array:
+        """Expected score of one trial."""
+        return self._mirrored(_moments(self._twin)[0])
+
+    @property
+    def variance(self) -> Array:
+        """Variance of the score of one trial."""
+        return _moments(self._twin)[1]
+
+    def quantile_tuning_curve(self, n: ArrayLike, q: ArrayLike = 0.5, minimize: bool | None = None) -> Array:
+        """Quantile of the best score after ``n`` trials: the median tuning curve by default.
+
+        Parameters
+        ----------
+        n : ArrayLike
+            Numbers of trials, positive, not necessarily whole; they broadcast against the batch shape.
+        q : ArrayLike
+            The quantile of the best score's distribution, in [0, 1].
+        minimize : bool, optional
+            Whether lower scores are better; by default, whether the distribution is convex.
+
+        Returns
+        -------
+        Array
+            ``F^-1(1 - (1 - q)**(1/n))`` when minimising, ``F^-1(q**(1/n))`` when maximising (Lourie, Cho, He 2023,
+            "Show Your Work with Confidence").
+        """
+        minimize = self.convex if minimize is None else bool(minimize)
+        n, q = (jnp.asarray(x, self.alpha.dtype) for x in (n, q))
+        return self._icdf_from_logs(*_logs_of_best(n, q, minimize=minimize))
+
+    def average_tuning_curve(self, n: ArrayLike, minimize: bool | None = None) -> Array:
+        """Expected best score after ``n`` trials.
+
+        Parameters
+        ----------
+        n : ArrayLike
+            Numbers of trials, positive, not necessarily whole; they broadcast against the batch shape.
+        minimize : bool, optional
+            Whether lower scores are better; by default, whether the distribution is convex.
+
+        Returns
+        -------
+        Array
+            ``int y d(1 - (1 - F(y))**n)`` when minimising, ``int y d F(y)**n`` when maximising (Dodge et al. 2019,
+            "Show Your Work", for the expected best of n draws).
+        """
+        minimize = self.convex if minimize is None else bool(minimize)
+        n = jnp.asarray(n, self.alpha.dtype)
+        lowest = minimize == self.convex
+        return self._mirrored(_average_of_best(self._twin, n, lowest=lowest, bits=_whole_bits(self.gamma)))
+
+
+# One program a method, always of the convex form: what is computed step by step is compiled step by step, and leaves
+# its steps in memory.
+
+
+@functools.partial(jax.jit, static_argnames=("name", "bits"))
+def _evaluate(d: PowerLaw, value: Array, *, name: str, bits: int) -> Array:
+    result: Array = getattr(d, name)(value - d.alpha, bits)
+    return result
+
+
+@jax.jit
+def _quantile(d: PowerLaw, log_p: Array, log_q: Array) -> Array:
+    return d._score(d._quantile(log_p, log_q))
+
+
+@jax.jit
+def _logs_of_probability(q: Array) -> tuple[Array, Array]:
+    # Cleaned, or the derivatives at 0 and 1 would be infinite before they are multiplied by 0.
+    inside = (q > 0) & (q < 1)
+    safe = jnp.where(inside, q, 0.5)
+    log_p = jnp.where(inside, jnp.log(safe), jnp.where(q == 0, -jnp.inf, jnp.where(q == 1, 0.0, jnp.nan)))
+    log_q = jnp.where(inside, jnp.log1p(-safe), jnp.where(q == 1, -jnp.inf, jnp.where(q == 0, 0.0, jnp.nan)))
+    return log_p, log_q
+
+
+@functools.partial(jax.jit, static_argnames="minimize")
+def _logs_of_best(n: Array, q: Array, *, minimize: bool) -> tuple[Array, Array]:
+    tail = log_tail_of_one(n, q, lowest=minimize)
+    rest = log_complement(tail)
+    return (rest, tail) if minimize else (tail, rest)
+
+
+@functools.partial(jax.jit, static_argnames="shape")
+def _sample(d: PowerLaw, key: Array, *, shape: tuple[int, ...]) -> Array:
+    key_power, key_noise = jax.random.split(key)
+    # V = U**(2 / gamma) with U uniform, through -log U: no zero, so no infinite derivative in gamma.
+    v = jnp.exp(-2 / d.gamma * jax.random.exponential(key_power, shape, d.alpha.dtype))
+    return d._score(d._delta * v + d._sample_noise(key_noise, shape))
+
+
+@jax.jit
+def _moments(d: PowerLaw) -> tuple[Array, Array]:
+    g = d.gamma
+    mean = d._score(d._delta * g / (g + 2))
+    variance = d._delta**2 * 4 * g / ((g + 4) * (g + 2) ** 2) + d._noise_variance
+    return jnp.broadcast_to(mean, d.batch_shape), jnp.broadcast_to(variance, d.batch_shape)
+
+
+@functools.partial(jax.jit, static_argnames=("lowest", "bits"))
+def _average_of_best(d: PowerLaw, n: Array, *, lowest: bool, bits: int) -> Array:
+    log_cdf, log_sf = (functools.partial(f, bits=bits) for f in (d._log_cdf, d._log_sf))
+    return d._score(average_of_best(log_cdf, log_sf, d._quantile, d._delta, n, lowest))
