@@ -2,6 +2,7 @@
 
 import copy
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -16,19 +17,20 @@ from numpyro.util import is_prng_key
 from nqjax._average import average_of_best
 from nqjax._quantile import log_complement, log_tail_of_one
 
-#: Bits for the kernel's fast powers, and the largest gamma they serve: few programs for all the whole gammas, and one
-#: for the gamma that most searches have, which a bit less makes a twentieth faster.
-_BITS = ((2, 1), (3, 6), (6, 50))
+#: Bits for the kernel's fast powers, and the largest gamma they serve: two programs for all the whole gammas.
+_BITS = ((3, 6), (6, 50))
+#: The CDF, which is called most, has one more for the gamma that most searches have: a twentieth faster.
+_CDF_BITS = ((2, 1), *_BITS)
 
 
-def _whole_bits(gamma: Array) -> int:
+def _whole_bits(gamma: Array, choices: Sequence[tuple[int, int]] = _BITS) -> int:
     """Bits for the kernel's fast powers when every gamma is known now and whole, else 0."""
     if isinstance(gamma, jax.core.Tracer):
         return 0
     values = np.asarray(gamma)
     if values.size == 0 or not np.all((values == np.round(values)) & (values >= 1)):
         return 0
-    return next((bits for bits, largest in _BITS if values.max() <= largest), 0)
+    return next((bits for bits, largest in choices if values.max() <= largest), 0)
 
 
 def _array(x: ArrayLike) -> Any:
@@ -114,7 +116,8 @@ class PowerLaw(Distribution):
         return jnp.where(r < delta / 2, self.alpha + r, self.beta - (delta - r))
 
     def _evaluate(self, name: str, value: ArrayLike) -> Array:
-        return _evaluate(self._twin, self._mirrored(_array(value)), name=name, bits=_whole_bits(self.gamma))
+        bits = _whole_bits(self.gamma, _CDF_BITS if name == "_cdf" else _BITS)
+        return _evaluate(self._twin, self._mirrored(_array(value)), name=name, bits=bits)
 
     @validate_sample
     def log_prob(self, value: ArrayLike) -> Array:

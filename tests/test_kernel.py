@@ -2,7 +2,7 @@
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -17,6 +17,14 @@ from nqjax import _kernel
 from nqjax.distributions import NoisyQuadratic
 
 pytestmark = pytest.mark.usefixtures("x64", "strict_ranks")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def programs() -> Iterator[None]:
+    """Forget the hundreds of programs compiled here: a process has only so many memory maps for them."""
+    yield
+    jax.clear_caches()
+
 
 EPS = np.finfo(np.float64).eps
 LOGS = ("log_cdf", "log_sf", "log_pdf")
