@@ -22,8 +22,6 @@ from nqjax._quadrature import binary_digits, effective_sigma, half_power, jacobi
 _UNROLL_SIZE = 4096
 #: Bits of gamma up to which the bent rule is as good as a longer straight one: gamma <= 6.
 _FEW_BITS = 3
-
-
 #: Taylor coefficients of arcsin to degree 7, scaled to carry 1 to 1.
 _ARCSIN = np.array([1, 1 / 6, 3 / 40, 5 / 112]) / (1 + 1 / 6 + 3 / 40 + 5 / 112)
 
@@ -75,7 +73,7 @@ def _plan(z: Array, edge: Array, span: Array, gamma: Array, depth: float, near_z
 
     A window that reaches below the share ``near_zero`` of its upper end is widened to start at v = 0. The upper end is
     ``h`` above ``x = 0`` or ``v = 0``, whichever is nearer to the mode, with ``h**2 + max(-z, 0) * h = room``: a search
-    over all z and gamma finds the integrand there below ``exp(2.4 - depth)`` of its maximum, and where the value is not
+    over all z and gamma finds the integrand there below ``exp(2.6 - depth)`` of its maximum, and where the value is not
     small below ``exp(0.5 - depth)``. Below ``x = 0`` the Gaussian alone falls far enough.
     """
     below = jnp.maximum(-z, 0.0)

@@ -99,8 +99,9 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     parser = _Parser(
         prog="nqjax",
         usage="nqjax COMMAND ...",
-        description="Fit the noisy quadratic distribution to the scores of a random hyperparameter search: how good "
-        "the model can get, how many hyperparameters matter, how noisy one run is, and what more trials would buy.",
+        description="Fit the noisy quadratic distribution to the scores of a random hyperparameter search:\n"
+        "how good the model can get, how many hyperparameters matter, how noisy one run is, and\n"
+        "what more trials would buy.",
         epilog="Begin with: nqjax demo\nThen:       nqjax fit trials.csv --metric val_loss --threshold 0.35",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,

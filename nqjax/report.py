@@ -138,11 +138,7 @@ def _warnings(fit: "Fit", constraints: "Mapping[str, Constraint]") -> list[str]:
                 warnings.append(f"{name} lies at the {word} value that its constraint allows, {show(end)}")
     if fit.num_used < _FEW:
         warnings.append(f"only {fit.num_used} scores shape the fit, and {_FEW} or more are better")
-    for gamma, loss in fit.losses_by_gamma.items():
-        # The loss is a mean over num_scores + 1: this is a difference of log-likelihoods, nearly.
-        if gamma != fit.gamma and (loss - fit.loss) * (fit.num_scores + 1) < _CLOSE:
-            alpha, beta, sigma = (_significant(x, 4) for x in fit.parameters_by_gamma[gamma])
-            warnings.append(f"gamma {gamma} fits nearly as well, with alpha {alpha}, beta {beta}, sigma {sigma}")
+    warnings += _rivals(fit)
     allowed = constraints.get("gamma")
     if isinstance(allowed, tuple) and allowed[0] < allowed[1]:
         if fit.gamma == allowed[1]:
@@ -150,6 +146,26 @@ def _warnings(fit: "Fit", constraints: "Mapping[str, Constraint]") -> list[str]:
         elif fit.gamma == allowed[0] > 1:
             warnings.append(f"gamma is the lowest that its constraint allows, {allowed[0]:g}: allow less with --gamma")
     return warnings
+
+
+def _rivals(fit: "Fit") -> list[str]:
+    """Return a warning that other gammas fit nearly as well, if any do."""
+    # The loss is a mean over num_scores + 1: this is a difference of log-likelihoods, nearly.
+    close = [
+        gamma
+        for gamma, loss in fit.losses_by_gamma.items()
+        if gamma != fit.gamma and (loss - fit.loss) * (fit.num_scores + 1) < _CLOSE
+    ]
+    if not close:
+        return []
+    ends = [
+        dict.fromkeys(_significant(end(values), 4) for end in (min, max))
+        for values in zip(*(fit.parameters_by_gamma[gamma] for gamma in close), strict=True)
+    ]
+    alpha, beta, sigma = (" to ".join(end) for end in ends)
+    names = " and ".join([", ".join(map(str, close[:-1])), str(close[-1])]) if len(close) > 1 else str(close[0])
+    verb = "fits" if len(close) == 1 else "fit"
+    return [f"gamma {names} {verb} nearly as well, with alpha {alpha}, beta {beta}, sigma {sigma}"]
 
 
 # --- the tables -----------------------------------------------------------------------------------------------------
@@ -298,7 +314,8 @@ def _score_format(document: "Mapping[str, Any]") -> "Callable[[float | None], st
     if not resolution or not size:
         return lambda score: _significant(score, 6)
     decimals = 2 - math.floor(math.log10(resolution))
-    wide = span > 1e3 * min((abs(score) for score in scores if score), default=span)
+    nothing = 1e-6 * span
+    wide = span > 1e3 * min((abs(score) for score in scores if abs(score) > nothing), default=span)
     if 1e-4 <= size < 1e7 and decimals <= 10:
         decimals = max(decimals, 0)
         # On a wide range the small scores would lose all their digits.
@@ -307,7 +324,7 @@ def _score_format(document: "Mapping[str, Any]") -> "Callable[[float | None], st
             "?"
             if score is None
             else f"{score:.{decimals}f}"
-            if score == 0 or abs(score) >= least or not wide
+            if abs(score) <= nothing or abs(score) >= least or not wide
             else _significant(score, 3)
         )
     digits = min(max(decimals + math.floor(math.log10(size)), 3), 16)

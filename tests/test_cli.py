@@ -254,6 +254,11 @@ def document_of(
         ({"num_used": 23}, {}, "only 23 scores shape the fit"),
         ({"losses_by_gamma": {1: 0.0632, 2: 0.0625}}, {}, "gamma 1 fits nearly as well, with alpha 0.08000, beta"),
         ({"losses_by_gamma": {1: 0.0636, 2: 0.0625}}, {}, None),
+        (
+            {"losses_by_gamma": {1: 0.063, 2: 0.0625, 3: 0.063}, "parameters_by_gamma": {1: (1, 2, 3), 3: (1, 3, 2)}},
+            {},
+            "gamma 1 and 3 fit nearly as well, with alpha 1.000, beta 2.000 to 3.000, sigma 2.000 to 3.000",
+        ),
     ],
 )
 def test_warnings(changes, constraints, part):
