@@ -84,11 +84,9 @@ def spacings(scores: ArrayLike, limits: tuple[float, float] = (-math.inf, math.i
     low, high = oriented_limits(_as_limits(limits), minimize)
     y = y if minimize else -y
     finite = np.isfinite(y)
-    num_failed = int(np.sum(~finite))
-    y = np.sort(y[finite])
+    y, num_failed = np.sort(y[finite]), int(np.sum(~finite))
     # A score equal to the threshold is inside in both directions; at the other end a score equal to the limit is not.
-    with np.errstate(over="ignore"):
-        unit = np.float32 if np.array_equal(y, y.astype(np.float32)) else np.float64
+    unit = _precision(y)
     above = y > high + _tolerance(high, unit)
     below = y <= low + _tolerance(low, unit)
     inside = y[~above & ~below]
@@ -136,6 +134,12 @@ def _as_limits(limits: tuple[float, float]) -> tuple[float, float]:
     if not low < high:
         raise InputError(f"the limits ({show(low)}, {show(high)}) are the wrong way round: give the lower one first")
     return low, high
+
+
+def _precision(y: NDArray[np.float64]) -> type[np.floating]:
+    """Single precision where every score is such a number."""
+    with np.errstate(over="ignore"):
+        return np.float32 if np.array_equal(y, y.astype(np.float32)) else np.float64
 
 
 def _tolerance(value: float, unit: type[np.floating]) -> float:
