@@ -143,7 +143,7 @@ def _newton_step(at: _Local, damping: Array) -> tuple[Triple, Array]:
 
 
 class _State(NamedTuple):
-    """Of every search; leading axes: searches, gammas."""
+    """Of every search; leading axes: problems, searches, gammas."""
 
     theta: Array  # (..., 3), the best point so far
     value: Array  # (..., 10), the objective there
@@ -242,7 +242,15 @@ def _outdone(state: _State, fine: Array) -> Array:
     return jnp.any(near & better, axis=1) | (fine & (loss - _TRUST * state.promise > jnp.min(loss, axis=0)))
 
 
-def minimize(objective: Callable[[Array, Array, Array], Array], starts: Array, box: Box, max_steps: int) -> Solution:
+def _begin(proposal: Array, moving: Array, turns: Array) -> _State:
+    zero, infinite = jnp.zeros(moving.shape, proposal.dtype), jnp.full(moving.shape, jnp.inf, proposal.dtype)
+    nothing = jnp.zeros((*moving.shape, 10), proposal.dtype).at[..., 0].set(jnp.inf)
+    return _State(proposal, nothing, proposal, zero + _FIRST_DAMPING, zero + 1, infinite, zero, infinite, moving, turns)
+
+
+def minimize(
+    objective: Callable[[Array, Array, Array], Array], starts: Array, box: Box, max_steps: int, coarse: Array
+) -> Solution:
     """Minimise coarsely in competing searches, each from the best of its starts, then finely from the best ends.
 
     A step is taken when it lowers the loss; otherwise the damping grows. A search that is far behind the best is
@@ -251,51 +259,48 @@ def minimize(objective: Callable[[Array, Array, Array], Array], starts: Array, b
     Parameters
     ----------
     objective : callable
-        From points, shape (searches, gammas, 3), whether the fine objective is meant, and which values matter, shape
-        (searches, gammas), to what `nqjax._objective.mps` returns, shape (searches, gammas, 10).
-    starts : Array, shape (starts, searches, gammas, 3)
+        From points, shape (problems, searches, gammas, 3), whether the fine objective is meant, and which values
+        matter, shape (problems, searches, gammas), to what `nqjax._objective.mps` returns, with that leading shape.
+    starts : Array, shape (starts, problems, searches, gammas, 3)
         They are moved into the box and evaluated one a turn, by the same code as the steps.
-    box : Box
+    box : Box, fields of shape (problems, 4)
     max_steps : int
         Turns after the starts, coarse and fine each.
+    coarse : Array, shape ()
+        Whether to begin with the coarse objective, or leave it out.
 
     Returns
     -------
     Solution
-        Leading axis: gammas.
+        Leading axes: problems, gammas.
     """
     num_starts, *shape, _ = starts.shape
-    dtype = starts.dtype
-    axes = (0, 0, 0, None, None, None, 0, None, None)
-    take_turns = jax.vmap(jax.vmap(_turn, in_axes=axes), in_axes=axes)
-    move_into = jax.vmap(jax.vmap(clip_to_box, in_axes=(0, None)), in_axes=(0, None))
-
-    def begin(proposal: Array, moving: Array, turns: Array) -> _State:
-        zero, infinite = jnp.zeros(shape, dtype), jnp.full(shape, jnp.inf, dtype)
-        nothing = jnp.zeros((*shape, 10), dtype).at[..., 0].set(jnp.inf)
-        return _State(
-            proposal, nothing, proposal, zero + _FIRST_DAMPING, zero + 1, infinite, zero, infinite, moving, turns
-        )
+    inner = (0, 0, 0, None, None, None, 0, None, None)
+    outer = (0, 0, 0, 0, None, None, 0, None, 0)
+    take_turns = jax.vmap(jax.vmap(jax.vmap(_turn, in_axes=inner), in_axes=inner), in_axes=outer)
+    move_into = jax.vmap(jax.vmap(jax.vmap(clip_to_box, in_axes=(0, None)), in_axes=(0, None)))
 
     # One evaluation of the objective a turn, the first and the fine ones included: its code is compiled once.
     def turn(carry: tuple[Array, Array, _State]) -> tuple[Array, Array, _State]:
         count, fine, state = carry
         refine = ~jnp.any(state.moving)
-        again = begin(*_distinct_ends(state), state.turns)
+        again = _begin(*jax.vmap(_distinct_ends)(state), state.turns)
         state = jax.tree.map(lambda a, b: jnp.where(refine, a, b), again, state)
         count, fine = jnp.where(refine, num_starts, count + 1), fine | refine
         point = move_into(state.proposal, box)
         start = jax.lax.dynamic_index_in_dim(starts, jnp.minimum(count, num_starts - 1), 0, keepdims=False)
         more = count < num_starts + max_steps
-        lowest = jnp.min(state.value[..., 0])
+        lowest = jnp.min(state.value[..., 0], axis=(1, 2))
         value = objective(point, fine, state.moving)
         waiting = count < num_starts
         state = take_turns(state, point, value, lowest, waiting, fine, start, more, box)
-        return count, fine, state._replace(moving=state.moving & (waiting | ~_outdone(state, fine)))
+        outdone = jax.vmap(_outdone, in_axes=(0, None))(state, fine)
+        return count, fine, state._replace(moving=state.moving & (waiting | ~outdone))
 
-    none = jnp.zeros((), jnp.int32)
-    first = (none, jnp.zeros((), bool), begin(starts[0], jnp.ones(shape, bool), jnp.zeros(shape, jnp.int32)))
+    first = (jnp.zeros((), jnp.int32), ~coarse, _begin(starts[0], jnp.ones(shape, bool), jnp.zeros(shape, jnp.int32)))
     *_, end = jax.lax.while_loop(lambda carry: jnp.any(carry[2].moving) | ~carry[1], turn, first)
-    best = jnp.argmin(end.value[..., 0], axis=0)
-    end = jax.tree.map(lambda a: a[best, jnp.arange(shape[1])], end)
+    best = jnp.argmin(end.value[..., 0], axis=1)[:, None]
+    end = jax.tree.map(
+        lambda a: jnp.take_along_axis(a, best.reshape(*best.shape, *[1] * (a.ndim - 3)), axis=1)[:, 0], end
+    )
     return Solution(end.theta, end.value[..., 0], end.norm, end.promise, end.turns)

@@ -11,6 +11,7 @@ as there are, so both stages and every number of knots run the same code, and co
 
 import functools
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
@@ -36,11 +37,25 @@ _LANES = 8
 
 
 class Problem(NamedTuple):
-    """The thinned problem, then the whole one in pieces that share their end knots."""
+    """Spacings in pieces that share their end knots: the thinned problem, then the whole one."""
 
-    knots: Array  # (1 + pieces, PIECE + 1)
-    shares: Array  # (1 + pieces, PIECE)
-    num_pieces: Array  # how many pieces of the whole problem hold anything
+    knots: NDArray[np.float64]  # (1 + pieces, PIECE + 1)
+    shares: NDArray[np.float64]  # (1 + pieces, PIECE)
+    num_pieces: int  # how many pieces of the whole problem hold anything
+
+
+class Problems(NamedTuple):
+    """Problems of one size."""
+
+    knots: Array  # (problems, 1 + pieces, PIECE + 1)
+    shares: Array  # (problems, 1 + pieces, PIECE)
+    num_pieces: Array  # of the largest
+
+
+def stack(problems: Sequence[Problem]) -> Problems:
+    """Gather problems that were cut to the same number of pieces."""
+    knots, shares, num_pieces = zip(*problems, strict=True)
+    return Problems(jnp.asarray(np.stack(knots)), jnp.asarray(np.stack(shares)), jnp.int32(max(num_pieces)))
 
 
 def cut(knots: NDArray[np.float64], counts: NDArray[np.float64]) -> Problem:
@@ -64,7 +79,7 @@ def cut(knots: NDArray[np.float64], counts: NDArray[np.float64]) -> Problem:
     pieces = np.concatenate([knots[None, place], np.hstack([starts, ends])])
     rest = np.append(shares, np.zeros(spare)).reshape(-1, PIECE)
     thinned_shares = np.diff(below[place])[None]
-    return Problem(jnp.asarray(pieces), jnp.asarray(np.concatenate([thinned_shares, rest])), jnp.int32(full))
+    return Problem(pieces, np.concatenate([thinned_shares, rest]), full)
 
 
 def _thinned(count: int) -> NDArray[np.int64]:
@@ -96,7 +111,7 @@ def starting_values(problem: Problem, gammas: NDArray[np.float64], box: Box) -> 
     sigma = np.exp(np.clip(np.log(levels), box.low[3], box.high[3]))
     shift = np.minimum(sigma, (high - low) / 3)
     # Without noise the quantiles of V at the best score and at the last knot say where v = 0 is.
-    best = (0.7 * np.asarray(problem.shares)[0, 0]) ** (2 / gammas)
+    best = (0.7 * problem.shares[0, 0]) ** (2 / gammas)
     bare = low - (high - low) * best / np.maximum(mass ** (2 / gammas) - best, 0.1)
     alpha = np.stack(
         [*(bare + x * shift for x in _OFFSETS[0]), *(low + x * shift + np.zeros_like(bare) for x in _OFFSETS[1])]
@@ -124,49 +139,54 @@ def _thetas(*parameters: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _summary(problem: Problem) -> tuple[float, float, float]:
     """The first and the last real knot, and the share of the scores up to the last."""
-    knots, shares = np.asarray(problem.knots)[0], np.asarray(problem.shares)[0]
+    knots, shares = problem.knots[0], problem.shares[0]
     return float(knots[1]), float(knots[-2]), float(np.clip(1 - shares[-1], 0.01, 0.99))
 
 
 @functools.partial(jax.jit, static_argnames=("bits", "noiseless"))
-def fit_program(problem: Problem, families: Family, starts: Array, box: Box, *, bits: int, noiseless: bool) -> Solution:
-    """Fit every gamma to one set of spacings.
+def fit_program(
+    problems: Problems, families: Family, starts: Array, box: Box, coarse: Array, *, bits: int, noiseless: bool
+) -> Solution:
+    """Fit every gamma to every set of spacings.
 
     Parameters
     ----------
-    problem : Problem
+    problems : Problems
     families : Family, fields with a leading axis of gammas
         Of whole gammas below ``2**bits - 1``.
-    starts : Array, shape (starts, searches, gammas, 3)
-    box : Box
+    starts : Array, shape (starts, problems, searches, gammas, 3)
+    box : Box, fields of shape (problems, 4)
         Bounds on the scale of the knots.
+    coarse : Array, shape ()
+        Whether to search on the thinned problems first; without, the starts must be near the optimum.
 
     Returns
     -------
     Solution
-        The best for each gamma; leading axis: gammas.
+        The best for each gamma; leading axes: problems, gammas.
     """
     piece_sums = jax.vmap(functools.partial(mps, bits=bits, noiseless=noiseless))
-
-    width = min(_LANES, starts.shape[1] * starts.shape[2])
+    _, *shape, _ = starts.shape
+    width = min(_LANES, math.prod(shape))
 
     def objective(theta: Array, fine: Array, moving: Array) -> Array:
         """On the whole problem or on the thinned one, for those searches that move."""
-        lanes = theta.reshape(-1, 3)
         order = jnp.argsort(~moving.reshape(-1))
-        pieces = jnp.where(fine, problem.num_pieces, 1)
+        pieces = jnp.where(fine, problems.num_pieces, 1)
         # Every piece of every search that moves, a few at a time.
         count = jnp.sum(moving) * pieces
+        flat = theta.reshape(-1, 3)
 
         def add(i: Array, total: Array) -> Array:
             job = i * width + jnp.arange(width)
             lane, piece = order[jnp.minimum(job, count - 1) // pieces], job % pieces + fine
-            its = jax.tree.map(lambda a: a[lane % moving.shape[1]], families)
-            part = piece_sums(lanes[lane], its, problem.knots[piece], problem.shares[piece])
+            problem, gamma = lane // (shape[1] * shape[2]), lane % shape[2]
+            its = jax.tree.map(lambda a: a[gamma], families)
+            part = piece_sums(flat[lane], its, problems.knots[problem, piece], problems.shares[problem, piece])
             return total.at[jnp.where(job < count, lane, total.shape[0])].add(part, mode="drop")
 
-        nothing = jnp.zeros((lanes.shape[0], 10), theta.dtype)
+        nothing = jnp.zeros((flat.shape[0], 10), theta.dtype)
         total = jax.lax.fori_loop(0, (count + width - 1) // width, add, nothing)
-        return total.reshape(*moving.shape, 10)
+        return total.reshape(*shape, 10)
 
-    return minimize(objective, starts, box, _STEPS)
+    return minimize(objective, starts, box, _STEPS, coarse)

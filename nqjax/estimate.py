@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from nqjax import _kernel
 from nqjax._newton import Box, Solution
-from nqjax._program import cut, families, fit_program, noiseless_starting_values, starting_values
+from nqjax._program import cut, families, fit_program, noiseless_starting_values, stack, starting_values
 from nqjax._quantile import log_complement, log_tail_of_one, quantile
 from nqjax.constraints import Constraint, Constraints, read_constraints
 from nqjax.errors import InputError, show
@@ -261,8 +261,17 @@ def _solve(data: Spacings, constraints: Constraints) -> tuple[Solution, float, f
 
     def run(noiseless: bool) -> Solution:
         start = noiseless_starting_values(problem, gammas) if noiseless else starting_values(problem, gammas, box)
-        result = fit_program(problem, families(gammas), start, box, bits=bits, noiseless=noiseless)
-        return jax.tree.map(np.asarray, result)
+        # A batch of one.
+        result = fit_program(
+            stack([problem]),
+            families(gammas),
+            start[:, None],
+            Box(*(bound[None] for bound in box)),
+            np.bool_(True),
+            bits=bits,
+            noiseless=noiseless,
+        )
+        return jax.tree.map(lambda a: np.asarray(a)[0], result)
 
     if constraints.sigma[1] == 0:
         return _without_noise(run(True)), location, scale
