@@ -16,10 +16,8 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from nqjax._quadrature import binary_digits, effective_sigma, half_power, jacobi_rule, whole_power
+from nqjax._quadrature import UNROLL_SIZE, binary_digits, effective_sigma, half_power, jacobi_rule, whole_power
 
-#: Arrays of this size and more unroll the loop over nodes: as fast as the exponentials alone, but slower to compile.
-_UNROLL_SIZE = 4096
 #: Bits of gamma up to which the bent rule is as good as a longer straight one: gamma <= 6.
 _FEW_BITS = 3
 #: Taylor coefficients of arcsin to degree 7, scaled to carry 1 to 1.
@@ -130,7 +128,7 @@ def cdf_value(r: Array, delta: Array, sigma: Array, gamma: Array, bits: int) -> 
     # Keeps XLA from recomputing what depends on gamma alone for every element inside the loop over nodes.
     jacobi_distances, jacobi_weights = _jacobi(gamma / 2, num_nodes, bent)
     jacobi = jax.lax.optimization_barrier((jacobi_distances - distances, jacobi_weights))
-    if r.size < _UNROLL_SIZE:
+    if r.size < UNROLL_SIZE:
         spread = jax.tree.map(lambda a: a[..., None], plan)
         total = jnp.sum(_integrand(spread, bits, distances, weights, jacobi), axis=-1)
     else:

@@ -2,8 +2,8 @@
 
 It works on (alpha, log(beta - alpha), log sigma), in which the loss is close to quadratic, with the bounds on beta kept
 by an active set: while beta sits at a bound, alpha moves at fixed beta. One evaluation of loss, gradient and Hessian a
-turn; many searches run as one program. The 3 x 3 algebra is written out in scalars: XLA then
-makes a few elementwise loops over problems of it, where small matrices would be dozens of kernels to compile.
+turn; many searches run as one program. The 3 x 3 algebra is written out in scalars: XLA then makes a few elementwise
+loops over searches of it, where small matrices would be dozens of kernels to compile.
 """
 
 from collections.abc import Callable

@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from nqjax._quadrature import half_power, jacobi_rule, nodes, window
+from nqjax._quadrature import half_power, nodes, window
 
 _SQRT_2PI = float(np.sqrt(2 * np.pi))
 NODES, _DEPTH = 32, 25.0
@@ -32,12 +32,6 @@ class Family(NamedTuple):
 
     gamma: Array  # ()
     rule: tuple[Array, Array]  # Gauss-Jacobi nodes and log-weights for v**(gamma/2 - 1)
-
-
-def family(gamma: Array) -> Family:
-    """Prepare a whole gamma, shape ()."""
-    nodes_q, log_weights = jacobi_rule((gamma / 2 - 1)[None], NODES)
-    return Family(gamma, (nodes_q, log_weights))
 
 
 class Symmetric(NamedTuple):

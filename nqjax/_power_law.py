@@ -63,6 +63,7 @@ class PowerLaw(Distribution):
         Distribution.__init__(self, batch_shape, validate_args=validate_args)
 
     def validate_args(self, strict: bool = True) -> None:
+        """Check each parameter, and that beta is not below alpha; raises ValueError."""
         super().validate_args(strict)
         ordered = self.beta >= self.alpha
         if not isinstance(ordered, jax.core.Tracer) and not np.all(ordered):

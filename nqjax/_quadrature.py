@@ -29,7 +29,8 @@ _EXPONENT_RANGE = (-0.65, 30.0)
 _SERIES_TERMS = 28
 #: A window that reaches below this share of its upper end is widened to start at v = 0.
 _NEAR_ZERO = 0.12
-_UNROLL_SIZE = 4096
+#: Arrays of this size and more unroll the loop over nodes: as fast as the exponentials alone, but slower to compile.
+UNROLL_SIZE = 4096
 
 
 @functools.cache
@@ -263,7 +264,7 @@ def total_weight(w: Window, b: Array, num_nodes: int, bits: int = 0) -> Array:
 
     Large arrays unroll the loop over nodes, which runs at the speed of the bare exponentials but compiles more slowly.
     """
-    if w.top.size < _UNROLL_SIZE:
+    if w.top.size < UNROLL_SIZE:
         return jnp.sum(nodes(w, b, num_nodes, bits).weight, axis=-1)
     plan = _plan(w, b, num_nodes, bits)
     total = jnp.zeros((), b.dtype)

@@ -20,7 +20,8 @@ import numpy as np
 from jax import Array
 
 from nqjax import _kernel, estimate
-from nqjax._objective import family, mps
+from nqjax._objective import Family, mps
+from nqjax._program import families
 from nqjax.constraints import Constraint
 from nqjax.spacing import Spacings, spacings
 
@@ -226,9 +227,13 @@ def _follow(start: Array, value_at: Callable[[Array], Array], turns: Array) -> t
     return theta, value[0]
 
 
+def family(gamma: float) -> Family:
+    """Return what the program prepares for one gamma."""
+    return jax.tree.map(lambda a: a[0], families(np.array([gamma], float)))
+
+
 @functools.partial(jax.jit, static_argnames="bits")
-def _descend(starts: Array, turns: int, gamma: Array, knots: Array, counts: Array, bits: int) -> tuple[Array, Array]:
-    rule = family(gamma)
+def _descend(starts: Array, turns: int, rule: Family, knots: Array, counts: Array, bits: int) -> tuple[Array, Array]:
     return jax.vmap(lambda s: _follow(s, lambda t: mps(t, rule, knots, counts / jnp.sum(counts), bits, False), turns))(
         starts
     )
@@ -252,8 +257,8 @@ def dense_losses(search: Search) -> dict[int, float]:
     for gamma in range(low, high + 1):
         delta = np.maximum(1 - alpha, 0.05) * mass ** (-2 / gamma) * np.array([0.7, 1.0, 1.6])
         starts = np.stack(np.broadcast_arrays(alpha, np.log(delta), np.log(sigma)), axis=-1).reshape(-1, _LANES, 3)
-        problem = (np.float64(gamma), knots, counts, int(high + 1).bit_length())
         with jax.enable_x64(True):
+            problem = (family(gamma), knots, counts, int(high + 1).bit_length())
             ends = [_descend(some, _TURNS, *problem) for some in starts]
             places, losses = (np.concatenate(x) for x in zip(*ends, strict=True))
             _, last = _descend(places[np.argsort(losses)[:_LANES]], _MORE_TURNS, *problem)

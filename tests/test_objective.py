@@ -14,7 +14,8 @@ import reference
 import searches
 
 from nqjax import _kernel
-from nqjax._objective import family, mps
+from nqjax._objective import mps
+from nqjax._program import families
 from nqjax.spacing import spacings
 
 pytestmark = pytest.mark.usefixtures("x64", "strict_ranks")
@@ -23,8 +24,8 @@ INF = math.inf
 FAR = 1e12
 ROWS = np.array([[0, 1, 2], [1, 3, 4], [2, 4, 5]])
 _mps = jax.jit(
-    lambda theta, gamma, knots, counts, bits, noiseless: mps(
-        theta, family(gamma), knots, counts / jnp.sum(counts), bits, noiseless
+    lambda theta, family, knots, counts, bits, noiseless: mps(
+        theta, family, knots, counts / jnp.sum(counts), bits, noiseless
     ),
     static_argnums=(4, 5),
 )
@@ -41,7 +42,7 @@ def evaluate(theta: Sequence[float], gamma: int, data: Knots, *, bits: int = 6, 
     """Return the loss, its gradient and its Hessian (six entries) at (alpha, log(beta - alpha), log sigma)."""
     knots, counts = searches.pad(data.knots, data.counts)
     knots = np.concatenate([[-FAR], knots, [FAR]])
-    return np.asarray(_mps(np.asarray(theta, float), np.float64(gamma), knots, counts, bits, noiseless))
+    return np.asarray(_mps(np.asarray(theta, float), searches.family(gamma), knots, counts, bits, noiseless))
 
 
 def by_definition(theta: jax.Array, gamma: jax.Array, knots: jax.Array, counts: jax.Array) -> jax.Array:
@@ -191,7 +192,9 @@ def test_padding_changes_nothing(noiseless):
     data = sample(2, 0.05, 30, 0.5)
     theta = [float(data.knots[0]) - 0.1, 0.3, math.log(0.04)]
     plain = np.asarray(
-        _mps(np.array(theta), np.float64(2), np.concatenate([[-FAR], data.knots, [FAR]]), data.counts, 6, noiseless)
+        _mps(
+            np.array(theta), searches.family(2), np.concatenate([[-FAR], data.knots, [FAR]]), data.counts, 6, noiseless
+        )
     )
     # Only the order of summation differs.
     np.testing.assert_allclose(evaluate(theta, 2, data, noiseless=noiseless), plain, rtol=1e-12, atol=1e-13)
@@ -241,7 +244,7 @@ def test_no_nan_anywhere_in_the_box():
     theta = np.stack([alpha, *np.log(10) * rng.uniform([[-6], [-6]], [[6], [2]], (2, size))], axis=1)
     gammas = rng.integers(1, 51, size).astype(float)
     found = np.asarray(
-        jax.jit(jax.vmap(lambda t, g: mps(t, family(g), knots, counts / counts.sum(), 6, False)))(theta, gammas)
+        jax.jit(jax.vmap(lambda t, f: mps(t, f, knots, counts / counts.sum(), 6, False)))(theta, families(gammas))
     )
     assert not np.any(np.isnan(found[:, 0]))
     finite = np.isfinite(found[:, 0])
