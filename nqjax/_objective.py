@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from nqjax._quadrature import half_power, nodes, window
+from nqjax._quadrature import half_power, two_sums, window
 
 _SQRT_2PI = float(np.sqrt(2 * np.pi))
 NODES, _DEPTH = 32, 25.0
@@ -65,9 +65,7 @@ def noisy_knot(z: Array, theta: Array, family: Family, bits: int) -> Knot:
     alpha, delta, sigma = theta[0], jnp.exp(theta[1]), jnp.exp(theta[2])
     b = gamma / 2 - 1
     w = window(z - alpha, delta[None], sigma[None], gamma[None], _DEPTH)
-    n = nodes(w, b[None], NODES, bits, family.rule)
-    ones = jnp.ones(NODES, z.dtype)
-    total, weighted = n.weight @ ones, (n.weight * n.q) @ ones
+    total, weighted = two_sums(w, b[None], NODES, bits, family.rule)
     scale = half_power(w.top_v, gamma[None], bits) * jnp.exp(-(w.peak**2) / 2) / _SQRT_2PI
     span = delta / sigma
     inside = w.width * scale * weighted
@@ -81,6 +79,9 @@ def noisy_knot(z: Array, theta: Array, family: Family, bits: int) -> Knot:
     x1 = w.top - w.top_height * (1 - mean_q)
     boundary = jnp.exp(jnp.where(w.top >= w.edge, (w.peak - w.edge) * (w.peak + w.edge) / 2, -700.0))
     t = boundary * span / (w.width * total)
+    one = 1 + 0 * z
+    cdf, sf, h, height, x1, t, wz, wedge = (a / one for a in (cdf, sf, h, height, x1, t, w.z, w.edge))
+    w = w._replace(z=wz, edge=wedge)
     p2 = b - t - w.z * x1
     p3 = (b - 1) * x1 - w.edge * t - w.z * p2
     first = (-h / sigma, -h * height, h * x1)
@@ -153,6 +154,8 @@ def mps(theta: Array, family: Family, knots: Array, shares: Array, bits: int, no
 
     slope = [change(i) for i in range(3)]
 
+    one = 1 + 0 * gap
+    slope = [a / one for a in slope]
     # A short interval's own curvature is left out: it only steers the steps.
     def curve(i: int, j: int, k: int) -> Array:
         return jnp.where(short, 0.0, inverse * (slope[i] * slope[j] / safe - (high.second[k] - low.second[k])))
