@@ -6,6 +6,7 @@ turn; many searches run as one program. The 3 x 3 algebra is written out in scal
 loops over searches of it, where small matrices would be dozens of kernels to compile.
 """
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -15,12 +16,28 @@ from jax import Array
 
 from nqjax._objective import Symmetric, Triple
 
-#: The iteration ends when the scaled, projected gradient is below the first (rounding noise is about 1e-13), when the
-#: Newton model promises less than the second, or after some turns that gain less than the third or, in a search behind
-#: its rivals, less than the fourth times the distance.
-_TOLERANCE = 1e-11
-_SMALL_DECREASE = 1e-17
-_SMALL_GAIN = 1e-10
+
+
+class _Precision(NamedTuple):
+    """When the iteration ends, in one dtype.
+
+    When the scaled, projected gradient is below ``tolerance`` (rounding noise is about 1e-13 in float64), when the
+    Newton model promises less than ``small_decrease``, or after some turns that gain less than ``small_gain``.
+    """
+
+    tolerance: float
+    small_decrease: float
+    small_gain: float
+    noise: float  # of the loss
+    slack: float  # relative, of what is at a bound
+    least: float  # positive number
+
+
+_PRECISION = {
+    "float64": _Precision(1e-11, 1e-17, 1e-10, 1e-14, 1e-13, 1e-300),
+    "float32": _Precision(1e-6, 1e-10, 1e-7, 1e-6, 1e-6, 1e-37),
+}
+#: In a search behind its rivals, turns that gain less than this times the distance are small, too.
 _SMALL_SHARE = 1e-5
 #: The coarse objective's own error is larger than these.
 _COARSE_DECREASE, _COARSE_GAIN = 1e-7, 1e-6
@@ -43,6 +60,13 @@ class Box(NamedTuple):
     high: Array
 
 
+class Options(NamedTuple):
+    """What to do, all traced: no choice compiles the program again."""
+
+    active: Array  # (problems,): those that are no padding
+    every_gamma: Array  # (): whether each gamma is followed to its end, or only while it may be the best
+
+
 class Solution(NamedTuple):
     """Where the iteration ended."""
 
@@ -50,7 +74,6 @@ class Solution(NamedTuple):
     loss: Array
     gradient_norm: Array  # of the projected gradient; alpha in units of the smaller of sigma and delta
     promise: Array  # decrease of the loss that the Newton model still promises
-    num_steps: Array
 
 
 class _Local(NamedTuple):
@@ -70,7 +93,7 @@ def clip_to_box(theta: Array, box: Box) -> Array:
     alpha = jnp.minimum(jnp.clip(theta[0], a_low, a_high), b_high - jnp.exp(d_low))
     beta = jnp.clip(alpha + jnp.exp(theta[1]), b_low, b_high)
     unbounded = (b_low == -jnp.inf) & (b_high == jnp.inf)
-    log_delta = jnp.where(unbounded, theta[1], jnp.log(jnp.maximum(beta - alpha, 1e-300)))
+    log_delta = jnp.where(unbounded, theta[1], jnp.log(jnp.maximum(beta - alpha, _PRECISION[theta.dtype.name].least)))
     return jnp.stack([alpha, jnp.clip(log_delta, d_low, d_high), jnp.clip(theta[2], s_low, s_high)])
 
 
@@ -80,7 +103,8 @@ def _localise(theta: Array, value: Array, box: Box) -> _Local:
     delta = jnp.exp(theta[1])
     place = jnp.stack([theta[0], theta[0] + delta, theta[1], theta[2]])
     # beta - alpha, where it follows from bounds on these, has their rounding errors.
-    slack = (1e-13 * (1 + jnp.abs(place))).at[2].add(1e-15 * (1 + jnp.abs(theta[0])) / delta)
+    slack = _PRECISION[theta.dtype.name].slack
+    slack = (slack * (1 + jnp.abs(place))).at[2].add(0.01 * slack * (1 + jnp.abs(theta[0])) / delta)
     at_low, at_high = jnp.abs(place - box.low) <= slack, jnp.abs(place - box.high) <= slack
 
     def pushed(i: int, slope: Array) -> Array:
@@ -143,18 +167,17 @@ def _newton_step(at: _Local, damping: Array) -> tuple[Triple, Array]:
 
 
 class _State(NamedTuple):
-    """Of every search; leading axes: problems, searches, gammas."""
+    """Of every search; one leading axis: problems x searches x gammas."""
 
     theta: Array  # (..., 3), the best point so far
     value: Array  # (..., 10), the objective there
-    proposal: Array  # (..., 3)
+    proposal: Array  # (..., 3), inside the box
     damping: Array
     stretch: Array
     promise: Array
     idle: Array
     norm: Array
     moving: Array
-    turns: Array
 
 
 def _propose(theta: Array, at: _Local, damping: Array, stretch: Array, box: Box) -> tuple[Array, Array]:
@@ -168,14 +191,13 @@ def _propose(theta: Array, at: _Local, damping: Array, stretch: Array, box: Box)
     follow = jnp.where(curved, -at.hessian.ad / jnp.where(curved, at.hessian.aa, 1.0), 0.0)
     alpha = theta[0] + factor * sa + follow * (jnp.expm1(factor * sd) - factor * sd)
     alpha = jnp.clip(alpha, box.low[0], box.high[0])
-    kept = jnp.log(jnp.maximum(theta[0] + jnp.exp(theta[1]) - alpha, 1e-300))
+    kept = jnp.log(jnp.maximum(theta[0] + jnp.exp(theta[1]) - alpha, _PRECISION[theta.dtype.name].least))
     log_delta = jnp.where(at.beta_held, kept, theta[1] + factor * sd)
     return jnp.stack([alpha, log_delta, theta[2] + factor * ss]), promise
 
 
 def _turn(
     state: _State,
-    point: Array,
     value: Array,
     lowest: Array,
     waiting: Array,
@@ -189,11 +211,12 @@ def _turn(
     ``lowest`` is the best loss of all searches; while ``waiting`` the next proposal is ``start``; ``more`` tells
     whether turns are left.
     """
+    point, precision = state.proposal, _PRECISION[value.dtype.name]
     norm = _localise(point, value, box).norm
     value = value.at[0].set(jnp.where(jnp.isnan(norm + value[0]), jnp.inf, value[0]))
     loss, best = value[0], state.value[0]
     # At the bottom the loss cannot show progress any more, but the gradient still can.
-    level = (loss <= best + 1e-14 * (1 + jnp.abs(best))) & (norm < state.norm)
+    level = (loss <= best + precision.noise * (1 + jnp.abs(best))) & (norm < state.norm)
     take = jnp.isfinite(loss) & ((loss < best) | level)
     gain = jnp.where(take, best - loss, 0.0)
     # Slow but steady, as where a parameter runs off to infinity: take longer steps.
@@ -204,18 +227,18 @@ def _turn(
     # A turn that is refused still learns something: the damping.
     behind = best - lowest
     small = jnp.maximum(
-        jnp.where(fine, _SMALL_GAIN, _COARSE_GAIN), _SMALL_SHARE * jnp.where(jnp.isfinite(behind), behind, 0.0)
+        jnp.where(fine, precision.small_gain, _COARSE_GAIN), _SMALL_SHARE * jnp.where(jnp.isfinite(behind), behind, 0.0)
     )
     idle = jnp.where(gain > small, 0.0, state.idle + jnp.where(take, 1.0, 0.3))
     theta, value = jnp.where(take, point, state.theta), jnp.where(take, value, state.value)
     stretch, damping = jnp.where(waiting, 1.0, stretch), jnp.where(waiting, _FIRST_DAMPING, damping)
     proposal, promise = _propose(theta, _localise(theta, value, box), damping, stretch, box)
-    proposal = jnp.where(waiting, start, proposal)
+    proposal = clip_to_box(jnp.where(waiting, start, proposal), box)
     idle, norm = jnp.where(waiting, 0.0, idle), jnp.where(take, norm, state.norm)
-    promised = (promise > jnp.where(fine, _SMALL_DECREASE, _COARSE_DECREASE)) | (damping > 1e-2)
+    promised = (promise > jnp.where(fine, precision.small_decrease, _COARSE_DECREASE)) | (damping > 1e-2)
     patience = jnp.where(norm > _STEEP, 3 * _PATIENCE, _PATIENCE)
-    moving = waiting | (more & (norm > _TOLERANCE) & promised & (idle < patience) & jnp.isfinite(value[0]))
-    new = _State(theta, value, proposal, damping, stretch, promise, idle, norm, moving, state.turns + 1)
+    moving = waiting | (more & (norm > precision.tolerance) & promised & (idle < patience) & jnp.isfinite(value[0]))
+    new = _State(theta, value, proposal, damping, stretch, promise, idle, norm, moving)
     return jax.tree.map(lambda a, b: jnp.where(state.moving, a, b), new, state)
 
 
@@ -231,76 +254,112 @@ def _distinct_ends(state: _State) -> tuple[Array, Array]:
     return theta, (rank == 0)[:, None] | (~repeated & (loss < jnp.min(loss) + _CLOSE))
 
 
-def _outdone(state: _State, fine: Array) -> Array:
-    """Searches to give up: at the heels of a better one or, on the fine objective, unable to reach the best."""
+def _outdone(state: _State, fine: Array, every_gamma: Array) -> Array:
+    """Searches of one problem to give up: at the heels of a better one or, on the fine objective, unable to win."""
     loss = state.value[..., 0]
     unit = jnp.exp(jnp.max(state.theta[..., 1:], axis=-1))
     place = jnp.stack([state.theta[..., 0] / unit, state.theta[..., 1], state.theta[..., 2]])
     near = jnp.max(jnp.abs(place[:, :, None] - place[:, None]), axis=0) < _HEELS
     rank = jnp.arange(loss.shape[0])
     better = (loss[None] < loss[:, None]) | ((loss[None] == loss[:, None]) & (rank < rank[:, None])[..., None])
-    return jnp.any(near & better, axis=1) | (fine & (loss - _TRUST * state.promise > jnp.min(loss, axis=0)))
+    best = jnp.min(loss, axis=0)
+    best = jnp.where(every_gamma, best, jnp.min(best))
+    return jnp.any(near & better, axis=1) | (fine & (loss - _TRUST * state.promise > best))
 
 
-def _begin(proposal: Array, moving: Array, turns: Array) -> _State:
+def _begin(proposal: Array, moving: Array) -> _State:
     zero, infinite = jnp.zeros(moving.shape, proposal.dtype), jnp.full(moving.shape, jnp.inf, proposal.dtype)
     nothing = jnp.zeros((*moving.shape, 10), proposal.dtype).at[..., 0].set(jnp.inf)
-    return _State(proposal, nothing, proposal, zero + _FIRST_DAMPING, zero + 1, infinite, zero, infinite, moving, turns)
+    return _State(proposal, nothing, proposal, zero + _FIRST_DAMPING, zero + 1, infinite, zero, infinite, moving)
 
 
 def minimize(
-    objective: Callable[[Array, Array, Array], Array], starts: Array, box: Box, max_steps: int, coarse: Array
-) -> Solution:
+    objective: Callable[[Array, Array, Array, Array], Array],
+    starts: Array,
+    box: Box,
+    options: Options,
+    coarse: bool,
+    max_steps: int,
+    width: int,
+) -> tuple[Solution, Array]:
     """Minimise coarsely in competing searches, each from the best of its starts, then finely from the best ends.
 
     A step is taken when it lowers the loss; otherwise the damping grows. A search that is far behind the best is
-    followed less closely. Never raises: a problem that cannot be evaluated returns an infinite loss.
+    followed less closely. Never raises: a problem that cannot be evaluated returns an infinite loss. No problem's
+    result depends on the others.
 
     Parameters
     ----------
     objective : callable
-        From points, shape (problems, searches, gammas, 3), whether the fine objective is meant, and which values
-        matter, shape (problems, searches, gammas), to what `nqjax._objective.mps` returns, with that leading shape.
+        From all points, shape (problems * searches * gammas, 3), the numbers of those that matter (the first so many of
+        an array), how many they are, and whether the fine objective is meant, to what `nqjax._objective.mps` returns.
     starts : Array, shape (starts, problems, searches, gammas, 3)
         They are moved into the box and evaluated one a turn, by the same code as the steps.
     box : Box, fields of shape (problems, 4)
+    options : Options
+    coarse : bool
+        Whether to begin with the coarse objective, or leave it out.
     max_steps : int
         Turns after the starts, coarse and fine each.
-    coarse : Array, shape ()
-        Whether to begin with the coarse objective, or leave it out.
+    width : int
+        Searches that take their turns side by side.
 
     Returns
     -------
     Solution
         Leading axes: problems, gammas.
+    evaluations : Array, shape (2,)
+        How often the coarse and the fine objective was evaluated.
     """
     num_starts, *shape, _ = starts.shape
-    inner = (0, 0, 0, None, None, None, 0, None, None)
-    outer = (0, 0, 0, 0, None, None, 0, None, 0)
-    take_turns = jax.vmap(jax.vmap(jax.vmap(_turn, in_axes=inner), in_axes=inner), in_axes=outer)
-    move_into = jax.vmap(jax.vmap(jax.vmap(clip_to_box, in_axes=(0, None)), in_axes=(0, None)))
+    count = math.prod(shape)
+    starts = starts.reshape(num_starts, count, 3)
+    boxes = jax.tree.map(lambda a: jnp.repeat(a, count // shape[0], axis=0), box)
+    take_turns = jax.vmap(_turn, in_axes=(0, 0, 0, None, None, 0, None, 0))
+
+    def apart(a: Array) -> Array:
+        return a.reshape(*shape, *a.shape[1:])
+
+    def refined(state: _State) -> _State:
+        theta, moving = jax.vmap(_distinct_ends)(jax.tree.map(apart, state))
+        moving = moving & options.active[:, None, None]
+        return _begin(theta.reshape(count, 3), moving.reshape(count))
 
     # One evaluation of the objective a turn, the first and the fine ones included: its code is compiled once.
-    def turn(carry: tuple[Array, Array, _State]) -> tuple[Array, Array, _State]:
-        count, fine, state = carry
+    def turn(carry: tuple[Array, Array, Array, _State]) -> tuple[Array, Array, Array, _State]:
+        turns, fine, evaluations, state = carry
         refine = ~jnp.any(state.moving)
-        again = _begin(*jax.vmap(_distinct_ends)(state), state.turns)
-        state = jax.tree.map(lambda a, b: jnp.where(refine, a, b), again, state)
-        count, fine = jnp.where(refine, num_starts, count + 1), fine | refine
-        point = move_into(state.proposal, box)
-        start = jax.lax.dynamic_index_in_dim(starts, jnp.minimum(count, num_starts - 1), 0, keepdims=False)
-        more = count < num_starts + max_steps
-        lowest = jnp.min(state.value[..., 0], axis=(1, 2))
-        value = objective(point, fine, state.moving)
-        waiting = count < num_starts
-        state = take_turns(state, point, value, lowest, waiting, fine, start, more, box)
-        outdone = jax.vmap(_outdone, in_axes=(0, None))(state, fine)
-        return count, fine, state._replace(moving=state.moving & (waiting | ~outdone))
+        state = jax.lax.cond(refine, refined, lambda s: s, state)
+        turns, fine = jnp.where(refine, num_starts, turns + 1), fine | refine
+        start = jax.lax.dynamic_index_in_dim(starts, jnp.minimum(turns, num_starts - 1), 0, keepdims=False)
+        waiting, more = turns < num_starts, turns < num_starts + max_steps
+        lowest = jnp.repeat(jnp.min(apart(state.value[:, 0]), axis=(1, 2)), count // shape[0])
+        (order,) = jnp.nonzero(state.moving, size=count, fill_value=count)
+        num_moving = jnp.sum(state.moving)
+        evaluations = evaluations.at[fine.astype(int)].add(num_moving)
+        values = objective(state.proposal, order, num_moving, fine)
 
-    first = (jnp.zeros((), jnp.int32), ~coarse, _begin(starts[0], jnp.ones(shape, bool), jnp.zeros(shape, jnp.int32)))
-    *_, end = jax.lax.while_loop(lambda carry: jnp.any(carry[2].moving) | ~carry[1], turn, first)
+        # Those that move, a few at a time.
+        def some(i: Array, state: _State) -> _State:
+            lane = jax.lax.dynamic_slice_in_dim(order, i * width, width)
+            here, value, low, begin, bounds = jax.tree.map(
+                lambda a: a.at[lane].get(mode="clip"), (state, values, lowest, start, boxes)
+            )
+            new = take_turns(here, value, low, waiting, fine, begin, more, bounds)
+            return jax.tree.map(lambda a, b: a.at[lane].set(b, mode="drop"), state, new)
+
+        order = jnp.pad(order, (0, -count % width), constant_values=count)
+        state = jax.lax.fori_loop(0, (num_moving + width - 1) // width, some, state)
+        outdone = jax.vmap(_outdone, in_axes=(0, None, None))(jax.tree.map(apart, state), fine, options.every_gamma)
+        return turns, fine, evaluations, state._replace(moving=state.moving & (waiting | ~outdone.reshape(count)))
+
+    moving = jnp.repeat(options.active, count // shape[0])
+    begin = jax.vmap(clip_to_box)(starts[0], boxes)
+    first = (jnp.zeros((), jnp.int32), jnp.asarray(not coarse), jnp.zeros(2, int), _begin(begin, moving))
+    *_, evaluations, end = jax.lax.while_loop(lambda carry: jnp.any(carry[3].moving) | ~carry[1], turn, first)
+    end = jax.tree.map(apart, end)
     best = jnp.argmin(end.value[..., 0], axis=1)[:, None]
     end = jax.tree.map(
         lambda a: jnp.take_along_axis(a, best.reshape(*best.shape, *[1] * (a.ndim - 3)), axis=1)[:, 0], end
     )
-    return Solution(end.theta, end.value[..., 0], end.norm, end.promise, end.turns)
+    return Solution(end.theta, end.value[..., 0], end.norm, end.promise), evaluations

@@ -12,19 +12,36 @@ where ``x = y - z`` is the noise, ``y`` the height above alpha in units of sigma
 and ``D = delta / sigma``.
 """
 
+import math
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
+from jax.typing import DTypeLike
 
 from nqjax._quadrature import half_power, two_sums, window
 
-_SQRT_2PI = float(np.sqrt(2 * np.pi))
-NODES, _DEPTH = 32, 25.0
-#: Below this many sigmas an interval's mass is its width times the mean density: differences would cancel.
-_SHORT = 1e-5
+_SQRT_2PI = math.sqrt(2 * math.pi)
+
+
+class _Precision(NamedTuple):
+    """How the sums are computed in one dtype."""
+
+    nodes: int
+    depth: float  # of the windows, see `nqjax._quadrature.window`
+    # Below so many sigmas an interval's mass, and its derivatives, follow from the densities at its ends: a difference
+    # of the CDF would lose more digits than that leaves out.
+    short: float
+    short_slope: float
+
+
+_PRECISION = {"float64": _Precision(32, 25.0, 1e-5, 1e-5), "float32": _Precision(16, 15.0, 0.3, 0.02)}
+
+
+def num_nodes(dtype: DTypeLike) -> int:
+    """Nodes of the quadrature in a dtype."""
+    return _PRECISION[jnp.dtype(dtype).name].nodes
 
 
 class Family(NamedTuple):
@@ -59,17 +76,24 @@ class Knot(NamedTuple):
     log_density: Triple  # derivatives of the log-density
 
 
+def _once(like: Array, *arrays: Array) -> list[Array]:
+    """Have arrays computed once: on a CPU, XLA repeats cheap arithmetic in all that needs it, but never a division."""
+    one = 1 + 0 * like
+    return [a / one for a in arrays]
+
+
 def noisy_knot(z: Array, theta: Array, family: Family, bits: int) -> Knot:
     """The noisy quadratic at knots ``z`` (shape (knots,))."""
     gamma = family.gamma
     alpha, delta, sigma = theta[0], jnp.exp(theta[1]), jnp.exp(theta[2])
     b = gamma / 2 - 1
-    w = window(z - alpha, delta[None], sigma[None], gamma[None], _DEPTH)
-    total, weighted = two_sums(w, b[None], NODES, bits, family.rule)
+    precision = _PRECISION[z.dtype.name]
+    w = window(z - alpha, delta[None], sigma[None], gamma[None], precision.depth)
+    total, weighted = two_sums(w, b[None], precision.nodes, bits, family.rule)
     scale = half_power(w.top_v, gamma[None], bits) * jnp.exp(-(w.peak**2) / 2) / _SQRT_2PI
     span = delta / sigma
     inside = w.width * scale * weighted
-    tail = 0.5 * jax.lax.erfc(jnp.abs(w.edge) * np.sqrt(0.5).astype(z.dtype))
+    tail = 0.5 * jax.lax.erfc(jnp.abs(w.edge) * math.sqrt(0.5))
     cdf = jnp.where(w.edge > 0, tail, 1 - tail) + inside
     sf = jnp.maximum(jnp.where(w.edge > 0, 1 - tail, tail) - inside, 0.0)
     # h is sigma times the density.
@@ -79,9 +103,8 @@ def noisy_knot(z: Array, theta: Array, family: Family, bits: int) -> Knot:
     x1 = w.top - w.top_height * (1 - mean_q)
     boundary = jnp.exp(jnp.where(w.top >= w.edge, (w.peak - w.edge) * (w.peak + w.edge) / 2, -700.0))
     t = boundary * span / (w.width * total)
-    one = 1 + 0 * z
-    cdf, sf, h, height, x1, t, wz, wedge = (a / one for a in (cdf, sf, h, height, x1, t, w.z, w.edge))
-    w = w._replace(z=wz, edge=wedge)
+    cdf, sf, h, height, x1, t, *ends = _once(z, cdf, sf, h, height, x1, t, w.z, w.edge)
+    w = w._replace(z=ends[0], edge=ends[1])
     p2 = b - t - w.z * x1
     p3 = (b - 1) * x1 - w.edge * t - w.z * p2
     first = (-h / sigma, -h * height, h * x1)
@@ -114,7 +137,9 @@ def noiseless_knot(z: Array, theta: Array, family: Family) -> Knot:
     return Knot(cdf, sf, p, (-p, -g * f, zero), second, (zero, zero, zero))
 
 
-def mps(theta: Array, family: Family, knots: Array, shares: Array, bits: int, noiseless: bool) -> Array:
+def mps(
+    theta: Array, family: Family, knots: Array, shares: Array, gaps: Array | None, bits: int, noiseless: bool
+) -> Array:
     """Loss, gradient and Hessian at one set of parameters: sums over intervals, which add up from piece to piece.
 
     Parameters
@@ -128,34 +153,39 @@ def mps(theta: Array, family: Family, knots: Array, shares: Array, bits: int, no
         none of the counts (padding).
     shares : Array, shape (intervals,)
         Shares of all counts in the intervals between the knots.
+    gaps : Array, shape (intervals,), optional
+        Distances between the knots, where these are too coarse to give them.
 
     Returns
     -------
     Array, shape (10,)
         The loss, its gradient (3) and its Hessian (6, in the order of `Symmetric`).
     """
+    precision = _PRECISION[knots.dtype.name]
     knot = noiseless_knot(knots, theta, family) if noiseless else noisy_knot(knots, theta, family, bits)
     low, high = (jax.tree.map(lambda a, part=part: a[part], knot) for part in (slice(None, -1), slice(1, None)))
     used = shares > 0
-    gap = jnp.diff(knots)
-    short = jnp.zeros_like(used) if noiseless else (gap < _SHORT * jnp.exp(theta[2])) & used
+    gap = jnp.diff(knots) if gaps is None else gaps
+    width = jnp.zeros_like(gap) + jnp.inf if noiseless else jnp.where(used, gap / jnp.exp(theta[2]), jnp.inf)
     difference = jnp.where(high.cdf < 0.5, high.cdf - low.cdf, low.sf - high.sf)
-    mass = jnp.where(short, gap * (low.density + high.density) / 2, difference)
+    # The trapezium rule with its correction at the ends, where the density is known with its derivative.
+    bend = low.density * low.log_density[0] - high.density * high.log_density[0]
+    trapezium = gap * ((low.density + high.density) / 2 - gap * bend / 12)
+    mass = jnp.where(width < precision.short, trapezium, difference)
     positive = mass > 0
     safe = jnp.where(used & positive, mass, 1.0)
     inverse = jnp.where(used & positive, shares / safe, 0.0)
     surprise = jnp.where(used, shares * (jnp.log(jnp.where(used, shares, 1.0)) - jnp.log(safe)), 0.0)
     surprise = jnp.where(used & ~positive, jnp.inf, surprise)
+    short = width < precision.short_slope
 
     # The change of the interval's mass: a difference or, when short, the mean change of the density.
     def change(i: int) -> Array:
         mean = (low.density * low.log_density[i] + high.density * high.log_density[i]) / 2
         return jnp.where(short, gap * mean, high.first[i] - low.first[i])
 
-    slope = [change(i) for i in range(3)]
+    slope = _once(gap, *(change(i) for i in range(3)))
 
-    one = 1 + 0 * gap
-    slope = [a / one for a in slope]
     # A short interval's own curvature is left out: it only steers the steps.
     def curve(i: int, j: int, k: int) -> Array:
         return jnp.where(short, 0.0, inverse * (slope[i] * slope[j] / safe - (high.second[k] - low.second[k])))

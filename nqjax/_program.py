@@ -1,152 +1,95 @@
-"""The estimation program: every start, every gamma, one jitted computation.
+"""The estimation program: every start, every gamma, every problem of a chunk, one jitted computation.
 
-For each gamma a few searches run side by side, each at its own range of noise levels: a search evaluates its starts,
-then follows Newton's method from the best of them. This happens on a thinned set of knots, which pools neighbouring
-intervals and leaves a statistically almost equal problem at a fraction of the cost; Newton on all knots then goes on
-from each gamma's best end, and from other ends that may yet win.
+For each gamma of each problem a few searches run side by side, each at its own range of noise levels: a search
+evaluates its starts, then follows Newton's method from the best of them. This happens on the thinned problem; Newton on
+all knots then goes on from each gamma's best end, and from other ends that may yet win. A warm start leaves the first
+part out.
 
-The knots come in pieces of one size, of which the thinned set is the first. The objective is a loop over as many pieces
-as there are, so both stages and every number of knots run the same code, and compile it once.
+The objective is a loop over the pieces of those searches that still move, a few at a time: a search that has ended
+costs nothing, and both stages, every number of knots and every number of problems run the same code.
 """
 
 import functools
-import math
-from collections.abc import Sequence
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import scipy.optimize
 from jax import Array
 from numpy.typing import NDArray
 
-from nqjax._newton import Box, Solution, minimize
-from nqjax._objective import NODES, Family, mps
+from nqjax._newton import Box, Options, Solution, minimize
+from nqjax._objective import Family, mps, num_nodes
+from nqjax._pieces import Problems
 from nqjax._quadrature import exact_jacobi_rule
 
-#: Intervals in a piece.
-PIECE = 64
 #: Noise levels of the starts, in units of the range of the knots: one a search.
 _SIGMAS = (0.0005, 0.004, 0.02, 0.1, 0.4)
 #: Where alpha starts: so many sigmas above where it would be without noise, then so many above the best score.
 _OFFSETS = (-1.0, 0.5), (2.0, 5.0)
+#: Without noise: how far below the best score alpha starts, in units of the range of the knots (starts, searches), and
+#: delta in units of the shortest that is possible.
+_BELOW = ((1e-4, 0.03, 0.4), (1e-3, 0.1, 1.0), (0.01, 0.2, 3.0))
+_STRETCH = (1.0, 1.02, 1.2)
 _STEPS = 80
-#: Searches evaluated at once.
-_LANES = 8
 
 
-class Problem(NamedTuple):
-    """Spacings in pieces that share their end knots: the thinned problem, then the whole one."""
-
-    knots: NDArray[np.float64]  # (1 + pieces, PIECE + 1)
-    shares: NDArray[np.float64]  # (1 + pieces, PIECE)
-    num_pieces: int  # how many pieces of the whole problem hold anything
-
-
-class Problems(NamedTuple):
-    """Problems of one size."""
-
-    knots: Array  # (problems, 1 + pieces, PIECE + 1)
-    shares: Array  # (problems, 1 + pieces, PIECE)
-    num_pieces: Array  # of the largest
-
-
-def stack(problems: Sequence[Problem]) -> Problems:
-    """Gather problems that were cut to the same number of pieces."""
-    knots, shares, num_pieces = zip(*problems, strict=True)
-    return Problems(jnp.asarray(np.stack(knots)), jnp.asarray(np.stack(shares)), jnp.int32(max(num_pieces)))
-
-
-def cut(knots: NDArray[np.float64], counts: NDArray[np.float64]) -> Problem:
-    """Cut spacings to pieces.
-
-    Parameters
-    ----------
-    knots : ndarray, shape (intervals + 1,)
-        Standardised to span about [0, 1], with an end on either side beyond all mass.
-    counts : ndarray, shape (intervals,)
-        Scores in each interval.
-    """
-    shares = counts / counts.sum()
-    place = np.concatenate([[0], 1 + _thinned(len(knots) - 2), [len(knots) - 1]])
-    below = np.concatenate([[0.0], np.cumsum(shares)])
-    # Few sizes, so few compilations; what is padded holds nothing and is never looked at.
-    full = -(-len(shares) // PIECE)
-    spare = (PIECE << math.ceil(math.log2(full))) - len(shares)
-    padded = np.append(knots, np.full(spare, knots[-1]))
-    starts, ends = padded[:-1].reshape(-1, PIECE), padded[PIECE::PIECE, None]
-    pieces = np.concatenate([knots[None, place], np.hstack([starts, ends])])
-    rest = np.append(shares, np.zeros(spare)).reshape(-1, PIECE)
-    thinned_shares = np.diff(below[place])[None]
-    return Problem(pieces, np.concatenate([thinned_shares, rest]), full)
-
-
-def _thinned(count: int) -> NDArray[np.int64]:
-    """``PIECE - 1`` of the ranks from 0 to ``count - 1``, not decreasing.
-
-    A third are evenly spaced; the others begin at either end, rank by rank, and then grow geometrically, because what
-    tells sigma from alpha and beta is there.
-    """
-    if count < PIECE:
-        return np.minimum(np.arange(PIECE - 1), count - 1)
-    third, last = PIECE // 3, count - 1
-    growth = scipy.optimize.brentq(lambda c: last * math.sinh(c / third) - math.sinh(c), 1e-3, 100.0)
-    dense = last * np.sinh(growth * np.linspace(0, 1, third + 1)[1:-1]) / math.sinh(growth)
-    even = np.linspace(0, last, PIECE - 1 - 2 * len(dense))
-    return np.sort(np.rint(np.concatenate([even, dense, last - dense]))).astype(np.int64)
-
-
-def families(gammas: NDArray[np.float64]) -> Family:
-    """Prepare whole gammas, shape (gammas,)."""
-    rules = [exact_jacobi_rule(gamma / 2 - 1, NODES) for gamma in gammas]
-    nodes, log_weights = (jnp.asarray(np.stack(a)[:, None]) for a in zip(*rules, strict=True))
+def families(gammas: NDArray[np.floating]) -> Family:
+    """Prepare whole gammas, shape (gammas,); in their dtype."""
+    rules = [exact_jacobi_rule(float(gamma) / 2 - 1, num_nodes(gammas.dtype)) for gamma in gammas]
+    nodes, log_weights = (jnp.asarray(np.stack(a)[:, None], gammas.dtype) for a in zip(*rules, strict=True))
     return Family(jnp.asarray(gammas), (nodes, log_weights))
 
 
-def starting_values(problem: Problem, gammas: NDArray[np.float64], box: Box) -> NDArray[np.float64]:
-    """Starting values, shape (starts, searches, gammas, 3): noise levels, and alpha some sigmas from the best score."""
-    low, high, mass = _summary(problem)
-    levels = np.array(_SIGMAS)[:, None] * (high - low)
-    sigma = np.exp(np.clip(np.log(levels), box.low[3], box.high[3]))
-    shift = np.minimum(sigma, (high - low) / 3)
+def starting_values(problems: Problems, gammas: Array, box: Box) -> Array:
+    """Starting values, shape (starts, problems, searches, gammas, 3): noise levels, and alpha near the best score."""
+    low, high, best, mass = _summary(problems)
+    levels = jnp.asarray(_SIGMAS, low.dtype)[:, None] * (high - low)
+    sigma = jnp.exp(jnp.clip(jnp.log(levels), box.low[:, 3, None, None], box.high[:, 3, None, None]))
+    shift = jnp.minimum(sigma, (high - low) / 3)
     # Without noise the quantiles of V at the best score and at the last knot say where v = 0 is.
-    best = (0.7 * problem.shares[0, 0]) ** (2 / gammas)
-    bare = low - (high - low) * best / np.maximum(mass ** (2 / gammas) - best, 0.1)
-    alpha = np.stack(
-        [*(bare + x * shift for x in _OFFSETS[0]), *(low + x * shift + np.zeros_like(bare) for x in _OFFSETS[1])]
-    )
-    alpha = np.clip(alpha, box.low[0], box.high[0])
+    share = (0.7 * best) ** (2 / gammas)
+    bare = low - (high - low) * share / jnp.maximum(mass ** (2 / gammas) - share, 0.1)
+    alpha = jnp.stack([*(bare + x * shift for x in _OFFSETS[0]), *(low + x * shift + 0 * bare for x in _OFFSETS[1])])
+    alpha = jnp.clip(alpha, box.low[:, 0, None, None], box.high[:, 0, None, None])
     # delta such that the noiseless CDF at the last knot is the share of scores up to there.
-    delta = np.maximum(high - alpha, 0.05 * (high - low)) * mass ** (-2 / gammas)
+    delta = jnp.maximum(high - alpha, 0.05 * (high - low)) * mass ** (-2 / gammas)
     return _thetas(alpha, delta, sigma)
 
 
-def noiseless_starting_values(problem: Problem, gammas: NDArray[np.float64]) -> NDArray[np.float64]:
+def noiseless_starting_values(problems: Problems, gammas: Array) -> Array:
     """As `starting_values`, without noise: alpha must lie below the best score."""
-    low, high, mass = _summary(problem)
-    below = np.array([[1e-4, 1e-3, 0.01], [0.03, 0.1, 0.2], [0.4, 1.0, 3.0]]).T[:, :, None]
-    alpha = low - (high - low) * below
-    delta = (high - alpha) * mass ** (-2 / gammas) * np.array([1.0, 1.02, 1.2])[:, None, None, None]
-    theta = _thetas(alpha, delta, np.ones(1))
+    low, high, _, mass = _summary(problems)
+    below, stretch = jnp.asarray(_BELOW, low.dtype), jnp.asarray(_STRETCH, low.dtype)
+    alpha = low - (high - low) * below[:, None, :, None]
+    delta = (high - alpha) * mass ** (-2 / gammas) * stretch[:, None, None, None, None]
+    theta = _thetas(alpha, delta, jnp.ones_like(low))
     return theta.reshape(-1, *theta.shape[2:])
 
 
-def _thetas(*parameters: NDArray[np.float64]) -> NDArray[np.float64]:
-    alpha, delta, sigma = np.broadcast_arrays(*parameters)
-    return np.stack([alpha, np.log(delta), np.log(sigma)], axis=-1)
+def _thetas(*parameters: Array) -> Array:
+    alpha, delta, sigma = jnp.broadcast_arrays(*parameters)
+    return jnp.stack([alpha, jnp.log(delta), jnp.log(sigma)], axis=-1)
 
 
-def _summary(problem: Problem) -> tuple[float, float, float]:
-    """The first and the last real knot, and the share of the scores up to the last."""
-    knots, shares = problem.knots[0], problem.shares[0]
-    return float(knots[1]), float(knots[-2]), float(np.clip(1 - shares[-1], 0.01, 0.99))
+def _summary(problems: Problems) -> tuple[Array, Array, Array, Array]:
+    """The first and the last real knot, the share of the scores up to either; shape (problems, 1, 1) for searches."""
+    knots, shares = problems.knots[problems.first], problems.shares[problems.first]
+    mass = jnp.clip(1 - shares[:, -1], 0.01, 0.99)
+    return tuple(a[:, None, None] for a in (knots[:, 1], knots[:, -2], shares[:, 0], mass))  # type: ignore[return-value]
 
 
-@functools.partial(jax.jit, static_argnames=("bits", "noiseless"))
+@functools.partial(jax.jit, static_argnames=("bits", "noiseless", "width"))
 def fit_program(
-    problems: Problems, families: Family, starts: Array, box: Box, coarse: Array, *, bits: int, noiseless: bool
-) -> Solution:
+    problems: Problems,
+    families: Family,
+    box: Box,
+    options: Options,
+    warm: Array | None = None,
+    *,
+    bits: int,
+    noiseless: bool,
+    width: int,
+) -> tuple[Solution, Array]:
     """Fit every gamma to every set of spacings.
 
     Parameters
@@ -154,39 +97,50 @@ def fit_program(
     problems : Problems
     families : Family, fields with a leading axis of gammas
         Of whole gammas below ``2**bits - 1``.
-    starts : Array, shape (starts, problems, searches, gammas, 3)
     box : Box, fields of shape (problems, 4)
         Bounds on the scale of the knots.
-    coarse : Array, shape ()
-        Whether to search on the thinned problems first; without, the starts must be near the optimum.
+    options : Options
+    warm : Array, shape (problems, gammas, 3), optional
+        Where to start, near the optimum: the thinned problems are then left out.
+    width : int
+        Pieces evaluated side by side.
 
     Returns
     -------
     Solution
         The best for each gamma; leading axes: problems, gammas.
+    evaluations : Array, shape ()
+        How many pieces were evaluated.
     """
+    if warm is not None:
+        starts = warm[None, :, None]
+    elif noiseless:
+        starts = noiseless_starting_values(problems, families.gamma)
+    else:
+        starts = starting_values(problems, families.gamma, box)
     piece_sums = jax.vmap(functools.partial(mps, bits=bits, noiseless=noiseless))
-    _, *shape, _ = starts.shape
-    width = min(_LANES, math.prod(shape))
+    _, _, num_searches, num_gammas, _ = starts.shape
+    most = jnp.max(problems.num_pieces)
 
-    def objective(theta: Array, fine: Array, moving: Array) -> Array:
-        """On the whole problem or on the thinned one, for those searches that move."""
-        order = jnp.argsort(~moving.reshape(-1))
-        pieces = jnp.where(fine, problems.num_pieces, 1)
-        # Every piece of every search that moves, a few at a time.
-        count = jnp.sum(moving) * pieces
-        flat = theta.reshape(-1, 3)
+    def objective(theta: Array, lanes: Array, count: Array, fine: Array) -> Array:
+        """On the whole problem or on the thinned one: every piece of every search that moves, a few at a time."""
+        pieces = jnp.where(fine, most, 1)
+        count = count * pieces
 
         def add(i: Array, total: Array) -> Array:
             job = i * width + jnp.arange(width)
-            lane, piece = order[jnp.minimum(job, count - 1) // pieces], job % pieces + fine
-            problem, gamma = lane // (shape[1] * shape[2]), lane % shape[2]
+            lane, piece = lanes[jnp.minimum(job, count - 1) // pieces], job % pieces + fine
+            problem, gamma = lane // (num_searches * num_gammas), lane % num_gammas
+            # Problems with fewer pieces than the largest sit the last ones out.
+            used = (job < count) & (piece <= problems.num_pieces[problem])
+            place = problems.first[problem] + jnp.where(used, piece, 0)
             its = jax.tree.map(lambda a: a[gamma], families)
-            part = piece_sums(flat[lane], its, problems.knots[problem, piece], problems.shares[problem, piece])
-            return total.at[jnp.where(job < count, lane, total.shape[0])].add(part, mode="drop")
+            piece_of = jax.tree.map(lambda a: a[place], (problems.knots, problems.shares, problems.gaps))
+            part = piece_sums(theta[lane], its, *piece_of)
+            return total.at[jnp.where(used, lane, total.shape[0])].add(part, mode="drop")
 
-        nothing = jnp.zeros((flat.shape[0], 10), theta.dtype)
-        total = jax.lax.fori_loop(0, (count + width - 1) // width, add, nothing)
-        return total.reshape(*shape, 10)
+        nothing = jnp.zeros((theta.shape[0], 10), theta.dtype)
+        return jax.lax.fori_loop(0, (count + width - 1) // width, add, nothing)
 
-    return minimize(objective, starts, box, _STEPS, coarse)
+    solution, (coarse, fine) = minimize(objective, starts, box, options, warm is None, _STEPS, width)
+    return solution, coarse + fine * most

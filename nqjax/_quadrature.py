@@ -35,7 +35,7 @@ _NEAR_ZERO = 0.12
 #: Arrays of this size and more unroll the loop over nodes: as fast as the exponentials alone, but slower to compile.
 UNROLL_SIZE = 4096
 #: Nodes a turn of the loop in `two_sums`: more compile longer, fewer pass the sums through memory more often.
-_BLOCK = 16
+_BLOCK = 8
 
 
 @functools.cache

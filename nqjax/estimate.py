@@ -2,8 +2,9 @@
 
 import functools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,8 +13,9 @@ from jax import Array
 from numpy.typing import ArrayLike, NDArray
 
 from nqjax import _kernel
+from nqjax._batch import Setup, Shape, Standard, single_shape, solve
 from nqjax._newton import Box, Solution
-from nqjax._program import cut, families, fit_program, noiseless_starting_values, stack, starting_values
+from nqjax._pieces import cut, to_single
 from nqjax._quantile import log_complement, log_tail_of_one, quantile
 from nqjax.constraints import Constraint, Constraints, read_constraints
 from nqjax.errors import InputError, show
@@ -26,8 +28,6 @@ if TYPE_CHECKING:
 _SIGMA_RANGE = (1e-6, 1e2)
 _DELTA_RANGE = (1e-6, 1e6)
 _ALPHA_RANGE = (-1e6, 1e6)
-#: The ends of the knots, beyond all mass within those bounds.
-_BEYOND = 1e12
 #: Sigma this close to its lower bound has run into it.
 _AT_FLOOR = 3.0
 
@@ -200,12 +200,42 @@ def fit(
     statistics, which stays consistent where plain maximum likelihood does not. Every gamma is searched from several
     starts by a damped Newton method with exact derivatives. Computed in float64 whatever the process's setting.
     """
-    data = spacings(scores, limits, minimize)
     constraints = read_constraints(alpha, beta, gamma, sigma, minimize)
+    study = prepare(scores, limits, minimize, constraints)
+    device = jax.config.jax_default_device or jax.local_devices()[0]
+    shape = single_shape(len(study.standard.problem.knots))
+    ((solution,), _) = solve_prepared([[study]], constraints, Setup(constraints.gamma), shape, (device,))
+    return finish(solution, study, constraints, limits, minimize)
+
+
+class Prepared(NamedTuple):
+    """A study that has been checked, and how to get back from the scale of its knots."""
+
+    data: Spacings
+    standard: Standard
+    location: float
+    scale: float
+
+
+def prepare(
+    scores: ArrayLike, limits: tuple[float, float], minimize: bool, constraints: Constraints, dtype: str = "float64"
+) -> Prepared:
+    """Check one study and bring it to the scale of its knots.
+
+    Raises
+    ------
+    InputError
+        As `fit`.
+    """
+    data = spacings(scores, limits, minimize)
     _check(data, constraints, limits, minimize)
-    with jax.enable_x64(True):
-        fits, location, scale = _solve(data, constraints)
-    return _finish(fits, location, scale, data, constraints, limits, minimize)
+    location = float(data.knots[0])
+    scale = float(data.knots[-1] - data.knots[0])
+    problem = cut((data.knots - location) / scale, data.counts)
+    box = _standard_box(constraints, location, scale)
+    if dtype == "float32":
+        problem, box = to_single(problem), Box(*(bound.astype(dtype) for bound in box))
+    return Prepared(data, Standard(problem, box), location, scale)
 
 
 def _check(data: Spacings, constraints: Constraints, limits: tuple[float, float], minimize: bool) -> None:
@@ -250,38 +280,38 @@ def _standard_box(constraints: Constraints, location: float, scale: float) -> Bo
     return Box(low, high)
 
 
-def _solve(data: Spacings, constraints: Constraints) -> tuple[Solution, float, float]:
-    """Run the program on standardised knots; where sigma ends at its floor, try none at all."""
-    location = float(data.knots[0])
-    scale = float(data.knots[-1] - data.knots[0])
-    problem = cut(np.concatenate([[-_BEYOND], (data.knots - location) / scale, [_BEYOND]]), data.counts)
-    box = _standard_box(constraints, location, scale)
-    gammas = np.arange(constraints.gamma[0], constraints.gamma[1] + 1, dtype=np.float64)
-    bits = int(constraints.gamma[1] + 1).bit_length()
+def solve_prepared(
+    parts: Sequence[Sequence[Prepared]],
+    constraints: Constraints,
+    setup: Setup,
+    shape: Shape,
+    devices: tuple[jax.Device, ...],
+) -> tuple[list[Solution], int]:
+    """Fit the studies of one chunk; where sigma ends at its floor, try none at all.
 
-    def run(noiseless: bool) -> Solution:
-        start = noiseless_starting_values(problem, gammas) if noiseless else starting_values(problem, gammas, box)
-        # A batch of one.
-        result = fit_program(
-            stack([problem]),
-            families(gammas),
-            start[:, None],
-            Box(*(bound[None] for bound in box)),
-            np.bool_(True),
-            bits=bits,
-            noiseless=noiseless,
-        )
-        return jax.tree.map(lambda a: np.asarray(a)[0], result)
-
+    Parameters and results as those of `nqjax._batch.solve`.
+    """
+    standards = [[study.standard for study in part] for part in parts]
+    bare = setup._replace(noiseless=True)
     if constraints.sigma[1] == 0:
-        return _without_noise(run(True)), location, scale
-    fits = run(False)
-    at_floor = fits.theta[:, 2] <= math.log(_SIGMA_RANGE[0] * _AT_FLOOR)
-    if constraints.sigma[0] == 0 and at_floor[np.argmin(fits.loss)]:
-        bare = _without_noise(run(True))
-        better = at_floor & (bare.loss <= fits.loss + 1e-9)
-        fits = jax.tree.map(lambda a, b: np.where(better.reshape(-1, *[1] * (a.ndim - 1)), a, b), bare, fits)
-    return fits, location, scale
+        solutions, evaluations = solve(standards, bare, shape, devices)
+        return [_without_noise(s) for s in solutions], evaluations
+    solutions, evaluations = solve(standards, setup, shape, devices)
+    if constraints.sigma[0] > 0:
+        return solutions, evaluations
+    floors = [s.theta[:, 2] <= math.log(_SIGMA_RANGE[0] * _AT_FLOOR) for s in solutions]
+    again = [i for i, (s, floor) in enumerate(zip(solutions, floors, strict=True)) if floor[np.argmin(s.loss)]]
+    flat = [standard for part in standards for standard in part]
+    for some in (again[i : i + shape.size] for i in range(0, len(again), shape.size)):
+        others, more = solve([[flat[i] for i in some]], bare, shape, devices)
+        evaluations += more
+        for i, other in zip(some, map(_without_noise, others), strict=True):
+            mine = solutions[i]
+            better = floors[i] & (other.loss <= mine.loss + 1e-9)
+            solutions[i] = jax.tree.map(
+                lambda a, b, better=better: np.where(better.reshape(-1, *[1] * (a.ndim - 1)), a, b), other, mine
+            )
+    return solutions, evaluations
 
 
 def _regime(data: Spacings, limits: tuple[float, float], minimize: bool) -> tuple[float, float]:
@@ -301,16 +331,15 @@ def _without_noise(fits: Solution) -> Solution:
     return fits._replace(theta=theta)
 
 
-def _finish(
+def finish(
     fits: Solution,
-    location: float,
-    scale: float,
-    data: Spacings,
+    study: Prepared,
     constraints: Constraints,
     limits: tuple[float, float],
     minimize: bool,
 ) -> Fit:
     """Back to the scale of the scores and to the caller's direction."""
+    data, _, location, scale = study
     best = int(np.argmin(fits.loss))
     gammas = range(constraints.gamma[0], constraints.gamma[1] + 1)
     if not math.isfinite(fits.loss[best]):

@@ -1,0 +1,187 @@
+"""Batches of studies: chunks of one shape, several at once, on all local devices.
+
+A chunk holds a fixed number of studies and of pieces, filled up with padding that costs nothing, so that studies of
+all sizes share one compiled program. Chunks are worked on by a few threads: compiled code runs without Python's lock,
+and the next chunk is prepared meanwhile. With several devices a chunk is sharded over them along its studies.
+"""
+
+import functools
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import Any, NamedTuple, TypeVar
+
+import jax
+import numpy as np
+from jax.sharding import Mesh, PartitionSpec
+from numpy.typing import NDArray
+
+from nqjax._newton import Box, Options, Solution
+from nqjax._pieces import Problem, pack
+from nqjax._program import families, fit_program
+
+_T, _R = TypeVar("_T"), TypeVar("_R")
+_AXIS = "studies"
+
+
+class Standard(NamedTuple):
+    """A study on the scale of its knots."""
+
+    problem: Problem
+    box: Box  # fields of shape (4,)
+    warm: NDArray[np.floating] | None = None  # (gammas, 3): where to start, near the optimum
+
+
+class Setup(NamedTuple):
+    """What all studies of a batch share; hashable."""
+
+    gamma: tuple[int, int]
+    noiseless: bool = False
+    every_gamma: bool = True
+    dtype: str = "float64"
+
+
+class Shape(NamedTuple):
+    """Of a chunk, on each device."""
+
+    size: int  # studies
+    capacity: int  # pieces
+    width: int  # pieces evaluated side by side
+
+
+def chunk_shape(device: jax.Device) -> Shape:
+    """Chunks that keep a device busy and stay within about 100 MB on a CPU, 1 GB on an accelerator."""
+    # A core works best on what its nearest memory holds; an accelerator wants ten thousands of threads.
+    return Shape(64, 2048, 16) if device.platform == "cpu" else Shape(4096, 65536, 16384)
+
+
+def single_shape(pieces: int) -> Shape:
+    """Of a chunk for one study: few sizes, so few compilations."""
+    return Shape(1, 1 << pieces.bit_length(), 8)
+
+
+def chunks(pieces: Sequence[int], shape: Shape, num_devices: int) -> Iterator[list[list[int]]]:
+    """Numbers of the studies of each chunk, for each device; neighbours in size together.
+
+    Parameters
+    ----------
+    pieces : sequence of int
+        How many pieces each study has, the thinned one included.
+    """
+    chunk: list[list[int]] = [[]]
+    room = shape.capacity
+    for i in sorted(range(len(pieces)), key=pieces.__getitem__):
+        if chunk[-1] and (pieces[i] > room or len(chunk[-1]) == shape.size):
+            if len(chunk) == num_devices:
+                yield chunk
+                chunk = []
+            chunk.append([])
+            room = shape.capacity
+        chunk[-1].append(i)
+        room -= pieces[i]
+    if chunk[-1]:
+        yield chunk
+
+
+@functools.lru_cache(maxsize=64)
+def _families(gamma: tuple[int, int], dtype: str) -> Any:
+    return families(np.arange(gamma[0], gamma[1] + 1, dtype=dtype))
+
+
+@functools.lru_cache(maxsize=16)
+def _sharded(devices: tuple[jax.Device, ...], bits: int, noiseless: bool, width: int) -> Callable[..., Any]:
+    """The program on several devices, each with studies of its own: nothing is communicated."""
+
+    def local(problems: Any, families: Any, box: Any, options: Any, warm: Any) -> Any:
+        mine, box, active, warm = jax.tree.map(lambda a: a[0], (problems, box, options.active, warm))
+        options = options._replace(active=active)
+        result = fit_program(mine, families, box, options, warm, bits=bits, noiseless=noiseless, width=width)
+        return jax.tree.map(lambda a: a[None], result)
+
+    split, whole = PartitionSpec(_AXIS), PartitionSpec()
+    specs = (split, whole, split, Options(split, whole), split)
+    mesh = Mesh(np.array(devices), (_AXIS,))
+    return jax.jit(jax.shard_map(local, mesh=mesh, in_specs=specs, out_specs=split, check_vma=False))
+
+
+def solve(
+    parts: Sequence[Sequence[Standard]], setup: Setup, shape: Shape, devices: tuple[jax.Device, ...]
+) -> tuple[list[Solution], int]:
+    """Fit the studies of one chunk.
+
+    Parameters
+    ----------
+    parts : sequence of sequence of Standard
+        The studies of each device, no more devices than there are.
+
+    Returns
+    -------
+    solutions : list of Solution
+        For each study in order, NumPy arrays with a leading axis of gammas.
+    evaluations : int
+        How many pieces were evaluated.
+    """
+    largest = max(sum(len(s.problem.knots) for s in part) for part in parts)
+    capacity = shape.capacity if largest <= shape.capacity else 1 << (largest - 1).bit_length()
+    bits = int(setup.gamma[1] + 1).bit_length()
+    parts = [*parts, *[parts[0][:0]] * (len(devices) - len(parts))]
+    with jax.enable_x64(setup.dtype == "float64"):
+        packed = [_pack(part, parts[0][0], shape.size, capacity) for part in parts]
+        of_gamma = _families(setup.gamma, setup.dtype)
+        every = np.bool_(setup.every_gamma)
+        if len(devices) == 1:
+            problems, box, active, warm = packed[0]
+            with jax.default_device(devices[0]):
+                result = fit_program(
+                    *(problems, of_gamma, box, Options(active, every), warm),
+                    bits=bits,
+                    noiseless=setup.noiseless,
+                    width=shape.width,
+                )
+        else:
+            problems, box, active, warm = jax.tree.map(lambda *a: np.stack(a), *packed)
+            program = _sharded(devices, bits, setup.noiseless, shape.width)
+            result = program(problems, of_gamma, box, Options(active, every), warm)
+            result = jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:]), result)
+        solution, evaluations = jax.tree.map(np.asarray, result)
+    places = [d * shape.size + i for d, part in enumerate(parts) for i in range(len(part))]
+    return [jax.tree.map(lambda a, i=i: a[i], solution) for i in places], int(evaluations.sum())
+
+
+def _pack(part: Sequence[Standard], example: Standard, size: int, capacity: int) -> tuple[Any, ...]:
+    """Arrays for one device, padded to ``size`` studies."""
+    spare = size - len(part)
+    studies = [*part, *[example] * spare]
+    problems = pack([s.problem for s in part], size, capacity, example.problem)
+    box = Box(*(np.stack(bound) for bound in zip(*(s.box for s in studies), strict=True)))
+    warm = None if example.warm is None else np.stack([s.warm for s in studies])  # type: ignore[misc]
+    return problems, box, np.arange(size) < len(part), warm
+
+
+def num_workers(devices: Sequence[jax.Device]) -> int:
+    """Chunks to have in hand at once: one for each core of a CPU; with accelerators one runs, one is prepared."""
+    if devices[0].platform != "cpu":
+        return 2
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(cores, 16) // len(devices))
+
+
+def in_parallel(function: Callable[[_T], _R], items: Iterable[_T], workers: int) -> Iterator[_R]:
+    """Results of a function as they come, from a few threads; no more items are taken than are worked on.
+
+    An exception, Ctrl-C included, lets what runs end, and drops what does not.
+    """
+    with ThreadPoolExecutor(workers, thread_name_prefix="nqjax") as pool:
+        running: set[Future[_R]] = set()
+        try:
+            for item in items:
+                running.add(pool.submit(function, item))
+                if len(running) > workers:
+                    done, running = wait(running, return_when=FIRST_COMPLETED)
+                    yield from (future.result() for future in done)
+            while running:
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                yield from (future.result() for future in done)
+        finally:
+            for future in running:
+                future.cancel()

@@ -1,0 +1,234 @@
+"""Fits of many studies at once."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import overload
+
+import jax
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from nqjax._batch import Setup, Shape, chunk_shape, chunks, in_parallel, num_workers
+from nqjax._pieces import num_pieces
+from nqjax._progress import Progress
+from nqjax.constraints import Constraint, Constraints, read_constraints
+from nqjax.errors import InputError
+from nqjax.estimate import Fit, Prepared, finish, prepare, solve_prepared
+
+Limits = tuple[float, float]
+_DTYPES = ("float64", "float32")
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A study that could not be fitted, and why."""
+
+    reason: str
+
+
+class Fits(Sequence["Fit | Failure"]):
+    """Fits of many studies, in their order; what each attribute of `Fit` is, for all of them.
+
+    Indexing gives one study's `Fit`, or its `Failure`. Numbers of studies that failed are NaN (gamma 0).
+    """
+
+    def __init__(self, results: Sequence["Fit | Failure"]) -> None:
+        self._results = list(results)
+
+    def __len__(self) -> int:
+        return len(self._results)
+
+    @overload
+    def __getitem__(self, index: int) -> "Fit | Failure": ...
+    @overload
+    def __getitem__(self, index: slice) -> "Fits": ...
+    def __getitem__(self, index: int | slice) -> "Fit | Failure | Fits":
+        return Fits(self._results[index]) if isinstance(index, slice) else self._results[index]
+
+    def __repr__(self) -> str:
+        failed = sum(reason is not None for reason in self.failures)
+        return f"Fits({len(self)} studies, {failed} failed, {int(np.sum(self.converged))} converged)"
+
+    def _column(self, name: str) -> NDArray[np.float64]:
+        return np.array([getattr(r, name) if isinstance(r, Fit) else math.nan for r in self._results], np.float64)
+
+    @property
+    def alpha(self) -> NDArray[np.float64]:
+        """Shape (studies,)."""
+        return self._column("alpha")
+
+    @property
+    def beta(self) -> NDArray[np.float64]:
+        """Shape (studies,)."""
+        return self._column("beta")
+
+    @property
+    def gamma(self) -> NDArray[np.int64]:
+        """Shape (studies,); 0 where the study failed."""
+        return np.nan_to_num(self._column("gamma")).astype(np.int64)
+
+    @property
+    def sigma(self) -> NDArray[np.float64]:
+        """Shape (studies,)."""
+        return self._column("sigma")
+
+    @property
+    def loss(self) -> NDArray[np.float64]:
+        """Shape (studies,)."""
+        return self._column("loss")
+
+    @property
+    def gradient_norm(self) -> NDArray[np.float64]:
+        """Shape (studies,)."""
+        return self._column("gradient_norm")
+
+    @property
+    def converged(self) -> NDArray[np.bool_]:
+        """Shape (studies,)."""
+        return self._column("converged") == 1
+
+    @property
+    def failures(self) -> list[str | None]:
+        """Why a study could not be fitted; None where it was."""
+        return [r.reason if isinstance(r, Failure) else None for r in self._results]
+
+
+def fit_many(
+    studies: Sequence[ArrayLike],
+    *,
+    limits: Limits | Sequence[Limits] = (-math.inf, math.inf),
+    minimize: bool = True,
+    alpha: Constraint = None,
+    beta: Constraint = None,
+    gamma: Constraint = (1, 5),
+    sigma: Constraint = None,
+    dtype: str = "float64",
+    devices: Sequence[jax.Device] | None = None,
+    progress: bool = False,
+) -> Fits:
+    """Fit the noisy quadratic distribution to each of many studies.
+
+    Parameters
+    ----------
+    studies : sequence of array_like
+        The scores of each study, one a trial; lengths may differ.
+    limits : pair of float, or a sequence of such pairs
+        The regime, one for all studies or one for each; see `nqjax.fit`. `nqjax.quantile_limits` makes one from a share
+        of the best scores.
+    minimize, alpha, beta, gamma, sigma
+        As for `nqjax.fit`, for all studies.
+    dtype : {"float64", "float32"}
+        Precision of the computation. Single precision is for accelerators that are slow in double: estimates then
+        differ by far less than their statistical error, but not in the sixth digit.
+    devices : sequence of jax.Device, optional
+        Where to compute; all local devices by default. Results do not depend on it. Where JAX runs on several hosts
+        (`jax.distributed`), call this on all of them with the same studies: each fits its share, and all return
+        everything.
+    progress : bool
+        Whether to show a progress bar on stderr.
+
+    Returns
+    -------
+    Fits
+        A study that cannot be fitted is a `Failure` there, and spoils no other.
+
+    Raises
+    ------
+    InputError
+        Limits or constraints that no study could use, or another number of limits than of studies.
+    """
+    constraints = read_constraints(alpha, beta, gamma, sigma, minimize)
+    regimes = _as_regimes(limits, len(studies))
+    if dtype not in _DTYPES:
+        raise InputError(f"dtype is {dtype!r}: choose one of {', '.join(_DTYPES)}")
+    mine = range(jax.process_index(), len(studies), jax.process_count())
+    results: list[Fit | Failure] = [Failure("not fitted")] * len(mine)
+    with Progress("studies", len(mine), show=progress) as bar:
+        some = [studies[i] for i in mine]
+        for places, fits in fit_stream(some, [regimes[i] for i in mine], minimize, constraints, dtype, devices):
+            for place, fit in zip(places, fits, strict=True):
+                results[place] = fit
+            bar.advance(len(places))
+    return Fits(results if jax.process_count() == 1 else _gather(results, len(studies)))
+
+
+def fit_stream(
+    studies: Sequence[ArrayLike],
+    limits: Sequence[Limits],
+    minimize: bool,
+    constraints: Constraints,
+    dtype: str = "float64",
+    devices: Sequence[jax.Device] | None = None,
+) -> Iterator[tuple[list[int], list["Fit | Failure"]]]:
+    """Yield the places of some studies and their fits, as chunks of them are done."""
+    used = tuple(jax.local_devices() if devices is None else devices)
+    shape = chunk_shape(used[0])
+    setup = Setup(constraints.gamma, dtype=dtype)
+
+    def work(parts: list[list[int]]) -> tuple[list[int], list[Fit | Failure]]:
+        places = [i for part in parts for i in part]
+        return places, fit_chunk(
+            [[(studies[i], limits[i]) for i in part] for part in parts], minimize, constraints, setup, shape, used
+        )
+
+    # A study has no more knots than scores and limits.
+    pieces = [1 + num_pieces(np.size(study) + 3) for study in studies]
+    yield from in_parallel(work, chunks(pieces, shape, len(used)), num_workers(used))
+
+
+def fit_chunk(
+    parts: list[list[tuple[ArrayLike, Limits]]],
+    minimize: bool,
+    constraints: Constraints,
+    setup: Setup,
+    shape: Shape,
+    devices: tuple[jax.Device, ...],
+) -> list["Fit | Failure"]:
+    """Fit the studies of one chunk, given with their limits for each device."""
+    results: list[Fit | Failure] = []
+    good: list[list[Prepared]] = []
+    places = []
+    for part in parts:
+        good.append([])
+        for scores, limits in part:
+            try:
+                study = prepare(scores, limits, minimize, constraints, setup.dtype)
+            except InputError as error:
+                results.append(Failure(str(error)))
+            else:
+                good[-1].append(study)
+                places.append((len(results), study, limits))
+                results.append(Failure("not fitted"))
+    good = [part for part in good if part]
+    solutions = solve_prepared(good, constraints, setup, shape, devices)[0] if good else []
+    for (place, study, limits), solution in zip(places, solutions, strict=True):
+        try:
+            results[place] = finish(solution, study, constraints, limits, minimize)
+        except InputError as error:
+            results[place] = Failure(str(error))
+    return results
+
+
+def _as_regimes(limits: Limits | Sequence[Limits], count: int) -> Sequence[Limits]:
+    pairs = np.asarray(limits, np.float64)
+    if pairs.shape == (2,):
+        return [(float(pairs[0]), float(pairs[1]))] * count
+    if pairs.shape != (count, 2):
+        raise InputError(f"limits have shape {pairs.shape}: give one pair for all {count} studies, or one for each")
+    return [(float(low), float(high)) for low, high in pairs]
+
+
+def _gather(results: list["Fit | Failure"], count: int) -> list["Fit | Failure"]:
+    """The results of all hosts, of which each has every n-th."""
+    import pickle
+
+    from jax.experimental.multihost_utils import process_allgather
+
+    mine = np.frombuffer(pickle.dumps(results), np.uint8)
+    sizes = np.asarray(process_allgather(np.array([mine.size]))).reshape(-1)
+    padded = np.zeros(int(sizes.max()), np.uint8)
+    padded[: mine.size] = mine
+    everyone = np.asarray(process_allgather(padded)).reshape(len(sizes), -1)
+    lists = [pickle.loads(row[:size].tobytes()) for row, size in zip(everyone, sizes, strict=True)]
+    return [lists[i % len(lists)][i // len(lists)] for i in range(count)]
