@@ -17,10 +17,12 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
-from jax.typing import DTypeLike
+from numpy.typing import NDArray
 
-from nqjax._quadrature import half_power, two_sums, window
+from nqjax._quadrature import half_power, window
+from nqjax._sums import Rule, rules, two_sums
 
 _SQRT_2PI = math.sqrt(2 * math.pi)
 
@@ -36,19 +38,27 @@ class _Precision(NamedTuple):
     short_slope: float
 
 
-_PRECISION = {"float64": _Precision(32, 25.0, 1e-5, 1e-5), "float32": _Precision(16, 15.0, 0.3, 0.02)}
-
-
-def num_nodes(dtype: DTypeLike) -> int:
-    """Nodes of the quadrature in a dtype."""
-    return _PRECISION[jnp.dtype(dtype).name].nodes
+_PRECISION = {"float64": _Precision(32, 25.0, 1e-5, 1e-5), "float32": _Precision(16, 13.0, 0.3, 0.02)}
+#: Nodes and depth that do to look around: 1e-6 of the loss.
+_ROUGH = _PRECISION["float32"]
 
 
 class Family(NamedTuple):
     """One gamma, with what depends on it alone."""
 
     gamma: Array  # ()
-    rule: tuple[Array, Array]  # Gauss-Jacobi nodes and log-weights for v**(gamma/2 - 1)
+    rules: Rule  # rough and fine: shape (2, nodes)
+
+
+def families(gammas: NDArray[np.floating]) -> Family:
+    """Prepare whole gammas, shape (gammas,); in their dtype."""
+    most = _PRECISION["float64"].nodes
+    both = []
+    for num_nodes in (_ROUGH.nodes, _PRECISION[gammas.dtype.name].nodes):
+        spare = [(0, 0), (0, most - num_nodes)]
+        both.append([np.pad(np.asarray(part), spare) for part in rules(gammas, num_nodes)])
+    root, weight = (jnp.asarray(np.stack(parts, axis=1), gammas.dtype) for parts in zip(*both, strict=True))
+    return Family(jnp.asarray(gammas), Rule(root, weight))
 
 
 class Symmetric(NamedTuple):
@@ -82,14 +92,15 @@ def _once(like: Array, *arrays: Array) -> list[Array]:
     return [a / one for a in arrays]
 
 
-def noisy_knot(z: Array, theta: Array, family: Family, bits: int) -> Knot:
-    """The noisy quadratic at knots ``z`` (shape (knots,))."""
+def noisy_knot(z: Array, theta: Array, family: Family, fine: Array | bool, bits: int) -> Knot:
+    """The noisy quadratic at knots ``z`` (shape (knots,)), to the dtype's precision or roughly."""
     gamma = family.gamma
     alpha, delta, sigma = theta[0], jnp.exp(theta[1]), jnp.exp(theta[2])
     b = gamma / 2 - 1
     precision = _PRECISION[z.dtype.name]
-    w = window(z - alpha, delta[None], sigma[None], gamma[None], precision.depth)
-    total, weighted = two_sums(w, b[None], precision.nodes, bits, family.rule)
+    w = window(z - alpha, delta[None], sigma[None], gamma[None], jnp.where(fine, precision.depth, _ROUGH.depth))
+    rule = jax.tree.map(lambda a: a[jnp.asarray(fine, int)], family.rules)
+    total, weighted = two_sums(w, gamma, rule, jnp.where(fine, precision.nodes, _ROUGH.nodes), bits)
     scale = half_power(w.top_v, gamma[None], bits) * jnp.exp(-(w.peak**2) / 2) / _SQRT_2PI
     span = delta / sigma
     inside = w.width * scale * weighted
@@ -138,7 +149,14 @@ def noiseless_knot(z: Array, theta: Array, family: Family) -> Knot:
 
 
 def mps(
-    theta: Array, family: Family, knots: Array, shares: Array, gaps: Array | None, bits: int, noiseless: bool
+    theta: Array,
+    family: Family,
+    knots: Array,
+    shares: Array,
+    gaps: Array | None,
+    fine: Array | bool,
+    bits: int,
+    noiseless: bool,
 ) -> Array:
     """Loss, gradient and Hessian at one set of parameters: sums over intervals, which add up from piece to piece.
 
@@ -155,6 +173,8 @@ def mps(
         Shares of all counts in the intervals between the knots.
     gaps : Array, shape (intervals,), optional
         Distances between the knots, where these are too coarse to give them.
+    fine : bool
+        Whether to compute to the dtype's precision, or roughly; traced, it compiles nothing anew.
 
     Returns
     -------
@@ -162,7 +182,7 @@ def mps(
         The loss, its gradient (3) and its Hessian (6, in the order of `Symmetric`).
     """
     precision = _PRECISION[knots.dtype.name]
-    knot = noiseless_knot(knots, theta, family) if noiseless else noisy_knot(knots, theta, family, bits)
+    knot = noiseless_knot(knots, theta, family) if noiseless else noisy_knot(knots, theta, family, fine, bits)
     low, high = (jax.tree.map(lambda a, part=part: a[part], knot) for part in (slice(None, -1), slice(1, None)))
     used = shares > 0
     gap = jnp.diff(knots) if gaps is None else gaps
@@ -174,8 +194,8 @@ def mps(
     mass = jnp.where(width < precision.short, trapezium, difference)
     positive = mass > 0
     safe = jnp.where(used & positive, mass, 1.0)
-    inverse = jnp.where(used & positive, shares / safe, 0.0)
-    surprise = jnp.where(used, shares * (jnp.log(jnp.where(used, shares, 1.0)) - jnp.log(safe)), 0.0)
+    inverse = jnp.where(positive, shares / safe, 0.0)
+    surprise = shares * jnp.log(jnp.where(used & positive, inverse, 1.0))
     surprise = jnp.where(used & ~positive, jnp.inf, surprise)
     short = width < precision.short_slope
 

@@ -13,14 +13,11 @@ import functools
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
-from numpy.typing import NDArray
 
 from nqjax._newton import Box, Options, Solution, minimize
-from nqjax._objective import Family, mps, num_nodes
+from nqjax._objective import Family, mps
 from nqjax._pieces import Problems
-from nqjax._quadrature import exact_jacobi_rule
 
 #: Noise levels of the starts, in units of the range of the knots: one a search.
 _SIGMAS = (0.0005, 0.004, 0.02, 0.1, 0.4)
@@ -31,13 +28,6 @@ _OFFSETS = (-1.0, 0.5), (2.0, 5.0)
 _BELOW = ((1e-4, 0.03, 0.4), (1e-3, 0.1, 1.0), (0.01, 0.2, 3.0))
 _STRETCH = (1.0, 1.02, 1.2)
 _STEPS = 80
-
-
-def families(gammas: NDArray[np.floating]) -> Family:
-    """Prepare whole gammas, shape (gammas,); in their dtype."""
-    rules = [exact_jacobi_rule(float(gamma) / 2 - 1, num_nodes(gammas.dtype)) for gamma in gammas]
-    nodes, log_weights = (jnp.asarray(np.stack(a)[:, None], gammas.dtype) for a in zip(*rules, strict=True))
-    return Family(jnp.asarray(gammas), (nodes, log_weights))
 
 
 def starting_values(problems: Problems, gammas: Array, box: Box) -> Array:
@@ -78,7 +68,6 @@ def _summary(problems: Problems) -> tuple[Array, Array, Array, Array]:
     return tuple(a[:, None, None] for a in (knots[:, 1], knots[:, -2], shares[:, 0], mass))  # type: ignore[return-value]
 
 
-@functools.partial(jax.jit, static_argnames=("bits", "noiseless", "width"))
 def fit_program(
     problems: Problems,
     families: Family,
@@ -118,7 +107,7 @@ def fit_program(
         starts = noiseless_starting_values(problems, families.gamma)
     else:
         starts = starting_values(problems, families.gamma, box)
-    piece_sums = jax.vmap(functools.partial(mps, bits=bits, noiseless=noiseless))
+    piece_sums = jax.vmap(functools.partial(mps, bits=bits, noiseless=noiseless), in_axes=(0, 0, 0, 0, 0, None))
     _, _, num_searches, num_gammas, _ = starts.shape
     most = jnp.max(problems.num_pieces)
 
@@ -136,7 +125,7 @@ def fit_program(
             place = problems.first[problem] + jnp.where(used, piece, 0)
             its = jax.tree.map(lambda a: a[gamma], families)
             piece_of = jax.tree.map(lambda a: a[place], (problems.knots, problems.shares, problems.gaps))
-            part = piece_sums(theta[lane], its, *piece_of)
+            part = piece_sums(theta[lane], its, *piece_of, fine)
             return total.at[jnp.where(used, lane, total.shape[0])].add(part, mode="drop")
 
         nothing = jnp.zeros((theta.shape[0], 10), theta.dtype)

@@ -15,7 +15,6 @@ the last digit, relative to its own maximum (so tails keep their relative accura
 
 import functools
 import math
-from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -23,8 +22,6 @@ import jax.numpy as jnp
 import numpy as np
 import scipy.special
 from jax import Array
-
-from nqjax._exponential import exponential
 
 #: Exponents covered by the Gauss-Jacobi series: gamma / 2 - 1 and gamma / 2 for gamma in [1, 50], and more. Rounding
 #: errors of n coefficients grow like n**4 / 3 in a second derivative at the very ends, but like n**2 inside.
@@ -34,8 +31,6 @@ _SERIES_TERMS = 28
 _NEAR_ZERO = 0.12
 #: Arrays of this size and more unroll the loop over nodes: as fast as the exponentials alone, but slower to compile.
 UNROLL_SIZE = 4096
-#: Nodes a turn of the loop in `two_sums`: more compile longer, fewer pass the sums through memory more often.
-_BLOCK = 8
 
 
 @functools.cache
@@ -78,7 +73,7 @@ def exact_jacobi_rule(b: float, num_nodes: int) -> tuple[np.ndarray, np.ndarray]
 
 
 @functools.cache
-def _legendre_rule(num_nodes: int) -> tuple[np.ndarray, np.ndarray]:
+def legendre_rule(num_nodes: int) -> tuple[np.ndarray, np.ndarray]:
     """Gauss-Legendre nodes and weights on [0, 1]."""
     x, w = np.polynomial.legendre.leggauss(num_nodes)
     return (x + 1) / 2, w / 2
@@ -226,18 +221,18 @@ def _plan(w: Window, b: Array, num_nodes: int, bits: int, rule: tuple[Array, Arr
     return plan._replace(binary=binary, jacobi_roots=roots, jacobi_weights=weights)
 
 
-def _evaluate(plan: _Plan, node: Array, weight: Array, exp: Callable[[Array], Array] = jnp.exp) -> Nodes:
+def _evaluate(plan: _Plan, node: Array, weight: Array) -> Nodes:
     """One node, or all of them where the fields of ``plan`` carry a last axis for them."""
     # Blends by 0 and 1 instead of selects: those keep the loop over nodes from being vectorised on a CPU.
     distance = (1 - node) + plan.zero * (node - plan.jacobi_roots)
     root = 1 - plan.step * distance
     bent = distance * (1 + root)
     y = plan.start - plan.slope * bent
-    height = exp(-y * (y + plan.shift))
+    exponential = jnp.exp(-y * (y + plan.shift))
     whole = bool(plan.binary)
     powers = whole_power(root, plan.binary) if whole else jnp.exp(plan.power * jnp.log(jnp.maximum(root, 0.1)))
     total = plan.legendre_scale * (weight * powers) + plan.zero * plan.jacobi_weights
-    return Nodes(y, root * root, plan.step * bent, total * height)
+    return Nodes(y, root * root, plan.step * bent, total * exponential)
 
 
 def nodes(w: Window, b: Array, num_nodes: int, bits: int = 0, rule: tuple[Array, Array] | None = None) -> Nodes:
@@ -259,7 +254,7 @@ def nodes(w: Window, b: Array, num_nodes: int, bits: int = 0, rule: tuple[Array,
     plan = jax.lax.optimization_barrier(_plan(w, b, num_nodes, bits, rule))
     spread = jax.tree.map(lambda a: a[..., None], plan._replace(jacobi_roots=(), jacobi_weights=()))
     spread = spread._replace(jacobi_roots=plan.jacobi_roots, jacobi_weights=plan.jacobi_weights)
-    node, weight = (jnp.asarray(a, b.dtype).reshape((1,) * b.ndim + (-1,)) for a in _legendre_rule(num_nodes))
+    node, weight = (jnp.asarray(a, b.dtype).reshape((1,) * b.ndim + (-1,)) for a in legendre_rule(num_nodes))
     n = _evaluate(spread, node, weight)
     return n._replace(x=w.peak[..., None] + n.x * np.sqrt(2.0).astype(b.dtype))
 
@@ -273,41 +268,10 @@ def total_weight(w: Window, b: Array, num_nodes: int, bits: int = 0) -> Array:
         return jnp.sum(nodes(w, b, num_nodes, bits).weight, axis=-1)
     plan = _plan(w, b, num_nodes, bits)
     total = jnp.zeros((), b.dtype)
-    for i, (node, weight) in enumerate(zip(*_legendre_rule(num_nodes), strict=True)):
+    for i, (node, weight) in enumerate(zip(*legendre_rule(num_nodes), strict=True)):
         one = plan._replace(jacobi_roots=plan.jacobi_roots[..., i], jacobi_weights=plan.jacobi_weights[..., i])
         total = total + _evaluate(one, node.astype(b.dtype), weight.astype(b.dtype)).weight
     return total
-
-
-def two_sums(
-    w: Window, b: Array, num_nodes: int, bits: int, rule: tuple[Array, Array]
-) -> tuple[Array, Array]:
-    """Sums over the nodes of the weights of `nodes`, and of those times q; not differentiable.
-
-    For many elements: nothing is kept for each node, and a few nodes at a time make one elementwise loop.
-    """
-    plan = jax.lax.optimization_barrier(_plan(w, b, num_nodes, bits, rule))
-    legendre = _legendre_rule(num_nodes)
-
-    def split(a: Array) -> Array:
-        return jnp.asarray(a, b.dtype).reshape(-1, _BLOCK)
-
-    tables = jnp.stack([split(a) for a in (*legendre, plan.jacobi_roots, plan.jacobi_weights)], axis=-1)
-
-    def add(i: Array, sums: Array) -> Array:
-        total, weighted = jnp.real(sums), jnp.imag(sums)
-        block = tables[i]
-        for k in range(_BLOCK):
-            node, weight, root, jacobi = (block[k, j] for j in range(4))
-            n = _evaluate(plan._replace(jacobi_roots=root, jacobi_weights=jacobi), node, weight, exponential)
-            total, weighted = total + n.weight, weighted + n.weight * n.q
-        # One complex sum instead of two real ones: as an elementwise loop has one result, XLA would run two loops on a
-        # CPU, with the exponentials in both.
-        return jax.lax.complex(total, weighted)
-
-    zero = jnp.zeros_like(w.top)
-    sums = jax.lax.fori_loop(0, num_nodes // _BLOCK, add, jax.lax.complex(zero, zero))
-    return jnp.real(sums), jnp.imag(sums)
 
 
 def half_power(v: Array, gamma: Array, bits: int) -> Array:

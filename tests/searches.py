@@ -20,8 +20,7 @@ import numpy as np
 from jax import Array
 
 from nqjax import _kernel, estimate
-from nqjax._objective import Family, mps
-from nqjax._program import families
+from nqjax._objective import Family, families, mps
 from nqjax.constraints import Constraint
 from nqjax.spacing import Spacings, spacings
 
@@ -234,7 +233,7 @@ def family(gamma: float) -> Family:
 
 @functools.partial(jax.jit, static_argnames="bits")
 def _descend(starts: Array, turns: int, rule: Family, knots: Array, counts: Array, bits: int) -> tuple[Array, Array]:
-    return jax.vmap(lambda s: _follow(s, lambda t: mps(t, rule, knots, counts / jnp.sum(counts), bits, False), turns))(
+    return jax.vmap(lambda s: _follow(s, lambda t: mps(t, rule, knots, counts / jnp.sum(counts), None, True, bits, False), turns))(
         starts
     )
 
