@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from nqjax._newton import Box, Options, Solution
 from nqjax._objective import families
-from nqjax._pieces import Problem, pack
+from nqjax._pieces import Problem, Problems, pack
 from nqjax._program import fit_program
 
 _T, _R = TypeVar("_T"), TypeVar("_R")
@@ -30,7 +30,6 @@ class Standard(NamedTuple):
 
     problem: Problem
     box: Box  # fields of shape (4,)
-    warm: NDArray[np.floating] | None = None  # (gammas, 3): where to start, near the optimum
 
 
 class Setup(NamedTuple):
@@ -58,7 +57,12 @@ def chunk_shape(device: jax.Device) -> Shape:
 
 def single_shape(pieces: int) -> Shape:
     """Of a chunk for one study: few sizes, so few compilations."""
-    return Shape(1, 1 << pieces.bit_length(), 8)
+    return Shape(1, power_of_two(pieces), 8)
+
+
+def power_of_two(count: int) -> int:
+    """The lowest that is at least ``count``."""
+    return 1 << (count - 1).bit_length()
 
 
 def chunks(pieces: Sequence[int], shape: Shape, num_devices: int) -> Iterator[list[list[int]]]:
@@ -110,6 +114,36 @@ def _program(devices: tuple[jax.Device, ...], bits: int, noiseless: bool, width:
     return jax.jit(program, compiler_options=options)
 
 
+class Packed(NamedTuple):
+    """What the program reads of the studies of one device."""
+
+    problems: Problems
+    box: Box  # fields of shape (size, 4)
+    active: NDArray[np.bool_]  # (size,): those that are no padding
+    warm: NDArray[np.floating] | None  # (size, gammas, 3)
+
+
+def run(
+    packed: Sequence[Packed], setup: Setup, shape: Shape, devices: tuple[jax.Device, ...]
+) -> tuple[Solution, NDArray[np.integer]]:
+    """Run the program: NumPy arrays for all places of all devices, padding included, and evaluations of each device."""
+    bits = int(setup.gamma[1] + 1).bit_length()
+    program = _program(devices, bits, setup.noiseless, shape.width)
+    with jax.enable_x64(setup.dtype == "float64"):
+        of_gamma = _families(setup.gamma, setup.dtype)
+        every = np.bool_(setup.every_gamma)
+        if len(devices) == 1:
+            ((problems, box, active, warm),) = packed
+            with jax.default_device(devices[0]):
+                result = program(problems, of_gamma, box, Options(active, every), warm)
+        else:
+            problems, box, active, warm = jax.tree.map(lambda *a: np.stack(a), *packed)
+            result = program(problems, of_gamma, box, Options(active, every), warm)
+            result = jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:]), result)
+        solution, evaluations = jax.tree.map(np.asarray, result)
+    return solution, np.atleast_1d(evaluations)
+
+
 def solve(
     parts: Sequence[Sequence[Standard]], setup: Setup, shape: Shape, devices: tuple[jax.Device, ...]
 ) -> tuple[list[Solution], int]:
@@ -128,35 +162,21 @@ def solve(
         How many pieces were evaluated.
     """
     largest = max(sum(len(s.problem.knots) for s in part) for part in parts)
-    capacity = shape.capacity if largest <= shape.capacity else 1 << (largest - 1).bit_length()
-    bits = int(setup.gamma[1] + 1).bit_length()
+    capacity = shape.capacity if largest <= shape.capacity else power_of_two(largest)
     parts = [*parts, *[parts[0][:0]] * (len(devices) - len(parts))]
-    with jax.enable_x64(setup.dtype == "float64"):
-        packed = [_pack(part, parts[0][0], shape.size, capacity) for part in parts]
-        of_gamma = _families(setup.gamma, setup.dtype)
-        every = np.bool_(setup.every_gamma)
-        program = _program(devices, bits, setup.noiseless, shape.width)
-        if len(devices) == 1:
-            problems, box, active, warm = packed[0]
-            with jax.default_device(devices[0]):
-                result = program(problems, of_gamma, box, Options(active, every), warm)
-        else:
-            problems, box, active, warm = jax.tree.map(lambda *a: np.stack(a), *packed)
-            result = program(problems, of_gamma, box, Options(active, every), warm)
-            result = jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:]), result)
-        solution, evaluations = jax.tree.map(np.asarray, result)
+    packed = [_pack(part, parts[0][0], shape.size, capacity) for part in parts]
+    solution, evaluations = run(packed, setup, shape, devices)
     places = [d * shape.size + i for d, part in enumerate(parts) for i in range(len(part))]
     return [jax.tree.map(lambda a, i=i: a[i], solution) for i in places], int(evaluations.sum())
 
 
-def _pack(part: Sequence[Standard], example: Standard, size: int, capacity: int) -> tuple[Any, ...]:
+def _pack(part: Sequence[Standard], example: Standard, size: int, capacity: int) -> Packed:
     """Arrays for one device, padded to ``size`` studies."""
     spare = size - len(part)
     studies = [*part, *[example] * spare]
     problems = pack([s.problem for s in part], size, capacity, example.problem)
     box = Box(*(np.stack(bound) for bound in zip(*(s.box for s in studies), strict=True)))
-    warm = None if example.warm is None else np.stack([s.warm for s in studies])  # type: ignore[misc]
-    return problems, box, np.arange(size) < len(part), warm
+    return Packed(problems, box, np.arange(size) < len(part), None)
 
 
 def num_workers(devices: Sequence[jax.Device]) -> int:
@@ -186,3 +206,14 @@ def in_parallel(function: Callable[[_T], _R], items: Iterable[_T], workers: int)
         finally:
             for future in running:
                 future.cancel()
+
+
+def from_all_hosts(data: bytes) -> list[bytes]:
+    """What each of the processes of `jax.distributed` gives, in their order; all of them must call this."""
+    from jax.experimental.multihost_utils import process_allgather
+
+    sizes = np.asarray(process_allgather(np.array([len(data)], np.int32))).reshape(-1)
+    padded = np.zeros(int(sizes.max()), np.uint8)
+    padded[: len(data)] = np.frombuffer(data, np.uint8)
+    everyone = np.asarray(process_allgather(padded)).reshape(len(sizes), -1)
+    return [row[:size].tobytes() for row, size in zip(everyone, sizes, strict=True)]

@@ -132,7 +132,7 @@ class Fit:
             raise InputError(f"q is {q}: give a number between 0 and 1, 0.5 for the median")
         with jax.enable_x64(True):
             # In the distance from the best score the best is always the lowest; its quantiles turn round with it.
-            r = np.asarray(_best_of(n, np.float64(q if self.minimize else 1 - q), *self._parameters))
+            r = np.asarray(best_of(n, np.float64(q if self.minimize else 1 - q), *self._parameters))
         return self.alpha + r if self.minimize else self.beta - r
 
     def average_tuning_curve(self, n: ArrayLike) -> NDArray[np.float64]:
@@ -153,7 +153,7 @@ _cdf = jax.jit(_kernel.cdf)
 
 
 @jax.jit
-def _best_of(n: Array, q: Array, delta: Array, sigma: Array, gamma: Array) -> Array:
+def best_of(n: Array, q: Array, delta: Array, sigma: Array, gamma: Array) -> Array:
     log_tail = log_tail_of_one(n, q, lowest=True)
     return quantile(*jnp.broadcast_arrays(log_complement(log_tail), log_tail, delta, sigma, gamma))
 
@@ -295,17 +295,17 @@ def solve_prepared(
     bare = setup._replace(noiseless=True)
     if constraints.sigma[1] == 0:
         solutions, evaluations = solve(standards, bare, shape, devices)
-        return [_without_noise(s) for s in solutions], evaluations
+        return [without_noise(s) for s in solutions], evaluations
     solutions, evaluations = solve(standards, setup, shape, devices)
     if constraints.sigma[0] > 0:
         return solutions, evaluations
-    floors = [s.theta[:, 2] <= math.log(_SIGMA_RANGE[0] * _AT_FLOOR) for s in solutions]
+    floors = [at_floor(s.theta) for s in solutions]
     again = [i for i, (s, floor) in enumerate(zip(solutions, floors, strict=True)) if floor[np.argmin(s.loss)]]
     flat = [standard for part in standards for standard in part]
     for some in (again[i : i + shape.size] for i in range(0, len(again), shape.size)):
         others, more = solve([[flat[i] for i in some]], bare, shape, devices)
         evaluations += more
-        for i, other in zip(some, map(_without_noise, others), strict=True):
+        for i, other in zip(some, map(without_noise, others), strict=True):
             mine = solutions[i]
             better = floors[i] & (other.loss <= mine.loss + 1e-9)
             solutions[i] = jax.tree.map(
@@ -320,12 +320,20 @@ def _regime(data: Spacings, limits: tuple[float, float], minimize: bool) -> tupl
     return oriented_limits((low, data.worst if data.num_failed and math.isinf(high) else high), minimize)
 
 
-def _is_minimum(gradient_norm: float, promise: float) -> bool:
+def is_minimum(
+    gradient_norm: NDArray[np.floating], promise: NDArray[np.floating], dtype: str = "float64"
+) -> NDArray[np.bool_]:
     """Whether no digit that matters is left to gain: a tiny slope, or a small one that promises next to nothing."""
-    return gradient_norm <= 1e-6 or (gradient_norm <= 1e-3 and promise <= 1e-11)
+    tiny, little = (1e-4, 1e-7) if dtype == "float32" else (1e-6, 1e-11)
+    return (gradient_norm <= tiny) | ((gradient_norm <= 1e-3) & (promise <= little))
 
 
-def _without_noise(fits: Solution) -> Solution:
+def at_floor(theta: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """Whether sigma has run into its lower bound."""
+    return theta[..., 2] <= math.log(_SIGMA_RANGE[0] * _AT_FLOOR)
+
+
+def without_noise(fits: Solution) -> Solution:
     theta = fits.theta.copy()
     theta[:, 2] = -np.inf
     return fits._replace(theta=theta)
@@ -360,7 +368,7 @@ def finish(
         gamma=gammas[best],
         sigma=sigma,
         loss=float(fits.loss[best]),
-        converged=_is_minimum(float(fits.gradient_norm[best]), float(fits.promise[best])),
+        converged=bool(is_minimum(fits.gradient_norm[best], fits.promise[best], fits.loss.dtype.name)),
         gradient_norm=float(fits.gradient_norm[best]),
         losses_by_gamma=dict(zip(gammas, map(float, fits.loss), strict=True)),
         parameters_by_gamma=by_gamma,

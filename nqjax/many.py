@@ -1,15 +1,16 @@
 """Fits of many studies at once."""
 
 import math
+import pickle
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import overload
 
 import jax
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from nqjax._batch import Setup, Shape, chunk_shape, chunks, in_parallel, num_workers
+from nqjax._batch import Setup, Shape, chunk_shape, chunks, from_all_hosts, in_parallel, num_workers
 from nqjax._pieces import num_pieces
 from nqjax._progress import Progress
 from nqjax.constraints import Constraint, Constraints, read_constraints
@@ -103,7 +104,7 @@ def fit_many(
     beta: Constraint = None,
     gamma: Constraint = (1, 5),
     sigma: Constraint = None,
-    dtype: str = "float64",
+    dtype: DTypeLike = "float64",
     devices: Sequence[jax.Device] | None = None,
     progress: bool = False,
 ) -> Fits:
@@ -140,8 +141,7 @@ def fit_many(
     """
     constraints = read_constraints(alpha, beta, gamma, sigma, minimize)
     regimes = _as_regimes(limits, len(studies))
-    if dtype not in _DTYPES:
-        raise InputError(f"dtype is {dtype!r}: choose one of {', '.join(_DTYPES)}")
+    dtype, devices = as_dtype(dtype), as_devices(devices)
     mine = range(jax.process_index(), len(studies), jax.process_count())
     results: list[Fit | Failure] = [Failure("not fitted")] * len(mine)
     with Progress("studies", len(mine), show=progress) as bar:
@@ -158,23 +158,22 @@ def fit_stream(
     limits: Sequence[Limits],
     minimize: bool,
     constraints: Constraints,
-    dtype: str = "float64",
-    devices: Sequence[jax.Device] | None = None,
+    dtype: str,
+    devices: tuple[jax.Device, ...],
 ) -> Iterator[tuple[list[int], list["Fit | Failure"]]]:
     """Yield the places of some studies and their fits, as chunks of them are done."""
-    used = tuple(jax.local_devices() if devices is None else devices)
-    shape = chunk_shape(used[0])
+    shape = chunk_shape(devices[0])
     setup = Setup(constraints.gamma, dtype=dtype)
 
     def work(parts: list[list[int]]) -> tuple[list[int], list[Fit | Failure]]:
         places = [i for part in parts for i in part]
         return places, fit_chunk(
-            [[(studies[i], limits[i]) for i in part] for part in parts], minimize, constraints, setup, shape, used
+            [[(studies[i], limits[i]) for i in part] for part in parts], minimize, constraints, setup, shape, devices
         )
 
     # A study has no more knots than scores and limits.
     pieces = [1 + num_pieces(np.size(study) + 3) for study in studies]
-    yield from in_parallel(work, chunks(pieces, shape, len(used)), num_workers(used))
+    yield from in_parallel(work, chunks(pieces, shape, len(devices)), num_workers(devices))
 
 
 def fit_chunk(
@@ -210,6 +209,25 @@ def fit_chunk(
     return results
 
 
+def as_dtype(dtype: DTypeLike) -> str:
+    """The name of a dtype that the program knows."""
+    try:
+        name = np.dtype(dtype).name
+    except TypeError:
+        name = str(dtype)
+    if name not in _DTYPES:
+        raise InputError(f"dtype is {name!r}: choose one of {', '.join(_DTYPES)}")
+    return name
+
+
+def as_devices(devices: Sequence[jax.Device] | None) -> tuple[jax.Device, ...]:
+    """The devices to use, all of this process by default."""
+    chosen = tuple(jax.local_devices() if devices is None else devices)
+    if not chosen:
+        raise InputError("devices is empty: give at least one, or None for all")
+    return chosen
+
+
 def _as_regimes(limits: Limits | Sequence[Limits], count: int) -> Sequence[Limits]:
     pairs = np.asarray(limits, np.float64)
     if pairs.shape == (2,):
@@ -221,14 +239,5 @@ def _as_regimes(limits: Limits | Sequence[Limits], count: int) -> Sequence[Limit
 
 def _gather(results: list["Fit | Failure"], count: int) -> list["Fit | Failure"]:
     """The results of all hosts, of which each has every n-th."""
-    import pickle
-
-    from jax.experimental.multihost_utils import process_allgather
-
-    mine = np.frombuffer(pickle.dumps(results), np.uint8)
-    sizes = np.asarray(process_allgather(np.array([mine.size]))).reshape(-1)
-    padded = np.zeros(int(sizes.max()), np.uint8)
-    padded[: mine.size] = mine
-    everyone = np.asarray(process_allgather(padded)).reshape(len(sizes), -1)
-    lists = [pickle.loads(row[:size].tobytes()) for row, size in zip(everyone, sizes, strict=True)]
+    lists = [pickle.loads(data) for data in from_all_hosts(pickle.dumps(results))]
     return [lists[i % len(lists)][i // len(lists)] for i in range(count)]

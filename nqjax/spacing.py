@@ -26,8 +26,10 @@ class Spacings:
         Strictly increasing; with -inf and inf they bound ``num_knots + 1`` intervals, open on the left.
     counts : ndarray, shape (num_knots + 1,)
         Scores in each interval, the extra one included: they sum to ``num_scores + 1``.
-    num_scores, num_used, num_censored, num_failed : int
-        All scores; those inside the limits; finite ones outside; NaN or infinite ones, which count on the losing side.
+    num_scores, num_used, num_failed : int
+        All scores; those inside the limits; NaN or infinite ones, which count on the losing side.
+    num_below, num_above : int
+        Censored scores on the winning and on the losing side, failed ones among these.
     num_distinct : int
         Different values among the scores inside the limits.
     best, worst : float
@@ -38,17 +40,58 @@ class Spacings:
     counts: NDArray[np.float64]
     num_scores: int
     num_used: int
-    num_censored: int
     num_failed: int
+    num_below: int
+    num_above: int
     num_distinct: int
     best: float
     worst: float
+
+    @property
+    def num_censored(self) -> int:
+        """Finite scores outside the limits."""
+        return self.num_below + self.num_above - self.num_failed
 
 
 def oriented_limits(limits: tuple[float, float], minimize: bool) -> tuple[float, float]:
     """Limits as they read for minimisation."""
     low, high = (float(limit) for limit in limits)
     return (low, high) if minimize else (-high, -low)
+
+
+def quantile_limits(scores: ArrayLike, q: float, minimize: bool = True) -> tuple[float, float]:
+    """Limits that keep about the best share ``q`` of all scores, those equal to the last one kept included.
+
+    Parameters
+    ----------
+    scores : array_like, shape (num_scores,)
+        One score a trial; failed runs (NaN, infinite) rank last.
+    q : float
+        More than 0, at most 1.
+    minimize : bool
+        Whether lower scores are better.
+
+    Returns
+    -------
+    pair of float
+        For `nqjax.fit`; infinite on the losing side where the share reaches into the failed runs.
+
+    Raises
+    ------
+    InputError
+        Another q, or no scores.
+    """
+    if not 0 < q <= 1:
+        raise InputError(f"the share of the best scores is {q}: give a number above 0, at most 1")
+    y = _as_scores(scores)
+    if not y.size:
+        raise InputError("there are no scores")
+    y = y if minimize else -y
+    y = np.where(np.isfinite(y), y, math.inf)
+    # The product's rounding errors must not ask for one score more.
+    rank = max(math.ceil(q * y.size - 1e-9), 1) - 1
+    threshold = float(np.partition(y, rank)[rank])
+    return oriented_limits((-math.inf, threshold), minimize)
 
 
 def spacings(scores: ArrayLike, limits: tuple[float, float] = (-math.inf, math.inf), minimize: bool = True) -> Spacings:
@@ -106,8 +149,9 @@ def spacings(scores: ArrayLike, limits: tuple[float, float] = (-math.inf, math.i
         counts=ends,
         num_scores=len(finite),
         num_used=len(inside),
-        num_censored=int(np.sum(above)) + num_below,
         num_failed=num_failed,
+        num_below=num_below,
+        num_above=num_above,
         num_distinct=len(values),
         best=float(values[0]) if values.size else math.nan,
         worst=float(values[-1]) if values.size else math.nan,
