@@ -23,6 +23,8 @@ from nqjax._program import fit_program
 
 _T, _R = TypeVar("_T"), TypeVar("_R")
 _AXIS = "studies"
+#: Starts left out where only the best gamma matters.
+_SKIPPED = 2
 
 
 class Standard(NamedTuple):
@@ -37,7 +39,7 @@ class Setup(NamedTuple):
 
     gamma: tuple[int, int]
     noiseless: bool = False
-    every_gamma: bool = True
+    every_gamma: bool = True  # or only those that may be the best, with fewer starts
     dtype: str = "float64"
 
 
@@ -108,7 +110,7 @@ def _program(devices: tuple[jax.Device, ...], bits: int, noiseless: bool, width:
         return jax.tree.map(lambda a: a[None], result)
 
     split, whole = PartitionSpec(_AXIS), PartitionSpec()
-    specs = (split, whole, split, Options(split, whole), split)
+    specs = (split, whole, split, Options(split, whole, whole, whole), split)
     mesh = Mesh(np.array(devices), (_AXIS,))
     program = jax.shard_map(local, mesh=mesh, in_specs=specs, out_specs=split, check_vma=False)
     return jax.jit(program, compiler_options=options)
@@ -120,25 +122,26 @@ class Packed(NamedTuple):
     problems: Problems
     box: Box  # fields of shape (size, 4)
     active: NDArray[np.bool_]  # (size,): those that are no padding
-    warm: NDArray[np.floating] | None  # (size, gammas, 3)
+    warm: NDArray[np.floating]  # (size, gammas, 3)
 
 
 def run(
-    packed: Sequence[Packed], setup: Setup, shape: Shape, devices: tuple[jax.Device, ...]
+    packed: Sequence[Packed], setup: Setup, shape: Shape, devices: tuple[jax.Device, ...], warm_start: bool = False
 ) -> tuple[Solution, NDArray[np.integer]]:
     """Run the program: NumPy arrays for all places of all devices, padding included, and evaluations of each device."""
     bits = int(setup.gamma[1] + 1).bit_length()
     program = _program(devices, bits, setup.noiseless, shape.width)
     with jax.enable_x64(setup.dtype == "float64"):
         of_gamma = _families(setup.gamma, setup.dtype)
-        every = np.bool_(setup.every_gamma)
+        skipped = 0 if setup.every_gamma or setup.noiseless else _SKIPPED
+        flags = np.bool_(not warm_start), np.int32(skipped), np.bool_(setup.every_gamma)
         if len(devices) == 1:
             ((problems, box, active, warm),) = packed
             with jax.default_device(devices[0]):
-                result = program(problems, of_gamma, box, Options(active, every), warm)
+                result = program(problems, of_gamma, box, Options(active, *flags), warm)
         else:
             problems, box, active, warm = jax.tree.map(lambda *a: np.stack(a), *packed)
-            result = program(problems, of_gamma, box, Options(active, every), warm)
+            result = program(problems, of_gamma, box, Options(active, *flags), warm)
             result = jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:]), result)
         solution, evaluations = jax.tree.map(np.asarray, result)
     return solution, np.atleast_1d(evaluations)
@@ -164,19 +167,21 @@ def solve(
     largest = max(sum(len(s.problem.knots) for s in part) for part in parts)
     capacity = shape.capacity if largest <= shape.capacity else power_of_two(largest)
     parts = [*parts, *[parts[0][:0]] * (len(devices) - len(parts))]
-    packed = [_pack(part, parts[0][0], shape.size, capacity) for part in parts]
+    num_gammas = setup.gamma[1] - setup.gamma[0] + 1
+    packed = [_pack(part, parts[0][0], shape.size, capacity, num_gammas) for part in parts]
     solution, evaluations = run(packed, setup, shape, devices)
     places = [d * shape.size + i for d, part in enumerate(parts) for i in range(len(part))]
     return [jax.tree.map(lambda a, i=i: a[i], solution) for i in places], int(evaluations.sum())
 
 
-def _pack(part: Sequence[Standard], example: Standard, size: int, capacity: int) -> Packed:
+def _pack(part: Sequence[Standard], example: Standard, size: int, capacity: int, num_gammas: int) -> Packed:
     """Arrays for one device, padded to ``size`` studies."""
     spare = size - len(part)
     studies = [*part, *[example] * spare]
     problems = pack([s.problem for s in part], size, capacity, example.problem)
     box = Box(*(np.stack(bound) for bound in zip(*(s.box for s in studies), strict=True)))
-    return Packed(problems, box, np.arange(size) < len(part), None)
+    warm = np.zeros((size, num_gammas, 3), problems.knots.dtype)
+    return Packed(problems, box, np.arange(size) < len(part), warm)
 
 
 def num_workers(devices: Sequence[jax.Device]) -> int:

@@ -49,8 +49,9 @@ _FIRST_DAMPING = 1e-2
 #: worth following when their losses differ by less than the second.
 _SAME, _CLOSE = 0.1, 1e-2
 #: One search is at another's heels when their parameters, alpha's in units of the larger scale, differ by less than the
-#: first. On the fine objective the decrease promised is trusted up to the second, a factor.
-_HEELS, _TRUST = 0.02, 10.0
+#: first. The decrease promised is trusted up to the second, a factor; on the coarse objective, whose error it must not
+#: hang on, a search is given up only when it would still be the third behind.
+_HEELS, _TRUST, _COARSE_MARGIN = 0.02, 10.0, 0.01
 
 
 class Box(NamedTuple):
@@ -64,6 +65,8 @@ class Options(NamedTuple):
     """What to do, all traced: no choice compiles the program again."""
 
     active: Array  # (problems,): those that are no padding
+    coarse: Array  # (): whether to search with the coarse objective first, or start from where it is warm
+    skipped: Array  # (): how many of the starts to leave out
     every_gamma: Array  # (): whether each gamma is followed to its end, or only while it may be the best
 
 
@@ -255,7 +258,7 @@ def _distinct_ends(state: _State) -> tuple[Array, Array]:
 
 
 def _outdone(state: _State, fine: Array, every_gamma: Array) -> Array:
-    """Searches of one problem to give up: at the heels of a better one or, on the fine objective, unable to win."""
+    """Searches of one problem to give up: at the heels of a better one, or unable to win."""
     loss = state.value[..., 0]
     unit = jnp.exp(jnp.max(state.theta[..., 1:], axis=-1))
     place = jnp.stack([state.theta[..., 0] / unit, state.theta[..., 1], state.theta[..., 2]])
@@ -264,7 +267,9 @@ def _outdone(state: _State, fine: Array, every_gamma: Array) -> Array:
     better = (loss[None] < loss[:, None]) | ((loss[None] == loss[:, None]) & (rank < rank[:, None])[..., None])
     best = jnp.min(loss, axis=0)
     best = jnp.where(every_gamma, best, jnp.min(best))
-    return jnp.any(near & better, axis=1) | (fine & (loss - _TRUST * state.promise > best))
+    return jnp.any(near & better, axis=1) | (
+        loss - _TRUST * state.promise > best + jnp.where(fine, 0.0, _COARSE_MARGIN)
+    )
 
 
 def _begin(proposal: Array, moving: Array) -> _State:
@@ -276,9 +281,9 @@ def _begin(proposal: Array, moving: Array) -> _State:
 def minimize(
     objective: Callable[[Array, Array, Array, Array], Array],
     starts: Array,
+    warm: Array,
     box: Box,
     options: Options,
-    coarse: bool,
     max_steps: int,
     width: int,
 ) -> tuple[Solution, Array]:
@@ -295,10 +300,10 @@ def minimize(
         an array), how many they are, and whether the fine objective is meant, to what `nqjax._objective.mps` returns.
     starts : Array, shape (starts, problems, searches, gammas, 3)
         They are moved into the box and evaluated one a turn, by the same code as the steps.
+    warm : Array, shape (problems, gammas, 3)
+        Where to start instead when the coarse objective is left out.
     box : Box, fields of shape (problems, 4)
     options : Options
-    coarse : bool
-        Whether to begin with the coarse objective, or leave it out.
     max_steps : int
         Turns after the starts, coarse and fine each.
     width : int
@@ -353,9 +358,12 @@ def minimize(
         outdone = jax.vmap(_outdone, in_axes=(0, None, None))(jax.tree.map(apart, state), fine, options.every_gamma)
         return turns, fine, evaluations, state._replace(moving=state.moving & (waiting | ~outdone.reshape(count)))
 
-    moving = jnp.repeat(options.active, count // shape[0])
-    begin = jax.vmap(clip_to_box)(starts[0], boxes)
-    first = (jnp.zeros((), jnp.int32), jnp.asarray(not coarse), jnp.zeros(2, int), _begin(begin, moving))
+    # A warm start is one search a gamma.
+    cold = jnp.broadcast_to(options.coarse, (shape[1],)).at[0].set(True)
+    moving = (options.active[:, None, None] & cold[:, None]) & jnp.ones(shape, bool)
+    begin = jnp.where(options.coarse, starts[options.skipped], jnp.broadcast_to(warm[:, None], (*shape, 3)).reshape(count, 3))
+    state = _begin(jax.vmap(clip_to_box)(begin, boxes), moving.reshape(count))
+    first = (jnp.where(options.coarse, options.skipped, num_starts), ~options.coarse, jnp.zeros(2, int), state)
     *_, evaluations, end = jax.lax.while_loop(lambda carry: jnp.any(carry[3].moving) | ~carry[1], turn, first)
     end = jax.tree.map(apart, end)
     best = jnp.argmin(end.value[..., 0], axis=1)[:, None]

@@ -23,10 +23,9 @@ from nqjax._batch import (
     num_workers,
     power_of_two,
     run,
-    single_shape,
 )
 from nqjax._newton import Box, Solution
-from nqjax._pieces import BEYOND, PIECE, Problem, Problems, cut, num_pieces, to_single
+from nqjax._pieces import BEYOND, PIECE, Problem, Problems, cut, num_pieces, thinned_ranks, to_single
 from nqjax._progress import Progress
 from nqjax.constraints import Constraint, Constraints, read_constraints
 from nqjax.errors import InputError
@@ -198,10 +197,11 @@ def bootstrap(
 
     Notes
     -----
-    Every resample starts from the optimum of the scores themselves for every gamma, and goes on with those gammas that
-    may still be the best: one is dropped when its loss less ten times the decrease that Newton's model promises is
-    above the best loss of another. A resample whose noise vanishes (sigma at its lower bound) is fitted once more, as
-    `nqjax.fit` would, from all its starts and without noise.
+    A gamma is followed while it may still be the best: it is dropped when its loss less ten times the decrease that
+    Newton's model promises is above the best loss of another. The first 256 resamples are fitted from all starts, as by
+    `nqjax.fit`, and again from the optimum of the scores themselves for every gamma. If these warm starts found the
+    same losses to 1e-6 every time, the other resamples have one as well, which is several times as fast; otherwise
+    (small studies have many local optima) all are fitted from all starts.
     """
     if num_resamples < 1:
         raise InputError(f"num_resamples is {num_resamples}: give at least 1")
@@ -222,6 +222,8 @@ def bootstrap(
 
 #: Where sigma starts when the scores themselves show none, in units of their range.
 _LITTLE = 1e-4
+#: How many resamples are fitted from all starts, and how much higher a warm start's loss may end.
+_AUDITED, _SAME_LOSS = 256, 1e-6
 _COLUMNS = ("alpha", "beta", "gamma", "sigma", "loss", "gradient_norm", "converged")
 
 
@@ -277,6 +279,14 @@ def _best(solution: Solution, lowest: int) -> _Ends:
     return _Ends(*(np.array(a[every, best], np.float64) for a in solution), lowest + best)
 
 
+def _chunks_of(num_knots: int, devices: tuple[jax.Device, ...]) -> Shape:
+    """Of as many samples with so many knots as the memory for a chunk holds."""
+    shape = chunk_shape(devices[0])
+    pieces = power_of_two(1 + num_pieces(num_knots + 1))
+    size = max(1, min(2 * shape.size, 8 * shape.capacity // pieces))
+    return Shape(size, size * pieces, shape.width)
+
+
 @dataclass(frozen=True, eq=False)
 class _Plan:
     """How to refit resamples of one study."""
@@ -288,6 +298,7 @@ class _Plan:
     minimize: bool
     key: Array
     setup: Setup
+    shape: Shape
     devices: tuple[jax.Device, ...]
     warm: NDArray[np.floating]  # (gammas, 3)
 
@@ -303,34 +314,40 @@ class _Plan:
         devices: tuple[jax.Device, ...],
     ) -> "_Plan":
         study = prepare(scores, limits, minimize, constraints)
-        one = single_shape(len(study.standard.problem.knots))
-        setup = Setup(constraints.gamma)
-        ((solution,), _) = solve_prepared([[study]], constraints, setup, one, devices[:1])
+        categories = _categorise(scores, limits, minimize, study)
+        # The program that fits the resamples fits the study itself, too, so that no other is compiled.
+        shape = _chunks_of(len(categories.candidates), devices)
+        ((solution,), _) = solve_prepared([[study]], constraints, Setup(constraints.gamma), shape, devices)
         fit = finish(solution, study, constraints, limits, minimize)
         # Where there is no noise the start has a little.
         warm = np.where(np.isfinite(solution.theta), solution.theta, math.log(_LITTLE))
         setup = Setup(constraints.gamma, noiseless=constraints.sigma[1] == 0, every_gamma=False, dtype=dtype)
-        categories = _categorise(scores, limits, minimize, study)
-        return cls(fit, study, categories, constraints, minimize, key, setup, devices, warm.astype(dtype))
-
-    @property
-    def shape(self) -> Shape:
-        """Of chunks: as many resamples as the memory for a chunk holds."""
-        shape = chunk_shape(self.devices[0])
-        pieces = power_of_two(1 + num_pieces(len(self.categories.candidates) + 1))
-        size = max(1, min(4 * shape.size, 8 * shape.capacity // pieces))
-        return Shape(size, size * pieces, shape.width)
+        return cls(fit, study, categories, constraints, minimize, key, setup, shape, devices, warm.astype(dtype))
 
     def resampled(self, num_resamples: int) -> Iterator[tuple[int, NDArray[np.float64], int]]:
-        """Yield the place of the first of some resamples, their numbers (columns, resamples), and the evaluations."""
+        """Yield the place of the first of some resamples, their numbers (columns, resamples), and the evaluations.
+
+        The first ones are fitted from all starts; if a warm start finds the same optima, the others have one.
+        """
         step = self.shape.size * len(self.devices)
-        starts = range(jax.process_index() * step, num_resamples, jax.process_count() * step)
+        first = min(_AUDITED, num_resamples)
+        same = []
 
-        def work(start: int) -> tuple[int, NDArray[np.float64], int]:
-            count = min(step, num_resamples - start)
-            return start, *self.refit(self.draw(start, step)[:count])
+        def work(part: tuple[int, int, bool]) -> tuple[int, NDArray[np.float64], int]:
+            start, end, audit = part
+            counts = self.draw(start, step)[: end - start]
+            warm = not audit and all(same)
+            rows, evaluations = self.refit(counts, warm)
+            if audit and num_resamples > _AUDITED:
+                again, more = self.refit(counts, warm=True)
+                loss = _COLUMNS.index("loss")
+                same.append(not np.any(again[loss] > rows[loss] + _SAME_LOSS))
+                evaluations += more
+            return start, rows, evaluations
 
-        yield from in_parallel(work, starts, num_workers(self.devices))
+        for begin, end in ((0, first), (first, num_resamples)):
+            parts = [(i, min(i + step, end), begin == 0) for i in range(begin, end, step)]
+            yield from in_parallel(work, parts, num_workers(self.devices))
 
     def draw(self, start: int, count: int) -> NDArray[np.int64]:
         """Scores of each category in resamples from number ``start`` on, shape (count, categories)."""
@@ -340,14 +357,14 @@ class _Plan:
         flat = of_score[ranks] + width * np.arange(count)[:, None]
         return np.bincount(flat.ravel(), minlength=count * width).reshape(count, width)
 
-    def refit(self, counts: NDArray[np.int64]) -> tuple[NDArray[np.float64], int]:
+    def refit(self, counts: NDArray[np.int64], warm: bool) -> tuple[NDArray[np.float64], int]:
         """Refit samples given by their counts (samples, categories), no more than fit in a chunk."""
         shape, devices = self.shape, self.devices
         knots, weights, used = self._knots(counts)
         possible = np.sum(counts[:, 1:-1] > 0, axis=1) >= 3
         split = [slice(i, i + shape.size) for i in range(0, shape.size * len(devices), shape.size)]
-        packed = [self._pack(knots[part], weights[part], possible[part], shape) for part in split]
-        solution, evaluations = run(packed, self.setup, shape, devices)
+        packed = [self._pack(knots[part], weights[part], used[part], possible[part], warm) for part in split]
+        solution, evaluations = run(packed, self.setup, shape, devices, warm)
         solution = jax.tree.map(lambda a: a[: len(counts)], solution)
         if self.setup.noiseless:
             solution = without_noise(solution)
@@ -356,10 +373,11 @@ class _Plan:
         if self.constraints.sigma[0] == 0 and not self.setup.noiseless:
             again |= at_floor(ends.theta)
         done = int(evaluations.sum())
-        for i in np.flatnonzero(again & possible):
-            better, more = self._from_the_start(knots[i, 1 : used[i] + 1], weights[i, : used[i] + 1])
-            for column, value in zip(ends, better, strict=True):
-                column[i] = value[0]
+        (places,) = np.nonzero(again & possible)
+        if len(places):
+            better, more = self._from_the_start([(knots[i, 1 : used[i] + 1], weights[i, : used[i] + 1]) for i in places])
+            for column, values in zip(ends, better, strict=True):
+                column[places] = values
             done += more
         return self._columns(ends, possible), done
 
@@ -391,41 +409,48 @@ class _Plan:
         return knots, weights / np.sum(weights, axis=1, keepdims=True), used
 
     def _pack(
-        self, knots: NDArray[np.float64], shares: NDArray[np.float64], possible: NDArray[np.bool_], shape: Shape
+        self,
+        knots: NDArray[np.float64],
+        shares: NDArray[np.float64],
+        used: NDArray[np.int64],
+        possible: NDArray[np.bool_],
+        warm: bool,
     ) -> Packed:
-        """Arrays for one device; the thinned pieces stay empty, as nobody looks at them."""
-        size, each = shape.size, shape.capacity // shape.size
+        """Arrays for one device; with a warm start the thinned pieces stay empty, as nobody looks at them."""
+        size, here, dtype = self.shape.size, len(knots), self.setup.dtype
+        each = self.shape.capacity // size
         all_knots, all_shares = np.full((size, each, PIECE + 1), BEYOND), np.zeros((size, each, PIECE))
-        here = len(knots)
         all_knots[:here, 1:, :-1] = knots[:, :-1].reshape(here, each - 1, PIECE)
         all_knots[:here, 1:, -1] = knots[:, PIECE::PIECE]
         all_shares[:here, 1:] = shares.reshape(here, each - 1, PIECE)
+        if here and not warm:
+            # As `nqjax._pieces.cut` does it; impossible samples have too few knots to thin.
+            ranks = np.stack([thinned_ranks(max(int(n), 1)) for n in used])
+            place = np.concatenate([np.zeros((here, 1), int), 1 + ranks, used[:, None] + 1], axis=1)
+            below = np.concatenate([np.zeros((here, 1)), np.cumsum(shares, axis=1)], axis=1)
+            all_knots[:here, 0] = np.take_along_axis(knots, place, axis=1)
+            all_shares[:here, 0] = np.diff(np.take_along_axis(below, place, axis=1))
         problem = Problem(all_knots.reshape(-1, PIECE + 1), all_shares.reshape(-1, PIECE))
-        box, dtype = self.study.standard.box, self.setup.dtype
-        if dtype == "float32":
-            problem = to_single(problem)
-        pieces = np.zeros(size, np.int32)
-        pieces[:here] = np.max(np.flatnonzero(np.any(shares > 0, axis=0)), initial=0) // PIECE + 1
-        active = np.zeros(size, bool)
-        active[:here] = possible
+        pieces, active = np.zeros(size, np.int32), np.zeros(size, bool)
+        pieces[:here], active[:here] = used // PIECE + 1, possible
         return Packed(
-            Problems(*problem, np.arange(size, dtype=np.int32) * each, pieces),
-            Box(*(np.broadcast_to(bound.astype(dtype), (size, 4)) for bound in box)),
+            Problems(*(to_single(problem) if dtype == "float32" else problem), np.arange(size, dtype=np.int32) * each, pieces),
+            Box(*(np.broadcast_to(bound.astype(dtype), (size, 4)) for bound in self.study.standard.box)),
             active,
             np.broadcast_to(self.warm, (size, *self.warm.shape)),
         )
 
     def _from_the_start(
-        self, knots: NDArray[np.float64], shares: NDArray[np.float64]
+        self, samples: list[tuple[NDArray[np.float64], NDArray[np.float64]]]
     ) -> tuple[_Ends, int]:
-        """As `nqjax.fit` does it: one sample."""
-        problem = cut(knots, shares)
-        study = self.study._replace(standard=Standard(problem, self.study.standard.box))
-        shape = single_shape(len(problem.knots))
-        ((solution,), evaluations) = solve_prepared(
-            [[study]], self.constraints, Setup(self.constraints.gamma), shape, self.devices[:1]
-        )
-        return _best(jax.tree.map(lambda a: a[None], solution), self.constraints.gamma[0]), evaluations
+        """As `nqjax.fit` does it, for samples given by their knots and shares."""
+        box, size = self.study.standard.box, self.shape.size
+        studies = [self.study._replace(standard=Standard(cut(*sample), box)) for sample in samples]
+        parts = [studies[i : i + size] for i in range(0, len(studies), size)]
+        setup = Setup(self.constraints.gamma, every_gamma=False)
+        solutions, evaluations = solve_prepared(parts, self.constraints, setup, self.shape, self.devices)
+        together: Solution = jax.tree.map(lambda *a: np.stack(a), *solutions)
+        return _best(together, self.constraints.gamma[0]), evaluations
 
     def _columns(self, ends: _Ends, possible: NDArray[np.bool_]) -> NDArray[np.float64]:
         """Back to the scale of the scores and the caller's direction."""
@@ -467,7 +492,7 @@ class _LeftOut:
         def work(some: NDArray[np.intp]) -> tuple[int, NDArray[np.float64]]:
             counts = np.tile(whole, (len(some), 1))
             counts[np.arange(len(some)), some] -= 1
-            return int(some[0]), plan.refit(counts)[0]
+            return int(some[0]), plan.refit(counts, warm=False)[0]
 
         parts = [there[i : i + step] for i in range(0, len(there), step)]
         found = dict(in_parallel(work, parts, num_workers(plan.devices)))
