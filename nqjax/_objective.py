@@ -21,6 +21,7 @@ import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
+from nqjax._pieces import BEYOND
 from nqjax._quadrature import half_power, window
 from nqjax._sums import Rule, rules, two_sums
 
@@ -33,12 +34,13 @@ class _Precision(NamedTuple):
     nodes: int
     depth: float  # of the windows, see `nqjax._quadrature.window`
     # Below so many sigmas an interval's mass, and its derivatives, follow from the densities at its ends: a difference
-    # of the CDF would lose more digits than that leaves out.
+    # of the CDF would lose more digits than that leaves out. Below the last its curvature is left out.
     short: float
     short_slope: float
+    short_curve: float
 
 
-_PRECISION = {"float64": _Precision(32, 25.0, 1e-5, 1e-5), "float32": _Precision(16, 13.0, 0.3, 0.02)}
+_PRECISION = {"float64": _Precision(32, 25.0, 1e-5, 1e-5, 1e-5), "float32": _Precision(16, 13.0, 0.3, 0.02, 1e-4)}
 #: Nodes and depth that do to look around: 1e-6 of the loss.
 _ROUGH = _PRECISION["float32"]
 
@@ -98,6 +100,10 @@ def noisy_knot(z: Array, theta: Array, family: Family, fine: Array | bool, bits:
     alpha, delta, sigma = theta[0], jnp.exp(theta[1]), jnp.exp(theta[2])
     b = gamma / 2 - 1
     precision = _PRECISION[z.dtype.name]
+    # The ends have no density, and would overflow in single precision.
+    end = jnp.abs(z) >= BEYOND
+    right = jnp.where(end & (z > 0), 1.0, 0.0)
+    z = jnp.where(end, alpha, z)
     w = window(z - alpha, delta[None], sigma[None], gamma[None], jnp.where(fine, precision.depth, _ROUGH.depth))
     rule = jax.tree.map(lambda a: a[jnp.asarray(fine, int)], family.rules)
     total, weighted = two_sums(w, gamma, rule, jnp.where(fine, precision.nodes, _ROUGH.nodes), bits)
@@ -107,8 +113,10 @@ def noisy_knot(z: Array, theta: Array, family: Family, fine: Array | bool, bits:
     tail = 0.5 * jax.lax.erfc(jnp.abs(w.edge) * math.sqrt(0.5))
     cdf = jnp.where(w.edge > 0, tail, 1 - tail) + inside
     sf = jnp.maximum(jnp.where(w.edge > 0, 1 - tail, tail) - inside, 0.0)
+    cdf, sf = jnp.where(end, right, cdf), jnp.where(end, 1 - right, sf)
     # h is sigma times the density.
     h = gamma / 2 * jnp.where(w.from_zero, 1.0, w.width / (span * w.top_v)) * scale * total
+    h = jnp.where(end, 0.0, h)
     mean_q = weighted / total
     height = w.top_height * mean_q
     x1 = w.top - w.top_height * (1 - mean_q)
@@ -206,9 +214,11 @@ def mps(
 
     slope = _once(gap, *(change(i) for i in range(3)))
 
-    # A short interval's own curvature is left out: it only steers the steps.
+    # The curvature only steers the steps.
+    shortest = width < precision.short_curve
+
     def curve(i: int, j: int, k: int) -> Array:
-        return jnp.where(short, 0.0, inverse * (slope[i] * slope[j] / safe - (high.second[k] - low.second[k])))
+        return jnp.where(shortest, 0.0, inverse * (slope[i] * slope[j] / safe - (high.second[k] - low.second[k])))
 
     pairs = ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))
     rows = [surprise, *(-inverse * s for s in slope), *(curve(i, j, k) for k, (i, j) in enumerate(pairs))]
