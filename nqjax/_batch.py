@@ -97,13 +97,14 @@ def _families(gamma: tuple[int, int], dtype: str) -> Any:
 
 @functools.lru_cache(maxsize=64)
 def _program(devices: tuple[jax.Device, ...], bits: int, noiseless: bool, width: int) -> Callable[..., Any]:
-    """The compiled program on one device, or on several, each with studies of its own: nothing is communicated."""
+    """The compiled program on some devices, each with studies of its own: nothing is communicated.
+
+    One device takes the same path as several, so that the compiler makes the same code of it, and the results are the
+    same to the last digit.
+    """
     fit = functools.partial(fit_program, bits=bits, noiseless=noiseless, width=width)
     # Where there are such registers, they are used: a fifth faster.
-    options = {"xla_cpu_prefer_vector_width": 512} if devices[0].platform == "cpu" else None
-    if len(devices) == 1:
-        return jax.jit(fit, compiler_options=options)
-
+    options = {"xla_cpu_prefer_vector_width": 512, "xla_cpu_multi_thread_eigen": False} if devices[0].platform == "cpu" else None
     def local(problems: Any, families: Any, box: Any, options: Any, warm: Any) -> Any:
         mine, box, active, warm = jax.tree.map(lambda a: a[0], (problems, box, options.active, warm))
         result = fit(mine, families, box, options._replace(active=active), warm)
@@ -135,16 +136,11 @@ def run(
         of_gamma = _families(setup.gamma, setup.dtype)
         skipped = 0 if setup.every_gamma or setup.noiseless else _SKIPPED
         flags = np.bool_(not warm_start), np.int32(skipped), np.bool_(setup.every_gamma)
-        if len(devices) == 1:
-            ((problems, box, active, warm),) = packed
-            with jax.default_device(devices[0]):
-                result = program(problems, of_gamma, box, Options(active, *flags), warm)
-        else:
-            problems, box, active, warm = jax.tree.map(lambda *a: np.stack(a), *packed)
-            result = program(problems, of_gamma, box, Options(active, *flags), warm)
-            result = jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:]), result)
-        solution, evaluations = jax.tree.map(np.asarray, result)
-    return solution, np.atleast_1d(evaluations)
+        problems, box, active, warm = jax.tree.map(lambda *a: np.stack(a), *packed)
+        result = program(problems, of_gamma, box, Options(active, *flags), warm)
+        result = jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:]), jax.tree.map(np.asarray, result))
+        solution, evaluations = result
+    return solution, evaluations
 
 
 def solve(

@@ -34,7 +34,7 @@ class _Precision(NamedTuple):
 
 
 _PRECISION = {
-    "float64": _Precision(1e-11, 1e-17, 1e-10, 1e-14, 1e-13, 1e-300),
+    "float64": _Precision(1e-11, 1e-20, 1e-10, 1e-14, 1e-13, 1e-300),
     "float32": _Precision(1e-6, 1e-10, 1e-7, 1e-6, 1e-6, 1e-37),
 }
 #: In a search behind its rivals, turns that gain less than this times the distance are small, too.
