@@ -23,6 +23,8 @@ from nqjax._program import fit_program
 
 _T, _R = TypeVar("_T"), TypeVar("_R")
 _AXIS = "studies"
+#: More pieces than this keep all cores of a CPU busy with one study, when enough are evaluated side by side.
+_MANY = 1024
 #: Starts left out where only the best gamma matters.
 _SKIPPED = 2
 
@@ -59,7 +61,7 @@ def chunk_shape(device: jax.Device) -> Shape:
 
 def single_shape(pieces: int) -> Shape:
     """Of a chunk for one study: few sizes, so few compilations."""
-    return Shape(1, power_of_two(pieces), 8)
+    return Shape(1, power_of_two(pieces), 8 if pieces <= _MANY else 512)
 
 
 def power_of_two(count: int) -> int:
@@ -104,7 +106,7 @@ def _program(devices: tuple[jax.Device, ...], bits: int, noiseless: bool, width:
     """
     fit = functools.partial(fit_program, bits=bits, noiseless=noiseless, width=width)
     # Where there are such registers, they are used: a fifth faster.
-    options = {"xla_cpu_prefer_vector_width": 512, "xla_cpu_multi_thread_eigen": False} if devices[0].platform == "cpu" else None
+    options = {"xla_cpu_prefer_vector_width": 512} if devices[0].platform == "cpu" else None
     def local(problems: Any, families: Any, box: Any, options: Any, warm: Any) -> Any:
         mine, box, active, warm = jax.tree.map(lambda a: a[0], (problems, box, options.active, warm))
         result = fit(mine, families, box, options._replace(active=active), warm)
