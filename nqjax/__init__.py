@@ -16,11 +16,27 @@ if TYPE_CHECKING:
     from nqjax.distributions import Quadratic as Quadratic
     from nqjax.estimate import Fit as Fit
     from nqjax.estimate import fit as fit
-
-__all__ = ["Fit", "InputError", "NoisyQuadratic", "Quadratic", "__version__", "fit"]
+    from nqjax.many import Failure as Failure
+    from nqjax.many import Fits as Fits
+    from nqjax.many import fit_many as fit_many
+    from nqjax.resampling import Bootstrap as Bootstrap
+    from nqjax.resampling import bootstrap as bootstrap
+    from nqjax.spacing import quantile_limits as quantile_limits
 
 # Imported at first use, so that `nqjax --help` and a mistake on the command line do not wait for JAX.
-_HOME = {"Fit": "estimate", "NoisyQuadratic": "distributions", "Quadratic": "distributions", "fit": "estimate"}
+_HOME = {
+    "Bootstrap": "resampling",
+    "Failure": "many",
+    "Fit": "estimate",
+    "Fits": "many",
+    "NoisyQuadratic": "distributions",
+    "Quadratic": "distributions",
+    "bootstrap": "resampling",
+    "fit": "estimate",
+    "fit_many": "many",
+    "quantile_limits": "spacing",
+}
+__all__ = ["InputError", "__version__", *_HOME]  # noqa: PLE0604
 
 
 def __getattr__(name: str) -> object:

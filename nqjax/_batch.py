@@ -107,6 +107,7 @@ def _program(devices: tuple[jax.Device, ...], bits: int, noiseless: bool, width:
     fit = functools.partial(fit_program, bits=bits, noiseless=noiseless, width=width)
     # Where there are such registers, they are used: a fifth faster.
     options = {"xla_cpu_prefer_vector_width": 512} if devices[0].platform == "cpu" else None
+
     def local(problems: Any, families: Any, box: Any, options: Any, warm: Any) -> Any:
         mine, box, active, warm = jax.tree.map(lambda a: a[0], (problems, box, options.active, warm))
         result = fit(mine, families, box, options._replace(active=active), warm)

@@ -17,7 +17,6 @@ from jax import Array
 from nqjax._objective import Symmetric, Triple
 
 
-
 class _Precision(NamedTuple):
     """When the iteration ends, in one dtype.
 
@@ -361,7 +360,9 @@ def minimize(
     # A warm start is one search a gamma.
     cold = jnp.broadcast_to(options.coarse, (shape[1],)).at[0].set(True)
     moving = (options.active[:, None, None] & cold[:, None]) & jnp.ones(shape, bool)
-    begin = jnp.where(options.coarse, starts[options.skipped], jnp.broadcast_to(warm[:, None], (*shape, 3)).reshape(count, 3))
+    begin = jnp.where(
+        options.coarse, starts[options.skipped], jnp.broadcast_to(warm[:, None], (*shape, 3)).reshape(count, 3)
+    )
     state = _begin(jax.vmap(clip_to_box)(begin, boxes), moving.reshape(count))
     first = (jnp.where(options.coarse, options.skipped, num_starts), ~options.coarse, jnp.zeros(2, int), state)
     *_, evaluations, end = jax.lax.while_loop(lambda carry: jnp.any(carry[3].moving) | ~carry[1], turn, first)

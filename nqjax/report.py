@@ -159,7 +159,7 @@ def _rivals(fit: "Fit") -> list[str]:
     if not close:
         return []
     ends = [
-        dict.fromkeys(_significant(end(values), 4) for end in (min, max))
+        dict.fromkeys(significant(end(values), 4) for end in (min, max))
         for values in zip(*(fit.parameters_by_gamma[gamma] for gamma in close), strict=True)
     ]
     alpha, beta, sigma = (" to ".join(end) for end in ends)
@@ -176,25 +176,36 @@ def print_fit(document: "Mapping[str, Any]", console: "Console") -> None:
     from rich.padding import Padding
     from rich.text import Text
 
-    def show(text: str, style: str = "") -> None:
-        console.print(Text(text, style=style))
-
-    direction = "minimized" if document["minimize"] else "maximized"
-    limit = "no threshold" if document["threshold"] is None else f"threshold {document['threshold']!r}"
-    show(f"{document['metric']} in {document['file']}, {direction}, {limit}", "bold")
-    console.print()
+    print_head(document, console)
     console.print(Padding(_parameters(document), (0, 0, 1, 2), expand=False))
     console.print(_findings(document))
     console.print()
-    for warning in document["warnings"]:
-        show(f"Warning: {warning}.", "yellow")
-    if document["warnings"]:
-        console.print()
-    show("Tuning curve: the median of the best score after so many trials", "bold")
-    console.print(Padding(_tuning_curve(document), (0, 0, 0, 2), expand=False))
+    warn(document, console)
+    console.print(Text("Tuning curve: the median of the best score after so many trials", style="bold"))
+    console.print(Padding(curve_table(document), (0, 0, 0, 2), expand=False))
     for note, reason in _notes(document).items():
         if any(note in _notes_of(point, document) for point in document["tuning_curve"]):
-            show(f"  {note}: {reason}", "dim")
+            console.print(Text(f"  {note}: {reason}", style="dim"))
+
+
+def print_head(document: "Mapping[str, Any]", console: "Console") -> None:
+    """Print what was fitted."""
+    from rich.text import Text
+
+    direction = "minimized" if document["minimize"] else "maximized"
+    limit = "no threshold" if document["threshold"] is None else f"threshold {document['threshold']!r}"
+    console.print(Text(f"{document['metric']} in {document['file']}, {direction}, {limit}", style="bold"))
+    console.print()
+
+
+def warn(document: "Mapping[str, Any]", console: "Console") -> None:
+    """Print the warnings, a line each."""
+    from rich.text import Text
+
+    for warning in document["warnings"]:
+        console.print(Text(f"Warning: {warning}.", style="yellow"))
+    if document["warnings"]:
+        console.print()
 
 
 def _notes(document: "Mapping[str, Any]") -> dict[str, str]:
@@ -213,14 +224,14 @@ def _notes_of(point: "Mapping[str, Any]", document: "Mapping[str, Any]") -> list
 
 
 def _parameters(document: "Mapping[str, Any]") -> "Table":
-    show = _score_format(document)
+    show = score_format(document)
     best = "the best score that the search can reach, apart from noise"
     far = "the other end of the fitted quadratic, an extrapolation"
-    table = _table("", "estimate", "meaning")
+    table = small_table("", ["estimate"], "meaning")
     table.add_row("alpha", show(document["alpha"]), best if document["minimize"] else far)
     table.add_row("beta", show(document["beta"]), far if document["minimize"] else best)
     table.add_row("gamma", str(document["gamma"]), "effective number of hyperparameters")
-    table.add_row("sigma", _significant(document["sigma"], 4), "standard deviation of one run's noise")
+    table.add_row("sigma", significant(document["sigma"], 4), "standard deviation of one run's noise")
     return table
 
 
@@ -233,7 +244,7 @@ def _findings(document: "Mapping[str, Any]") -> "Table":
     if document["num_censored"] or document["threshold"] is not None:
         counts.append(f"{document['num_censored']:,} censored (beyond the threshold)")
     counts.append(f"{document['num_failed']:,} failed (missing, NaN or infinite: counted as worse than all scores)")
-    losses = ", ".join(f"{gamma}={_significant(loss, 5)}" for gamma, loss in document["losses_by_gamma"].items())
+    losses = ", ".join(f"{gamma}={significant(loss, 5)}" for gamma, loss in document["losses_by_gamma"].items())
     converged = "converged" if document["converged"] else "not converged"
 
     table = Table.grid(padding=(0, 2))
@@ -241,7 +252,7 @@ def _findings(document: "Mapping[str, Any]") -> "Table":
     table.add_column()
     table.add_row("Regime", Text(_regime(document)))
     table.add_row("Scores", Text(f"{document['num_scores']:,}: {', '.join(counts)}"))
-    table.add_row("Loss", Text(f"{_significant(document['loss'], 5)} ({converged}); by gamma: {losses}"))
+    table.add_row("Loss", Text(f"{significant(document['loss'], 5)} ({converged}); by gamma: {losses}"))
     return table
 
 
@@ -275,32 +286,38 @@ def _start(trials: float | None) -> str:
     return "governs from the first trial on" if trials <= 1 else f"governs from n = {math.ceil(trials):,} on"
 
 
-def _tuning_curve(document: "Mapping[str, Any]") -> "Table":
-    show = _score_format(document)
-    table = _table("trials", "best score", "")
+def curve_table(
+    document: "Mapping[str, Any]", more: "Sequence[tuple[str, Callable[[Mapping[str, Any]], str]]]" = ()
+) -> "Table":
+    """Return the tuning curve, with more columns given by their names and what they show of a point."""
+    show = score_format(document)
+    table = small_table("trials", ["best score", *(name for name, _ in more)], "")
     table.columns[0].justify = "right"
     for point in document["tuning_curve"]:
         style = "dim" if point["in_regime"] is False else ""
-        notes = ", ".join(_notes_of(point, document))
-        table.add_row(f"{point['trials']:,}", show(point["median_best_score"]), notes, style=style)
+        cells = [show(point["median_best_score"]), *(cell(point) for _, cell in more)]
+        table.add_row(f"{point['trials']:,}", *cells, ", ".join(_notes_of(point, document)), style=style)
     return table
 
 
-def _table(name: str, number: str, note: str) -> "Table":
+def small_table(name: str, numbers: "Sequence[str]", note: str | None = None) -> "Table":
+    """Return a table with a column of names, columns of numbers, and perhaps one of notes."""
     from rich import box
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="")
     table.add_column(name)
-    table.add_column(number, justify="right", no_wrap=True)
-    table.add_column(note)
+    for number in numbers:
+        table.add_column(number, justify="right", no_wrap=True)
+    if note is not None:
+        table.add_column(note)
     return table
 
 
 # --- numbers --------------------------------------------------------------------------------------------------------
 
 
-def _score_format(document: "Mapping[str, Any]") -> "Callable[[float | None], str]":
+def score_format(document: "Mapping[str, Any]") -> "Callable[[float | None], str]":
     """Return how to print a score: to a hundredth of the noise (or to 1e-4 of the range, where there is little noise).
 
     The scores of one report share their decimals, so that a column of them reads like a table.
@@ -312,7 +329,7 @@ def _score_format(document: "Mapping[str, Any]") -> "Callable[[float | None], st
     resolution = max(sigma or 0.0, 1e-2 * span)
     size = max(map(abs, scores), default=0.0)
     if not resolution or not size:
-        return lambda score: _significant(score, 6)
+        return lambda score: significant(score, 6)
     decimals = 2 - math.floor(math.log10(resolution))
     nothing = 1e-6 * span
     wide = span > 1e3 * min((abs(score) for score in scores if abs(score) > nothing), default=span)
@@ -325,12 +342,12 @@ def _score_format(document: "Mapping[str, Any]") -> "Callable[[float | None], st
             if score is None
             else f"{score:.{decimals}f}"
             if abs(score) <= nothing or abs(score) >= least or not wide
-            else _significant(score, 3)
+            else significant(score, 3)
         )
     digits = min(max(decimals + math.floor(math.log10(size)), 3), 16)
     return lambda score: "?" if score is None else f"{score:.{digits}e}"
 
 
-def _significant(number: float | None, digits: int) -> str:
+def significant(number: float | None, digits: int) -> str:
     """Return a number to so many significant digits, trailing zeros kept."""
     return "?" if number is None else f"{number:#.{digits}g}".removesuffix(".") if number else "0"

@@ -19,6 +19,7 @@ from nqjax._batch import (
     Shape,
     Standard,
     chunk_shape,
+    from_all_hosts,
     in_parallel,
     num_workers,
     power_of_two,
@@ -166,6 +167,7 @@ def bootstrap(
     dtype: str = "float64",
     devices: Sequence[jax.Device] | None = None,
     progress: bool = False,
+    on_interrupt: Literal["raise", "return"] = "raise",
 ) -> Bootstrap:
     """Refit resamples of the scores, drawn with replacement.
 
@@ -185,6 +187,8 @@ def bootstrap(
         Where to compute; all local devices by default. Results do not depend on it.
     progress : bool
         Whether to show a progress bar on stderr.
+    on_interrupt : {"raise", "return"}
+        What Ctrl-C does: raise KeyboardInterrupt, or return the resamples that are done, if there are any.
 
     Returns
     -------
@@ -208,12 +212,22 @@ def bootstrap(
     constraints = read_constraints(alpha, beta, gamma, sigma, minimize)
     plan = _Plan.make(scores, key, limits, minimize, constraints, as_dtype(dtype), as_devices(devices))
     columns = np.full((len(_COLUMNS), num_resamples), math.nan)
+    done = np.zeros(num_resamples, bool)
     evaluations = 0
     with Progress("resamples", num_resamples, show=progress) as bar:
-        for start, rows, some in plan.resampled(num_resamples):
-            columns[:, start : start + rows.shape[1]] = rows
-            evaluations += some
-            bar.advance(rows.shape[1])
+        try:
+            for start, rows, some in plan.resampled(num_resamples):
+                here = slice(start, start + rows.shape[1])
+                columns[:, here], done[here] = rows, True
+                evaluations += some
+                bar.advance(rows.shape[1])
+        except KeyboardInterrupt:
+            if on_interrupt == "raise" or not np.any(done):
+                raise
+            columns = columns[:, done]
+    if jax.process_count() > 1:
+        parts = [np.frombuffer(data).reshape(columns.shape) for data in from_all_hosts(columns.tobytes())]
+        columns = np.fmax.reduce(parts)  # each has what the others lack
     named = dict(zip(_COLUMNS, columns, strict=True))
     named["gamma"] = np.nan_to_num(named["gamma"]).astype(np.int64)
     named["converged"] = named["converged"] == 1
@@ -375,15 +389,15 @@ class _Plan:
         done = int(evaluations.sum())
         (places,) = np.nonzero(again & possible)
         if len(places):
-            better, more = self._from_the_start([(knots[i, 1 : used[i] + 1], weights[i, : used[i] + 1]) for i in places])
+            better, more = self._from_the_start(
+                [(knots[i, 1 : used[i] + 1], weights[i, : used[i] + 1]) for i in places]
+            )
             for column, values in zip(ends, better, strict=True):
                 column[places] = values
             done += more
         return self._columns(ends, possible), done
 
-    def _knots(
-        self, counts: NDArray[np.int64]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
+    def _knots(self, counts: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
         """Each sample's own knots, with an end on either side, the shares between them, and how many knots there are.
 
         What `nqjax.spacing.spacings` does for one sample: knots are the values that occur, and limits beyond which
@@ -434,15 +448,15 @@ class _Plan:
         pieces, active = np.zeros(size, np.int32), np.zeros(size, bool)
         pieces[:here], active[:here] = used // PIECE + 1, possible
         return Packed(
-            Problems(*(to_single(problem) if dtype == "float32" else problem), np.arange(size, dtype=np.int32) * each, pieces),
+            Problems(
+                *(to_single(problem) if dtype == "float32" else problem), np.arange(size, dtype=np.int32) * each, pieces
+            ),
             Box(*(np.broadcast_to(bound.astype(dtype), (size, 4)) for bound in self.study.standard.box)),
             active,
             np.broadcast_to(self.warm, (size, *self.warm.shape)),
         )
 
-    def _from_the_start(
-        self, samples: list[tuple[NDArray[np.float64], NDArray[np.float64]]]
-    ) -> tuple[_Ends, int]:
+    def _from_the_start(self, samples: list[tuple[NDArray[np.float64], NDArray[np.float64]]]) -> tuple[_Ends, int]:
         """As `nqjax.fit` does it, for samples given by their knots and shares."""
         box, size = self.study.standard.box, self.shape.size
         studies = [self.study._replace(standard=Standard(cut(*sample), box)) for sample in samples]

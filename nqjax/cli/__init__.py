@@ -1,0 +1,93 @@
+"""The `nqjax` command.
+
+Each subcommand is a module with one `add` function, which declares its options, and one `_run` function, which does the
+work. Arguments and the input file are checked before anything heavy is imported, so that a mistake costs no wait.
+"""
+
+import argparse
+import contextlib
+import difflib
+import io
+import os
+import sys
+from collections.abc import Sequence
+
+from nqjax.cli import bootstrap, demo, fit, many
+from nqjax.cli.arguments import Parser, Version, join_numbers
+from nqjax.errors import InputError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        The arguments; those of the process by default.
+
+    Returns
+    -------
+    int
+        0 for success, 2 for a mistake in the arguments or the input (one line on stderr), 130 when interrupted and 141
+        when the reader of the output went away.
+    """
+    if sys.stdout is None:  # closed by the caller: there is nobody to tell
+        return 141
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a name that the terminal cannot show is no reason to stop
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        status = _run(sys.argv[1:] if argv is None else list(argv))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Python flushes stdout once more on its way out, which must not fail either.
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except OSError as error:
+        print(f"nqjax: error: the output cannot be written: {error.strerror or error}", file=sys.stderr)
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 2
+    return status
+
+
+def _run(argv: list[str]) -> int:
+    try:
+        args = parse(argv)
+        args.run(args)
+    except SystemExit as stop:  # argparse has said everything there is to say
+        return stop.code if isinstance(stop.code, int) else 0
+    except InputError as error:
+        print(f"nqjax: error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def parse(argv: list[str]) -> argparse.Namespace:
+    """Parse the arguments, of which the first is the command."""
+    parser = Parser(
+        prog="nqjax",
+        usage="nqjax COMMAND ...",
+        description="Fit the noisy quadratic distribution to the scores of a random hyperparameter search:\n"
+        "how good the model can get, how many hyperparameters matter, how noisy one run is, and\n"
+        "what more trials would buy.",
+        epilog="Begin with: nqjax demo\nThen:       nqjax fit trials.csv --metric val_loss --threshold 0.35",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action=Version, nargs=0, help="print the version and exit")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command", prog="nqjax")
+    for command in (fit, bootstrap, many, demo):
+        command.add(commands)
+
+    args, unknown = parser.parse_known_args(join_numbers(argv))
+    if args.command is None:
+        parser.error(f"no command given; choose one of: {', '.join(commands.choices)}")
+    if unknown:
+        options = [option for action in args.parser._actions for option in action.option_strings]
+        close = difflib.get_close_matches(unknown[0], options, n=1)
+        args.parser.error(f"unknown argument {unknown[0]!r}" + (f"; did you mean {close[0]}?" if close else ""))
+    return args

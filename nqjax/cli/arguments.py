@@ -1,0 +1,169 @@
+"""What the commands' arguments have in common: their types, and the options of one study."""
+
+import argparse
+import math
+from typing import NoReturn
+
+GAMMA = (1, 5)  # the default of nqjax.fit, which cannot be asked before it is imported
+TRIALS = (1, 2, 4, 8, 16, 32, 64, 128)
+
+# The options that take numbers, which may be negative, infinite, or two: see join_numbers.
+NUMERIC_OPTIONS = ("--threshold", "--quantile", "--alpha", "--beta", "--gamma", "--sigma", "--trials", "--level")
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that reports a mistake in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: error: {' '.join(message.split())} (see {self.prog} --help)\n")
+
+
+class Version(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        from nqjax._version import __version__
+
+        print(f"nqjax {__version__}")
+        parser.exit()
+
+
+def join_numbers(argv: list[str]) -> list[str]:
+    """Join a numeric option and the numbers after it into one argument, `--alpha -inf 1` into `--alpha=-inf 1`.
+
+    Left to itself, argparse takes -inf and -1e-3 for options, and has `--alpha 0 1 trials.csv` swallow the file.
+    """
+    joined: list[str] = []
+    rest = iter(argv)
+    open_option = False  # whether the last argument still takes numbers
+    for argument in rest:
+        if argument == "--":
+            return [*joined, argument, *rest]
+        if open_option and is_number(argument):
+            joined[-1] += (" " if "=" in joined[-1] else "=") + argument
+        else:
+            joined.append(argument)
+            open_option = argument.split("=", 1)[0] in NUMERIC_OPTIONS
+    return joined
+
+
+def is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def read_numbers(text: str) -> list[float]:
+    """Return the numbers of one joined argument."""
+    numbers = []
+    for word in text.split():
+        if not is_number(word) or math.isnan(float(word)):
+            raise argparse.ArgumentTypeError(f"{word!r} is not a number")
+        numbers.append(float(word))
+    if not numbers:
+        raise argparse.ArgumentTypeError("a number is missing")
+    return numbers
+
+
+def read_threshold(text: str) -> float:
+    numbers = read_numbers(text)
+    if len(numbers) != 1 or not math.isfinite(numbers[0]):
+        raise argparse.ArgumentTypeError("give one finite number")
+    return numbers[0]
+
+
+def read_constraint(text: str) -> float | tuple[float, float]:
+    """Return a fixed value or an interval."""
+    numbers = read_numbers(text)
+    if len(numbers) > 2:
+        raise argparse.ArgumentTypeError("give one number to fix it, or two for the lowest and the highest value")
+    if len(numbers) == 2 and numbers[0] > numbers[1]:
+        raise argparse.ArgumentTypeError(f"the lowest value comes first: {numbers[1]:g} {numbers[0]:g}")
+    if len(numbers) == 1 and math.isinf(numbers[0]):
+        raise argparse.ArgumentTypeError("it cannot be fixed at infinity; give two numbers for an interval")
+    return numbers[0] if len(numbers) == 1 else (numbers[0], numbers[1])
+
+
+def read_sigma(text: str) -> float | tuple[float, float]:
+    constraint = read_constraint(text)
+    if (constraint[0] if isinstance(constraint, tuple) else constraint) < 0:
+        raise argparse.ArgumentTypeError("a standard deviation cannot be negative")
+    return constraint
+
+
+def read_gamma(text: str) -> int | tuple[int, int]:
+    constraint = read_constraint(text)
+    ends = constraint if isinstance(constraint, tuple) else (constraint,)
+    if not all(math.isfinite(end) and end == int(end) and end >= 1 for end in ends):
+        raise argparse.ArgumentTypeError("give whole numbers from 1 up")
+    return int(ends[0]) if len(ends) == 1 else (int(ends[0]), int(ends[1]))
+
+
+def read_trials(text: str) -> tuple[float, ...]:
+    numbers = read_numbers(text)
+    if not all(math.isfinite(n) and n > 0 for n in numbers):
+        raise argparse.ArgumentTypeError("give positive numbers of trials")
+    return tuple(sorted(set(numbers)))
+
+
+def read_share(text: str) -> float:
+    """A number between 0 and 1."""
+    given = read_numbers(text)
+    if len(given) != 1 or not 0 < given[0] < 1:
+        raise argparse.ArgumentTypeError("give one number between 0 and 1")
+    return given[0]
+
+
+def read_whole(text: str) -> int:
+    """A whole number from 1 up."""
+    try:
+        number = int(text.replace(",", ""))
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise argparse.ArgumentTypeError("give a whole number from 1 up")
+    return number
+
+
+def add_study(parser: argparse.ArgumentParser) -> None:
+    """Declare what says how to read a study: the metric and its direction."""
+    parser.add_argument("--metric", metavar="NAME", required=True, help="the column that holds the scores")
+    direction = parser.add_mutually_exclusive_group()
+    direction.add_argument(
+        "--minimize", dest="minimize", action="store_true", default=True, help="lower scores are better (default)"
+    )
+    direction.add_argument("--maximize", dest="minimize", action="store_false", help="higher scores are better")
+
+
+def add_threshold(parser: argparse.ArgumentParser) -> None:
+    """Declare the threshold of one study."""
+    parser.add_argument(
+        "--threshold",
+        metavar="T",
+        type=read_threshold,
+        help="where the regime ends: only scores as good as T or better shape the fit, the others are counted "
+        "(default: none, all scores are used)",
+    )
+
+
+def add_constraints(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of the four parameters."""
+    for name, kind, default, text in (
+        ("alpha", read_constraint, None, "the lower end: when minimizing, the best score that can be reached"),
+        ("beta", read_constraint, None, "the upper end: when maximizing, the best score that can be reached"),
+        ("gamma", read_gamma, GAMMA, "the effective number of hyperparameters (default: 1 5)"),
+        ("sigma", read_sigma, None, "the standard deviation of one run's noise; 0 for none"),
+    ):
+        parser.add_argument(f"--{name}", metavar="X|LO HI", type=kind, default=default, help=text)
+
+
+def limits(threshold: float | None, minimize: bool) -> tuple[float, float]:
+    """The regime that a threshold stands for."""
+    worst = math.inf if minimize else -math.inf
+    end = worst if threshold is None else threshold
+    return (-math.inf, end) if minimize else (end, math.inf)
+
+
+def constraints(args: argparse.Namespace) -> dict[str, float | tuple[float, float] | None]:
+    """What was said of the four parameters."""
+    return {name: getattr(args, name) for name in ("alpha", "beta", "gamma", "sigma")}

@@ -1,0 +1,120 @@
+"""`nqjax bootstrap`."""
+
+import argparse
+import json
+import math
+from typing import Any
+
+from nqjax.cli import process
+from nqjax.cli.arguments import (
+    TRIALS,
+    add_constraints,
+    add_study,
+    add_threshold,
+    constraints,
+    limits,
+    read_share,
+    read_trials,
+    read_whole,
+)
+from nqjax.errors import InputError
+
+_EPILOG = """\
+Ctrl-C ends the resampling early: the report is then made from the resamples that are done, and the exit status is 130.
+
+examples:
+  nqjax bootstrap trials.csv --metric val_loss --threshold 3.695
+  nqjax bootstrap trials.csv --metric accuracy --maximize --threshold 0.89 --resamples 10000 --method bca
+  nqjax bootstrap trials.parquet --metric val_loss --threshold 0.4 --save resamples.parquet --json
+"""
+
+
+def add(commands: Any) -> None:
+    """Declare the command."""
+    parser = commands.add_parser(
+        "bootstrap",
+        usage="nqjax bootstrap FILE --metric NAME [--minimize | --maximize] [--threshold T] [options]",
+        help="refit resamples of a file's scores: confidence intervals and a band for the tuning curve",
+        description="Fit the scores of a random search, then refit resamples of them drawn with replacement: how far\n"
+        "would the estimates be off if the search were run again?",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("file", metavar="FILE", help="the trials: .csv, .tsv, .jsonl, .ndjson or .parquet")
+    add_study(parser)
+    add_threshold(parser)
+    add_constraints(parser)
+    parser.add_argument("--resamples", metavar="N", type=read_whole, default=1000, help="how many (default: 1000)")
+    parser.add_argument(
+        "--level", metavar="P", type=read_share, default=0.95, help="confidence level of the intervals (default: 0.95)"
+    )
+    parser.add_argument(
+        "--method",
+        choices=("percentile", "bca"),
+        default="percentile",
+        help="quantiles of the resamples (default), or bias-corrected and accelerated ones",
+    )
+    parser.add_argument("--seed", metavar="N", type=int, default=0, help="of the resampling (default: 0)")
+    parser.add_argument(
+        "--trials",
+        metavar="N ...",
+        type=read_trials,
+        default=TRIALS,
+        help="the numbers of trials at which to give the tuning curve (default: 1 2 4 ... 128)",
+    )
+    parser.add_argument("--save", metavar="FILE", help="write the resamples' estimates to a .parquet file")
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
+    parser.set_defaults(run=_run, parser=parser)
+
+
+def _run(args: argparse.Namespace) -> None:
+    from nqjax.trials import read_scores
+
+    if args.resamples * (1 - args.level) / 2 < 1:
+        needed = math.ceil(2 / (1 - args.level) - 1e-9)
+        raise InputError(
+            f"{args.resamples} resamples are too few for the level {args.level:g}: use --resamples {needed}"
+        )
+    if args.save is not None and not args.save.endswith(".parquet"):
+        raise InputError(f"--save writes Parquet: give {args.save!r} the ending .parquet")
+    scores = read_scores(args.file, args.metric)
+
+    process.listen_for_ctrl_c()
+    process.use_compilation_cache()
+    import jax
+
+    import nqjax
+    from nqjax import report, report_bootstrap
+
+    given = constraints(args)
+    boot = nqjax.bootstrap(
+        scores,
+        args.resamples,
+        key=jax.random.key(args.seed),
+        limits=limits(args.threshold, args.minimize),
+        minimize=args.minimize,
+        progress=True,
+        on_interrupt="return",
+        **given,
+    )
+    if args.save is not None:
+        report_bootstrap.save(boot, args.save)
+    document = report.fit_document(
+        boot.fit,
+        scores,
+        file=args.file,
+        metric=args.metric,
+        threshold=args.threshold if args.threshold is None or math.isfinite(args.threshold) else None,
+        constraints=given,
+        trials=args.trials,
+    )
+    report_bootstrap.extend(
+        document, boot, level=args.level, method=args.method, seed=args.seed, requested=args.resamples
+    )
+    if args.json:
+        print(json.dumps(document, indent=2, allow_nan=False))
+    else:
+        report_bootstrap.print_bootstrap(document, process.console())
+    if boot.num_resamples < args.resamples:
+        raise KeyboardInterrupt

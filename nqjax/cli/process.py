@@ -1,0 +1,59 @@
+"""The process of a command: its console, its compiled programs, its signals."""
+
+import os
+import signal
+import warnings
+from pathlib import Path
+from typing import Any
+
+
+def console() -> Any:
+    from rich.console import Console
+
+    class PipedConsole(Console):
+        def on_broken_pipe(self) -> None:  # rich would exit with status 1; main knows better
+            self.quiet = True
+            raise BrokenPipeError
+
+    return PipedConsole(highlight=False)
+
+
+def use_compilation_cache() -> None:
+    """Keep compiled programs in the user's cache directory, so that a second run does not compile them again.
+
+    What the user has configured through JAX's own environment variables stays. A directory that cannot be written is
+    no error: the programs are then compiled each time.
+    """
+    # The loader of cached CPU programs logs tuning preferences of the compiler as errors on some processors.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    warnings.filterwarnings("ignore", message="Error (reading|writing) persistent compilation cache")
+    import jax
+
+    if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
+        directory = cache_directory()
+        if directory is None:
+            return
+        jax.config.update("jax_compilation_cache_dir", str(directory))
+    for option, value in (
+        ("jax_persistent_cache_min_compile_time_secs", 0.0),  # small programs add up: keep all of them
+        ("jax_persistent_cache_min_entry_size_bytes", -1),
+    ):
+        if option.upper() not in os.environ:
+            jax.config.update(option, value)
+
+
+def cache_directory() -> Path | None:
+    """Return the directory of the compiled programs, made if need be; None if that is impossible."""
+    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    try:
+        directory = (base if base.is_absolute() else Path.home() / ".cache") / "nqjax" / "jax"
+        directory.mkdir(parents=True, exist_ok=True)
+    except (OSError, RuntimeError):  # not writable, or no home
+        return None
+    return directory if os.access(directory, os.W_OK) else None
+
+
+def listen_for_ctrl_c() -> None:
+    """Have Ctrl-C raise KeyboardInterrupt, for work that ends in order; see `nqjax.__main__` for the others."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
