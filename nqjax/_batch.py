@@ -21,7 +21,8 @@ from nqjax._objective import families
 from nqjax._pieces import Problem, Problems, pack
 from nqjax._program import fit_program
 
-_T, _R = TypeVar("_T"), TypeVar("_R")
+_T = TypeVar("_T")
+_R = TypeVar("_R")
 _AXIS = "studies"
 #: More pieces than this keep all cores of a CPU busy with one study, when enough are evaluated side by side.
 _MANY = 1024
@@ -114,7 +115,7 @@ def _program(devices: tuple[jax.Device, ...], bits: int, noiseless: bool, width:
         return jax.tree.map(lambda a: a[None], result)
 
     split, whole = PartitionSpec(_AXIS), PartitionSpec()
-    specs = (split, whole, split, Options(split, whole, whole, whole), split)
+    specs = (split, whole, split, Options(split, *[whole] * 3), split)  # type: ignore[arg-type]
     mesh = Mesh(np.array(devices), (_AXIS,))
     program = jax.shard_map(local, mesh=mesh, in_specs=specs, out_specs=split, check_vma=False)
     return jax.jit(program, compiler_options=options)
@@ -140,7 +141,8 @@ def run(
         skipped = 0 if setup.every_gamma or setup.noiseless else _SKIPPED
         flags = np.bool_(not warm_start), np.int32(skipped), np.bool_(setup.every_gamma)
         problems, box, active, warm = jax.tree.map(lambda *a: np.stack(a), *packed)
-        result = program(problems, of_gamma, box, Options(active, *flags), warm)
+        options = Options(active, *flags)  # type: ignore[arg-type]
+        result = program(problems, of_gamma, box, options, warm)
         result = jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:]), jax.tree.map(np.asarray, result))
         solution, evaluations = result
     return solution, evaluations
@@ -178,7 +180,7 @@ def _pack(part: Sequence[Standard], example: Standard, size: int, capacity: int,
     spare = size - len(part)
     studies = [*part, *[example] * spare]
     problems = pack([s.problem for s in part], size, capacity, example.problem)
-    box = Box(*(np.stack(bound) for bound in zip(*(s.box for s in studies), strict=True)))
+    box = Box(*(np.stack(bound) for bound in zip(*(s.box for s in studies), strict=True)))  # type: ignore[arg-type]
     warm = np.zeros((size, num_gammas, 3), problems.knots.dtype)
     return Packed(problems, box, np.arange(size) < len(part), warm)
 

@@ -105,8 +105,8 @@ def _localise(theta: Array, value: Array, box: Box) -> _Local:
     delta = jnp.exp(theta[1])
     place = jnp.stack([theta[0], theta[0] + delta, theta[1], theta[2]])
     # beta - alpha, where it follows from bounds on these, has their rounding errors.
-    slack = _PRECISION[theta.dtype.name].slack
-    slack = (slack * (1 + jnp.abs(place))).at[2].add(0.01 * slack * (1 + jnp.abs(theta[0])) / delta)
+    relative = _PRECISION[theta.dtype.name].slack
+    slack = (relative * (1 + jnp.abs(place))).at[2].add(0.01 * relative * (1 + jnp.abs(theta[0])) / delta)
     at_low, at_high = jnp.abs(place - box.low) <= slack, jnp.abs(place - box.high) <= slack
 
     def pushed(i: int, slope: Array) -> Array:
@@ -360,9 +360,8 @@ def minimize(
     # A warm start is one search a gamma.
     cold = jnp.broadcast_to(options.coarse, (shape[1],)).at[0].set(True)
     moving = (options.active[:, None, None] & cold[:, None]) & jnp.ones(shape, bool)
-    begin = jnp.where(
-        options.coarse, starts[options.skipped], jnp.broadcast_to(warm[:, None], (*shape, 3)).reshape(count, 3)
-    )
+    warm = jnp.broadcast_to(warm[:, None], (*shape, 3)).reshape(count, 3)
+    begin = jnp.where(options.coarse, starts[options.skipped], warm)
     state = _begin(jax.vmap(clip_to_box)(begin, boxes), moving.reshape(count))
     first = (jnp.where(options.coarse, options.skipped, num_starts), ~options.coarse, jnp.zeros(2, int), state)
     *_, evaluations, end = jax.lax.while_loop(lambda carry: jnp.any(carry[3].moving) | ~carry[1], turn, first)

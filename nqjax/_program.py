@@ -21,8 +21,8 @@ from nqjax._pieces import Problems
 
 #: Noise levels of the starts, in units of the range of the knots: one a search.
 _SIGMAS = (0.0005, 0.004, 0.02, 0.1, 0.4)
-#: Where alpha starts: so many sigmas above where it would be without noise (True), or above the best score. The last two
-#: do in all but one of two thousand searches.
+#: Where alpha starts: so many sigmas above where it would be without noise (True), or above the best score. The last
+#: two do in all but one of two thousand searches.
 _OFFSETS = (-1.0, True), (5.0, False), (0.5, True), (2.0, False)
 #: Without noise: how far below the best score alpha starts, in units of the range of the knots (starts, searches), and
 #: delta in units of the shortest that is possible.
@@ -124,7 +124,7 @@ def fit_program(
             place = problems.first[problem] + jnp.where(used, piece, 0)
             its = jax.tree.map(lambda a: a[gamma], families)
             piece_of = jax.tree.map(lambda a: a[place], (problems.knots, problems.shares, problems.gaps))
-            part = piece_sums(theta[lane], its, *piece_of, fine)
+            part = piece_sums(theta[lane], its, *piece_of, fine)  # type: ignore[call-arg,arg-type]
             return total.at[jnp.where(used, lane, total.shape[0])].add(part, mode="drop")
 
         nothing = jnp.zeros((theta.shape[0], 10), theta.dtype)

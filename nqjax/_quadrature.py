@@ -133,7 +133,7 @@ def effective_sigma(delta: Array, sigma: Array) -> Array:
     return jnp.where(least > 0, least, 1.0)
 
 
-def window(r: Array, delta: Array, sigma: Array, gamma: Array, depth: float) -> Window:
+def window(r: Array, delta: Array, sigma: Array, gamma: Array, depth: float | Array) -> Window:
     """Choose the window outside which the integrand is below ``exp(-depth)`` of its maximum.
 
     The upper end is for the log-concave integrand ``y**b * exp(-(y - z)**2 / 2)``, where ``y`` is the height above

@@ -4,8 +4,8 @@ The objective of the estimation needs, at every knot, ``I[b] = int v**b phi(x) d
 ``gamma/2``, and nothing else that costs. `nqjax._quadrature` says how windows and nodes are chosen; here the same sums
 are arranged so that XLA makes one elementwise loop of them on a CPU, with few operations a node:
 
-- the Gauss-Legendre and the Gauss-Jacobi rule differ in two numbers a node, ``root`` and ``weight / root**(gamma - 1)``,
-  which are blended by a 0 or 1 for each window;
+- the Gauss-Legendre and the Gauss-Jacobi rule differ in two numbers a node, ``root`` and
+  ``weight / root**(gamma - 1)``, which are blended by a 0 or 1 for each window;
 - the height of a node is a polynomial in its place;
 - exponentials are powers of two of an argument that is never positive, which takes half of what XLA's ``exp`` does.
 """
@@ -45,7 +45,7 @@ def rules(gammas: np.ndarray, num_nodes: int) -> Rule:
         q, log_weight = exact_jacobi_rule(float(gamma) / 2 - 1, num_nodes)
         roots.append(node - np.sqrt(q))
         weights.append(np.exp(log_weight - (float(gamma) - 1) / 2 * np.log(q)) - weight)
-    return Rule(np.stack(roots), np.stack(weights))
+    return Rule(jnp.asarray(np.stack(roots)), jnp.asarray(np.stack(weights)))
 
 
 @functools.cache
@@ -132,7 +132,7 @@ def two_sums(w: Window, gamma: Array, rule: Rule, num_nodes: Array | int, bits: 
 
 
 def _power_of(exponent: Array, bits: int) -> Callable[[Array], Array]:
-    """The function that raises to a whole, traced power: the few that are possible as a polynomial, many by squaring."""
+    """The function that raises to a whole, traced power: one of few as a polynomial, one of many by squaring."""
     if bits > 3:
         digits = jax.lax.optimization_barrier(binary_digits(exponent, bits))
         return lambda base: whole_power(base, digits)

@@ -154,6 +154,7 @@ _cdf = jax.jit(_kernel.cdf)
 
 @jax.jit
 def best_of(n: Array, q: Array, delta: Array, sigma: Array, gamma: Array) -> Array:
+    """Quantile of the best of n draws, as a distance from the best score when minimising."""
     log_tail = log_tail_of_one(n, q, lowest=True)
     return quantile(*jnp.broadcast_arrays(log_complement(log_tail), log_tail, delta, sigma, gamma))
 
@@ -202,7 +203,7 @@ def fit(
     """
     constraints = read_constraints(alpha, beta, gamma, sigma, minimize)
     study = prepare(scores, limits, minimize, constraints)
-    device = jax.config.jax_default_device or jax.local_devices()[0]
+    device = jax.config.values.get("jax_default_device") or jax.local_devices()[0]
     shape = single_shape(len(study.standard.problem.knots))
     ((solution,), _) = solve_prepared([[study]], constraints, Setup(constraints.gamma), shape, (device,))
     return finish(solution, study, constraints, limits, minimize)
@@ -299,7 +300,7 @@ def solve_prepared(
     solutions, evaluations = solve(standards, setup, shape, devices)
     if constraints.sigma[0] > 0:
         return solutions, evaluations
-    floors = [at_floor(s.theta) for s in solutions]
+    floors = [at_floor(np.asarray(s.theta)) for s in solutions]
     again = [i for i, (s, floor) in enumerate(zip(solutions, floors, strict=True)) if floor[np.argmin(s.loss)]]
     flat = [standard for part in standards for standard in part]
     for some in (again[i : i + shape.size] for i in range(0, len(again), shape.size)):
@@ -334,9 +335,10 @@ def at_floor(theta: NDArray[np.floating]) -> NDArray[np.bool_]:
 
 
 def without_noise(fits: Solution) -> Solution:
-    theta = fits.theta.copy()
-    theta[:, 2] = -np.inf
-    return fits._replace(theta=theta)
+    """Say that sigma is 0; any leading axes."""
+    theta = np.array(fits.theta)
+    theta[..., 2] = -np.inf
+    return fits._replace(theta=theta)  # type: ignore[arg-type]
 
 
 def finish(
@@ -368,7 +370,9 @@ def finish(
         gamma=gammas[best],
         sigma=sigma,
         loss=float(fits.loss[best]),
-        converged=bool(is_minimum(fits.gradient_norm[best], fits.promise[best], fits.loss.dtype.name)),
+        converged=bool(
+            is_minimum(*(np.asarray(a)[best] for a in (fits.gradient_norm, fits.promise)), fits.loss.dtype.name)
+        ),
         gradient_norm=float(fits.gradient_norm[best]),
         losses_by_gamma=dict(zip(gammas, map(float, fits.loss), strict=True)),
         parameters_by_gamma=by_gamma,

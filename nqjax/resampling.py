@@ -290,7 +290,8 @@ def _best(solution: Solution, lowest: int) -> _Ends:
     """From arrays of shape (samples, gammas, ...), of which the first gamma is ``lowest``."""
     best = np.argmin(solution.loss, axis=1)
     every = np.arange(len(best))
-    return _Ends(*(np.array(a[every, best], np.float64) for a in solution), lowest + best)
+    theta, loss, norm, promise = (np.array(a[every, best], np.float64) for a in solution)
+    return _Ends(theta, loss, norm, promise, lowest + best)
 
 
 def _chunks_of(num_knots: int, devices: tuple[jax.Device, ...]) -> Shape:
@@ -345,7 +346,7 @@ class _Plan:
         """
         step = self.shape.size * len(self.devices)
         first = min(_AUDITED, num_resamples)
-        same = []
+        same: list[bool] = []
 
         def work(part: tuple[int, int, bool]) -> tuple[int, NDArray[np.float64], int]:
             start, end, audit = part
@@ -389,9 +390,8 @@ class _Plan:
         done = int(evaluations.sum())
         (places,) = np.nonzero(again & possible)
         if len(places):
-            better, more = self._from_the_start(
-                [(knots[i, 1 : used[i] + 1], weights[i, : used[i] + 1]) for i in places]
-            )
+            samples = [(knots[i, 1 : used[i] + 1], weights[i, : used[i] + 1]) for i in places]
+            better, more = self._from_the_start(samples)
             for column, values in zip(ends, better, strict=True):
                 column[places] = values
             done += more
@@ -447,11 +447,11 @@ class _Plan:
         problem = Problem(all_knots.reshape(-1, PIECE + 1), all_shares.reshape(-1, PIECE))
         pieces, active = np.zeros(size, np.int32), np.zeros(size, bool)
         pieces[:here], active[:here] = used // PIECE + 1, possible
+        problem = to_single(problem) if dtype == "float32" else problem
+        box = (np.broadcast_to(bound.astype(dtype), (size, 4)) for bound in self.study.standard.box)
         return Packed(
-            Problems(
-                *(to_single(problem) if dtype == "float32" else problem), np.arange(size, dtype=np.int32) * each, pieces
-            ),
-            Box(*(np.broadcast_to(bound.astype(dtype), (size, 4)) for bound in self.study.standard.box)),
+            Problems(*problem, np.arange(size, dtype=np.int32) * each, pieces),
+            Box(*box),  # type: ignore[arg-type]
             active,
             np.broadcast_to(self.warm, (size, *self.warm.shape)),
         )
@@ -509,7 +509,7 @@ class _LeftOut:
             return int(some[0]), plan.refit(counts, warm=False)[0]
 
         parts = [there[i : i + step] for i in range(0, len(there), step)]
-        found = dict(in_parallel(work, parts, num_workers(plan.devices)))
+        found: dict[int, NDArray[np.float64]] = dict(in_parallel(work, parts, num_workers(plan.devices)))
         return np.concatenate([found[int(part[0])] for part in parts], axis=1), whole[there]
 
     def influence(self, name: str) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

@@ -106,9 +106,8 @@ class Store:
             with parquet.ParquetFile(path) as file:
                 found = (file.schema_arrow.metadata or {}).get(_SETTINGS)
                 if found != self._schema.metadata[_SETTINGS]:
-                    raise InputError(
-                        f"{path} {_difference(found, self._schema.metadata[_SETTINGS])}; give another --out"
-                    )
+                    difference = _difference(found, self._schema.metadata[_SETTINGS])
+                    raise InputError(f"{path} {difference}; give another --out")
                 return file.read(columns=columns)
         except (pa.ArrowInvalid, OSError) as error:
             raise InputError(f"{path} cannot be read: {error}; remove it or give another --out") from error

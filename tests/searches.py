@@ -233,9 +233,8 @@ def family(gamma: float) -> Family:
 
 @functools.partial(jax.jit, static_argnames="bits")
 def _descend(starts: Array, turns: int, rule: Family, knots: Array, counts: Array, bits: int) -> tuple[Array, Array]:
-    return jax.vmap(
-        lambda s: _follow(s, lambda t: mps(t, rule, knots, counts / jnp.sum(counts), None, True, bits, False), turns)
-    )(starts)
+    shares = counts / jnp.sum(counts)
+    return jax.vmap(lambda s: _follow(s, lambda t: mps(t, rule, knots, shares, None, True, bits, False), turns))(starts)
 
 
 def dense_losses(search: Search) -> dict[int, float]:

@@ -15,10 +15,13 @@ class Parser(argparse.ArgumentParser):
     """An argument parser that reports a mistake in one line."""
 
     def error(self, message: str) -> NoReturn:
+        """Say it, and exit with status 2."""
         self.exit(2, f"{self.prog}: error: {' '.join(message.split())} (see {self.prog} --help)\n")
 
 
 class Version(argparse.Action):
+    """Print the version and exit."""
+
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
         from nqjax._version import __version__
 
@@ -46,6 +49,7 @@ def join_numbers(argv: list[str]) -> list[str]:
 
 
 def is_number(text: str) -> bool:
+    """Whether a text is a number."""
     try:
         float(text)
     except ValueError:
@@ -66,6 +70,7 @@ def read_numbers(text: str) -> list[float]:
 
 
 def read_threshold(text: str) -> float:
+    """One finite number."""
     numbers = read_numbers(text)
     if len(numbers) != 1 or not math.isfinite(numbers[0]):
         raise argparse.ArgumentTypeError("give one finite number")
@@ -85,6 +90,7 @@ def read_constraint(text: str) -> float | tuple[float, float]:
 
 
 def read_sigma(text: str) -> float | tuple[float, float]:
+    """A standard deviation, or its interval."""
     constraint = read_constraint(text)
     if (constraint[0] if isinstance(constraint, tuple) else constraint) < 0:
         raise argparse.ArgumentTypeError("a standard deviation cannot be negative")
@@ -92,6 +98,7 @@ def read_sigma(text: str) -> float | tuple[float, float]:
 
 
 def read_gamma(text: str) -> int | tuple[int, int]:
+    """A whole number, or an interval of them."""
     constraint = read_constraint(text)
     ends = constraint if isinstance(constraint, tuple) else (constraint,)
     if not all(math.isfinite(end) and end == int(end) and end >= 1 for end in ends):
@@ -100,6 +107,7 @@ def read_gamma(text: str) -> int | tuple[int, int]:
 
 
 def read_trials(text: str) -> tuple[float, ...]:
+    """Positive numbers, each once, in order."""
     numbers = read_numbers(text)
     if not all(math.isfinite(n) and n > 0 for n in numbers):
         raise argparse.ArgumentTypeError("give positive numbers of trials")

@@ -96,7 +96,7 @@ def _run(args: argparse.Namespace) -> None:
         minimize=args.minimize,
         progress=True,
         on_interrupt="return",
-        **given,
+        **given,  # type: ignore[arg-type]
     )
     if args.save is not None:
         report_bootstrap.save(boot, args.save)

@@ -8,6 +8,7 @@ METRIC = "val_loss"
 
 
 def add(commands: Any) -> None:
+    """Declare the command."""
     parser = commands.add_parser(
         "demo",
         usage="nqjax demo",

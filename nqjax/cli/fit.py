@@ -20,6 +20,7 @@ examples:
 
 
 def add(commands: Any) -> None:
+    """Declare the command."""
     parser = commands.add_parser(
         "fit",
         usage="nqjax fit FILE --metric NAME [--minimize | --maximize] [--threshold T] [options]",

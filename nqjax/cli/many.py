@@ -2,9 +2,9 @@
 
 import argparse
 import glob
-import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nqjax.cli import process
@@ -95,8 +95,8 @@ def _files(patterns: list[str]) -> list[str]:
     """Every file once, patterns expanded."""
     found: dict[str, None] = {}
     for pattern in patterns:
-        matches = [pattern] if os.path.exists(pattern) else sorted(glob.glob(pattern, recursive=True))  # noqa: PTH
-        matches = [match for match in matches if not os.path.isdir(match)]  # noqa: PTH112
+        matches = [pattern] if Path(pattern).exists() else sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207
+        matches = [match for match in matches if not Path(match).is_dir()]
         if not matches:
             raise InputError(f"no file matches {pattern!r}")
         found.update(dict.fromkeys(matches))

@@ -8,6 +8,7 @@ from typing import Any
 
 
 def console() -> Any:
+    """Return the console of stdout; one that tells when its reader went away."""
     from rich.console import Console
 
     class PipedConsole(Console):
