@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from nqjax.distributions import Quadratic as Quadratic
     from nqjax.estimate import Fit as Fit
     from nqjax.estimate import fit as fit
+    from nqjax.functional import fit_arrays as fit_arrays
     from nqjax.many import Failure as Failure
     from nqjax.many import Fits as Fits
     from nqjax.many import fit_many as fit_many
@@ -33,6 +34,7 @@ _HOME = {
     "Quadratic": "distributions",
     "bootstrap": "resampling",
     "fit": "estimate",
+    "fit_arrays": "functional",
     "fit_many": "many",
     "quantile_limits": "spacing",
 }

@@ -58,7 +58,7 @@ def families(gammas: NDArray[np.floating]) -> Family:
     both = []
     for num_nodes in (_ROUGH.nodes, _PRECISION[gammas.dtype.name].nodes):
         spare = [(0, 0), (0, most - num_nodes)]
-        both.append([np.pad(np.asarray(part), spare) for part in rules(gammas, num_nodes)])
+        both.append([np.pad(part, spare) for part in rules(gammas, num_nodes)])
     root, weight = (jnp.asarray(np.stack(parts, axis=1), gammas.dtype) for parts in zip(*both, strict=True))
     return Family(jnp.asarray(gammas), Rule(root, weight))
 

@@ -37,15 +37,15 @@ class Rule(NamedTuple):
     weight: Array  # Gauss-Jacobi's, divided by root**(gamma - 1), minus Gauss-Legendre's
 
 
-def rules(gammas: np.ndarray, num_nodes: int) -> Rule:
-    """Prepare whole gammas, shape (gammas,), for so many nodes."""
+def rules(gammas: np.ndarray, num_nodes: int) -> tuple[np.ndarray, np.ndarray]:
+    """The fields of `Rule` for whole gammas, shape (gammas,), and so many nodes."""
     node, weight = legendre_rule(num_nodes)
     roots, weights = [], []
     for gamma in gammas:
         q, log_weight = exact_jacobi_rule(float(gamma) / 2 - 1, num_nodes)
         roots.append(node - np.sqrt(q))
         weights.append(np.exp(log_weight - (float(gamma) - 1) / 2 * np.log(q)) - weight)
-    return Rule(jnp.asarray(np.stack(roots)), jnp.asarray(np.stack(weights)))
+    return np.stack(roots), np.stack(weights)
 
 
 @functools.cache

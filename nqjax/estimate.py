@@ -233,7 +233,7 @@ def prepare(
     location = float(data.knots[0])
     scale = float(data.knots[-1] - data.knots[0])
     problem = cut((data.knots - location) / scale, data.counts)
-    box = _standard_box(constraints, location, scale)
+    box = standard_box(constraints, location, scale)
     if dtype == "float32":
         problem, box = to_single(problem), Box(*(bound.astype(dtype) for bound in box))
     return Prepared(data, Standard(problem, box), location, scale)
@@ -269,16 +269,22 @@ def _check_constraints(data: Spacings, constraints: Constraints, inside: str, mi
         )
 
 
-def _standard_box(constraints: Constraints, location: float, scale: float) -> Box:
-    """Bounds on the scale of the knots, within what the program can represent."""
-    standard = [
-        [np.clip((a - location) / scale, *_ALPHA_RANGE) for a in constraints.alpha],
-        [(b - location) / scale for b in constraints.beta],
-        [math.log(d) for d in _DELTA_RANGE],
-        [math.log(np.clip(s / scale, *_SIGMA_RANGE)) for s in constraints.sigma],
+def standard_box(constraints: Constraints, location: ArrayLike, scale: ArrayLike) -> Box:
+    """Bounds on the scale of the knots, within what the program can represent; location and scale may be traced."""
+    xp = jnp if isinstance(location, Array) else np
+    (alpha, beta, _, sigma), (least, most) = constraints, np.log(_DELTA_RANGE)
+    ends = [
+        xp.stack(
+            [
+                xp.clip((alpha[end] - location) / scale, *_ALPHA_RANGE),
+                (beta[end] - location) / scale,
+                xp.asarray((least, most)[end]),
+                xp.log(xp.clip(sigma[end] / scale, *_SIGMA_RANGE)),
+            ]
+        )
+        for end in (0, 1)
     ]
-    low, high = np.transpose(np.asarray(standard, np.float64))
-    return Box(low, high)
+    return Box(*ends)
 
 
 def solve_prepared(
@@ -362,6 +368,7 @@ def finish(
         sigma = float(np.clip(scale * math.exp(theta[2]), *constraints.sigma))
         return (alpha, beta, sigma) if minimize else (-beta, -alpha, sigma)
 
+    norms, promises = np.asarray(fits.gradient_norm), np.asarray(fits.promise)
     by_gamma = {gamma: parameters(theta) for gamma, theta in zip(gammas, fits.theta, strict=True)}
     alpha, beta, sigma = by_gamma[gammas[best]]
     return Fit(
@@ -370,9 +377,7 @@ def finish(
         gamma=gammas[best],
         sigma=sigma,
         loss=float(fits.loss[best]),
-        converged=bool(
-            is_minimum(*(np.asarray(a)[best] for a in (fits.gradient_norm, fits.promise)), fits.loss.dtype.name)
-        ),
+        converged=bool(is_minimum(norms[best], promises[best], fits.loss.dtype.name)),
         gradient_norm=float(fits.gradient_norm[best]),
         losses_by_gamma=dict(zip(gammas, map(float, fits.loss), strict=True)),
         parameters_by_gamma=by_gamma,

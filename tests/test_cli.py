@@ -16,9 +16,10 @@ from rich.console import Console
 
 import nqjax
 from nqjax import cli, report
+from nqjax.cli import arguments, demo, process
 from nqjax.errors import InputError
 
-ROOT = Path(cli.__file__).parents[1]
+ROOT = Path(cli.__file__).parents[2]
 
 
 def fake_fit(scores, *, limits, minimize, **constraints):
@@ -64,7 +65,7 @@ def calls(monkeypatch) -> list[dict]:
         return fake_fit(scores, **options)
 
     monkeypatch.setattr(nqjax, "fit", fit, raising=False)
-    monkeypatch.setattr(cli, "_use_compilation_cache", lambda: None)
+    monkeypatch.setattr(process, "use_compilation_cache", lambda: None)
     return calls
 
 
@@ -142,11 +143,11 @@ def test_report(calls, trials, capsys, monkeypatch, minimize):
     assert "21: 19 used, 1 censored (beyond the threshold), 1 failed (missing, NaN or infinite: counted as" in text
     assert "0.062500 (converged); by gamma: 1=0.12500, 2=0.062500, 3=?" in text
 
-    curve = [line.split() for line in lines if line.split() and line.split()[0] in map(str, cli.TRIALS)]
+    curve = [line.split() for line in lines if line.split() and line.split()[0] in map(str, arguments.TRIALS)]
     sign = 1 if minimize else -1
-    best_scores = [(0.08 if minimize else 0.92) + sign * 0.05 / n for n in cli.TRIALS]
-    marks = ["outside the regime" if n < 4 else "extrapolated" if n > 21 else "" for n in cli.TRIALS]
-    expected = [[str(n), f"{y:.5f}", *mark.split()] for n, y, mark in zip(cli.TRIALS, best_scores, marks, strict=True)]
+    best_scores = [(0.08 if minimize else 0.92) + sign * 0.05 / n for n in arguments.TRIALS]
+    marks = ["outside the regime" if n < 4 else "extrapolated" if n > 21 else "" for n in arguments.TRIALS]
+    expected = [[str(n), f"{y:.5f}", *mark.split()] for n, y, mark in zip(arguments.TRIALS, best_scores, marks, strict=True)]
     assert curve == expected
     assert "  outside the regime: it governs from n = 4 on; the fit says nothing here" in lines
     assert lines[-1] == "  extrapolated: more trials than were run"
@@ -216,7 +217,7 @@ def test_json(calls, trials, capsys):
     assert document["losses_by_gamma"] == {"1": 0.125, "2": 0.0625, "3": None}
     assert (document["num_scores"], document["num_used"]) == (21, 19)
     assert (document["num_censored"], document["num_failed"]) == (1, 1)
-    assert [point["trials"] for point in document["tuning_curve"]] == list(cli.TRIALS)
+    assert [point["trials"] for point in document["tuning_curve"]] == list(arguments.TRIALS)
     assert [point["in_regime"] for point in document["tuning_curve"]] == [False, False] + [True] * 6
 
 
@@ -450,8 +451,8 @@ def test_help_and_mistakes_do_not_import_jax(argv):
 
 
 USE_CACHE = """
-from nqjax import cli
-cli._use_compilation_cache()
+from nqjax.cli import process
+process.use_compilation_cache()
 import jax
 print(jax.config.jax_compilation_cache_dir, jax.config.jax_persistent_cache_min_compile_time_secs)
 jax.jit(lambda x: x * 2)(1.0)
@@ -483,7 +484,7 @@ def test_a_reader_that_goes_away(trials):
     """`nqjax fit ... | head -1`: no traceback, no message."""
     program = (
         "import sys, tests.test_cli as t; from nqjax import cli; import nqjax; nqjax.fit = t.fake_fit;"
-        "cli._use_compilation_cache = lambda: None; sys.exit(cli.main())"
+        "cli.process.use_compilation_cache = lambda: None; sys.exit(cli.main())"
     )
     for option in ([], ["--json"]):
         process = subprocess.Popen(
@@ -514,7 +515,7 @@ def test_output_that_cannot_be_written(redirection):
 @pytest.fixture
 def no_cache(monkeypatch):
     """Leave the process's JAX configuration alone."""
-    monkeypatch.setattr(cli, "_use_compilation_cache", lambda: None)
+    monkeypatch.setattr(process, "use_compilation_cache", lambda: None)
 
 
 @pytest.mark.parametrize(
@@ -560,7 +561,7 @@ def test_scores_that_cannot_be_fitted(no_cache, capsys, tmp_path, scores, option
 
 
 def test_the_default_of_gamma_is_that_of_the_function():
-    assert inspect.signature(nqjax.fit).parameters["gamma"].default == cli.GAMMA
+    assert inspect.signature(nqjax.fit).parameters["gamma"].default == arguments.GAMMA
 
 
 def test_demo_in_a_fresh_process(tmp_path):
@@ -568,5 +569,5 @@ def test_demo_in_a_fresh_process(tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
     command, _, title, *_ = done.stdout.splitlines()
     assert command.startswith("$ nqjax fit ")
-    assert title.startswith(f"{cli.DEMO_METRIC} in ")
-    assert cli._parse(shlex.split(command)[2:]).metric == cli.DEMO_METRIC
+    assert title.startswith(f"{demo.METRIC} in ")
+    assert cli.parse(shlex.split(command)[2:]).metric == demo.METRIC

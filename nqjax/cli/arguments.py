@@ -23,6 +23,7 @@ class Version(argparse.Action):
     """Print the version and exit."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        """Do so."""
         from nqjax._version import __version__
 
         print(f"nqjax {__version__}")

@@ -1,0 +1,201 @@
+"""Fitting as a pure function from arrays to arrays, for use inside programs that are compiled themselves."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.typing import ArrayLike
+
+from nqjax._newton import Options
+from nqjax._objective import families
+from nqjax._pieces import BEYOND, PIECE, Problems, num_pieces
+from nqjax._program import fit_program
+from nqjax.constraints import Constraint, read_constraints
+from nqjax.estimate import standard_box
+
+#: Scores this many units in the last place apart are one point, as in `nqjax.spacing`.
+_TIE_ULPS = 8
+
+
+class Estimate(NamedTuple):
+    """Fits of searches; every field has the leading axes of the scores.
+
+    NaN (gamma 0) where a search has fewer than three different scores inside the limits.
+    """
+
+    alpha: Array
+    beta: Array
+    gamma: Array  # whole numbers
+    sigma: Array
+    loss: Array
+    gradient_norm: Array
+    losses: Array  # (..., gammas): of each gamma
+
+
+def fit_arrays(
+    scores: Array,
+    limits: tuple[ArrayLike, ArrayLike] = (-jnp.inf, jnp.inf),
+    *,
+    minimize: bool = True,
+    alpha: Constraint = None,
+    beta: Constraint = None,
+    gamma: Constraint = (1, 5),
+    sigma: Constraint = None,
+    width: int = 16,
+) -> Estimate:
+    """Fit the noisy quadratic distribution to searches of one size.
+
+    A pure function: it can be jitted, vmapped, sharded and called from other compiled code; the shapes, ``minimize``,
+    the constraints and ``width`` are static. It runs on the default device, in the precision of the scores. What
+    `nqjax.fit` raises as an error is NaN here. No gradient is defined through it.
+
+    Parameters
+    ----------
+    scores : Array, shape (..., num_scores), float32 or float64
+        One score a trial. NaN and infinite scores are failed runs: they count on the losing side.
+    limits : pair of array_like, shape (...) or ()
+        The regime, see `nqjax.fit`; may be traced.
+    minimize, alpha, beta, gamma, sigma
+        As for `nqjax.fit`. ``sigma`` must allow some noise.
+    width : int
+        Pieces of 64 scores that are evaluated side by side: about 16 on a CPU, thousands on an accelerator.
+
+    Returns
+    -------
+    Estimate
+
+    Raises
+    ------
+    InputError
+        Constraints that cannot be met.
+
+    Notes
+    -----
+    The estimator of `nqjax.fit` (Lourie, He, Cho 2025), with the noiseless limit left out: where that fits best, sigma
+    ends at a millionth of the scores' range. Many searches in one call share the program's turns, which is faster than
+    mapping it over them with `jax.vmap`.
+    """
+    constraints = read_constraints(alpha, beta, gamma, sigma, minimize)
+    scores = jnp.asarray(scores)
+    low, high = (jnp.asarray(limit, scores.dtype) for limit in limits)
+    if not minimize:
+        scores, low, high = -scores, -high, -low
+    *lead, size = scores.shape
+    rows = scores.reshape(-1, size)
+    ends = (jnp.broadcast_to(limit, tuple(lead)).reshape(-1) for limit in (low, high))
+    problems, location, scale, valid = _prepare(rows, *ends)
+    gammas = np.arange(constraints.gamma[0], constraints.gamma[1] + 1, dtype=scores.dtype)
+    box = jax.vmap(lambda x, s: standard_box(constraints, x, s))(location, scale)
+    box = jax.tree.map(lambda a: a.astype(scores.dtype), box)
+    solution, _ = fit_program(
+        problems,
+        families(gammas),
+        box,
+        Options(valid, jnp.asarray(True), jnp.asarray(0), jnp.asarray(True)),
+        jnp.zeros((len(rows), len(gammas), 3), scores.dtype),
+        bits=int(constraints.gamma[1] + 1).bit_length(),
+        noiseless=False,
+        width=width,
+    )
+    best = jnp.argmin(solution.loss, axis=1)
+    theta, loss, norm = (a[jnp.arange(len(rows)), best] for a in (solution.theta, solution.loss, solution.gradient_norm))
+    first = location + scale * theta[:, 0]
+    other = first + scale * jnp.exp(theta[:, 1])
+    found = first, other, best + constraints.gamma[0], scale * jnp.exp(theta[:, 2]), loss, norm
+    if not minimize:
+        found = -other, -first, *found[2:]
+    good = valid & jnp.isfinite(loss)
+    alphas, betas, whole, sigmas, loss, norm = (
+        jnp.where(good, a, 0 if a.dtype == best.dtype else jnp.nan).reshape(lead) for a in found
+    )
+    losses = jnp.where(good[:, None], solution.loss, jnp.nan).reshape(*lead, len(gammas))
+    return Estimate(alphas, betas, whole, sigmas, loss, norm, losses)
+
+
+def _prepare(y: Array, low: Array, high: Array) -> tuple[Problems, Array, Array, Array]:
+    """Spacings in pieces, on the scale of their knots; location and scale; whether there are three different scores."""
+    knots, shares, gaps, location, scale, used, valid = jax.vmap(_spacings)(y, low, high)
+    size, count = shares.shape
+    pieces = num_pieces(count)
+    pad = pieces * PIECE - count
+    knots = jnp.pad(knots, ((0, 0), (0, pad)), constant_values=BEYOND)
+    shares, gaps = (jnp.pad(a, ((0, 0), (0, pad))) for a in (shares, gaps))
+    place = jnp.concatenate([jnp.zeros((size, 1), int), 1 + jax.vmap(_thinned_ranks)(used), used[:, None] + 1], axis=1)
+    below = jnp.pad(jnp.cumsum(shares, axis=1), ((0, 0), (1, 0)))
+    thin = jnp.take_along_axis(knots, place, axis=1)
+    thin_shares = jnp.diff(jnp.take_along_axis(below, place, axis=1))
+    starts, ends = knots[:, :-1].reshape(size, pieces, PIECE), knots[:, PIECE::PIECE, None]
+
+    def together(first: Array, others: Array) -> Array:
+        return jnp.concatenate([first[:, None], others], axis=1).reshape(-1, first.shape[-1])
+
+    problems = Problems(
+        together(thin, jnp.concatenate([starts, ends], axis=-1)),  # type: ignore[arg-type]
+        together(thin_shares, shares.reshape(size, pieces, PIECE)),  # type: ignore[arg-type]
+        together(jnp.diff(thin), gaps.reshape(size, pieces, PIECE)),  # type: ignore[arg-type]
+        jnp.arange(size) * (1 + pieces),  # type: ignore[arg-type]
+        used // PIECE + 1,  # type: ignore[arg-type]
+    )
+    return problems, location, scale, valid
+
+
+def _spacings(y: Array, low: Array, high: Array) -> tuple[Array, ...]:
+    """What `nqjax.spacing.spacings` does for one search, as arrays that are as long as they can be.
+
+    Knots from -BEYOND to BEYOND, shares and lengths of the intervals between them, location and scale, the number of
+    knots without the ends, and whether there are three different values.
+    """
+    y = jnp.sort(jnp.where(jnp.isfinite(y), y, jnp.inf))
+    below, above = y <= low + _tolerance(low), y > high + _tolerance(high)
+    inside = ~below & ~above
+    after, inside_after = jnp.append(y[1:], jnp.inf), jnp.append(inside[1:], False)
+    apart = after - y > _TIE_ULPS * jnp.maximum(_ulp(after), _ulp(y))
+    values = jnp.where(inside & (apart | ~inside_after), y, jnp.inf)
+    num_below, num_above = jnp.sum(below), jnp.sum(above)
+    worst = jnp.max(jnp.where(jnp.isfinite(values), values, -jnp.inf))
+    to_high = (num_above > 0) & jnp.isfinite(high) & (worst < high - _tolerance(high))
+    limits = jnp.stack([jnp.where(num_below > 0, low, jnp.inf), jnp.where(to_high, high, jnp.inf)])
+    knots = jnp.sort(jnp.concatenate([values, limits]))
+    used = jnp.sum(jnp.isfinite(knots))
+    # All that is at infinity, failed runs included, ends the first interval after the last knot.
+    counts = jnp.diff(jnp.searchsorted(y, knots, side="right"), prepend=0, append=len(y))
+    counts = counts.at[jnp.where((num_below > 0) & (num_above == 0), 0, used)].add(1)
+    location = knots[0]
+    scale = knots[jnp.maximum(used - 1, 0)] - location
+    valid = jnp.sum(jnp.isfinite(values)) >= 3
+    location, scale = jnp.where(valid, location, 0.0), jnp.where(valid, scale, 1.0)
+    knots = jnp.where(jnp.isfinite(knots) & valid, knots, jnp.inf)
+    lengths = jnp.where(jnp.isfinite(knots[1:]), jnp.diff(knots) / scale, BEYOND)
+    gaps = jnp.pad(lengths, 1, constant_values=BEYOND)
+    place = jnp.where(jnp.isfinite(knots), (knots - location) / scale, BEYOND)
+    ends = jnp.full(1, BEYOND, y.dtype)
+    shares = counts.astype(y.dtype) / (len(y) + 1)
+    return jnp.concatenate([-ends, place, ends]), shares, gaps, location, scale, jnp.maximum(used, 1), valid
+
+
+def _ulp(x: Array) -> Array:
+    finite = jnp.where(jnp.isfinite(x), jnp.abs(x), 0.0)
+    return jnp.nextafter(finite, jnp.full_like(finite, jnp.inf)) - finite
+
+
+def _tolerance(limit: Array) -> Array:
+    return jnp.where(jnp.isfinite(limit), _TIE_ULPS * _ulp(limit), 0.0)
+
+
+def _thinned_ranks(count: Array) -> Array:
+    """`nqjax._pieces.thinned_ranks` for a traced number of knots."""
+    third = PIECE // 3
+    last = jnp.maximum(count - 1, PIECE).astype(float)
+
+    def halve(_: Array, ends: tuple[Array, Array]) -> tuple[Array, Array]:
+        middle = (ends[0] + ends[1]) / 2
+        more = last * jnp.sinh(middle / third) > jnp.sinh(middle)
+        return jnp.where(more, middle, ends[0]), jnp.where(more, ends[1], middle)
+
+    growth, _ = jax.lax.fori_loop(0, 60, halve, (jnp.full_like(last, 1e-3), jnp.full_like(last, 40.0)))
+    dense = last * jnp.sinh(growth * jnp.linspace(0, 1, third + 1)[1:-1]) / jnp.sinh(growth)
+    even = jnp.linspace(0.0, last, PIECE - 1 - 2 * len(dense))
+    many = jnp.sort(jnp.rint(jnp.concatenate([even, dense, last - dense]))).astype(int)
+    return jnp.where(count < PIECE, jnp.minimum(jnp.arange(PIECE - 1), count - 1), many)
