@@ -202,7 +202,11 @@ def fit(
     starts by a damped Newton method with exact derivatives. Computed in float64 whatever the process's setting.
     """
     constraints = read_constraints(alpha, beta, gamma, sigma, minimize)
-    study = prepare(scores, limits, minimize, constraints)
+    return fit_prepared(prepare(scores, limits, minimize, constraints), constraints, limits, minimize)
+
+
+def fit_prepared(study: "Prepared", constraints: Constraints, limits: tuple[float, float], minimize: bool) -> Fit:
+    """Fit one study on the user's default device: a batch of one."""
     device = jax.config.values.get("jax_default_device") or jax.local_devices()[0]
     shape = single_shape(len(study.standard.problem.knots))
     ((solution,), _) = solve_prepared([[study]], constraints, Setup(constraints.gamma), shape, (device,))
@@ -230,6 +234,11 @@ def prepare(
     """
     data = spacings(scores, limits, minimize)
     _check(data, constraints, limits, minimize)
+    return standardise(data, constraints, dtype)
+
+
+def standardise(data: Spacings, constraints: Constraints, dtype: str = "float64") -> Prepared:
+    """Bring checked spacings to the scale of their knots."""
     location = float(data.knots[0])
     scale = float(data.knots[-1] - data.knots[0])
     problem = cut((data.knots - location) / scale, data.counts)

@@ -100,7 +100,9 @@ def fit_arrays(
         width=width,
     )
     best = jnp.argmin(solution.loss, axis=1)
-    theta, loss, norm = (a[jnp.arange(len(rows)), best] for a in (solution.theta, solution.loss, solution.gradient_norm))
+    theta, loss, norm = (
+        a[jnp.arange(len(rows)), best] for a in (solution.theta, solution.loss, solution.gradient_norm)
+    )
     first = location + scale * theta[:, 0]
     other = first + scale * jnp.exp(theta[:, 1])
     found = first, other, best + constraints.gamma[0], scale * jnp.exp(theta[:, 2]), loss, norm

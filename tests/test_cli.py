@@ -147,7 +147,9 @@ def test_report(calls, trials, capsys, monkeypatch, minimize):
     sign = 1 if minimize else -1
     best_scores = [(0.08 if minimize else 0.92) + sign * 0.05 / n for n in arguments.TRIALS]
     marks = ["outside the regime" if n < 4 else "extrapolated" if n > 21 else "" for n in arguments.TRIALS]
-    expected = [[str(n), f"{y:.5f}", *mark.split()] for n, y, mark in zip(arguments.TRIALS, best_scores, marks, strict=True)]
+    expected = [
+        [str(n), f"{y:.5f}", *mark.split()] for n, y, mark in zip(arguments.TRIALS, best_scores, marks, strict=True)
+    ]
     assert curve == expected
     assert "  outside the regime: it governs from n = 4 on; the fit says nothing here" in lines
     assert lines[-1] == "  extrapolated: more trials than were run"
@@ -331,7 +333,7 @@ def error_line(capsys) -> str:
 @pytest.mark.parametrize(
     ("argv", "parts"),
     [
-        ([], ["nqjax: error: no command", "fit, demo", "(see nqjax --help)"]),
+        ([], ["nqjax: error: no command", "fit, bootstrap, fit-many, demo", "(see nqjax --help)"]),
         (["fti"], ["nqjax: error:", "'fti'"]),
         (["fit"], ["nqjax fit: error:", "FILE, --metric", "(see nqjax fit --help)"]),
         (["fit", "t.csv"], ["--metric"]),

@@ -1,7 +1,6 @@
 """`nqjax.fit`: published values, symmetries, the global optimum, constraints, and what odd or bad input does."""
 
 import dataclasses
-import functools
 import itertools
 import json
 import logging
@@ -17,8 +16,7 @@ import searches
 from searches import INF, Search
 
 import nqjax
-from nqjax import _program, estimate
-from nqjax._newton import Box
+from nqjax import estimate
 from nqjax.constraints import read_constraints
 from nqjax.errors import InputError
 
@@ -96,9 +94,8 @@ def fit_with_counts_of_opda(search):
     )
     options = {"alpha": None, "beta": None, "sigma": None} | search.constraints
     constraints = read_constraints(**options, minimize=False)
-    with jax.enable_x64(True):
-        solution = estimate._solve(data, constraints)
-    return data, estimate._finish(*solution, data, constraints, search.limits, False)
+    study = estimate.standardise(data, constraints)
+    return data, estimate.fit_prepared(study, constraints, search.limits, False)
 
 
 def test_published_maxima_follow_from_the_convention_alone(shared_data):
@@ -302,45 +299,6 @@ def test_no_better_optimum_by_another_method(gamma):
     ]
     best = minimum_over(search, fit.gamma, {}, starts)
     assert fit.loss == pytest.approx(best, abs=1e-8)
-
-
-def prepared(search):
-    """Return what `fit` hands to its program for a search without constraints."""
-    data = search.spacings()
-    location, scale = data.knots[0], data.knots[-1] - data.knots[0]
-    knots = np.concatenate([[-1e12], (data.knots - location) / scale, [1e12]])
-    box = estimate._standard_box(read_constraints(None, None, (1, 5), None, True), location, scale)
-    problem = _program.cut(knots, data.counts)
-    return problem, _program.starting_values(problem, GAMMAS, box), box
-
-
-GAMMAS = np.arange(1.0, 6.0)
-
-
-def test_a_batch_is_its_members_fitted_one_by_one():
-    cases = [search_of(size=n, truth=g, seed=n) for n, g in ((30, 1), (48, 2), (60, 5))]
-    problems, starts, boxes = zip(*map(prepared, cases), strict=True)
-    with jax.enable_x64(True):
-        families = _program.families(GAMMAS)
-        run = functools.partial(_program.fit_program, bits=3, noiseless=False)
-
-        def fit_all(members):
-            box = Box(*(np.stack(ends) for ends in zip(*(boxes[i] for i in members), strict=True)))
-            these = _program.stack([problems[i] for i in members])
-            return run(these, families, np.stack([starts[i] for i in members], axis=1), box, np.bool_(True))
-
-        batch = jax.tree.map(np.asarray, fit_all([0, 1, 2]))
-        for i, case in enumerate(cases):
-            one = jax.tree.map(np.asarray, fit_all([i]))
-            # The members end in different turns; which turns are left to one of them does not depend on the others.
-            np.testing.assert_allclose(batch.loss[i], one.loss[0], rtol=0, atol=1e-10)
-            assert list(case.fit().losses_by_gamma.values()) == pytest.approx(batch.loss[i], abs=1e-10)
-        # From near the optimum the coarse stage may be left out; and the program may be mapped once more.
-        first, box = _program.stack(problems[:1]), Box(*(bound[None] for bound in boxes[0]))
-        near = np.stack([batch.theta[0] + shift for shift in (0.0, 1e-3)])[:, None, None, None]
-        found = jax.vmap(lambda start: run(first, families, start, box, np.bool_(False)))(near)
-        best = np.argmin(batch.loss[0])
-        np.testing.assert_allclose(found.loss[:, 0, best], batch.loss[0, best], rtol=0, atol=1e-10)
 
 
 # --- constraints ----------------------------------------------------------------------------------------------------

@@ -14,8 +14,7 @@ import reference
 import searches
 
 from nqjax import _kernel
-from nqjax._objective import mps
-from nqjax._program import families
+from nqjax._objective import families, mps
 from nqjax.spacing import spacings
 
 pytestmark = pytest.mark.usefixtures("x64", "strict_ranks")
@@ -24,8 +23,8 @@ INF = math.inf
 FAR = 1e12
 ROWS = np.array([[0, 1, 2], [1, 3, 4], [2, 4, 5]])
 _mps = jax.jit(
-    lambda theta, family, knots, counts, bits, noiseless: mps(
-        theta, family, knots, counts / jnp.sum(counts), bits, noiseless
+    lambda theta, family, knots, counts, bits, noiseless, fine=True, gaps=None: mps(
+        theta, family, knots, counts / jnp.sum(counts), gaps, fine, bits, noiseless
     ),
     static_argnums=(4, 5),
 )
@@ -200,6 +199,30 @@ def test_padding_changes_nothing(noiseless):
     np.testing.assert_allclose(evaluate(theta, 2, data, noiseless=noiseless), plain, rtol=1e-12, atol=1e-13)
 
 
+@pytest.mark.parametrize("gamma", [1, 4, 20])
+@pytest.mark.parametrize("sigma", [0.003, 0.05, 0.4])
+def test_rough_sums_and_single_precision(gamma, sigma):
+    """To look around, half the nodes do; and float32 keeps what matters of the loss, the gradient and the curvature."""
+    data = sample(gamma, sigma, 200, 0.6)
+    theta = np.array([0.01, 0.05, math.log(1.1 * sigma)])
+    exact = evaluate(theta, gamma, data)
+    knots, counts = searches.pad(data.knots, data.counts)
+    knots = np.concatenate([[-FAR], knots, [FAR]])
+    rough = _mps(theta, searches.family(gamma), knots, counts, 6, False, False)
+    unit = np.array([1, sigma, 1, 1, sigma**2, sigma, sigma, 1, 1, 1])
+    np.testing.assert_allclose(rough * unit, exact * unit, rtol=1e-3, atol=1e-4)
+    assert rough[0] == pytest.approx(exact[0], abs=2e-6)
+    with jax.enable_x64(False):
+        family = jax.tree.map(lambda a: a[0], families(np.array([gamma], np.float32)))
+        arrays = (a.astype(np.float32) for a in (theta, knots, counts, np.diff(knots)))
+        place, at, numbers, gaps = arrays
+        single = np.asarray(_mps(place, family, at, numbers, 6, False, True, gaps))
+    assert single.dtype == np.float32
+    assert single[0] == pytest.approx(exact[0], abs=2e-5)
+    np.testing.assert_allclose(single[1:4] * unit[1:4], exact[1:4] * unit[1:4], atol=1e-3 * np.sqrt(1 / 200))
+    np.testing.assert_allclose(single[4:] * unit[4:], exact[4:] * unit[4:], rtol=0.02, atol=0.02)
+
+
 @pytest.mark.parametrize("gamma", [1, 2])
 def test_bits_change_nothing_but_the_program(gamma):
     data = sample(gamma, 0.05, 60, 0.5)
@@ -244,7 +267,9 @@ def test_no_nan_anywhere_in_the_box():
     theta = np.stack([alpha, *np.log(10) * rng.uniform([[-6], [-6]], [[6], [2]], (2, size))], axis=1)
     gammas = rng.integers(1, 51, size).astype(float)
     found = np.asarray(
-        jax.jit(jax.vmap(lambda t, f: mps(t, f, knots, counts / counts.sum(), 6, False)))(theta, families(gammas))
+        jax.jit(jax.vmap(lambda t, f: mps(t, f, knots, counts / counts.sum(), None, True, 6, False)))(
+            theta, families(gammas)
+        )
     )
     assert not np.any(np.isnan(found[:, 0]))
     finite = np.isfinite(found[:, 0])

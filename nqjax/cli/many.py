@@ -14,7 +14,6 @@ from nqjax.errors import InputError
 if TYPE_CHECKING:
     from nqjax.estimate import Fit
     from nqjax.many import Failure
-    from nqjax.store import Store
 
 #: Studies that are read before the next ones are fitted.
 _AT_ONCE = 1024
@@ -81,14 +80,11 @@ def _run(args: argparse.Namespace) -> None:
                     failed += sum(row["failure"] is not None for row in rows)
                     bar.advance(len(rows))
     except KeyboardInterrupt:
-        print(f"interrupted; the same command goes on: {_count(store)} are in {store.folder}", file=sys.stderr)
+        safe = f"{len(store.studies()):,} of {len(files):,} studies are in {store.folder}"
+        print(f"interrupted; the same command goes on: {safe}", file=sys.stderr)
         raise
     total = store.join()
     print(f"{total:,} studies in {args.out}: {len(left):,} fitted now, {failed:,} of them flagged with a failure")
-
-
-def _count(store: "Store") -> str:
-    return f"{len(store.studies()):,} studies"
 
 
 def _files(patterns: list[str]) -> list[str]:
@@ -105,8 +101,6 @@ def _files(patterns: list[str]) -> list[str]:
 
 def _rows(files: list[str], args: argparse.Namespace, given: dict[str, Any]) -> Iterator[list[dict[str, Any]]]:
     """Read and fit the files, some at a time; yield rows as they are done."""
-    import numpy as np
-
     from nqjax.constraints import read_constraints
     from nqjax.many import as_devices, fit_stream
     from nqjax.spacing import quantile_limits
@@ -125,7 +119,7 @@ def _rows(files: list[str], args: argparse.Namespace, given: dict[str, Any]) -> 
                     else quantile_limits(scores, args.quantile, args.minimize)
                 )
             except InputError as error:
-                failures.append(_failure(file, str(error), (np.nan, np.nan)))
+                failures.append({"study": file, "failure": str(error)})
                 continue
             names.append(file)
             studies.append(scores)

@@ -1,0 +1,171 @@
+"""The commands for many fits: what they write, that they go on where they were, and what they say."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from pyarrow import parquet
+
+import nqjax
+from nqjax import cli, store
+from nqjax.cli import process
+
+
+@pytest.fixture(autouse=True)
+def no_cache(monkeypatch):
+    monkeypatch.setattr(process, "use_compilation_cache", lambda: None)
+    monkeypatch.setattr(process, "listen_for_ctrl_c", lambda: None)
+
+
+@pytest.fixture
+def sweeps(tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "sweeps"
+    folder.mkdir()
+    for i in range(12):
+        y = rng.uniform(size=30 + i) ** (2 / (1 + i % 3)) + 0.05 * rng.normal(size=30 + i)
+        (folder / f"s{i:02d}.csv").write_text("lr,loss\n" + "".join(f"1,{v!r}\n" for v in y.tolist()))
+    (folder / "text.csv").write_text("lr,loss\n1,abc\n")
+    (folder / "few.csv").write_text("lr,loss\n1,0.5\n")
+    monkeypatch.chdir(tmp_path)
+    return folder
+
+
+COMMAND = ["fit-many", "sweeps/*.csv", "--metric", "loss", "--quantile", "0.8", "--out", "fits.parquet"]
+
+
+def rows():
+    return {row["study"]: row for row in parquet.read_table("fits.parquet").to_pylist()}
+
+
+def test_fit_many(sweeps, capsys):
+    assert cli.main(COMMAND) == 0
+    assert "14 studies in fits.parquet: 14 fitted now, 2 of them flagged" in capsys.readouterr().out
+    found = rows()
+    assert sorted(found) == [f"sweeps/{p.name}" for p in sorted(sweeps.iterdir())]
+    assert "abc" in found["sweeps/text.csv"]["failure"]
+    assert "too few" in found["sweeps/few.csv"]["failure"]
+    for name in ("sweeps/s03.csv", "sweeps/s11.csv"):
+        scores = np.loadtxt(name, delimiter=",", skiprows=1)[:, 1]
+        fit = nqjax.fit(scores, limits=nqjax.quantile_limits(scores, 0.8))
+        row = found[name]
+        assert row["loss"] == pytest.approx(fit.loss, abs=1e-10)
+        assert (row["gamma"], row["num_used"], row["limit_high"]) == (fit.gamma, fit.num_used, fit.limits[1])
+        assert row["losses_by_gamma"] == pytest.approx(list(fit.losses_by_gamma.values()), abs=1e-6)
+        assert row["converged"]
+        assert row["failure"] is None
+    assert not list(sweeps.parent.glob("*.parts"))
+
+
+def test_more_files_add_rows_and_other_settings_do_not_mix(sweeps, capsys):
+    later = sweeps / "s11.csv"
+    text = later.read_text()
+    later.unlink()
+    assert cli.main(COMMAND) == 0
+    before = rows()
+    later.write_text(text)
+    capsys.readouterr()
+    assert cli.main(COMMAND) == 0
+    assert "14 studies in fits.parquet: 1 fitted now" in capsys.readouterr().out
+    after = rows()
+    assert {name: after[name] for name in before} == before
+    assert cli.main([*COMMAND[:-4], "--quantile", "0.5", "--out", "fits.parquet"]) == 2
+    assert "quantile = 0.8" in capsys.readouterr().err
+
+
+def test_a_killed_run_goes_on(sweeps, tmp_path):
+    """Killed without warning after some rows were written: every study is there exactly once, and none is redone."""
+    program = (
+        "import sys, time\n"
+        "from nqjax import store, many, _batch\n"
+        "from nqjax.cli import main\n"
+        "many.chunk_shape = lambda _: _batch.Shape(2, 64, 8)\n"
+        "add = store.Store.add\n"
+        "def slow(self, rows):\n    add(self, rows)\n    time.sleep(0.5)\n"
+        "store.Store.add = slow\n"
+        f"main({COMMAND!r})\n"
+    )
+    running = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.DEVNULL)
+    parts = tmp_path / "fits.parquet.parts"
+    deadline = time.monotonic() + 120
+    while len(list(parts.glob("*.parquet"))) < 3 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.kill(running.pid, signal.SIGKILL)
+    running.wait()
+    written = {p.name: p.read_bytes() for p in parts.glob("*.parquet")}
+    first = {row["study"]: row for p in parts.glob("*.parquet") for row in parquet.read_table(p).to_pylist()}
+    assert 0 < len(first) < 14
+    assert written
+    assert cli.main(COMMAND) == 0
+    table = parquet.read_table("fits.parquet")
+    assert table.num_rows == len(rows()) == 14
+    assert {name: rows()[name] for name in first} == first
+
+
+def test_ctrl_c_keeps_the_rows(sweeps, monkeypatch, capsys):
+    add = store.Store.add
+
+    def once(self, new):
+        add(self, new)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(store.Store, "add", once)
+    assert cli.main(COMMAND) == 130
+    assert "the same command goes on: 1 of 14 studies are in" in capsys.readouterr().err
+    monkeypatch.setattr(store.Store, "add", add)
+    assert cli.main(COMMAND) == 0
+    assert len(rows()) == 14
+
+
+@pytest.mark.parametrize(
+    ("argv", "part"),
+    [
+        (["fit-many", "nothing/*.csv", "--metric", "loss", "--out", "f.parquet"], "no file matches"),
+        (["fit-many", "sweeps/*.csv", "--metric", "loss", "--out", "f.csv"], ".parquet"),
+        (["fit-many", "sweeps/*.csv", "--metric", "loss"], "--out"),
+        ([*COMMAND, "--threshold", "0.5"], "not allowed with"),
+        ([*COMMAND[:-4], "--quantile", "1.5", "--out", "f.parquet"], "between 0 and 1"),
+        (["bootstrap", "sweeps/s01.csv", "--metric", "loss", "--resamples", "10"], "too few for the level"),
+        (["bootstrap", "sweeps/s01.csv", "--metric", "loss", "--resamples", "many"], "whole number"),
+        (["bootstrap", "sweeps/s01.csv", "--metric", "loss", "--save", "x.csv"], "Parquet"),
+        (["bootstrap", "sweeps/few.csv", "--metric", "loss"], "too few to fit"),
+    ],
+)
+def test_mistakes(sweeps, capsys, argv, part):
+    assert cli.main(argv) == 2
+    error = capsys.readouterr().err.strip()
+    assert "\n" not in error
+    assert part in error
+
+
+def test_a_foreign_file_is_left_alone(sweeps, capsys):
+    from pathlib import Path
+
+    Path("fits.parquet").write_bytes(b"not parquet")
+    assert cli.main(COMMAND) == 2
+    assert "cannot be read" in capsys.readouterr().err
+    assert Path("fits.parquet").read_bytes() == b"not parquet"
+
+
+def test_bootstrap(sweeps, capsys):
+    argv = ["bootstrap", "sweeps/s05.csv", "--metric", "loss", "--resamples", "100", "--gamma", "1", "3"]
+    assert cli.main([*argv, "--json", "--save", "resamples.parquet"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    found = document["bootstrap"]
+    assert (found["num_resamples"], found["level"], found["method"]) == (100, 0.95, "percentile")
+    saved = parquet.read_table("resamples.parquet").to_pydict()
+    low, high = np.quantile(saved["alpha"], [0.025, 0.975])
+    assert found["intervals"]["alpha"]["low"] == pytest.approx(low)
+    assert found["intervals"]["alpha"]["high"] == pytest.approx(high)
+    assert found["gamma_probabilities"]["3"] == np.mean(np.array(saved["gamma"]) == 3)
+    assert all(p["low"] <= p["median_best_score"] <= p["high"] for p in document["tuning_curve"])
+    assert cli.main([*argv, "--method", "bca", "--level", "0.9"]) == 0
+    text = capsys.readouterr().out
+    assert "90 % interval, BCa" in text
+    assert "Best gamma" in text
+    assert "Tuning curve" in text

@@ -1,0 +1,240 @@
+"""Many studies at once: the same fits as one by one, in few programs, and no study spoils another."""
+
+import json
+import logging
+import math
+import subprocess
+import sys
+
+import jax
+import numpy as np
+import pytest
+import searches
+
+import nqjax
+from nqjax import _batch, many
+from nqjax.errors import InputError
+
+pytestmark = pytest.mark.smoke
+
+
+def studies(count, *, low=24, high=300, noise=(0.03, 0.3), seed=0):
+    """Simulate studies whose noise the data can tell, each with a limit of its own."""
+    rng = np.random.default_rng(seed)
+    scores, limits = [], []
+    for i in range(count):
+        size = int(np.exp(rng.uniform(math.log(low), math.log(high))))
+        scores.append(searches.draw(rng, size, 1 + i % 5, rng.uniform(*noise)))
+        limits.append((-math.inf, float(np.quantile(scores[-1], rng.uniform(0.5, 1)))))
+    return scores, limits
+
+
+@pytest.fixture(scope="module")
+def sample():
+    return studies(40)
+
+
+@pytest.fixture(scope="module")
+def fitted(sample):
+    scores, limits = sample
+    return nqjax.fit_many(scores, limits=limits)
+
+
+def test_many_are_one_by_one(sample, fitted):
+    for i in range(0, len(fitted), 5):
+        one = nqjax.fit(sample[0][i], limits=sample[1][i])
+        assert fitted[i].gamma == one.gamma
+        assert fitted[i].loss == pytest.approx(one.loss, abs=1e-10)
+        assert list(fitted[i].losses_by_gamma.values()) == pytest.approx(list(one.losses_by_gamma.values()), abs=1e-7)
+        for name in ("alpha", "beta", "sigma"):
+            assert getattr(fitted[i], name) == pytest.approx(getattr(one, name), rel=1e-5, abs=1e-6)
+    assert np.all(fitted.converged)
+    assert fitted.alpha[3] == fitted[3].alpha
+    assert fitted.failures == [None] * len(fitted)
+    assert fitted[3].quantile_tuning_curve([1, 10]).shape == (2,)
+
+
+def test_results_do_not_depend_on_the_chunks(sample, fitted, monkeypatch):
+    scores, limits = sample
+    some = list(range(0, len(scores), 3))
+    fewer = nqjax.fit_many([scores[i] for i in some], limits=[limits[i] for i in some])
+    monkeypatch.setattr(many, "chunk_shape", lambda _: _batch.Shape(8, 64, 16))
+    smaller = nqjax.fit_many(scores, limits=limits)
+    for name in ("alpha", "beta", "gamma", "sigma", "loss"):
+        np.testing.assert_array_equal(getattr(fewer, name), getattr(fitted, name)[some])
+        np.testing.assert_allclose(getattr(smaller, name), getattr(fitted, name), rtol=1e-7, atol=1e-9)
+
+
+def test_studies_that_cannot_be_fitted_are_flagged(sample, fitted):
+    scores, limits = sample
+    bad = [np.array([]), np.full(20, 0.5), np.full(20, np.nan), np.array([[1.0, 2.0]]), np.array(["a", "b", "c"])]
+    mixed = [*scores[:2], *bad, *scores[2:4]]
+    regimes = [*limits[:2], *[(-math.inf, math.inf)] * len(bad), *limits[2:4]]
+    found = nqjax.fit_many(mixed, limits=regimes)
+    assert [f is None for f in found.failures] == [True] * 2 + [False] * len(bad) + [True] * 2
+    for reason, part in zip(
+        found.failures[2:7],
+        ("too few", "only 1 different", "all 20 runs failed", "one dimension", "not numbers"),
+        strict=True,
+    ):
+        assert part in reason
+    np.testing.assert_array_equal(np.isnan(found.alpha), [False] * 2 + [True] * len(bad) + [False] * 2)
+    np.testing.assert_array_equal(found.gamma[2:7], 0)
+    assert not np.any(found.converged[2:7])
+    good = [0, 1, 7, 8]
+    np.testing.assert_array_equal(found.loss[good], fitted.loss[:4])
+    assert isinstance(found[2], nqjax.Failure)
+    assert "5 failed" in repr(found)
+    assert len(found[2:7]) == 5
+
+
+def test_nothing_to_fit():
+    assert len(nqjax.fit_many([])) == 0
+    assert nqjax.fit_many([[1.0]]).failures[0] is not None
+
+
+@pytest.mark.parametrize(
+    ("options", "part"),
+    [
+        ({"limits": [(0, 1)]}, "one for each"),
+        ({"limits": (0, 1, 2)}, "one pair"),
+        ({"dtype": "float16"}, "float32"),
+        ({"dtype": "nonsense"}, "float32"),
+        ({"devices": []}, "devices is empty"),
+        ({"gamma": (3, 1)}, "gamma"),
+    ],
+)
+def test_mistakes(options, part):
+    with pytest.raises(InputError, match=part):
+        nqjax.fit_many([[1.0, 2.0, 3.0], [1.0, 2.0, 4.0]], **options)
+
+
+def test_mirror_image_and_constraints(sample, fitted):
+    scores, limits = sample
+    found = nqjax.fit_many(
+        [-y for y in scores[:8]], limits=[(-high, math.inf) for _, high in limits[:8]], minimize=False
+    )
+    np.testing.assert_array_equal(found.beta, -fitted.alpha[:8])
+    np.testing.assert_array_equal(found.sigma, fitted.sigma[:8])
+    fixed = nqjax.fit_many(scores[:4], limits=limits[:4], gamma=2, alpha=(0.0, math.inf))
+    assert np.all(fixed.gamma == 2)
+    assert np.all(fixed.alpha >= 0)
+    assert np.all(nqjax.fit_many(scores[:2], sigma=0).sigma == 0)
+
+
+def test_few_programs_serve_all_sizes(caplog):
+    scores, limits = studies(24, low=12, high=1024, seed=3)
+    scores += [np.linspace(0, 1, 1024) ** 2, np.linspace(0, 1, 20)]  # without noise: another program
+    limits += [(-math.inf, math.inf)] * 2
+    jax.clear_caches()
+    _batch._program.cache_clear()
+    with caplog.at_level(logging.WARNING), jax.log_compiles():
+        nqjax.fit_many(scores, limits=limits)
+        compiled = [r.getMessage() for r in caplog.records if "Finished XLA compilation" in r.getMessage()]
+        caplog.clear()
+        nqjax.fit_many(scores[:7], limits=limits[:7])
+        again = [r.getMessage() for r in caplog.records if "Finished XLA compilation" in r.getMessage()]
+    assert 1 <= len(compiled) <= 12
+    assert sum("local" in message for message in compiled) == 2
+    assert not again
+
+
+def test_quantile_limits():
+    scores = [0.5, np.nan, 0.1, 0.4, np.inf, 0.2]
+    assert nqjax.quantile_limits(scores, 0.5) == (-math.inf, 0.4)
+    assert nqjax.quantile_limits(scores, 1 / 6) == (-math.inf, 0.1)
+    assert nqjax.quantile_limits(scores, 1.0) == (-math.inf, math.inf)
+    assert nqjax.quantile_limits([-x for x in scores], 0.5, minimize=False) == (-0.4, math.inf)
+    # 0.3 * 10 is a little more than 3.
+    assert nqjax.quantile_limits(np.arange(10.0), 0.3) == (-math.inf, 2.0)
+    for share in (0, 1.5, math.nan):
+        with pytest.raises(InputError, match="share"):
+            nqjax.quantile_limits(scores, share)
+    with pytest.raises(InputError, match="no scores"):
+        nqjax.quantile_limits([], 0.5)
+
+
+def test_single_precision(sample, fitted):
+    scores, limits = sample
+    found = nqjax.fit_many(scores, limits=limits, dtype="float32")
+    np.testing.assert_array_equal(found.gamma, fitted.gamma)
+    np.testing.assert_allclose(found.loss, fitted.loss, atol=1e-4)
+    # A hundredth of the standard error of alpha, about 0.05 / sqrt(n), or less.
+    assert np.quantile(np.abs(found.alpha - fitted.alpha), 0.9) < 1e-4
+    np.testing.assert_array_equal(nqjax.fit_many(scores[:2], limits=limits[:2], dtype=np.float32).loss, found.loss[:2])
+
+
+_PROGRAM = """
+import json, sys
+import jax
+if len(sys.argv) > 1:
+    jax.distributed.initialize(sys.argv[2], 2, int(sys.argv[1]))
+import numpy as np
+sys.path.insert(0, {tests!r})
+import nqjax
+from test_many import studies
+scores, limits = studies(30, low=100, seed=5)
+fits = nqjax.fit_many(scores, limits=limits)
+boot = nqjax.bootstrap(scores[0], 300, key=jax.random.key(0), limits=limits[0])
+names = ("alpha", "beta", "sigma", "loss")
+print(json.dumps([jax.device_count(), *[getattr(x, n).tolist() for x in (fits, boot) for n in names]]))
+"""
+
+
+def start(*arguments, flags=""):
+    import os
+    from pathlib import Path
+
+    env = {**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
+    program = _PROGRAM.format(tests=str(Path(__file__).parent))
+    return subprocess.Popen(
+        [sys.executable, "-c", program, *arguments], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def result(process):
+    out, error = process.communicate(timeout=300)
+    assert process.returncode == 0, error[-2000:]
+    devices, *columns = json.loads(out.splitlines()[-1])
+    return devices, [np.array(c) for c in columns]
+
+
+def test_one_device_eight_devices_two_processes():
+    import socket
+
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        address = f"localhost:{free.getsockname()[1]}"
+    pair = [start(str(i), address) for i in range(2)]
+    alone, eight = start(), start(flags="--xla_force_host_platform_device_count=8")
+    one, reference = result(alone)
+    assert one == 1
+    for process, devices in ((eight, 8), *((p, 2) for p in pair)):
+        found, columns = result(process)
+        assert found == devices
+        for mine, theirs in zip(columns, reference, strict=True):
+            # The compiler may arrange the sums of eight devices otherwise; two processes run the same code.
+            tolerance = 1e-6 if devices == 8 else 0
+            np.testing.assert_allclose(mine, theirs, rtol=tolerance, atol=tolerance)
+        for mine, theirs in zip(columns[3::4], reference[3::4], strict=True):
+            np.testing.assert_allclose(mine, theirs, rtol=0, atol=1e-9)
+
+
+@pytest.mark.slow
+def test_single_precision_against_the_statistical_error():
+    scores, limits = studies(200, low=24, high=1024, noise=(0.003, 0.3), seed=7)
+    double = nqjax.fit_many(scores, limits=limits)
+    single = nqjax.fit_many(scores, limits=limits, dtype="float32")
+    same = double.gamma == single.gamma
+    assert np.mean(same) >= 0.99
+    ratios = []
+    for i in np.flatnonzero(same):
+        boot = nqjax.bootstrap(scores[i], 200, key=jax.random.key(int(i)), limits=limits[i])
+        ratios.append(
+            [
+                abs(getattr(double, n)[i] - getattr(single, n)[i]) / np.nanstd(getattr(boot, n))
+                for n in ("alpha", "beta", "sigma")
+            ]
+        )
+    print(np.quantile(ratios, [0.5, 0.9, 0.99, 1], axis=0))
+    assert np.all(np.quantile(ratios, 0.9, axis=0) < 0.02)
