@@ -4,7 +4,7 @@ import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -278,9 +278,9 @@ def _check_constraints(data: Spacings, constraints: Constraints, inside: str, mi
         )
 
 
-def standard_box(constraints: Constraints, location: ArrayLike, scale: ArrayLike) -> Box:
+def standard_box(constraints: Constraints, location: float | Array, scale: float | Array) -> Box:
     """Bounds on the scale of the knots, within what the program can represent; location and scale may be traced."""
-    xp = jnp if isinstance(location, Array) else np
+    xp: Any = jnp if isinstance(location, Array) else np
     (alpha, beta, _, sigma), (least, most) = constraints, np.log(_DELTA_RANGE)
     ends = [
         xp.stack(
