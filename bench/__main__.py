@@ -1,11 +1,11 @@
-"""``python -m bench [accuracy] [speed] [fits] [cli] [--quick]``: print the tables that bench/RESULTS.md keeps."""
+"""``python -m bench [PART ...] [--quick]``: print the tables that bench/RESULTS.md keeps."""
 
 import argparse
 import importlib
 
 from bench.common import machine
 
-PARTS = ("accuracy", "speed", "fits", "cli")
+PARTS = ("accuracy", "speed", "fits", "many", "cli")
 
 
 def main() -> None:

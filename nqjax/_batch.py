@@ -132,7 +132,7 @@ class Packed(NamedTuple):
 
 def run(
     packed: Sequence[Packed], setup: Setup, shape: Shape, devices: tuple[jax.Device, ...], warm_start: bool = False
-) -> tuple[Solution, NDArray[np.integer]]:
+) -> tuple[Solution, NDArray[np.floating]]:
     """Run the program: NumPy arrays for all places of all devices, padding included, and evaluations of each device."""
     bits = int(setup.gamma[1] + 1).bit_length()
     program = _program(devices, bits, setup.noiseless, shape.width)
@@ -150,7 +150,7 @@ def run(
 
 def solve(
     parts: Sequence[Sequence[Standard]], setup: Setup, shape: Shape, devices: tuple[jax.Device, ...]
-) -> tuple[list[Solution], int]:
+) -> tuple[list[Solution], float]:
     """Fit the studies of one chunk.
 
     Parameters
@@ -162,7 +162,7 @@ def solve(
     -------
     solutions : list of Solution
         For each study in order, NumPy arrays with a leading axis of gammas.
-    evaluations : int
+    evaluations : float
         How many pieces were evaluated.
     """
     largest = max(sum(len(s.problem.knots) for s in part) for part in parts)
@@ -172,7 +172,7 @@ def solve(
     packed = [_pack(part, parts[0][0], shape.size, capacity, num_gammas) for part in parts]
     solution, evaluations = run(packed, setup, shape, devices)
     places = [d * shape.size + i for d, part in enumerate(parts) for i in range(len(part))]
-    return [jax.tree.map(lambda a, i=i: a[i], solution) for i in places], int(evaluations.sum())
+    return [jax.tree.map(lambda a, i=i: a[i], solution) for i in places], float(evaluations.sum())
 
 
 def _pack(part: Sequence[Standard], example: Standard, size: int, capacity: int, num_gammas: int) -> Packed:

@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.typing import DTypeLike
 from numpy.typing import NDArray
 
 from nqjax._pieces import BEYOND
@@ -43,6 +44,11 @@ class _Precision(NamedTuple):
 _PRECISION = {"float64": _Precision(32, 25.0, 1e-5, 1e-5, 1e-5), "float32": _Precision(16, 13.0, 0.3, 0.02, 1e-4)}
 #: Nodes and depth that do to look around: 1e-6 of the loss.
 _ROUGH = _PRECISION["float32"]
+
+
+def num_nodes(dtype: DTypeLike) -> tuple[int, int]:
+    """Nodes of the rough sums and of the others."""
+    return _ROUGH.nodes, _PRECISION[jnp.dtype(dtype).name].nodes
 
 
 class Family(NamedTuple):

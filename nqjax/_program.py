@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from nqjax._newton import Box, Options, Solution, minimize
-from nqjax._objective import Family, mps
+from nqjax._objective import Family, mps, num_nodes
 from nqjax._pieces import Problems
 
 #: Noise levels of the starts, in units of the range of the knots: one a search.
@@ -100,7 +100,7 @@ def fit_program(
     Solution
         The best for each gamma; leading axes: problems, gammas.
     evaluations : Array, shape ()
-        How many pieces were evaluated.
+        How many pieces were evaluated, rough sums in proportion to their nodes.
     """
     if noiseless:
         starts = noiseless_starting_values(problems, families.gamma)
@@ -131,4 +131,5 @@ def fit_program(
         return jax.lax.fori_loop(0, (count + width - 1) // width, add, nothing)
 
     solution, (coarse, fine) = minimize(objective, starts, warm, box, options, _STEPS, width)
-    return solution, coarse + fine * most
+    rough_nodes, nodes = num_nodes(box.low.dtype)
+    return solution, coarse * (rough_nodes / nodes) + fine * (1.0 * most)

@@ -302,7 +302,7 @@ def solve_prepared(
     setup: Setup,
     shape: Shape,
     devices: tuple[jax.Device, ...],
-) -> tuple[list[Solution], int]:
+) -> tuple[list[Solution], float]:
     """Fit the studies of one chunk; where sigma ends at its floor, try none at all.
 
     Parameters and results as those of `nqjax._batch.solve`.

@@ -71,7 +71,7 @@ class Bootstrap:
     gradient_norm: NDArray[np.float64] = field(repr=False)
     converged: NDArray[np.bool_] = field(repr=False)
     _left_out: "_LeftOut" = field(repr=False)
-    _evaluations: int = field(repr=False)
+    _evaluations: float = field(repr=False)
 
     @property
     def num_resamples(self) -> int:
@@ -213,7 +213,7 @@ def bootstrap(
     plan = _Plan.make(scores, key, limits, minimize, constraints, as_dtype(dtype), as_devices(devices))
     columns = np.full((len(_COLUMNS), num_resamples), math.nan)
     done = np.zeros(num_resamples, bool)
-    evaluations = 0
+    evaluations = 0.0
     with Progress("resamples", num_resamples, show=progress) as bar:
         try:
             for start, rows, some in plan.resampled(num_resamples):
@@ -339,7 +339,7 @@ class _Plan:
         setup = Setup(constraints.gamma, noiseless=constraints.sigma[1] == 0, every_gamma=False, dtype=dtype)
         return cls(fit, study, categories, constraints, minimize, key, setup, shape, devices, warm.astype(dtype))
 
-    def resampled(self, num_resamples: int) -> Iterator[tuple[int, NDArray[np.float64], int]]:
+    def resampled(self, num_resamples: int) -> Iterator[tuple[int, NDArray[np.float64], float]]:
         """Yield the place of the first of some resamples, their numbers (columns, resamples), and the evaluations.
 
         The first ones are fitted from all starts; if a warm start finds the same optima, the others have one.
@@ -348,7 +348,7 @@ class _Plan:
         first = min(_AUDITED, num_resamples)
         same: list[bool] = []
 
-        def work(part: tuple[int, int, bool]) -> tuple[int, NDArray[np.float64], int]:
+        def work(part: tuple[int, int, bool]) -> tuple[int, NDArray[np.float64], float]:
             start, end, audit = part
             counts = self.draw(start, step)[: end - start]
             warm = not audit and all(same)
@@ -372,7 +372,7 @@ class _Plan:
         flat = of_score[ranks] + width * np.arange(count)[:, None]
         return np.bincount(flat.ravel(), minlength=count * width).reshape(count, width)
 
-    def refit(self, counts: NDArray[np.int64], warm: bool) -> tuple[NDArray[np.float64], int]:
+    def refit(self, counts: NDArray[np.int64], warm: bool) -> tuple[NDArray[np.float64], float]:
         """Refit samples given by their counts (samples, categories), no more than fit in a chunk."""
         shape, devices = self.shape, self.devices
         knots, weights, used = self._knots(counts)
@@ -387,7 +387,7 @@ class _Plan:
         again = ~is_minimum(ends.norm, ends.promise, self.setup.dtype)
         if self.constraints.sigma[0] == 0 and not self.setup.noiseless:
             again |= at_floor(ends.theta)
-        done = int(evaluations.sum())
+        done = float(evaluations.sum())
         (places,) = np.nonzero(again & possible)
         if len(places):
             samples = [(knots[i, 1 : used[i] + 1], weights[i, : used[i] + 1]) for i in places]
@@ -456,7 +456,7 @@ class _Plan:
             np.broadcast_to(self.warm, (size, *self.warm.shape)),
         )
 
-    def _from_the_start(self, samples: list[tuple[NDArray[np.float64], NDArray[np.float64]]]) -> tuple[_Ends, int]:
+    def _from_the_start(self, samples: list[tuple[NDArray[np.float64], NDArray[np.float64]]]) -> tuple[_Ends, float]:
         """As `nqjax.fit` does it, for samples given by their knots and shares."""
         box, size = self.study.standard.box, self.shape.size
         studies = [self.study._replace(standard=Standard(cut(*sample), box)) for sample in samples]
