@@ -23,7 +23,7 @@ from nqjax._quadrature import Window, binary_digits, exact_jacobi_rule, legendre
 
 #: Nodes a turn of the loop: more compile longer, fewer pass the sums through memory more often.
 _BLOCK = 16
-_DEGREE = 8
+_DEGREE = 9
 #: Adding it to a whole number leaves that number in the last bits of the mantissa.
 _MAGIC = 1.5 * 2.0**52
 #: 2**-_DEEPEST is still a normal number.
@@ -50,14 +50,14 @@ def rules(gammas: np.ndarray, num_nodes: int) -> tuple[np.ndarray, np.ndarray]:
 
 @functools.cache
 def _powers_of_two() -> tuple[float, ...]:
-    """Coefficients of 2**r on [-1/2, 1/2], interpolated at Chebyshev points, the highest order first: 1e-12."""
+    """Coefficients of 2**r on [-1/2, 1/2], interpolated at Chebyshev points, the highest order first: 2e-14."""
     points = np.cos(np.pi * (np.arange(64) + 0.5) / 64)
     series = np.polynomial.chebyshev.chebfit(points, np.exp2(points / 2), _DEGREE)
     return tuple(float(c) for c in (np.polynomial.chebyshev.cheb2poly(series) * 2.0 ** np.arange(_DEGREE + 1))[::-1])
 
 
 def half_to_the(x: Array) -> Array:
-    """``2**-x`` for x >= -1000, to 1e-12 in float64, with ``2**-1000`` for more than 1000; NaN gives anything."""
+    """``2**-x`` for x >= -1000, to 2e-14 in float64, with ``2**-1000`` for more than 1000; NaN gives anything."""
 
     def on_cpu(x: Array) -> Array:
         x = jnp.minimum(x, _DEEPEST)

@@ -217,10 +217,10 @@ def test_one_device_eight_devices_two_processes():
     for process, devices in ((eight, 8), *((p, 2) for p in pair)):
         found, columns = result(process)
         assert found == devices
-        # The compiler may arrange the sums of eight devices otherwise, and where sigma is next to nothing the scores do
-        # not tell it to many digits; two processes run the same code as one.
+        # The compiler may arrange the sums of eight devices otherwise, and a parameter that the scores hardly tell has
+        # fewer digits than the loss; two processes run the same code as one.
         for i, (mine, theirs) in enumerate(zip(columns, reference, strict=True)):
-            tolerance = 0 if devices == 2 else (1e-6, 1e-6, 1e-3, 1e-8)[i % 4]
+            tolerance = 0 if devices == 2 else (1e-4, 1e-4, 1e-3, 1e-8)[i % 4]
             np.testing.assert_allclose(mine, theirs, rtol=0, atol=tolerance)
 
 
