@@ -15,8 +15,6 @@ import nqjax
 from nqjax import _batch, many
 from nqjax.errors import InputError
 
-pytestmark = pytest.mark.smoke
-
 
 def studies(count, *, low=24, high=300, noise=(0.03, 0.3), seed=0):
     """Simulate studies whose noise the data can tell, each with a limit of its own."""
@@ -40,6 +38,7 @@ def fitted(sample):
     return nqjax.fit_many(scores, limits=limits)
 
 
+@pytest.mark.smoke
 def test_many_are_one_by_one(sample, fitted):
     for i in range(0, len(fitted), 5):
         one = nqjax.fit(sample[0][i], limits=sample[1][i])
@@ -204,6 +203,7 @@ def result(process):
     return devices, [np.array(c) for c in columns]
 
 
+@pytest.mark.smoke
 def test_one_device_eight_devices_two_processes():
     import socket
 

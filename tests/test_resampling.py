@@ -15,7 +15,6 @@ from nqjax.errors import InputError
 from nqjax.spacing import spacings
 
 INF = math.inf
-pytestmark = pytest.mark.smoke
 
 
 def resamples(scores, count, key):
@@ -75,6 +74,7 @@ def test_spacings_of_resamples(name):
         assert np.all(knots[i, n + 1 :] == 1e12)
 
 
+@pytest.mark.smoke
 def test_warm_starts_find_the_same():
     rng = np.random.default_rng(0)
     scores = searches.draw(rng, 400, 1, 0.05)
@@ -142,6 +142,7 @@ def test_bca_interval_is_the_textbooks(boot):
     assert boot.interval("beta", method="bca") == pytest.approx(np.quantile(boot.beta, shares), rel=1e-5)
 
 
+@pytest.mark.smoke
 def test_tuning_curves(boot):
     curves = boot.quantile_tuning_curve([1, 10, 100])
     assert curves.shape == (600, 3)
