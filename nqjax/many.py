@@ -172,8 +172,16 @@ def fit_stream(
         )
 
     # A study has no more knots than scores and limits.
-    pieces = [1 + num_pieces(np.size(study) + 3) for study in studies]
+    pieces = [1 + num_pieces(_size(study) + 3) for study in studies]
     yield from in_parallel(work, chunks(pieces, shape, len(devices)), num_workers(devices))
+
+
+def _size(study: ArrayLike) -> int:
+    """How many scores there are; 0 for what is no array, which `prepare` flags."""
+    try:
+        return int(np.size(study))
+    except ValueError:
+        return 0
 
 
 def fit_chunk(

@@ -362,6 +362,8 @@ class _Plan:
 
         for begin, end in ((0, first), (first, num_resamples)):
             parts = [(i, min(i + step, end), begin == 0) for i in range(begin, end, step)]
+            if begin > 0:  # all hosts make the same audit, then each has its share
+                parts = parts[jax.process_index() :: jax.process_count()]
             yield from in_parallel(work, parts, num_workers(self.devices))
 
     def draw(self, start: int, count: int) -> NDArray[np.int64]:

@@ -66,7 +66,7 @@ def test_results_do_not_depend_on_the_chunks(sample, fitted, monkeypatch):
 
 def test_studies_that_cannot_be_fitted_are_flagged(sample, fitted):
     scores, limits = sample
-    bad = [np.array([]), np.full(20, 0.5), np.full(20, np.nan), np.array([[1.0, 2.0]]), np.array(["a", "b", "c"])]
+    bad = [np.array([]), np.full(20, 0.5), np.full(20, np.nan), np.array([[1.0, 2.0]]), [[1.0, 2.0], [3.0]]]
     mixed = [*scores[:2], *bad, *scores[2:4]]
     regimes = [*limits[:2], *[(-math.inf, math.inf)] * len(bad), *limits[2:4]]
     found = nqjax.fit_many(mixed, limits=regimes)
