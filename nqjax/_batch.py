@@ -2,28 +2,30 @@
 
 A chunk holds a fixed number of studies and of pieces, filled up with padding that costs nothing, so that studies of
 all sizes share one compiled program. Chunks are worked on by a few threads: compiled code runs without Python's lock,
-and the next chunk is prepared meanwhile. With several devices a chunk is sharded over them along its studies.
+and the next chunk is prepared meanwhile. A device takes the next chunk when it has done its last: no device waits for
+another, and as each runs the same program, results are the same to the last digit on any number of them. (One program
+partitioned over the devices would wait for the slowest in every chunk, and its sums are compiled in another order.)
 """
 
 import functools
 import os
+import queue
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any, NamedTuple, TypeVar
 
 import jax
 import numpy as np
-from jax.sharding import Mesh, PartitionSpec
+from jax.sharding import SingleDeviceSharding
 from numpy.typing import NDArray
 
 from nqjax._newton import Box, Options, Solution
 from nqjax._objective import families
-from nqjax._pieces import Problem, Problems, pack
+from nqjax._pieces import Problem, Problems, pack, to_single
 from nqjax._program import fit_program
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
-_AXIS = "studies"
 #: More pieces than this keep all cores of a CPU busy with one study, when enough are evaluated side by side.
 _MANY = 1024
 #: Starts left out where only the best gamma matters.
@@ -43,11 +45,11 @@ class Setup(NamedTuple):
     gamma: tuple[int, int]
     noiseless: bool = False
     every_gamma: bool = True  # or only those that may be the best, with fewer starts
-    dtype: str = "float64"
+    dtype: str = "float64"  # of the search; in single precision its ends are polished in double, on the host
 
 
 class Shape(NamedTuple):
-    """Of a chunk, on each device."""
+    """Of a chunk."""
 
     size: int  # studies
     capacity: int  # pieces
@@ -70,26 +72,23 @@ def power_of_two(count: int) -> int:
     return 1 << (count - 1).bit_length()
 
 
-def chunks(pieces: Sequence[int], shape: Shape, num_devices: int) -> Iterator[list[list[int]]]:
-    """Numbers of the studies of each chunk, for each device; neighbours in size together.
+def chunks(pieces: Sequence[int], shape: Shape) -> Iterator[list[int]]:
+    """Numbers of the studies of each chunk; neighbours in size together.
 
     Parameters
     ----------
     pieces : sequence of int
         How many pieces each study has, the thinned one included.
     """
-    chunk: list[list[int]] = [[]]
+    chunk: list[int] = []
     room = shape.capacity
     for i in sorted(range(len(pieces)), key=pieces.__getitem__):
-        if chunk[-1] and (pieces[i] > room or len(chunk[-1]) == shape.size):
-            if len(chunk) == num_devices:
-                yield chunk
-                chunk = []
-            chunk.append([])
-            room = shape.capacity
-        chunk[-1].append(i)
+        if chunk and (pieces[i] > room or len(chunk) == shape.size):
+            yield chunk
+            chunk, room = [], shape.capacity
+        chunk.append(i)
         room -= pieces[i]
-    if chunk[-1]:
+    if chunk:
         yield chunk
 
 
@@ -99,30 +98,15 @@ def _families(gamma: tuple[int, int], dtype: str) -> Any:
 
 
 @functools.lru_cache(maxsize=64)
-def _program(devices: tuple[jax.Device, ...], bits: int, noiseless: bool, width: int) -> Callable[..., Any]:
-    """The compiled program on some devices, each with studies of its own: nothing is communicated.
-
-    One device takes the same path as several, so that the compiler makes the same code of it, and the results are the
-    same to the last digit.
-    """
+def _program(platform: str, bits: int, noiseless: bool, width: int) -> Callable[..., Any]:
     fit = functools.partial(fit_program, bits=bits, noiseless=noiseless, width=width)
     # Where there are such registers, they are used: a fifth faster.
-    options = {"xla_cpu_prefer_vector_width": 512} if devices[0].platform == "cpu" else None
-
-    def local(problems: Any, families: Any, box: Any, options: Any, warm: Any) -> Any:
-        mine, box, active, warm = jax.tree.map(lambda a: a[0], (problems, box, options.active, warm))
-        result = fit(mine, families, box, options._replace(active=active), warm)
-        return jax.tree.map(lambda a: a[None], result)
-
-    split, whole = PartitionSpec(_AXIS), PartitionSpec()
-    specs = (split, whole, split, Options(split, *[whole] * 3), split)  # type: ignore[arg-type]
-    mesh = Mesh(np.array(devices), (_AXIS,))
-    program = jax.shard_map(local, mesh=mesh, in_specs=specs, out_specs=split, check_vma=False)
-    return jax.jit(program, compiler_options=options)
+    options = {"xla_cpu_prefer_vector_width": 512} if platform == "cpu" else None
+    return jax.jit(fit, compiler_options=options)
 
 
 class Packed(NamedTuple):
-    """What the program reads of the studies of one device."""
+    """What the program reads of the studies of a chunk."""
 
     problems: Problems
     box: Box  # fields of shape (size, 4)
@@ -131,32 +115,47 @@ class Packed(NamedTuple):
 
 
 def run(
-    packed: Sequence[Packed], setup: Setup, shape: Shape, devices: tuple[jax.Device, ...], warm_start: bool = False
-) -> tuple[Solution, NDArray[np.floating]]:
-    """Run the program: NumPy arrays for all places of all devices, padding included, and evaluations of each device."""
+    packed: Packed, setup: Setup, shape: Shape, device: jax.Device, warm_start: bool = False
+) -> tuple[Solution, float]:
+    """Run the program on a chunk in the dtype of the setup.
+
+    Returns
+    -------
+    solution : Solution
+        NumPy arrays, for all places of the chunk, padding included.
+    evaluations : float
+        How many pieces were evaluated.
+    """
     bits = int(setup.gamma[1] + 1).bit_length()
-    program = _program(devices, bits, setup.noiseless, shape.width)
+    program = _program(device.platform, bits, setup.noiseless, shape.width)
     with jax.enable_x64(setup.dtype == "float64"):
-        of_gamma = _families(setup.gamma, setup.dtype)
         skipped = 0 if setup.every_gamma or setup.noiseless else _SKIPPED
         flags = np.bool_(not warm_start), np.int32(skipped), np.bool_(setup.every_gamma)
-        problems, box, active, warm = jax.tree.map(lambda *a: np.stack(a), *packed)
-        options = Options(active, *flags)  # type: ignore[arg-type]
-        result = program(problems, of_gamma, box, options, warm)
-        result = jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:]), jax.tree.map(np.asarray, result))
-        solution, evaluations = result
-    return solution, evaluations
+        options = Options(packed.active, *flags)  # type: ignore[arg-type]
+        arguments = packed.problems, _families(setup.gamma, setup.dtype), packed.box, options, packed.warm
+        result = program(*jax.device_put(arguments, SingleDeviceSharding(device)))
+        solution, evaluations = jax.tree.map(np.asarray, result)
+    return solution, float(evaluations)
 
 
-def solve(
-    parts: Sequence[Sequence[Standard]], setup: Setup, shape: Shape, devices: tuple[jax.Device, ...]
-) -> tuple[list[Solution], float]:
+def search(
+    packed: Packed, setup: Setup, shape: Shape, device: jax.Device, warm_start: bool = False
+) -> tuple[Solution, float]:
+    """As `run` on a chunk in double precision; in single precision search, then polish the ends in double on a CPU."""
+    if setup.dtype == "float64":
+        return run(packed, setup, shape, device, warm_start)
+    box, warm = jax.tree.map(lambda a: a.astype(np.float32), (packed.box, packed.warm))
+    single = Packed(to_single(packed.problems), box, packed.active, warm)  # type: ignore[arg-type]
+    rough, evaluations = run(single, setup, shape, device, warm_start)
+    double, host = setup._replace(dtype="float64"), jax.local_devices(backend="cpu")[0]
+    packed = packed._replace(warm=rough.theta.astype(np.float64))
+    width = shape.width if device.platform == "cpu" else chunk_shape(host).width
+    solution, more = run(packed, double, shape._replace(width=width), host, warm_start=True)
+    return solution, evaluations + more
+
+
+def solve(studies: Sequence[Standard], setup: Setup, shape: Shape, device: jax.Device) -> tuple[list[Solution], float]:
     """Fit the studies of one chunk.
-
-    Parameters
-    ----------
-    parts : sequence of sequence of Standard
-        The studies of each device, no more devices than there are.
 
     Returns
     -------
@@ -165,45 +164,59 @@ def solve(
     evaluations : float
         How many pieces were evaluated.
     """
-    largest = max(sum(len(s.problem.knots) for s in part) for part in parts)
+    largest = sum(len(s.problem.knots) for s in studies)
     capacity = shape.capacity if largest <= shape.capacity else power_of_two(largest)
-    parts = [*parts, *[parts[0][:0]] * (len(devices) - len(parts))]
-    num_gammas = setup.gamma[1] - setup.gamma[0] + 1
-    packed = [_pack(part, parts[0][0], shape.size, capacity, num_gammas) for part in parts]
-    solution, evaluations = run(packed, setup, shape, devices)
-    places = [d * shape.size + i for d, part in enumerate(parts) for i in range(len(part))]
-    return [jax.tree.map(lambda a, i=i: a[i], solution) for i in places], float(evaluations.sum())
+    packed = _pack(studies, shape.size, capacity, setup.gamma[1] - setup.gamma[0] + 1)
+    solution, evaluations = search(packed, setup, shape, device)
+    return [jax.tree.map(lambda a, i=i: a[i], solution) for i in range(len(studies))], evaluations
 
 
-def _pack(part: Sequence[Standard], example: Standard, size: int, capacity: int, num_gammas: int) -> Packed:
-    """Arrays for one device, padded to ``size`` studies."""
-    spare = size - len(part)
-    studies = [*part, *[example] * spare]
-    problems = pack([s.problem for s in part], size, capacity, example.problem)
-    box = Box(*(np.stack(bound) for bound in zip(*(s.box for s in studies), strict=True)))  # type: ignore[arg-type]
-    warm = np.zeros((size, num_gammas, 3), problems.knots.dtype)
-    return Packed(problems, box, np.arange(size) < len(part), warm)
+def _pack(studies: Sequence[Standard], size: int, capacity: int, num_gammas: int) -> Packed:
+    """Arrays for a chunk, padded to ``size`` studies."""
+    problems = pack([s.problem for s in studies], size, capacity)
+    padded = [*studies, *[studies[0]] * (size - len(studies))]
+    box = Box(*(np.stack(bound) for bound in zip(*(s.box for s in padded), strict=True)))  # type: ignore[arg-type]
+    return Packed(problems, box, np.arange(size) < len(studies), np.zeros((size, num_gammas, 3)))
+
+
+def _slots(devices: Sequence[jax.Device]) -> list[jax.Device]:
+    """Devices of the chunks to have in hand at once: on CPUs one for each core, else one that runs and one prepared."""
+    if devices[0].platform != "cpu":
+        return [*devices] * 2
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return [devices[i % len(devices)] for i in range(max(len(devices), min(cores, 16)))]
 
 
 def num_workers(devices: Sequence[jax.Device]) -> int:
-    """Chunks to have in hand at once: one for each core of a CPU; with accelerators one runs, one is prepared."""
-    if devices[0].platform != "cpu":
-        return 2
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(cores, 16) // len(devices))
+    """How many chunks are in hand at once."""
+    return len(_slots(devices))
 
 
-def in_parallel(function: Callable[[_T], _R], items: Iterable[_T], workers: int) -> Iterator[_R]:
-    """Results of a function as they come, from a few threads; no more items are taken than are worked on.
+def in_parallel(
+    function: Callable[[_T, jax.Device], _R], items: Iterable[_T], devices: Sequence[jax.Device]
+) -> Iterator[_R]:
+    """Results of a function as they come, from a few threads, each with a device that is free; items are taken lazily.
 
     An exception, Ctrl-C included, lets what runs end, and drops what does not.
     """
-    with ThreadPoolExecutor(workers, thread_name_prefix="nqjax") as pool:
+    slots = _slots(devices)
+    free: queue.SimpleQueue[jax.Device] = queue.SimpleQueue()
+    for device in slots:
+        free.put(device)
+
+    def work(item: _T) -> _R:
+        device = free.get()
+        try:
+            return function(item, device)
+        finally:
+            free.put(device)
+
+    with ThreadPoolExecutor(len(slots), thread_name_prefix="nqjax") as pool:
         running: set[Future[_R]] = set()
         try:
             for item in items:
-                running.add(pool.submit(function, item))
-                if len(running) > workers:
+                running.add(pool.submit(work, item))
+                if len(running) > len(slots):
                     done, running = wait(running, return_when=FIRST_COMPLETED)
                     yield from (future.result() for future in done)
             while running:

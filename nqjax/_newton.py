@@ -76,6 +76,7 @@ class Solution(NamedTuple):
     loss: Array
     gradient_norm: Array  # of the projected gradient; alpha in units of the smaller of sigma and delta
     promise: Array  # decrease of the loss that the Newton model still promises
+    noise_matters: Array  # size of the loss's first two derivatives in log sigma
 
 
 class _Local(NamedTuple):
@@ -370,4 +371,5 @@ def minimize(
     end = jax.tree.map(
         lambda a: jnp.take_along_axis(a, best.reshape(*best.shape, *[1] * (a.ndim - 3)), axis=1)[:, 0], end
     )
-    return Solution(end.theta, end.value[..., 0], end.norm, end.promise), evaluations
+    noise_matters = jnp.abs(end.value[..., 3]) + jnp.abs(end.value[..., 9])
+    return Solution(end.theta, end.value[..., 0], end.norm, end.promise, noise_matters), evaluations

@@ -1,6 +1,6 @@
 """Spacings in pieces of one size, and how a chunk of problems lies in memory.
 
-The objective adds up over intervals, so a problem is cut to pieces of `PIECE` intervals that share their end knots. One
+The objective adds up over intervals, so a problem is cut to pieces of so many intervals that share their end knots. One
 more piece is the problem thinned to that many knots: neighbouring intervals are pooled, which leaves a statistically
 almost equal problem at a fraction of the cost. The pieces of all problems of a chunk lie in one array; its size, not
 theirs, decides what is compiled.
@@ -15,8 +15,9 @@ import numpy as np
 import scipy.optimize
 from numpy.typing import NDArray
 
-#: Intervals in a piece.
+#: Intervals in a piece, where many problems of all sizes share a program; in a batch of small ones of one size, less.
 PIECE = 64
+_SMALLER = (16, 32)
 #: The ends of the knots, which span about [0, 1], beyond all mass within the bounds of the parameters.
 BEYOND = 1e12
 
@@ -24,27 +25,31 @@ BEYOND = 1e12
 class Problem(NamedTuple):
     """The thinned piece, then the pieces of the whole problem."""
 
-    knots: NDArray[np.floating]  # (1 + pieces, PIECE + 1)
-    shares: NDArray[np.floating]  # (1 + pieces, PIECE)
-    gaps: NDArray[np.floating] | None = None  # (1 + pieces, PIECE), where knots are too coarse to give them
+    knots: NDArray[np.floating]  # (1 + pieces, piece + 1)
+    shares: NDArray[np.floating]  # (1 + pieces, piece)
 
 
 class Problems(NamedTuple):
     """Problems of a chunk; a problem without pieces is padding."""
 
-    knots: NDArray[np.floating]  # (pieces of all, PIECE + 1)
-    shares: NDArray[np.floating]  # (pieces of all, PIECE)
-    gaps: NDArray[np.floating] | None  # (pieces of all, PIECE)
+    knots: NDArray[np.floating]  # (pieces of all, piece + 1)
+    shares: NDArray[np.floating]  # (pieces of all, piece)
+    gaps: NDArray[np.floating] | None  # (pieces of all, piece), where knots are too coarse to give them
     first: NDArray[np.int32]  # (problems,): where each problem's thinned piece is; its others follow
     num_pieces: NDArray[np.int32]  # (problems,): how many others
 
 
-def num_pieces(num_intervals: int) -> int:
+def num_pieces(num_intervals: int, piece: int = PIECE) -> int:
     """Pieces of the whole problem."""
-    return -(-num_intervals // PIECE)
+    return -(-num_intervals // piece)
 
 
-def cut(knots: NDArray[np.float64], counts: NDArray[np.float64]) -> Problem:
+def best_piece(num_intervals: int) -> int:
+    """Intervals in a piece for a batch of problems with no more intervals than these."""
+    return next((piece for piece in _SMALLER if num_intervals <= piece), PIECE)
+
+
+def cut(knots: NDArray[np.float64], counts: NDArray[np.float64], piece: int = PIECE) -> Problem:
     """Cut spacings to pieces.
 
     Parameters
@@ -53,58 +58,55 @@ def cut(knots: NDArray[np.float64], counts: NDArray[np.float64]) -> Problem:
         Standardised to span about [0, 1], strictly increasing.
     counts : ndarray, shape (num_knots + 1,)
         Scores in each interval, those before the first and after the last knot included.
+    piece : int
+        Intervals in a piece.
     """
-    pieces = num_pieces(len(counts))
-    shares = np.zeros(pieces * PIECE)
+    pieces = num_pieces(len(counts), piece)
+    shares = np.zeros(pieces * piece)
     shares[: len(counts)] = counts / counts.sum()
-    padded = np.full(pieces * PIECE + 1, BEYOND)
+    padded = np.full(pieces * piece + 1, BEYOND)
     padded[0], padded[1 : len(knots) + 1] = -BEYOND, knots
-    place = np.concatenate([[0], 1 + thinned_ranks(len(knots)), [len(knots) + 1]])
+    place = np.concatenate([[0], 1 + thinned_ranks(len(knots), piece), [len(knots) + 1]])
     below = np.concatenate([[0.0], np.cumsum(shares[: len(counts)])])
-    starts, ends = padded[:-1].reshape(-1, PIECE), padded[PIECE::PIECE, None]
+    starts, ends = padded[:-1].reshape(-1, piece), padded[piece::piece, None]
     return Problem(
         np.concatenate([padded[None, place], np.hstack([starts, ends])]),
-        np.concatenate([np.diff(below[place])[None], shares.reshape(-1, PIECE)]),
+        np.concatenate([np.diff(below[place])[None], shares.reshape(-1, piece)]),
     )
 
 
 @functools.lru_cache(maxsize=4096)
-def thinned_ranks(count: int) -> NDArray[np.int64]:
-    """``PIECE - 1`` of the ranks from 0 to ``count - 1``, not decreasing.
+def thinned_ranks(count: int, piece: int = PIECE) -> NDArray[np.int64]:
+    """``piece - 1`` of the ranks from 0 to ``count - 1``, not decreasing.
 
     A third are evenly spaced; the others begin at either end, rank by rank, and then grow geometrically, because what
     tells sigma from alpha and beta is there.
     """
-    if count < PIECE:
-        return np.minimum(np.arange(PIECE - 1), count - 1)
-    third, last = PIECE // 3, count - 1
+    if count < piece:
+        return np.minimum(np.arange(piece - 1), count - 1)
+    third, last = piece // 3, count - 1
     growth = scipy.optimize.brentq(lambda c: last * math.sinh(c / third) - math.sinh(c), 1e-3, 100.0)
     dense = last * np.sinh(growth * np.linspace(0, 1, third + 1)[1:-1]) / math.sinh(growth)
-    even = np.linspace(0, last, PIECE - 1 - 2 * len(dense))
+    even = np.linspace(0, last, piece - 1 - 2 * len(dense))
     return np.sort(np.rint(np.concatenate([even, dense, last - dense]))).astype(np.int64)
 
 
-def to_single(problem: Problem) -> Problem:
+def to_single(problems: Problems) -> Problems:
     """In single precision, with the gaps between the knots computed in double."""
-    gaps = np.diff(problem.knots, axis=1).astype(np.float32)
-    return Problem(problem.knots.astype(np.float32), problem.shares.astype(np.float32), gaps)
+    gaps = np.diff(problems.knots, axis=1).astype(np.float32)
+    knots, shares = problems.knots.astype(np.float32), problems.shares.astype(np.float32)
+    return problems._replace(knots=knots, shares=shares, gaps=gaps)
 
 
-def pack(problems: Sequence[Problem], size: int, capacity: int, like: Problem) -> Problems:
-    """Lay problems out in arrays for ``size`` problems and ``capacity`` pieces, thinned ones included.
-
-    ``like`` is a problem that shows the dtype and what is there.
-    """
-    dtype = like.knots.dtype
-    knots, shares = np.full((capacity, PIECE + 1), BEYOND, dtype), np.zeros((capacity, PIECE), dtype)
-    gaps = None if like.gaps is None else np.zeros_like(shares)
+def pack(problems: Sequence[Problem], size: int, capacity: int) -> Problems:
+    """Lay problems out in arrays for ``size`` problems and ``capacity`` pieces, thinned ones included."""
+    piece = problems[0].shares.shape[1]
+    knots, shares = np.full((capacity, piece + 1), BEYOND), np.zeros((capacity, piece))
     first, pieces = np.zeros(size, np.int32), np.zeros(size, np.int32)
     place = 0
     for i, problem in enumerate(problems):
         end = place + len(problem.knots)
-        knots[place:end], shares[place:end] = problem.knots, problem.shares
-        if gaps is not None:
-            gaps[place:end] = problem.gaps
+        knots[place:end], shares[place:end] = problem
         first[i], pieces[i] = place, len(problem.knots) - 1
         place = end
-    return Problems(knots, shares, gaps, first, pieces)
+    return Problems(knots, shares, None, first, pieces)

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from nqjax import _kernel
 from nqjax._batch import Setup, Shape, Standard, single_shape, solve
 from nqjax._newton import Box, Solution
-from nqjax._pieces import cut, to_single
+from nqjax._pieces import PIECE, cut
 from nqjax._quantile import log_complement, log_tail_of_one, quantile
 from nqjax.constraints import Constraint, Constraints, read_constraints
 from nqjax.errors import InputError, show
@@ -30,6 +30,9 @@ _DELTA_RANGE = (1e-6, 1e6)
 _ALPHA_RANGE = (-1e6, 1e6)
 #: Sigma this close to its lower bound has run into it.
 _AT_FLOOR = 3.0
+#: Where the loss's derivatives in log sigma are below the first, no noise at all is tried; it is what is reported when
+#: its loss is the same but for the second, so that data which cannot tell small noise levels apart have one answer.
+_TRY_NONE, _SAME_LOSS = 1e-6, 1e-9
 
 
 @dataclass(frozen=True)
@@ -209,7 +212,7 @@ def fit_prepared(study: "Prepared", constraints: Constraints, limits: tuple[floa
     """Fit one study on the user's default device: a batch of one."""
     device = jax.config.values.get("jax_default_device") or jax.local_devices()[0]
     shape = single_shape(len(study.standard.problem.knots))
-    ((solution,), _) = solve_prepared([[study]], constraints, Setup(constraints.gamma), shape, (device,))
+    ((solution,), _) = solve_prepared([study], constraints, Setup(constraints.gamma), shape, device)
     return finish(solution, study, constraints, limits, minimize)
 
 
@@ -222,9 +225,7 @@ class Prepared(NamedTuple):
     scale: float
 
 
-def prepare(
-    scores: ArrayLike, limits: tuple[float, float], minimize: bool, constraints: Constraints, dtype: str = "float64"
-) -> Prepared:
+def prepare(scores: ArrayLike, limits: tuple[float, float], minimize: bool, constraints: Constraints) -> Prepared:
     """Check one study and bring it to the scale of its knots.
 
     Raises
@@ -234,17 +235,15 @@ def prepare(
     """
     data = spacings(scores, limits, minimize)
     _check(data, constraints, limits, minimize)
-    return standardise(data, constraints, dtype)
+    return standardise(data, constraints)
 
 
-def standardise(data: Spacings, constraints: Constraints, dtype: str = "float64") -> Prepared:
-    """Bring checked spacings to the scale of their knots."""
+def standardise(data: Spacings, constraints: Constraints, piece: int = PIECE) -> Prepared:
+    """Bring checked spacings to the scale of their knots, in pieces of so many intervals."""
     location = float(data.knots[0])
     scale = float(data.knots[-1] - data.knots[0])
-    problem = cut((data.knots - location) / scale, data.counts)
+    problem = cut((data.knots - location) / scale, data.counts, piece)
     box = standard_box(constraints, location, scale)
-    if dtype == "float32":
-        problem, box = to_single(problem), Box(*(bound.astype(dtype) for bound in box))
     return Prepared(data, Standard(problem, box), location, scale)
 
 
@@ -297,33 +296,28 @@ def standard_box(constraints: Constraints, location: float | Array, scale: float
 
 
 def solve_prepared(
-    parts: Sequence[Sequence[Prepared]],
-    constraints: Constraints,
-    setup: Setup,
-    shape: Shape,
-    devices: tuple[jax.Device, ...],
+    studies: Sequence["Prepared"], constraints: Constraints, setup: Setup, shape: Shape, device: jax.Device
 ) -> tuple[list[Solution], float]:
-    """Fit the studies of one chunk; where sigma ends at its floor, try none at all.
+    """Fit the studies of one chunk; where noise explains nothing, try none at all.
 
     Parameters and results as those of `nqjax._batch.solve`.
     """
-    standards = [[study.standard for study in part] for part in parts]
+    standards = [study.standard for study in studies]
     bare = setup._replace(noiseless=True)
     if constraints.sigma[1] == 0:
-        solutions, evaluations = solve(standards, bare, shape, devices)
+        solutions, evaluations = solve(standards, bare, shape, device)
         return [without_noise(s) for s in solutions], evaluations
-    solutions, evaluations = solve(standards, setup, shape, devices)
+    solutions, evaluations = solve(standards, setup, shape, device)
     if constraints.sigma[0] > 0:
         return solutions, evaluations
-    floors = [at_floor(np.asarray(s.theta)) for s in solutions]
-    again = [i for i, (s, floor) in enumerate(zip(solutions, floors, strict=True)) if floor[np.argmin(s.loss)]]
-    flat = [standard for part in standards for standard in part]
+    needless = [is_needless(s) for s in solutions]
+    again = [i for i, s in enumerate(solutions) if needless[i][np.argmin(s.loss)]]
     for some in (again[i : i + shape.size] for i in range(0, len(again), shape.size)):
-        others, more = solve([[flat[i] for i in some]], bare, shape, devices)
+        others, more = solve([standards[i] for i in some], bare, shape, device)
         evaluations += more
         for i, other in zip(some, map(without_noise, others), strict=True):
             mine = solutions[i]
-            better = floors[i] & (other.loss <= mine.loss + 1e-9)
+            better = needless[i] & is_as_good(other.loss, mine.loss)
             solutions[i] = jax.tree.map(
                 lambda a, b, better=better: np.where(better.reshape(-1, *[1] * (a.ndim - 1)), a, b), other, mine
             )
@@ -336,17 +330,21 @@ def _regime(data: Spacings, limits: tuple[float, float], minimize: bool) -> tupl
     return oriented_limits((low, data.worst if data.num_failed and math.isinf(high) else high), minimize)
 
 
-def is_minimum(
-    gradient_norm: NDArray[np.floating], promise: NDArray[np.floating], dtype: str = "float64"
-) -> NDArray[np.bool_]:
+def is_minimum(solution: Solution) -> NDArray[np.bool_]:
     """Whether no digit that matters is left to gain: a tiny slope, or a small one that promises next to nothing."""
-    tiny, little = (1e-4, 1e-7) if dtype == "float32" else (1e-6, 1e-11)
-    return (gradient_norm <= tiny) | ((gradient_norm <= 1e-3) & (promise <= little))
+    norm = solution.gradient_norm
+    return np.asarray((norm <= 1e-6) | ((norm <= 1e-3) & (solution.promise <= 1e-11)))
 
 
-def at_floor(theta: NDArray[np.floating]) -> NDArray[np.bool_]:
-    """Whether sigma has run into its lower bound."""
-    return theta[..., 2] <= math.log(_SIGMA_RANGE[0] * _AT_FLOOR)
+def is_needless(solution: Solution) -> NDArray[np.bool_]:
+    """Whether noise may explain nothing: sigma has run into its lower bound, or any as small does as well."""
+    floor = math.log(_SIGMA_RANGE[0] * _AT_FLOOR)
+    return np.asarray((solution.theta[..., 2] <= floor) | (solution.noise_matters <= _TRY_NONE))
+
+
+def is_as_good(bare: ArrayLike, noisy: ArrayLike) -> NDArray[np.bool_]:
+    """Whether the loss without noise is the same as with, or lower."""
+    return np.asarray(bare) <= np.asarray(noisy) + _SAME_LOSS
 
 
 def without_noise(fits: Solution) -> Solution:
@@ -377,7 +375,6 @@ def finish(
         sigma = float(np.clip(scale * math.exp(theta[2]), *constraints.sigma))
         return (alpha, beta, sigma) if minimize else (-beta, -alpha, sigma)
 
-    norms, promises = np.asarray(fits.gradient_norm), np.asarray(fits.promise)
     by_gamma = {gamma: parameters(theta) for gamma, theta in zip(gammas, fits.theta, strict=True)}
     alpha, beta, sigma = by_gamma[gammas[best]]
     return Fit(
@@ -386,7 +383,7 @@ def finish(
         gamma=gammas[best],
         sigma=sigma,
         loss=float(fits.loss[best]),
-        converged=bool(is_minimum(norms[best], promises[best], fits.loss.dtype.name)),
+        converged=bool(is_minimum(fits)[best]),
         gradient_norm=float(fits.gradient_norm[best]),
         losses_by_gamma=dict(zip(gammas, map(float, fits.loss), strict=True)),
         parameters_by_gamma=by_gamma,

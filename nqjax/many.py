@@ -10,7 +10,7 @@ import jax
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from nqjax._batch import Setup, Shape, chunk_shape, chunks, from_all_hosts, in_parallel, num_workers
+from nqjax._batch import Setup, Shape, chunk_shape, chunks, from_all_hosts, in_parallel
 from nqjax._pieces import num_pieces
 from nqjax._progress import Progress
 from nqjax.constraints import Constraint, Constraints, read_constraints
@@ -120,8 +120,8 @@ def fit_many(
     minimize, alpha, beta, gamma, sigma
         As for `nqjax.fit`, for all studies.
     dtype : {"float64", "float32"}
-        Precision of the computation. Single precision is for accelerators that are slow in double: estimates then
-        differ by far less than their statistical error, but not in the sixth digit.
+        Precision of the search. Single precision is for accelerators that are slow in double; its ends are then
+        polished in double on the host's CPU, so that estimates differ by far less than their statistical error.
     devices : sequence of jax.Device, optional
         Where to compute; all local devices by default. Results do not depend on it. Where JAX runs on several hosts
         (`jax.distributed`), call this on all of them with the same studies: each fits its share, and all return
@@ -165,15 +165,13 @@ def fit_stream(
     shape = chunk_shape(devices[0])
     setup = Setup(constraints.gamma, dtype=dtype)
 
-    def work(parts: list[list[int]]) -> tuple[list[int], list[Fit | Failure]]:
-        places = [i for part in parts for i in part]
-        return places, fit_chunk(
-            [[(studies[i], limits[i]) for i in part] for part in parts], minimize, constraints, setup, shape, devices
-        )
+    def work(places: list[int], device: jax.Device) -> tuple[list[int], list[Fit | Failure]]:
+        some = [(studies[i], limits[i]) for i in places]
+        return places, fit_chunk(some, minimize, constraints, setup, shape, device)
 
     # A study has no more knots than scores and limits.
     pieces = [1 + num_pieces(_size(study) + 3) for study in studies]
-    yield from in_parallel(work, chunks(pieces, shape, len(devices)), num_workers(devices))
+    yield from in_parallel(work, chunks(pieces, shape), devices)
 
 
 def _size(study: ArrayLike) -> int:
@@ -185,35 +183,29 @@ def _size(study: ArrayLike) -> int:
 
 
 def fit_chunk(
-    parts: list[list[tuple[ArrayLike, Limits]]],
+    studies: list[tuple[ArrayLike, Limits]],
     minimize: bool,
     constraints: Constraints,
     setup: Setup,
     shape: Shape,
-    devices: tuple[jax.Device, ...],
+    device: jax.Device,
 ) -> list["Fit | Failure"]:
-    """Fit the studies of one chunk, given with their limits for each device."""
-    results: list[Fit | Failure] = []
-    good: list[list[Prepared]] = []
-    places = []
-    for part in parts:
-        good.append([])
-        for scores, limits in part:
-            try:
-                study = prepare(scores, limits, minimize, constraints, setup.dtype)
-            except InputError as error:
-                results.append(Failure(str(error)))
-            else:
-                good[-1].append(study)
-                places.append((len(results), study, limits))
-                results.append(Failure("not fitted"))
-    good = [part for part in good if part]
-    solutions = solve_prepared(good, constraints, setup, shape, devices)[0] if good else []
-    for (place, study, limits), solution in zip(places, solutions, strict=True):
+    """Fit the studies of one chunk, given with their limits."""
+    results: list[Fit | Failure] = [Failure("not fitted")] * len(studies)
+    good: dict[int, Prepared] = {}
+    for i, (scores, limits) in enumerate(studies):
         try:
-            results[place] = finish(solution, study, constraints, limits, minimize)
+            good[i] = prepare(scores, limits, minimize, constraints)
         except InputError as error:
-            results[place] = Failure(str(error))
+            results[i] = Failure(str(error))
+    if not good:
+        return results
+    solutions, _ = solve_prepared(list(good.values()), constraints, setup, shape, device)
+    for (i, study), solution in zip(good.items(), solutions, strict=True):
+        try:
+            results[i] = finish(solution, study, constraints, studies[i][1], minimize)
+        except InputError as error:
+            results[i] = Failure(str(error))
     return results
 
 

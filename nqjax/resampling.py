@@ -21,24 +21,26 @@ from nqjax._batch import (
     chunk_shape,
     from_all_hosts,
     in_parallel,
-    num_workers,
     power_of_two,
-    run,
+    search,
+    solve,
 )
 from nqjax._newton import Box, Solution
-from nqjax._pieces import BEYOND, PIECE, Problem, Problems, cut, num_pieces, thinned_ranks, to_single
+from nqjax._pieces import BEYOND, PIECE, Problems, best_piece, cut, num_pieces, thinned_ranks
 from nqjax._progress import Progress
 from nqjax.constraints import Constraint, Constraints, read_constraints
 from nqjax.errors import InputError
 from nqjax.estimate import (
     Fit,
     Prepared,
-    at_floor,
     best_of,
     finish,
+    is_as_good,
     is_minimum,
+    is_needless,
     prepare,
     solve_prepared,
+    standardise,
     without_noise,
 )
 from nqjax.many import as_devices, as_dtype
@@ -241,6 +243,10 @@ _AUDITED, _SAME_LOSS = 256, 1e-6
 _COLUMNS = ("alpha", "beta", "gamma", "sigma", "loss", "gradient_norm", "converged")
 
 
+#: Knots and the shares between them.
+_Sample = tuple[NDArray[np.float64], NDArray[np.float64]]
+
+
 class _Categories(NamedTuple):
     """Where a score can fall: below the limits, at one of the knots, above; oriented to minimisation.
 
@@ -276,30 +282,25 @@ def _categorise(scores: ArrayLike, limits: tuple[float, float], minimize: bool, 
     return _Categories(of_score, (knots - study.location) / study.scale, has_low, has_high, last_is_high)
 
 
-class _Ends(NamedTuple):
-    """Where the best gamma of each sample ended."""
-
-    theta: NDArray[np.float64]  # (samples, 3)
-    loss: NDArray[np.float64]
-    norm: NDArray[np.float64]
-    promise: NDArray[np.float64]
-    gamma: NDArray[np.int64]
-
-
-def _best(solution: Solution, lowest: int) -> _Ends:
-    """From arrays of shape (samples, gammas, ...), of which the first gamma is ``lowest``."""
+def _best(solution: Solution) -> tuple[Solution, NDArray[np.intp]]:
+    """The best gamma of each sample, and which that is; from arrays of shape (samples, gammas, ...)."""
     best = np.argmin(solution.loss, axis=1)
     every = np.arange(len(best))
-    theta, loss, norm, promise = (np.array(a[every, best], np.float64) for a in solution)
-    return _Ends(theta, loss, norm, promise, lowest + best)
+    return jax.tree.map(lambda a: a[every, best].copy(), solution), best
 
 
-def _chunks_of(num_knots: int, devices: tuple[jax.Device, ...]) -> Shape:
-    """Of as many samples with so many knots as the memory for a chunk holds."""
+def _put(solutions: Solution, place: int, solution: Solution) -> None:
+    """Put one solution in its place among others."""
+    for column, value in zip(solutions, solution, strict=True):
+        column[place] = value
+
+
+def _chunks_of(num_intervals: int, piece: int, devices: tuple[jax.Device, ...]) -> Shape:
+    """Of as many samples with so many intervals as the memory for a chunk holds."""
     shape = chunk_shape(devices[0])
-    pieces = power_of_two(1 + num_pieces(num_knots + 1))
+    pieces = power_of_two(1 + num_pieces(num_intervals, piece))
     size = max(1, min(2 * shape.size, 8 * shape.capacity // pieces))
-    return Shape(size, size * pieces, shape.width)
+    return Shape(size, size * pieces, shape.width * (PIECE // piece))
 
 
 @dataclass(frozen=True, eq=False)
@@ -331,30 +332,37 @@ class _Plan:
         study = prepare(scores, limits, minimize, constraints)
         categories = _categorise(scores, limits, minimize, study)
         # The program that fits the resamples fits the study itself, too, so that no other is compiled.
-        shape = _chunks_of(len(categories.candidates), devices)
-        ((solution,), _) = solve_prepared([[study]], constraints, Setup(constraints.gamma), shape, devices)
+        piece = best_piece(len(categories.candidates) + 1)
+        study = standardise(study.data, constraints, piece)
+        shape = _chunks_of(len(categories.candidates) + 1, piece, devices)
+        setup = Setup(constraints.gamma, dtype=dtype)
+        ((solution,), _) = solve_prepared([study], constraints, setup, shape, devices[0])
         fit = finish(solution, study, constraints, limits, minimize)
         # Where there is no noise the start has a little.
         warm = np.where(np.isfinite(solution.theta), solution.theta, math.log(_LITTLE))
-        setup = Setup(constraints.gamma, noiseless=constraints.sigma[1] == 0, every_gamma=False, dtype=dtype)
-        return cls(fit, study, categories, constraints, minimize, key, setup, shape, devices, warm.astype(dtype))
+        setup = setup._replace(noiseless=constraints.sigma[1] == 0, every_gamma=False)
+        return cls(fit, study, categories, constraints, minimize, key, setup, shape, devices, warm)
+
+    @property
+    def piece(self) -> int:
+        """Intervals in a piece."""
+        return self.study.standard.problem.shares.shape[1]
 
     def resampled(self, num_resamples: int) -> Iterator[tuple[int, NDArray[np.float64], float]]:
         """Yield the place of the first of some resamples, their numbers (columns, resamples), and the evaluations.
 
         The first ones are fitted from all starts; if a warm start finds the same optima, the others have one.
         """
-        step = self.shape.size * len(self.devices)
-        first = min(_AUDITED, num_resamples)
+        step, first = self.shape.size, min(_AUDITED, num_resamples)
         same: list[bool] = []
 
-        def work(part: tuple[int, int, bool]) -> tuple[int, NDArray[np.float64], float]:
+        def work(part: tuple[int, int, bool], device: jax.Device) -> tuple[int, NDArray[np.float64], float]:
             start, end, audit = part
             counts = self.draw(start, step)[: end - start]
             warm = not audit and all(same)
-            rows, evaluations = self.refit(counts, warm)
+            rows, evaluations = self.refit(counts, device, warm)
             if audit and num_resamples > _AUDITED:
-                again, more = self.refit(counts, warm=True)
+                again, more = self.refit(counts, device, warm=True)
                 loss = _COLUMNS.index("loss")
                 same.append(not np.any(again[loss] > rows[loss] + _SAME_LOSS))
                 evaluations += more
@@ -364,7 +372,7 @@ class _Plan:
             parts = [(i, min(i + step, end), begin == 0) for i in range(begin, end, step)]
             if begin > 0:  # all hosts make the same audit, then each has its share
                 parts = parts[jax.process_index() :: jax.process_count()]
-            yield from in_parallel(work, parts, num_workers(self.devices))
+            yield from in_parallel(work, parts, self.devices)
 
     def draw(self, start: int, count: int) -> NDArray[np.int64]:
         """Scores of each category in resamples from number ``start`` on, shape (count, categories)."""
@@ -374,30 +382,23 @@ class _Plan:
         flat = of_score[ranks] + width * np.arange(count)[:, None]
         return np.bincount(flat.ravel(), minlength=count * width).reshape(count, width)
 
-    def refit(self, counts: NDArray[np.int64], warm: bool) -> tuple[NDArray[np.float64], float]:
+    def refit(self, counts: NDArray[np.int64], device: jax.Device, warm: bool) -> tuple[NDArray[np.float64], float]:
         """Refit samples given by their counts (samples, categories), no more than fit in a chunk."""
-        shape, devices = self.shape, self.devices
         knots, weights, used = self._knots(counts)
         possible = np.sum(counts[:, 1:-1] > 0, axis=1) >= 3
-        split = [slice(i, i + shape.size) for i in range(0, shape.size * len(devices), shape.size)]
-        packed = [self._pack(knots[part], weights[part], used[part], possible[part], warm) for part in split]
-        solution, evaluations = run(packed, self.setup, shape, devices, warm)
+        packed = self._pack(knots, weights, used, possible, warm)
+        solution, evaluations = search(packed, self.setup, self.shape, device, warm)
         solution = jax.tree.map(lambda a: a[: len(counts)], solution)
         if self.setup.noiseless:
             solution = without_noise(solution)
-        ends = _best(solution, self.constraints.gamma[0])
-        again = ~is_minimum(ends.norm, ends.promise, self.setup.dtype)
+        ends, best = _best(solution)
+        samples = [(knots[i, 1 : n + 1], weights[i, : n + 1]) for i, n in enumerate(used)]
         if self.constraints.sigma[0] == 0 and not self.setup.noiseless:
-            again |= at_floor(ends.theta)
-        done = float(evaluations.sum())
-        (places,) = np.nonzero(again & possible)
-        if len(places):
-            samples = [(knots[i, 1 : used[i] + 1], weights[i, : used[i] + 1]) for i in places]
-            better, more = self._from_the_start(samples)
-            for column, values in zip(ends, better, strict=True):
-                column[places] = values
-            done += more
-        return self._columns(ends, possible), done
+            (places,) = np.nonzero(is_needless(ends) & possible)
+            evaluations += self._without_noise([samples[i] for i in places], places, best, ends, device)
+        (places,) = np.nonzero(~is_minimum(ends) & possible)
+        evaluations += self._from_the_start([samples[i] for i in places], places, best, ends, device)
+        return self._columns(ends, self.constraints.gamma[0] + best, possible), evaluations
 
     def _knots(self, counts: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
         """Each sample's own knots, with an end on either side, the shares between them, and how many knots there are.
@@ -405,7 +406,7 @@ class _Plan:
         What `nqjax.spacing.spacings` does for one sample: knots are the values that occur, and limits beyond which
         something is censored; one more count goes to the censored side.
         """
-        kinds, most = self.categories, PIECE * (self.shape.capacity // self.shape.size - 1)
+        kinds, most = self.categories, self.piece * (self.shape.capacity // self.shape.size - 1)
         below, values, above = counts[:, 0], counts[:, 1:-1], counts[:, -1]
         low, high = below[:, None][:, : kinds.has_low], above[:, None][:, : kinds.has_high]
         at_limit = high * ~(kinds.last_is_high & (values[:, -1:] > 0))
@@ -432,43 +433,65 @@ class _Plan:
         possible: NDArray[np.bool_],
         warm: bool,
     ) -> Packed:
-        """Arrays for one device; with a warm start the thinned pieces stay empty, as nobody looks at them."""
-        size, here, dtype = self.shape.size, len(knots), self.setup.dtype
+        """Arrays for a chunk; with a warm start the thinned pieces stay empty, as nobody looks at them."""
+        size, here, piece = self.shape.size, len(knots), self.piece
         each = self.shape.capacity // size
-        all_knots, all_shares = np.full((size, each, PIECE + 1), BEYOND), np.zeros((size, each, PIECE))
-        all_knots[:here, 1:, :-1] = knots[:, :-1].reshape(here, each - 1, PIECE)
-        all_knots[:here, 1:, -1] = knots[:, PIECE::PIECE]
-        all_shares[:here, 1:] = shares.reshape(here, each - 1, PIECE)
+        all_knots, all_shares = np.full((size, each, piece + 1), BEYOND), np.zeros((size, each, piece))
+        all_knots[:here, 1:, :-1] = knots[:, :-1].reshape(here, each - 1, piece)
+        all_knots[:here, 1:, -1] = knots[:, piece::piece]
+        all_shares[:here, 1:] = shares.reshape(here, each - 1, piece)
         if here and not warm:
             # As `nqjax._pieces.cut` does it; impossible samples have too few knots to thin.
-            ranks = np.stack([thinned_ranks(max(int(n), 1)) for n in used])
+            ranks = np.stack([thinned_ranks(max(int(n), 1), piece) for n in used])
             place = np.concatenate([np.zeros((here, 1), int), 1 + ranks, used[:, None] + 1], axis=1)
             below = np.concatenate([np.zeros((here, 1)), np.cumsum(shares, axis=1)], axis=1)
             all_knots[:here, 0] = np.take_along_axis(knots, place, axis=1)
             all_shares[:here, 0] = np.diff(np.take_along_axis(below, place, axis=1))
-        problem = Problem(all_knots.reshape(-1, PIECE + 1), all_shares.reshape(-1, PIECE))
-        pieces, active = np.zeros(size, np.int32), np.zeros(size, bool)
-        pieces[:here], active[:here] = used // PIECE + 1, possible
-        problem = to_single(problem) if dtype == "float32" else problem
-        box = (np.broadcast_to(bound.astype(dtype), (size, 4)) for bound in self.study.standard.box)
-        return Packed(
-            Problems(*problem, np.arange(size, dtype=np.int32) * each, pieces),
-            Box(*box),  # type: ignore[arg-type]
-            active,
-            np.broadcast_to(self.warm, (size, *self.warm.shape)),
-        )
+        first, pieces, active = np.arange(size, dtype=np.int32) * each, np.zeros(size, np.int32), np.zeros(size, bool)
+        pieces[:here], active[:here] = used // piece + 1, possible
+        problems = Problems(all_knots.reshape(-1, piece + 1), all_shares.reshape(-1, piece), None, first, pieces)
+        box = (np.broadcast_to(bound, (size, 4)) for bound in self.study.standard.box)
+        return Packed(problems, Box(*box), active, np.broadcast_to(self.warm, (size, *self.warm.shape)))  # type: ignore[arg-type]
 
-    def _from_the_start(self, samples: list[tuple[NDArray[np.float64], NDArray[np.float64]]]) -> tuple[_Ends, float]:
-        """As `nqjax.fit` does it, for samples given by their knots and shares."""
-        box, size = self.study.standard.box, self.shape.size
-        studies = [self.study._replace(standard=Standard(cut(*sample), box)) for sample in samples]
-        parts = [studies[i : i + size] for i in range(0, len(studies), size)]
-        setup = Setup(self.constraints.gamma, every_gamma=False)
-        solutions, evaluations = solve_prepared(parts, self.constraints, setup, self.shape, self.devices)
-        together: Solution = jax.tree.map(lambda *a: np.stack(a), *solutions)
-        return _best(together, self.constraints.gamma[0]), evaluations
+    def _without_noise(
+        self,
+        samples: list[_Sample],
+        places: NDArray[np.intp],
+        best: NDArray[np.intp],
+        ends: Solution,
+        device: jax.Device,
+    ) -> float:
+        """Where none does as well, put it in place of the noise, at the same gamma; the evaluations that took."""
+        if not samples:
+            return 0.0
+        standards = [Standard(cut(*s, self.piece), self.study.standard.box) for s in samples]
+        others, evaluations = solve(standards, self.setup._replace(noiseless=True), self.shape, device)
+        for i, other in zip(places, others, strict=True):
+            if is_as_good(other.loss[best[i]], ends.loss[i]):
+                _put(ends, i, jax.tree.map(lambda a, i=i: a[best[i]], without_noise(other)))
+        return evaluations
 
-    def _columns(self, ends: _Ends, possible: NDArray[np.bool_]) -> NDArray[np.float64]:
+    def _from_the_start(
+        self,
+        samples: list[_Sample],
+        places: NDArray[np.intp],
+        best: NDArray[np.intp],
+        ends: Solution,
+        device: jax.Device,
+    ) -> float:
+        """Fit samples as `nqjax.fit` does and put that in place; the evaluations that took."""
+        if not samples:
+            return 0.0
+        studies = [
+            self.study._replace(standard=Standard(cut(*s, self.piece), self.study.standard.box)) for s in samples
+        ]
+        solutions, evaluations = solve_prepared(studies, self.constraints, self.setup, self.shape, device)
+        for i, solution in zip(places, solutions, strict=True):
+            best[i] = np.argmin(solution.loss)
+            _put(ends, i, jax.tree.map(lambda a, i=i: a[best[i]], solution))
+        return evaluations
+
+    def _columns(self, ends: Solution, gamma: NDArray[np.integer], possible: NDArray[np.bool_]) -> NDArray[np.float64]:
         """Back to the scale of the scores and the caller's direction."""
         kept, location, scale = self.constraints, self.study.location, self.study.scale
         place, log_delta, log_sigma = ends.theta.T
@@ -476,8 +499,8 @@ class _Plan:
         beta = np.clip(location + scale * (place + np.exp(log_delta)), *kept.beta)
         sigma = np.clip(scale * np.exp(log_sigma), *kept.sigma)
         alpha, beta = (alpha, beta) if self.minimize else (-beta, -alpha)
-        converged = is_minimum(ends.norm, ends.promise, self.setup.dtype)
-        columns = np.stack([alpha, beta, ends.gamma, sigma, ends.loss, ends.norm, converged])
+        converged = is_minimum(ends)
+        columns = np.stack([alpha, beta, gamma, sigma, ends.loss, ends.gradient_norm, converged])
         columns[:, ~possible | ~np.isfinite(ends.loss)] = math.nan
         return columns
 
@@ -503,15 +526,15 @@ class _LeftOut:
         plan = self._plan
         whole = np.bincount(plan.categories.of_score, minlength=plan.study.data.num_distinct + 2)
         (there,) = np.nonzero(whole)
-        step = plan.shape.size * len(plan.devices)
+        step = plan.shape.size
 
-        def work(some: NDArray[np.intp]) -> tuple[int, NDArray[np.float64]]:
+        def work(some: NDArray[np.intp], device: jax.Device) -> tuple[int, NDArray[np.float64]]:
             counts = np.tile(whole, (len(some), 1))
             counts[np.arange(len(some)), some] -= 1
-            return int(some[0]), plan.refit(counts, warm=False)[0]
+            return int(some[0]), plan.refit(counts, device, warm=False)[0]
 
         parts = [there[i : i + step] for i in range(0, len(there), step)]
-        found: dict[int, NDArray[np.float64]] = dict(in_parallel(work, parts, num_workers(plan.devices)))
+        found: dict[int, NDArray[np.float64]] = dict(in_parallel(work, parts, plan.devices))
         return np.concatenate([found[int(part[0])] for part in parts], axis=1), whole[there]
 
     def influence(self, name: str) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
