@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from nqjax.many import Failure as Failure
     from nqjax.many import Fits as Fits
     from nqjax.many import fit_many as fit_many
+    from nqjax.plot import plot_tuning_curve as plot_tuning_curve
     from nqjax.resampling import Bootstrap as Bootstrap
     from nqjax.resampling import bootstrap as bootstrap
     from nqjax.spacing import quantile_limits as quantile_limits
@@ -36,6 +37,7 @@ _HOME = {
     "fit": "estimate",
     "fit_arrays": "functional",
     "fit_many": "many",
+    "plot_tuning_curve": "plot",
     "quantile_limits": "spacing",
 }
 __all__ = ["InputError", "__version__", *_HOME]  # noqa: PLE0604

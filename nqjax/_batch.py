@@ -72,22 +72,23 @@ def power_of_two(count: int) -> int:
     return 1 << (count - 1).bit_length()
 
 
-def chunks(pieces: Sequence[int], shape: Shape) -> Iterator[list[int]]:
-    """Numbers of the studies of each chunk; neighbours in size together.
+def chunks(pieces: Sequence[int], shape: Shape, workers: int) -> Iterator[list[int]]:
+    """Numbers of the studies of each chunk; neighbours in size together, and work for all workers if there is enough.
 
     Parameters
     ----------
     pieces : sequence of int
         How many pieces each study has, the thinned one included.
     """
+    share = -(-sum(pieces) // workers)
     chunk: list[int] = []
-    room = shape.capacity
+    held = 0
     for i in sorted(range(len(pieces)), key=pieces.__getitem__):
-        if chunk and (pieces[i] > room or len(chunk) == shape.size):
+        if chunk and (held + pieces[i] > shape.capacity or len(chunk) == shape.size or held >= share):
             yield chunk
-            chunk, room = [], shape.capacity
+            chunk, held = [], 0
         chunk.append(i)
-        room -= pieces[i]
+        held += pieces[i]
     if chunk:
         yield chunk
 
@@ -144,11 +145,11 @@ def search(
     """As `run` on a chunk in double precision; in single precision search, then polish the ends in double on a CPU."""
     if setup.dtype == "float64":
         return run(packed, setup, shape, device, warm_start)
-    box, warm = jax.tree.map(lambda a: a.astype(np.float32), (packed.box, packed.warm))
+    box, warm = Box(*(a.astype(np.float32) for a in packed.box)), packed.warm.astype(np.float32)  # type: ignore[union-attr]
     single = Packed(to_single(packed.problems), box, packed.active, warm)  # type: ignore[arg-type]
     rough, evaluations = run(single, setup, shape, device, warm_start)
     double, host = setup._replace(dtype="float64"), jax.local_devices(backend="cpu")[0]
-    packed = packed._replace(warm=rough.theta.astype(np.float64))
+    packed = packed._replace(warm=np.asarray(rough.theta, np.float64))
     width = shape.width if device.platform == "cpu" else chunk_shape(host).width
     solution, more = run(packed, double, shape._replace(width=width), host, warm_start=True)
     return solution, evaluations + more

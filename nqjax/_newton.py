@@ -170,7 +170,7 @@ def _newton_step(at: _Local, damping: Array) -> tuple[Triple, Array]:
 
 
 class _State(NamedTuple):
-    """Of every search; one leading axis: problems x searches x gammas."""
+    """Of every search; leading axes: problems, searches, gammas, or these as one."""
 
     theta: Array  # (..., 3), the best point so far
     value: Array  # (..., 10), the objective there
@@ -180,7 +180,19 @@ class _State(NamedTuple):
     promise: Array
     idle: Array
     norm: Array
-    moving: Array
+    moving: Array  # 1 or 0: where 0, the search has ended
+
+
+#: How a state lies in the columns of one array, which takes a search out of all and puts it back in one kernel each.
+_COLUMNS = _State(slice(3), slice(3, 13), slice(13, 16), *range(16, 22))  # type: ignore[arg-type]
+
+
+def _to_columns(state: _State) -> Array:
+    return jnp.concatenate([*state[:3], jnp.stack(state[3:], axis=-1)], axis=-1)
+
+
+def _from_columns(columns: Array) -> _State:
+    return _State(*(columns[..., part] for part in _COLUMNS))
 
 
 def _propose(theta: Array, at: _Local, damping: Array, stretch: Array, box: Box) -> tuple[Array, Array]:
@@ -200,20 +212,14 @@ def _propose(theta: Array, at: _Local, damping: Array, stretch: Array, box: Box)
 
 
 def _turn(
-    state: _State,
-    value: Array,
-    lowest: Array,
-    waiting: Array,
-    fine: Array,
-    start: Array,
-    more: Array,
-    box: Box,
-) -> _State:
-    """Take or refuse the point that one search proposed, and propose another.
+    columns: Array, value: Array, lowest: Array, waiting: Array, fine: Array, start: Array, more: Array, box: Box
+) -> Array:
+    """Take or refuse the point that one search proposed, and propose another; on the columns of its state.
 
     ``lowest`` is the best loss of all searches; while ``waiting`` the next proposal is ``start``; ``more`` tells
     whether turns are left.
     """
+    state = _from_columns(columns)
     point, precision = state.proposal, _PRECISION[value.dtype.name]
     norm = _localise(point, value, box).norm
     value = value.at[0].set(jnp.where(jnp.isnan(norm + value[0]), jnp.inf, value[0]))
@@ -241,8 +247,8 @@ def _turn(
     promised = (promise > jnp.where(fine, precision.small_decrease, _COARSE_DECREASE)) | (damping > 1e-2)
     patience = jnp.where(norm > _STEEP, 3 * _PATIENCE, _PATIENCE)
     moving = waiting | (more & (norm > precision.tolerance) & promised & (idle < patience) & jnp.isfinite(value[0]))
-    new = _State(theta, value, proposal, damping, stretch, promise, idle, norm, moving)
-    return jax.tree.map(lambda a, b: jnp.where(state.moving, a, b), new, state)
+    new = _State(theta, value, proposal, damping, stretch, promise, idle, norm, moving.astype(norm.dtype))
+    return jnp.where(state.moving > 0, _to_columns(new), columns)
 
 
 def _distinct_ends(state: _State) -> tuple[Array, Array]:
@@ -275,6 +281,7 @@ def _outdone(state: _State, fine: Array, every_gamma: Array) -> Array:
 def _begin(proposal: Array, moving: Array) -> _State:
     zero, infinite = jnp.zeros(moving.shape, proposal.dtype), jnp.full(moving.shape, jnp.inf, proposal.dtype)
     nothing = jnp.zeros((*moving.shape, 10), proposal.dtype).at[..., 0].set(jnp.inf)
+    moving = moving.astype(proposal.dtype)
     return _State(proposal, nothing, proposal, zero + _FIRST_DAMPING, zero + 1, infinite, zero, infinite, moving)
 
 
@@ -325,51 +332,54 @@ def minimize(
     def apart(a: Array) -> Array:
         return a.reshape(*shape, *a.shape[1:])
 
-    def refined(state: _State) -> _State:
-        theta, moving = jax.vmap(_distinct_ends)(jax.tree.map(apart, state))
+    def refined(columns: Array) -> Array:
+        theta, moving = jax.vmap(_distinct_ends)(_from_columns(apart(columns)))
         moving = moving & options.active[:, None, None]
-        return _begin(theta.reshape(count, 3), moving.reshape(count))
+        return _to_columns(_begin(theta.reshape(count, 3), moving.reshape(count)))
 
     # One evaluation of the objective a turn, the first and the fine ones included: its code is compiled once.
-    def turn(carry: tuple[Array, Array, Array, _State]) -> tuple[Array, Array, Array, _State]:
-        turns, fine, evaluations, state = carry
-        refine = ~jnp.any(state.moving)
-        state = jax.lax.cond(refine, refined, lambda s: s, state)
+    def turn(carry: tuple[Array, Array, Array, Array]) -> tuple[Array, Array, Array, Array]:
+        turns, fine, evaluations, columns = carry
+        refine = ~jnp.any(_from_columns(columns).moving > 0)
+        columns = jax.lax.cond(refine, refined, lambda a: a, columns)
+        state = _from_columns(columns)
         turns, fine = jnp.where(refine, num_starts, turns + 1), fine | refine
         start = jax.lax.dynamic_index_in_dim(starts, jnp.minimum(turns, num_starts - 1), 0, keepdims=False)
         waiting, more = turns < num_starts, turns < num_starts + max_steps
         lowest = jnp.repeat(jnp.min(apart(state.value[:, 0]), axis=(1, 2)), count // shape[0])
         (order,) = jnp.nonzero(state.moving, size=count, fill_value=count)
-        num_moving = jnp.sum(state.moving)
+        num_moving = jnp.sum(state.moving > 0)
         evaluations = evaluations.at[fine.astype(int)].add(num_moving)
         values = objective(state.proposal, order, num_moving, fine)
 
         # Those that move, a few at a time.
-        def some(i: Array, state: _State) -> _State:
+        def some(i: Array, columns: Array) -> Array:
             lane = jax.lax.dynamic_slice_in_dim(order, i * width, width)
-            here, value, low, begin, bounds = jax.tree.map(
-                lambda a: a.at[lane].get(mode="clip"), (state, values, lowest, start, boxes)
+            here, value, low, begin, box = jax.tree.map(
+                lambda a: a.at[lane].get(mode="clip"), (columns, values, lowest, start, boxes)
             )
-            new = take_turns(here, value, low, waiting, fine, begin, more, bounds)
-            return jax.tree.map(lambda a, b: a.at[lane].set(b, mode="drop"), state, new)
+            new = take_turns(here, value, low, waiting, fine, begin, more, box)
+            return columns.at[lane].set(new, mode="drop")
 
         order = jnp.pad(order, (0, -count % width), constant_values=count)
-        state = jax.lax.fori_loop(0, (num_moving + width - 1) // width, some, state)
-        outdone = jax.vmap(_outdone, in_axes=(0, None, None))(jax.tree.map(apart, state), fine, options.every_gamma)
-        return turns, fine, evaluations, state._replace(moving=state.moving & (waiting | ~outdone.reshape(count)))
+        columns = jax.lax.fori_loop(0, (num_moving + width - 1) // width, some, columns)
+        state = _from_columns(apart(columns))
+        outdone = jax.vmap(_outdone, in_axes=(0, None, None))(state, fine, options.every_gamma).reshape(count)
+        columns = columns.at[:, _COLUMNS.moving].multiply(jnp.where(~waiting & outdone, 0.0, 1.0))
+        return turns, fine, evaluations, columns
 
     # A warm start is one search a gamma.
     cold = jnp.broadcast_to(options.coarse, (shape[1],)).at[0].set(True)
     moving = (options.active[:, None, None] & cold[:, None]) & jnp.ones(shape, bool)
     warm = jnp.broadcast_to(warm[:, None], (*shape, 3)).reshape(count, 3)
-    begin = jnp.where(options.coarse, starts[options.skipped], warm)
-    state = _begin(jax.vmap(clip_to_box)(begin, boxes), moving.reshape(count))
-    first = (jnp.where(options.coarse, options.skipped, num_starts), ~options.coarse, jnp.zeros(2, int), state)
-    *_, evaluations, end = jax.lax.while_loop(lambda carry: jnp.any(carry[3].moving) | ~carry[1], turn, first)
-    end = jax.tree.map(apart, end)
-    best = jnp.argmin(end.value[..., 0], axis=1)[:, None]
-    end = jax.tree.map(
-        lambda a: jnp.take_along_axis(a, best.reshape(*best.shape, *[1] * (a.ndim - 3)), axis=1)[:, 0], end
+    begin = jax.vmap(clip_to_box)(jnp.where(options.coarse, starts[options.skipped], warm), boxes)
+    columns = _to_columns(_begin(begin, moving.reshape(count)))
+    first = (jnp.where(options.coarse, options.skipped, num_starts), ~options.coarse, jnp.zeros(2, int), columns)
+    *_, evaluations, columns = jax.lax.while_loop(
+        lambda carry: jnp.any(_from_columns(carry[3]).moving > 0) | ~carry[1], turn, first
     )
+    columns = apart(columns)
+    best = jnp.argmin(_from_columns(columns).value[..., 0], axis=1)
+    end = _from_columns(jnp.take_along_axis(columns, best[:, None, :, None], axis=1)[:, 0])
     noise_matters = jnp.abs(end.value[..., 3]) + jnp.abs(end.value[..., 9])
     return Solution(end.theta, end.value[..., 0], end.norm, end.promise, noise_matters), evaluations

@@ -74,8 +74,8 @@ def fit_arrays(
     Notes
     -----
     The estimator of `nqjax.fit` (Lourie, He, Cho 2025), with the noiseless limit left out: where that fits best, sigma
-    ends at a millionth of the scores' range. Many searches in one call share the program's turns, which is faster than
-    mapping it over them with `jax.vmap`.
+    ends at a millionth of the scores' range; where all small noise levels fit equally well, at one of them. Many
+    searches in one call share the program's turns, which is faster than mapping it over them with `jax.vmap`.
     """
     constraints = read_constraints(alpha, beta, gamma, sigma, minimize)
     scores = jnp.asarray(scores)

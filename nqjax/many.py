@@ -10,7 +10,7 @@ import jax
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from nqjax._batch import Setup, Shape, chunk_shape, chunks, from_all_hosts, in_parallel
+from nqjax._batch import Setup, Shape, chunk_shape, chunks, from_all_hosts, in_parallel, num_workers
 from nqjax._pieces import num_pieces
 from nqjax._progress import Progress
 from nqjax.constraints import Constraint, Constraints, read_constraints
@@ -171,7 +171,7 @@ def fit_stream(
 
     # A study has no more knots than scores and limits.
     pieces = [1 + num_pieces(_size(study) + 3) for study in studies]
-    yield from in_parallel(work, chunks(pieces, shape), devices)
+    yield from in_parallel(work, chunks(pieces, shape, num_workers(devices)), devices)
 
 
 def _size(study: ArrayLike) -> int:

@@ -15,7 +15,7 @@ INF = math.inf
 
 def cases():
     rng = np.random.default_rng(2)
-    y = searches.draw(rng, 100, 2, 0.05)
+    y = searches.draw(rng, 100, 2, 0.2)
     tied = np.round(y, 2)
     failed = np.where(np.arange(100) < 9, np.nan, y)
     yield "plain", y, (-INF, INF), True

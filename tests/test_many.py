@@ -43,10 +43,12 @@ def test_many_are_one_by_one(sample, fitted):
     for i in range(0, len(fitted), 5):
         one = nqjax.fit(sample[0][i], limits=sample[1][i])
         assert fitted[i].gamma == one.gamma
-        assert fitted[i].loss == pytest.approx(one.loss, abs=1e-8)
-        assert list(fitted[i].losses_by_gamma.values()) == pytest.approx(list(one.losses_by_gamma.values()), abs=1e-3)
-        for name in ("alpha", "beta", "sigma"):
-            assert getattr(fitted[i], name) == pytest.approx(getattr(one, name), abs=1e-3)
+        # A single study's program sums in another order. Search ends at a slope of 1e-11 or a gain of 1e-10; the loss
+        # changes by 1e-3 of sigma's square where few scores tell sigma, so that sigma has five digits there.
+        assert fitted[i].loss == pytest.approx(one.loss, abs=1e-10)
+        assert list(fitted[i].losses_by_gamma.values()) == pytest.approx(list(one.losses_by_gamma.values()), abs=1e-8)
+        for name, tolerance in (("alpha", 1e-8), ("beta", 1e-8), ("sigma", 2e-5)):
+            assert getattr(fitted[i], name) == pytest.approx(getattr(one, name), abs=tolerance)
     assert np.all(fitted.converged)
     assert fitted.alpha[3] == fitted[3].alpha
     assert fitted.failures == [None] * len(fitted)
@@ -139,7 +141,7 @@ def test_few_programs_serve_all_sizes(caplog):
     finally:
         jax.config.update("jax_log_compiles", False)
     assert 1 <= len(compiled) <= 12
-    assert sum("local" in message for message in compiled) == 2
+    assert sum("fit_program" in message for message in compiled) == 2
     assert not again
 
 
@@ -162,9 +164,10 @@ def test_single_precision(sample, fitted):
     scores, limits = sample
     found = nqjax.fit_many(scores, limits=limits, dtype="float32")
     np.testing.assert_array_equal(found.gamma, fitted.gamma)
-    np.testing.assert_allclose(found.loss, fitted.loss, atol=1e-4)
-    # A hundredth of the standard error of alpha, about 0.05 / sqrt(n), or less.
-    assert np.quantile(np.abs(found.alpha - fitted.alpha), 0.8) < 1e-4
+    assert np.all(found.converged)
+    np.testing.assert_allclose(found.loss, fitted.loss, atol=1e-8)
+    # A thousandth of the standard error of alpha, about 0.05 / sqrt(n), or less.
+    np.testing.assert_allclose(found.alpha, fitted.alpha, atol=3e-6)
     np.testing.assert_array_equal(nqjax.fit_many(scores[:2], limits=limits[:2], dtype=np.float32).loss, found.loss[:2])
 
 
@@ -217,11 +220,8 @@ def test_one_device_eight_devices_two_processes():
     for process, devices in ((eight, 8), *((p, 2) for p in pair)):
         found, columns = result(process)
         assert found == devices
-        # The compiler may arrange the sums of eight devices otherwise, and a parameter that the scores hardly tell has
-        # fewer digits than the loss; two processes run the same code as one.
-        for i, (mine, theirs) in enumerate(zip(columns, reference, strict=True)):
-            tolerance = 0 if devices == 2 else (1e-4, 1e-4, 1e-3, 1e-8)[i % 4]
-            np.testing.assert_allclose(mine, theirs, rtol=0, atol=tolerance)
+        for mine, theirs in zip(columns, reference, strict=True):
+            np.testing.assert_array_equal(mine, theirs)
 
 
 @pytest.mark.slow
@@ -231,14 +231,9 @@ def test_single_precision_against_the_statistical_error():
     single = nqjax.fit_many(scores, limits=limits, dtype="float32")
     same = double.gamma == single.gamma
     assert np.mean(same) >= 0.99
-    ratios = []
-    for i in np.flatnonzero(same):
-        boot = nqjax.bootstrap(scores[i], 200, key=jax.random.key(int(i)), limits=limits[i])
-        ratios.append(
-            [
-                abs(getattr(double, n)[i] - getattr(single, n)[i]) / np.nanstd(getattr(boot, n))
-                for n in ("alpha", "beta", "sigma")
-            ]
-        )
-    print(np.quantile(ratios, [0.5, 0.9, 0.99, 1], axis=0))
-    assert np.all(np.quantile(ratios, 0.9, axis=0) < 0.02)
+    ratios = np.empty((200, 3))
+    for i in range(200):
+        boot = nqjax.bootstrap(scores[i], 200, key=jax.random.key(i), limits=limits[i])
+        for j, name in enumerate(("alpha", "beta", "sigma")):
+            ratios[i, j] = abs(getattr(double, name)[i] - getattr(single, name)[i]) / np.nanstd(getattr(boot, name))
+    assert np.all(ratios[same] < 0.02)

@@ -9,7 +9,7 @@ import scipy.stats
 import searches
 
 import nqjax
-from nqjax import resampling
+from nqjax import _refit
 from nqjax.constraints import read_constraints
 from nqjax.errors import InputError
 from nqjax.spacing import spacings
@@ -19,7 +19,7 @@ INF = math.inf
 
 def resamples(scores, count, key):
     """Draw the scores of the first resamples."""
-    ranks = np.asarray(resampling._draw(key, 0, count=count, size=len(scores)))
+    ranks = np.asarray(_refit._draw(key, 0, count=count, size=len(scores)))
     return [np.asarray(scores)[row] for row in ranks]
 
 
@@ -63,7 +63,7 @@ def test_spacings_of_resamples(name):
     """Knots and counts are to the last digit those of the resampled scores."""
     scores, limits, minimize = case(name)
     key, constraints = jax.random.key(3), read_constraints(None, None, (1, 5), None, minimize)
-    plan = resampling._Plan.make(scores, key, limits, minimize, constraints, "float64", tuple(jax.devices()))
+    plan = _refit.Plan.make(scores, key, limits, minimize, constraints, "float64", tuple(jax.devices()))
     knots, shares, used = plan._knots(plan.draw(0, 200))
     for i, sample in enumerate(resamples(scores, 200, key)):
         expected = spacings(sample, limits, minimize)
@@ -80,11 +80,11 @@ def test_warm_starts_find_the_same():
     scores = searches.draw(rng, 400, 1, 0.05)
     key, limits = jax.random.key(0), (-INF, 0.6)
     boot = nqjax.bootstrap(scores, 400, key=key, limits=limits)
-    last = resamples(scores, 400, key)[resampling._AUDITED :]
+    last = resamples(scores, 400, key)[_refit.AUDITED :]
     direct = nqjax.fit_many(last, limits=limits)
     # The first resamples are fitted from all starts; then few evaluations must do.
     assert boot._evaluations / 400 < 150
-    np.testing.assert_allclose(boot.loss[resampling._AUDITED :], direct.loss, atol=1e-6)
+    np.testing.assert_allclose(boot.loss[_refit.AUDITED :], direct.loss, atol=1e-6)
     assert np.all(boot.gradient_norm <= 1e-6)
 
 
@@ -174,13 +174,13 @@ def test_mistakes(boot, call, part):
 
 def test_ctrl_c_returns_what_is_done(monkeypatch):
     scores, limits, _ = case("plain")
-    real = resampling._Plan.resampled
+    real = _refit.Plan.resampled
 
     def interrupted(self, count):
         yield next(real(self, count))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(resampling._Plan, "resampled", interrupted)
+    monkeypatch.setattr(_refit.Plan, "resampled", interrupted)
     options = {"key": jax.random.key(0), "limits": limits}
     with pytest.raises(KeyboardInterrupt):
         nqjax.bootstrap(scores, 200, **options)

@@ -134,6 +134,11 @@ def read_whole(text: str) -> int:
     return number
 
 
+def add_file(parser: argparse.ArgumentParser) -> None:
+    """Declare the file of one study."""
+    parser.add_argument("file", metavar="FILE", help="the trials: .csv, .tsv, .jsonl, .ndjson or .parquet")
+
+
 def add_study(parser: argparse.ArgumentParser) -> None:
     """Declare what says how to read a study: the metric and its direction."""
     parser.add_argument("--metric", metavar="NAME", required=True, help="the column that holds the scores")

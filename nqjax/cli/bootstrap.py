@@ -1,20 +1,18 @@
 """`nqjax bootstrap`."""
 
 import argparse
-import json
 import math
 from typing import Any
 
-from nqjax.cli import process
+from nqjax.cli import output, process
 from nqjax.cli.arguments import (
-    TRIALS,
     add_constraints,
+    add_file,
     add_study,
     add_threshold,
     constraints,
     limits,
     read_share,
-    read_trials,
     read_whole,
 )
 from nqjax.errors import InputError
@@ -23,7 +21,7 @@ _EPILOG = """\
 Ctrl-C ends the resampling early: the report is then made from the resamples that are done, and the exit status is 130.
 
 examples:
-  nqjax bootstrap trials.csv --metric val_loss --threshold 3.695
+  nqjax bootstrap trials.csv --metric val_loss --threshold 3.695 --plot curve.png
   nqjax bootstrap trials.csv --metric accuracy --maximize --threshold 0.89 --resamples 10000 --method bca
   nqjax bootstrap trials.parquet --metric val_loss --threshold 0.4 --save resamples.parquet --json
 """
@@ -41,7 +39,7 @@ def add(commands: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("file", metavar="FILE", help="the trials: .csv, .tsv, .jsonl, .ndjson or .parquet")
+    add_file(parser)
     add_study(parser)
     add_threshold(parser)
     add_constraints(parser)
@@ -56,15 +54,8 @@ def add(commands: Any) -> None:
         help="quantiles of the resamples (default), or bias-corrected and accelerated ones",
     )
     parser.add_argument("--seed", metavar="N", type=int, default=0, help="of the resampling (default: 0)")
-    parser.add_argument(
-        "--trials",
-        metavar="N ...",
-        type=read_trials,
-        default=TRIALS,
-        help="the numbers of trials at which to give the tuning curve (default: 1 2 4 ... 128)",
-    )
+    output.add_output(parser)
     parser.add_argument("--save", metavar="FILE", help="write the resamples' estimates to a .parquet file")
-    parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
     parser.set_defaults(run=_run, parser=parser)
 
 
@@ -78,6 +69,7 @@ def _run(args: argparse.Namespace) -> None:
         )
     if args.save is not None and not args.save.endswith(".parquet"):
         raise InputError(f"--save writes Parquet: give {args.save!r} the ending .parquet")
+    output.check_output(args)
     scores = read_scores(args.file, args.metric)
 
     process.listen_for_ctrl_c()
@@ -85,9 +77,8 @@ def _run(args: argparse.Namespace) -> None:
     import jax
 
     import nqjax
-    from nqjax import report, report_bootstrap
+    from nqjax import report_bootstrap
 
-    given = constraints(args)
     boot = nqjax.bootstrap(
         scores,
         args.resamples,
@@ -96,25 +87,14 @@ def _run(args: argparse.Namespace) -> None:
         minimize=args.minimize,
         progress=True,
         on_interrupt="return",
-        **given,  # type: ignore[arg-type]
+        **constraints(args),  # type: ignore[arg-type]
     )
     if args.save is not None:
         report_bootstrap.save(boot, args.save)
-    document = report.fit_document(
-        boot.fit,
-        scores,
-        file=args.file,
-        metric=args.metric,
-        threshold=args.threshold if args.threshold is None or math.isfinite(args.threshold) else None,
-        constraints=given,
-        trials=args.trials,
-    )
+    document = output.document(args, boot.fit, scores)
     report_bootstrap.extend(
         document, boot, level=args.level, method=args.method, seed=args.seed, requested=args.resamples
     )
-    if args.json:
-        print(json.dumps(document, indent=2, allow_nan=False))
-    else:
-        report_bootstrap.print_bootstrap(document, process.console())
+    output.give(args, document, report_bootstrap.print_bootstrap, boot, scores, level=args.level)
     if boot.num_resamples < args.resamples:
         raise KeyboardInterrupt

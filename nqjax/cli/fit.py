@@ -1,12 +1,10 @@
 """`nqjax fit`."""
 
 import argparse
-import json
-import math
 from typing import Any
 
-from nqjax.cli import process
-from nqjax.cli.arguments import TRIALS, add_constraints, add_study, add_threshold, constraints, limits, read_trials
+from nqjax.cli import output, process
+from nqjax.cli.arguments import add_constraints, add_file, add_study, add_threshold, constraints, limits
 
 _EPILOG = """\
 PARAMETER OPTIONS take one number, which fixes the parameter, or two, its lowest and its highest value; an end may be
@@ -16,6 +14,7 @@ examples:
   nqjax fit trials.csv --metric val_loss --threshold 3.695
   nqjax fit trials.jsonl --metric metrics.accuracy --maximize --threshold 0.89 --beta 0 1
   nqjax fit trials.parquet --metric val_loss --gamma 1 8 --json | jq .alpha
+  nqjax fit trials.csv --metric val_loss --threshold 3.695 --plot curve.png
 """
 
 
@@ -30,42 +29,24 @@ def add(commands: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("file", metavar="FILE", help="the trials: .csv, .tsv, .jsonl, .ndjson or .parquet")
+    add_file(parser)
     add_study(parser)
     add_threshold(parser)
     add_constraints(parser)
-    parser.add_argument(
-        "--trials",
-        metavar="N ...",
-        type=read_trials,
-        default=TRIALS,
-        help="the numbers of trials at which to give the tuning curve (default: 1 2 4 ... 128)",
-    )
-    parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
+    output.add_output(parser)
     parser.set_defaults(run=_run, parser=parser)
 
 
 def _run(args: argparse.Namespace) -> None:
     from nqjax.trials import read_scores
 
+    output.check_output(args)
     scores = read_scores(args.file, args.metric)
 
     process.use_compilation_cache()
     import nqjax
-    from nqjax import report
+    from nqjax.report import print_fit
 
-    given = constraints(args)
-    fit = nqjax.fit(scores, limits=limits(args.threshold, args.minimize), minimize=args.minimize, **given)
-    document = report.fit_document(
-        fit,
-        scores,
-        file=args.file,
-        metric=args.metric,
-        threshold=args.threshold if args.threshold is None or math.isfinite(args.threshold) else None,
-        constraints=given,
-        trials=args.trials,
-    )
-    if args.json:
-        print(json.dumps(document, indent=2, allow_nan=False))
-    else:
-        report.print_fit(document, process.console())
+    regime = limits(args.threshold, args.minimize)
+    fit = nqjax.fit(scores, limits=regime, minimize=args.minimize, **constraints(args))
+    output.give(args, output.document(args, fit, scores), print_fit, fit, scores)

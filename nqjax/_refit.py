@@ -1,0 +1,327 @@
+"""Refitting samples of one study's scores, given by how often each score occurs: resamples, or all but one score."""
+
+import functools
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from numpy.typing import ArrayLike, NDArray
+
+from nqjax._batch import (
+    Packed,
+    Setup,
+    Shape,
+    Standard,
+    chunk_shape,
+    in_parallel,
+    num_workers,
+    power_of_two,
+    search,
+    solve,
+)
+from nqjax._newton import Box, Solution
+from nqjax._pieces import BEYOND, PIECE, Problems, best_piece, cut, num_pieces, thinned_ranks
+from nqjax.constraints import Constraints
+from nqjax.estimate import (
+    Fit,
+    Prepared,
+    finish,
+    is_as_good,
+    is_minimum,
+    is_needless,
+    prepare,
+    solve_prepared,
+    standardise,
+    without_noise,
+)
+from nqjax.spacing import oriented_limits
+
+#: Where sigma starts when the scores themselves show none, in units of their range.
+_LITTLE = 1e-4
+#: How many resamples are fitted from all starts, and how much higher a warm start's loss may end.
+AUDITED, _SAME_LOSS = 256, 1e-6
+#: What is known of a refit.
+COLUMNS = ("alpha", "beta", "gamma", "sigma", "loss", "gradient_norm", "converged")
+
+
+#: Knots and the shares between them.
+_Sample = tuple[NDArray[np.float64], NDArray[np.float64]]
+
+
+class _Categories(NamedTuple):
+    """Where a score can fall: below the limits, at one of the knots, above; oriented to minimisation.
+
+    Candidates are the knots of all resamples, standardised: the lower limit, the values, the upper limit.
+    """
+
+    of_score: NDArray[np.intp]  # (num_scores,)
+    candidates: NDArray[np.float64]  # (knots,)
+    has_low: bool  # whether the first candidate is the lower limit
+    has_high: bool  # whether the last candidate is the upper limit
+    last_is_high: bool  # whether the worst value inside the limits equals the upper one
+
+
+def _categorise(scores: ArrayLike, limits: tuple[float, float], minimize: bool, study: Prepared) -> _Categories:
+    data = study.data
+    low, high = oriented_limits(limits, minimize)
+    y = np.asarray(scores, np.float64)
+    y = y if minimize else -y
+    y = np.where(np.isfinite(y), y, math.inf)
+    order = np.argsort(y, kind="stable")
+    first = 1 if data.knots[0] < data.best else 0
+    values = data.knots[first : first + data.num_distinct]
+    # In the order of the scores: those below, the values with their ties, those above.
+    sizes = data.counts[first : first + data.num_distinct].copy()
+    sizes[0] = data.num_used - sizes[1:].sum()
+    of_rank = np.repeat(np.arange(data.num_distinct + 2), [data.num_below, *sizes.astype(int), data.num_above])
+    of_score = np.empty(len(y), np.intp)
+    of_score[order] = of_rank
+    has_low, has_high = data.num_below > 0, data.num_above > 0 and math.isfinite(high)
+    knots = np.concatenate([[low] * has_low, values, [high] * has_high])
+    # `spacings` has the rule for when a value and the limit are the same.
+    last_is_high = has_high and data.knots[-1] == values[-1]
+    return _Categories(of_score, (knots - study.location) / study.scale, has_low, has_high, last_is_high)
+
+
+def _best(solution: Solution) -> tuple[Solution, NDArray[np.intp]]:
+    """The best gamma of each sample, and which that is; from arrays of shape (samples, gammas, ...)."""
+    best = np.argmin(solution.loss, axis=1)
+    every = np.arange(len(best))
+    return jax.tree.map(lambda a: a[every, best].copy(), solution), best
+
+
+def _put(solutions: Solution, place: int, solution: Solution) -> None:
+    """Put one solution in its place among others."""
+    for column, value in zip(solutions, solution, strict=True):
+        column[place] = value
+
+
+def _chunks_of(num_intervals: int, piece: int, devices: tuple[jax.Device, ...]) -> Shape:
+    """Of as many samples with so many intervals as the memory for a chunk holds."""
+    shape = chunk_shape(devices[0])
+    pieces = power_of_two(1 + num_pieces(num_intervals, piece))
+    size = max(1, min(2 * shape.size, 8 * shape.capacity // pieces))
+    return Shape(size, size * pieces, shape.width * (PIECE // piece))
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """How to refit resamples of one study."""
+
+    fit: Fit
+    study: Prepared
+    categories: _Categories
+    constraints: Constraints
+    minimize: bool
+    key: Array
+    setup: Setup
+    shape: Shape
+    devices: tuple[jax.Device, ...]
+    warm: NDArray[np.floating]  # (gammas, 3)
+
+    @classmethod
+    def make(
+        cls,
+        scores: ArrayLike,
+        key: Array,
+        limits: tuple[float, float],
+        minimize: bool,
+        constraints: Constraints,
+        dtype: str,
+        devices: tuple[jax.Device, ...],
+    ) -> "Plan":
+        study = prepare(scores, limits, minimize, constraints)
+        categories = _categorise(scores, limits, minimize, study)
+        # The program that fits the resamples fits the study itself, too, so that no other is compiled.
+        piece = best_piece(len(categories.candidates) + 1)
+        study = standardise(study.data, constraints, piece)
+        shape = _chunks_of(len(categories.candidates) + 1, piece, devices)
+        setup = Setup(constraints.gamma, dtype=dtype)
+        ((solution,), _) = solve_prepared([study], constraints, setup, shape, devices[0])
+        fit = finish(solution, study, constraints, limits, minimize)
+        # Where there is no noise the start has a little.
+        warm = np.where(np.isfinite(solution.theta), solution.theta, math.log(_LITTLE))
+        setup = setup._replace(noiseless=constraints.sigma[1] == 0, every_gamma=False)
+        return cls(fit, study, categories, constraints, minimize, key, setup, shape, devices, warm)
+
+    @property
+    def piece(self) -> int:
+        """Intervals in a piece."""
+        return self.study.standard.problem.shares.shape[1]
+
+    def resampled(self, num_resamples: int) -> Iterator[tuple[int, NDArray[np.float64], float]]:
+        """Yield the place of the first of some resamples, their numbers (columns, resamples), and the evaluations.
+
+        The first ones are fitted from all starts; if a warm start finds the same optima, the others have one.
+        """
+        first = min(AUDITED, num_resamples)
+        same: list[bool] = []
+
+        def work(part: tuple[int, int, bool], device: jax.Device) -> tuple[int, NDArray[np.float64], float]:
+            start, end, audit = part
+            counts = self.draw(start, end - start)
+            warm = not audit and all(same)
+            rows, evaluations = self.refit(counts, device, warm)
+            if audit and num_resamples > AUDITED:
+                again, more = self.refit(counts, device, warm=True)
+                loss = COLUMNS.index("loss")
+                same.append(not np.any(again[loss] > rows[loss] + _SAME_LOSS))
+                evaluations += more
+            return start, rows, evaluations
+
+        for begin, end in ((0, first), (first, num_resamples)):
+            step = self.step(end - begin)
+            parts = [(i, min(i + step, end), begin == 0) for i in range(begin, end, step)]
+            if begin > 0:  # all hosts make the same audit, then each has its share
+                parts = parts[jax.process_index() :: jax.process_count()]
+            yield from in_parallel(work, parts, self.devices)
+
+    def step(self, count: int) -> int:
+        """So many samples in a chunk that all workers have some."""
+        return max(1, min(self.shape.size, -(-count // num_workers(self.devices))))
+
+    def draw(self, start: int, count: int) -> NDArray[np.int64]:
+        """Scores of each category in resamples from number ``start`` on, shape (count, categories)."""
+        of_score = self.categories.of_score
+        # One program for all chunks: the last may be shorter.
+        ranks = np.asarray(_draw(self.key, start, count=self.shape.size, size=len(of_score)))[:count]
+        width = self.study.data.num_distinct + 2
+        flat = of_score[ranks] + width * np.arange(count)[:, None]
+        return np.bincount(flat.ravel(), minlength=count * width).reshape(count, width)
+
+    def refit(self, counts: NDArray[np.int64], device: jax.Device, warm: bool) -> tuple[NDArray[np.float64], float]:
+        """Refit samples given by their counts (samples, categories), no more than fit in a chunk."""
+        knots, weights, used = self._knots(counts)
+        possible = np.sum(counts[:, 1:-1] > 0, axis=1) >= 3
+        packed = self._pack(knots, weights, used, possible, warm)
+        solution, evaluations = search(packed, self.setup, self.shape, device, warm)
+        solution = jax.tree.map(lambda a: a[: len(counts)], solution)
+        if self.setup.noiseless:
+            solution = without_noise(solution)
+        ends, best = _best(solution)
+        samples = [(knots[i, 1 : n + 1], weights[i, : n + 1]) for i, n in enumerate(used)]
+        if self.constraints.sigma[0] == 0 and not self.setup.noiseless:
+            (places,) = np.nonzero(is_needless(ends) & possible)
+            evaluations += self._without_noise([samples[i] for i in places], places, best, ends, device)
+        (places,) = np.nonzero(~is_minimum(ends) & possible)
+        evaluations += self._from_the_start([samples[i] for i in places], places, best, ends, device)
+        return self._columns(ends, self.constraints.gamma[0] + best, possible), evaluations
+
+    def _knots(self, counts: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
+        """Each sample's own knots, with an end on either side, the shares between them, and how many knots there are.
+
+        What `nqjax.spacing.spacings` does for one sample: knots are the values that occur, and limits beyond which
+        something is censored; one more count goes to the censored side.
+        """
+        kinds, most = self.categories, self.piece * (self.shape.capacity // self.shape.size - 1)
+        below, values, above = counts[:, 0], counts[:, 1:-1], counts[:, -1]
+        low, high = below[:, None][:, : kinds.has_low], above[:, None][:, : kinds.has_high]
+        at_limit = high * ~(kinds.last_is_high & (values[:, -1:] > 0))
+        there = np.concatenate([low, values, at_limit], axis=1) > 0
+        inside = np.concatenate([low, values, 0 * high], axis=1)
+        rows, columns = np.nonzero(there)
+        place = np.cumsum(there, axis=1)[rows, columns]
+        used = np.sum(there, axis=1)
+        knots = np.full((len(counts), most + 1), BEYOND)
+        knots[:, 0] = -BEYOND
+        knots[rows, place] = kinds.candidates[columns]
+        weights = np.zeros((len(counts), most))
+        weights[rows, place - 1] = inside[rows, columns]
+        every = np.arange(len(counts))
+        weights[every, used] += above
+        weights[every, np.where((below > 0) & (above == 0), 0, used)] += 1
+        return knots, weights / np.sum(weights, axis=1, keepdims=True), used
+
+    def _pack(
+        self,
+        knots: NDArray[np.float64],
+        shares: NDArray[np.float64],
+        used: NDArray[np.int64],
+        possible: NDArray[np.bool_],
+        warm: bool,
+    ) -> Packed:
+        """Arrays for a chunk; with a warm start the thinned pieces stay empty, as nobody looks at them."""
+        size, here, piece = self.shape.size, len(knots), self.piece
+        each = self.shape.capacity // size
+        all_knots, all_shares = np.full((size, each, piece + 1), BEYOND), np.zeros((size, each, piece))
+        all_knots[:here, 1:, :-1] = knots[:, :-1].reshape(here, each - 1, piece)
+        all_knots[:here, 1:, -1] = knots[:, piece::piece]
+        all_shares[:here, 1:] = shares.reshape(here, each - 1, piece)
+        if here and not warm:
+            # As `nqjax._pieces.cut` does it; impossible samples have too few knots to thin.
+            ranks = np.stack([thinned_ranks(max(int(n), 1), piece) for n in used])
+            place = np.concatenate([np.zeros((here, 1), int), 1 + ranks, used[:, None] + 1], axis=1)
+            below = np.concatenate([np.zeros((here, 1)), np.cumsum(shares, axis=1)], axis=1)
+            all_knots[:here, 0] = np.take_along_axis(knots, place, axis=1)
+            all_shares[:here, 0] = np.diff(np.take_along_axis(below, place, axis=1))
+        first, pieces, active = np.arange(size, dtype=np.int32) * each, np.zeros(size, np.int32), np.zeros(size, bool)
+        pieces[:here], active[:here] = used // piece + 1, possible
+        problems = Problems(all_knots.reshape(-1, piece + 1), all_shares.reshape(-1, piece), None, first, pieces)
+        box = (np.broadcast_to(bound, (size, 4)) for bound in self.study.standard.box)
+        return Packed(problems, Box(*box), active, np.broadcast_to(self.warm, (size, *self.warm.shape)))  # type: ignore[arg-type]
+
+    def _without_noise(
+        self,
+        samples: list[_Sample],
+        places: NDArray[np.intp],
+        best: NDArray[np.intp],
+        ends: Solution,
+        device: jax.Device,
+    ) -> float:
+        """Where none does as well, put it in place of the noise, at the same gamma; the evaluations that took."""
+        if not samples:
+            return 0.0
+        standards = [Standard(cut(*s, self.piece), self.study.standard.box) for s in samples]
+        others, evaluations = solve(standards, self.setup._replace(noiseless=True), self.shape, device)
+        for i, other in zip(places, others, strict=True):
+            if is_as_good(other.loss[best[i]], ends.loss[i]):
+                _put(ends, i, jax.tree.map(lambda a, i=i: a[best[i]], without_noise(other)))
+        return evaluations
+
+    def _from_the_start(
+        self,
+        samples: list[_Sample],
+        places: NDArray[np.intp],
+        best: NDArray[np.intp],
+        ends: Solution,
+        device: jax.Device,
+    ) -> float:
+        """Fit samples as `nqjax.fit` does and put that in place; the evaluations that took."""
+        if not samples:
+            return 0.0
+        studies = [
+            self.study._replace(standard=Standard(cut(*s, self.piece), self.study.standard.box)) for s in samples
+        ]
+        solutions, evaluations = solve_prepared(studies, self.constraints, self.setup, self.shape, device)
+        for i, solution in zip(places, solutions, strict=True):
+            best[i] = np.argmin(solution.loss)
+            _put(ends, i, jax.tree.map(lambda a, i=i: a[best[i]], solution))
+        return evaluations
+
+    def _columns(self, ends: Solution, gamma: NDArray[np.integer], possible: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Back to the scale of the scores and the caller's direction."""
+        kept, location, scale = self.constraints, self.study.location, self.study.scale
+        place, log_delta, log_sigma = ends.theta.T
+        alpha = np.clip(location + scale * place, *kept.alpha)
+        beta = np.clip(location + scale * (place + np.exp(log_delta)), *kept.beta)
+        sigma = np.clip(scale * np.exp(log_sigma), *kept.sigma)
+        alpha, beta = (alpha, beta) if self.minimize else (-beta, -alpha)
+        converged = is_minimum(ends)
+        columns = np.stack([alpha, beta, gamma, sigma, ends.loss, ends.gradient_norm, converged])
+        columns[:, ~possible | ~np.isfinite(ends.loss)] = math.nan
+        return columns
+
+
+@functools.partial(jax.jit, static_argnames=("count", "size"))
+def _draw(key: Array, start: Array, *, count: int, size: int) -> Array:
+    """Ranks with replacement: row i from the key and ``start + i`` alone."""
+
+    def row(i: Array) -> Array:
+        return jax.random.randint(jax.random.fold_in(key, i), (size,), 0, size, dtype=jnp.int32)
+
+    return jax.vmap(row)(start + jnp.arange(count, dtype=jnp.uint32))

@@ -1,0 +1,72 @@
+"""What `nqjax fit` and `nqjax bootstrap` give: their output options, and the document of one study."""
+
+import argparse
+import json
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from nqjax.cli import process
+from nqjax.cli.arguments import TRIALS, constraints, read_trials
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from nqjax.estimate import Fit
+    from nqjax.resampling import Bootstrap
+
+
+def add_output(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of what is printed and drawn."""
+    parser.add_argument(
+        "--trials",
+        metavar="N ...",
+        type=read_trials,
+        default=TRIALS,
+        help="the numbers of trials at which to give the tuning curve (default: 1 2 4 ... 128)",
+    )
+    parser.add_argument("--plot", metavar="PICTURE", help="draw the tuning curve: a .png, .svg or .pdf file")
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
+
+
+def check_output(args: argparse.Namespace) -> None:
+    """Raise InputError for a picture that cannot be drawn, before any work is done."""
+    if args.plot is not None:
+        from nqjax.plot import check_picture
+
+        check_picture(args.plot)
+
+
+def document(args: argparse.Namespace, fit: "Fit", scores: "np.ndarray") -> dict[str, Any]:
+    """What there is to say about the fit that was asked for."""
+    from nqjax.report import fit_document
+
+    return fit_document(
+        fit,
+        scores,
+        file=args.file,
+        metric=args.metric,
+        threshold=args.threshold if args.threshold is None or math.isfinite(args.threshold) else None,
+        constraints=constraints(args),
+        trials=args.trials,
+    )
+
+
+def give(
+    args: argparse.Namespace,
+    found: dict[str, Any],
+    print_tables: Callable[[dict[str, Any], Any], None],
+    result: "Fit | Bootstrap",
+    scores: "np.ndarray",
+    **options: Any,
+) -> None:
+    """Print the document as it was asked for, then draw the picture."""
+    if args.json:
+        print(json.dumps(found, indent=2, allow_nan=False))
+    else:
+        print_tables(found, process.console())
+    # Last, so that a picture that cannot be written loses nothing.
+    if args.plot is not None:
+        from nqjax.plot import save_tuning_curve
+
+        save_tuning_curve(args.plot, result, scores, name=args.metric, **options)
