@@ -189,7 +189,7 @@ class Plan:
         """Scores of each category in resamples from number ``start`` on, shape (count, categories)."""
         of_score = self.categories.of_score
         # One program for all chunks: the last may be shorter.
-        ranks = np.asarray(_draw(self.key, start, count=self.shape.size, size=len(of_score)))[:count]
+        ranks = np.asarray(_draw(self.key, start, count=max(count, self.shape.size), size=len(of_score)))[:count]
         width = self.study.data.num_distinct + 2
         flat = of_score[ranks] + width * np.arange(count)[:, None]
         return np.bincount(flat.ravel(), minlength=count * width).reshape(count, width)

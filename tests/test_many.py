@@ -182,7 +182,8 @@ import nqjax
 from test_many import studies
 scores, limits = studies(30, low=100, seed=5)
 fits = nqjax.fit_many(scores, limits=limits)
-boot = nqjax.bootstrap(scores[0], 300, key=jax.random.key(0), limits=limits[0])
+two = jax.local_devices()[:2]  # each compiles a program
+boot = nqjax.bootstrap(scores[0], 300, key=jax.random.key(0), limits=limits[0], devices=two)
 names = ("alpha", "beta", "sigma", "loss")
 print(json.dumps([jax.device_count(), *[getattr(x, n).tolist() for x in (fits, boot) for n in names]]))
 """
