@@ -1,4 +1,4 @@
-"""What a fit costs: against trials, resamples, gammas and devices, in double and in single precision, on this device."""
+"""What a fit costs: against trials, resamples, gammas and devices, in double and single precision, on this device."""
 
 import json
 import os
