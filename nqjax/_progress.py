@@ -48,7 +48,8 @@ class Progress:
         """Say that so many more are done."""
         if self._bar is not None:
             speed = self._bar.tasks[self._task].speed
-            self._bar.update(self._task, advance=count, rate="" if speed is None else f"{speed:,.0f}/s")
+            rate = "" if speed is None else f"{speed:,.0f}/s" if speed >= 10 else f"{60 * speed:,.0f}/min"
+            self._bar.update(self._task, advance=count, rate=rate)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -4,7 +4,7 @@ import functools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -148,6 +148,14 @@ class Plan:
         warm = np.where(np.isfinite(solution.theta), solution.theta, math.log(_LITTLE))
         setup = setup._replace(noiseless=constraints.sigma[1] == 0, every_gamma=False)
         return cls(fit, study, categories, constraints, minimize, key, setup, shape, devices, warm)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without devices and key, which do not leave the process."""
+        return {**self.__dict__, "devices": None, "key": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """On the local devices; what needs the key has been done."""
+        self.__dict__.update({**state, "devices": tuple(jax.local_devices())})
 
     @property
     def piece(self) -> int:

@@ -13,6 +13,7 @@ from nqjax._objective import families
 from nqjax._pieces import BEYOND, PIECE, Problems, num_pieces
 from nqjax._program import fit_program
 from nqjax.constraints import Constraint, read_constraints
+from nqjax.errors import InputError
 from nqjax.estimate import standard_box
 
 #: Scores this many units in the last place apart are one point, as in `nqjax.spacing`.
@@ -69,7 +70,7 @@ def fit_arrays(
     Raises
     ------
     InputError
-        Constraints that cannot be met.
+        Constraints that cannot be met, scores of another type, or none.
 
     Notes
     -----
@@ -78,7 +79,15 @@ def fit_arrays(
     searches in one call share the program's turns, which is faster than mapping it over them with `jax.vmap`.
     """
     constraints = read_constraints(alpha, beta, gamma, sigma, minimize)
+    if constraints.sigma[1] == 0:
+        raise InputError("sigma = 0 is not for compiled programs: allow some noise, or use nqjax.fit_many")
     scores = jnp.asarray(scores)
+    if jnp.issubdtype(scores.dtype, jnp.integer):
+        scores = scores.astype(float)
+    if scores.dtype.name not in ("float32", "float64"):
+        raise InputError(f"scores are {scores.dtype.name}: convert them to float32 or float64")
+    if scores.ndim == 0 or scores.size == 0:
+        raise InputError(f"scores have shape {scores.shape}: give at least one search with at least one score")
     low, high = (jnp.asarray(limit, scores.dtype) for limit in limits)
     if not minimize:
         scores, low, high = -scores, -high, -low

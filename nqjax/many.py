@@ -16,6 +16,7 @@ from nqjax._progress import Progress
 from nqjax.constraints import Constraint, Constraints, read_constraints
 from nqjax.errors import InputError
 from nqjax.estimate import Fit, Prepared, finish, prepare, solve_prepared
+from nqjax.spacing import as_limits
 
 Limits = tuple[float, float]
 _DTYPES = ("float64", "float32")
@@ -137,7 +138,7 @@ def fit_many(
     Raises
     ------
     InputError
-        Limits or constraints that no study could use, or another number of limits than of studies.
+        One pair of limits or constraints that no study could use, or another number of limits than of studies.
     """
     constraints = read_constraints(alpha, beta, gamma, sigma, minimize)
     regimes = _as_regimes(limits, len(studies))
@@ -229,9 +230,12 @@ def as_devices(devices: Sequence[jax.Device] | None) -> tuple[jax.Device, ...]:
 
 
 def _as_regimes(limits: Limits | Sequence[Limits], count: int) -> Sequence[Limits]:
-    pairs = np.asarray(limits, np.float64)
+    try:
+        pairs = np.asarray(limits, np.float64)
+    except (TypeError, ValueError):
+        raise InputError("limits are no numbers in pairs: give one pair for all studies, or one for each") from None
     if pairs.shape == (2,):
-        return [(float(pairs[0]), float(pairs[1]))] * count
+        return [as_limits((float(pairs[0]), float(pairs[1])))] * count
     if pairs.shape != (count, 2):
         raise InputError(f"limits have shape {pairs.shape}: give one pair for all {count} studies, or one for each")
     return [(float(low), float(high)) for low, high in pairs]

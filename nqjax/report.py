@@ -183,6 +183,13 @@ def print_fit(document: "Mapping[str, Any]", console: "Console") -> None:
     warn(document, console)
     console.print(Text("Tuning curve: the median of the best score after so many trials", style="bold"))
     console.print(Padding(curve_table(document), (0, 0, 0, 2), expand=False))
+    explain_notes(document, console)
+
+
+def explain_notes(document: "Mapping[str, Any]", console: "Console") -> None:
+    """Print what the notes beside the tuning curve mean."""
+    from rich.text import Text
+
     for note, reason in _notes(document).items():
         if any(note in _notes_of(point, document) for point in document["tuning_curve"]):
             console.print(Text(f"  {note}: {reason}", style="dim"))
@@ -240,10 +247,6 @@ def _findings(document: "Mapping[str, Any]") -> "Table":
     from rich.table import Table
     from rich.text import Text
 
-    counts = [f"{document['num_used']:,} used"]
-    if document["num_censored"] or document["threshold"] is not None:
-        counts.append(f"{document['num_censored']:,} censored (beyond the threshold)")
-    counts.append(f"{document['num_failed']:,} failed (missing, NaN or infinite: counted as worse than all scores)")
     losses = ", ".join(f"{gamma}={significant(loss, 5)}" for gamma, loss in document["losses_by_gamma"].items())
     converged = "converged" if document["converged"] else "not converged"
 
@@ -251,9 +254,18 @@ def _findings(document: "Mapping[str, Any]") -> "Table":
     table.add_column(style="bold", no_wrap=True)
     table.add_column()
     table.add_row("Regime", Text(_regime(document)))
-    table.add_row("Scores", Text(f"{document['num_scores']:,}: {', '.join(counts)}"))
+    table.add_row("Scores", Text(counts_of(document)))
     table.add_row("Loss", Text(f"{significant(document['loss'], 5)} ({converged}); by gamma: {losses}"))
     return table
+
+
+def counts_of(document: "Mapping[str, Any]") -> str:
+    """Return how many scores there are, and what became of them."""
+    counts = [f"{document['num_used']:,} used"]
+    if document["num_censored"] or document["threshold"] is not None:
+        counts.append(f"{document['num_censored']:,} censored (beyond the threshold)")
+    counts.append(f"{document['num_failed']:,} failed (missing, NaN or infinite: counted as worse than all scores)")
+    return f"{document['num_scores']:,}: {', '.join(counts)}"
 
 
 def _regime(document: "Mapping[str, Any]") -> str:

@@ -1,11 +1,13 @@
 """What there is to say about a bootstrap: a document for machines, tables for people, a file of the resamples."""
 
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nqjax.report import curve_table, print_head, score_format, significant, small_table, warn
+from nqjax.errors import InputError
+from nqjax.report import counts_of, curve_table, explain_notes, print_head, score_format, significant, small_table, warn
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,19 +25,15 @@ def extend(
     document: dict[str, Any], boot: "Bootstrap", *, level: float, method: "Method", seed: int, requested: int
 ) -> None:
     """Add to the document of a fit (`nqjax.report.fit_document`) what the resamples say."""
-    intervals = {
-        name: {
-            "low": low,
-            "high": high,
-            "standard_error": float(np.std(getattr(boot, name)[boot.gamma > 0], ddof=1)),
-        }
-        for name in ("alpha", "beta", "sigma")
-        for low, high in [boot.interval(name, level, method)]
-    }
     trials = [point["trials"] for point in document["tuning_curve"]]
-    band = boot.tuning_curve_band(trials, level)
+    problems: list[str] = []
+    intervals = {name: _interval(boot, name, level, method, problems) for name in ("alpha", "beta", "sigma")}
+    try:
+        band = boot.tuning_curve_band(trials, level).tolist()
+    except InputError:  # the intervals have said why
+        band = [[None] * len(trials)] * 2
     for point, low, high in zip(document["tuning_curve"], *band, strict=True):
-        point["low"], point["high"] = float(low), float(high)
+        point["low"], point["high"] = low, high
     document["bootstrap"] = {
         "num_resamples": boot.num_resamples,
         "num_requested": requested,
@@ -44,10 +42,30 @@ def extend(
         "level": level,
         "method": method,
         "seed": seed,
+        "has_band": band[0][0] is not None,
         "intervals": intervals,
         "gamma_probabilities": {str(gamma): share for gamma, share in boot.gamma_probabilities.items()},
     }
-    document["warnings"] += _warnings(document["bootstrap"])
+    document["warnings"] += [*_warnings(document["bootstrap"]), *dict.fromkeys(problems)]
+
+
+def _interval(
+    boot: "Bootstrap", name: str, level: float, method: "Method", problems: list[str]
+) -> dict[str, float | str | None]:
+    """One interval: percentile where BCa is impossible, and none where there are too few resamples, with the reason."""
+    values = getattr(boot, name)[boot.gamma > 0]
+    found: dict[str, float | str | None] = {"low": None, "high": None, "method": None}
+    methods: tuple[Method, ...] = ("bca", "percentile") if method == "bca" else ("percentile",)
+    for one in methods:
+        try:
+            found["low"], found["high"] = boot.interval(name, level, one)
+        except InputError as error:
+            problems.append(f"{name}: {error}" if one == "bca" else str(error))
+        else:
+            found["method"] = one
+            break
+    found["standard_error"] = float(np.std(values, ddof=1)) if len(values) > 1 else None
+    return found
 
 
 def _warnings(found: "Mapping[str, Any]") -> list[str]:
@@ -68,7 +86,12 @@ def save(boot: "Bootstrap", path: str) -> None:
     import pyarrow as pa
     from pyarrow import parquet
 
-    parquet.write_table(pa.table({name: getattr(boot, name) for name in _COLUMNS}), path)
+    draft = Path(f"{path}.draft")
+    try:
+        parquet.write_table(pa.table({name: getattr(boot, name) for name in _COLUMNS}), draft)
+        draft.replace(path)
+    except OSError as error:
+        raise InputError(f"--save cannot write {path!r}: {error.strerror or error}") from error
 
 
 def print_bootstrap(document: "Mapping[str, Any]", console: "Console") -> None:
@@ -81,6 +104,7 @@ def print_bootstrap(document: "Mapping[str, Any]", console: "Console") -> None:
     console.print(Padding(_estimates(document), (0, 0, 1, 2), expand=False))
     shares = ", ".join(f"{gamma}={_percent(share)}" for gamma, share in found["gamma_probabilities"].items())
     used = found["num_resamples"] - found["num_failed"]
+    console.print(Text.assemble(("Scores     ", "bold"), counts_of(document)))
     console.print(Text.assemble(("Resamples  ", "bold"), f"{used:,}, refitted; seed {found['seed']}"))
     console.print(Text.assemble(("Best gamma ", "bold"), f"{shares} of the resamples"))
     console.print()
@@ -95,6 +119,7 @@ def print_bootstrap(document: "Mapping[str, Any]", console: "Console") -> None:
             expand=False,
         )
     )
+    explain_notes(document, console)
 
 
 def _estimates(document: "Mapping[str, Any]") -> Any:
@@ -108,7 +133,9 @@ def _estimates(document: "Mapping[str, Any]") -> Any:
             continue
         number = (lambda x: significant(x, 4)) if name == "sigma" else show
         ends = found["intervals"][name]
-        interval = f"{number(ends['low'])} to {number(ends['high'])}"
+        interval = f"{number(ends['low'])} to {number(ends['high'])}" if ends["method"] else "too few"
+        if ends["method"] not in (None, found["method"]):
+            interval += " (percentile)"
         table.add_row(name, number(document[name]), interval, significant(ends["standard_error"], 2))
     return table
 

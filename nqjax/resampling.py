@@ -2,11 +2,13 @@
 
 import functools
 import math
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import scipy.stats
 from jax import Array
@@ -24,7 +26,7 @@ Method = Literal["percentile", "bca"]
 _PARAMETERS = ("alpha", "beta", "gamma", "sigma", "loss")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Bootstrap:
     """Refits of resamples of one study.
 
@@ -81,7 +83,8 @@ class Bootstrap:
         Raises
         ------
         InputError
-            Another name, level or method, or too few resamples for the level.
+            Another name, level or method; too few resamples for the level, or for where a BCa interval ends; a study
+            that cannot be fitted without one of its scores.
         """
         if name not in _PARAMETERS:
             raise InputError(f"there is no parameter {name!r}: choose one of {', '.join(_PARAMETERS)}")
@@ -100,12 +103,14 @@ class Bootstrap:
         if not 0 < level < 1:
             raise InputError(f"level is {level}: give a number between 0 and 1, such as 0.95")
         fitted = int(np.sum(self.gamma > 0))
-        if fitted * (1 - level) / 2 < 1:
-            raise InputError(f"{fitted} resamples are too few for the level {level}: use {math.ceil(2 / (1 - level))}")
+        if fitted < fewest_resamples(level):
+            whose = "" if fitted == self.num_resamples else f" (of {self.num_resamples}) that could be fitted"
+            more = math.ceil(fewest_resamples(level) * self.num_resamples / max(fitted, 1))
+            raise InputError(f"{fitted} resamples{whose} are too few for the level {level:g}: make about {more}")
         return np.array([(1 - level) / 2, (1 + level) / 2])
 
     def quantile_tuning_curve(self, n: ArrayLike, q: float = 0.5) -> NDArray[np.float64]:
-        """Quantile of the best score after ``n`` trials under each refit, shape (num_resamples, len(n)).
+        """Quantile of the best score after ``n`` trials under each refit, shape (num_resamples, *n.shape).
 
         Raises
         ------
@@ -119,12 +124,12 @@ class Bootstrap:
         q = q if self.fit.minimize else 1 - q
         parameters = (self.beta - self.alpha, self.sigma, self.gamma.astype(np.float64))
         with jax.enable_x64(True):
-            r = np.asarray(best_of(n[None], np.float64(q), *(a[good][:, None] for a in parameters)))
+            r = np.asarray(best_of(n.reshape(1, -1), np.float64(q), *(a[good][:, None] for a in parameters)))
         curves[good] = self.alpha[good][:, None] + r if self.fit.minimize else self.beta[good][:, None] - r
-        return curves
+        return curves.reshape(self.num_resamples, *n.shape)
 
     def tuning_curve_band(self, n: ArrayLike, level: float = 0.95, q: float = 0.5) -> NDArray[np.float64]:
-        """Pointwise percentile interval of the tuning curve, shape (2, len(n))."""
+        """Pointwise percentile interval of the tuning curve, shape (2, *n.shape)."""
         curves = self.quantile_tuning_curve(n, q)
         return np.quantile(curves[self.gamma > 0], self._tails(level), axis=0)
 
@@ -164,7 +169,8 @@ def bootstrap(
     progress : bool
         Whether to show a progress bar on stderr.
     on_interrupt : {"raise", "return"}
-        What Ctrl-C does: raise KeyboardInterrupt, or return the resamples that are done, if there are any.
+        What Ctrl-C does: raise KeyboardInterrupt, or return the resamples that are done, if there are any. On several
+        hosts it raises, as what one of them lacks the others cannot know.
 
     Returns
     -------
@@ -173,7 +179,7 @@ def bootstrap(
     Raises
     ------
     InputError
-        As `nqjax.fit`, or a number of resamples below 1.
+        As `nqjax.fit`, a number of resamples below 1, or a key that is none.
 
     Notes
     -----
@@ -183,8 +189,7 @@ def bootstrap(
     same losses to 1e-6 every time, the other resamples have one as well, which is several times as fast; otherwise
     (small studies have many local optima) all are fitted from all starts.
     """
-    if num_resamples < 1:
-        raise InputError(f"num_resamples is {num_resamples}: give at least 1")
+    num_resamples, key = _as_count(num_resamples), _as_key(key)
     constraints = read_constraints(alpha, beta, gamma, sigma, minimize)
     plan = Plan.make(scores, key, limits, minimize, constraints, as_dtype(dtype), as_devices(devices))
     columns = np.full((len(COLUMNS), num_resamples), math.nan)
@@ -198,7 +203,7 @@ def bootstrap(
                 evaluations += some
                 bar.advance(rows.shape[1])
         except KeyboardInterrupt:
-            if on_interrupt == "raise" or not np.any(done):
+            if on_interrupt == "raise" or not np.any(done) or jax.process_count() > 1:
                 raise
             columns = columns[:, done]
     if jax.process_count() > 1:
@@ -208,6 +213,33 @@ def bootstrap(
     named["gamma"] = np.nan_to_num(named["gamma"]).astype(np.int64)
     named["converged"] = named["converged"] == 1
     return Bootstrap(plan.fit, **named, _left_out=_LeftOut(plan), _evaluations=evaluations)  # type: ignore[arg-type]
+
+
+def fewest_resamples(level: float) -> int:
+    """So many that at least one lies beyond either end of a percentile interval."""
+    return math.ceil(2 / (1 - level) - 1e-9)
+
+
+def _as_count(number: int) -> int:
+    try:
+        count = operator.index(number)
+    except TypeError:
+        raise InputError(f"num_resamples is {number!r}: give a whole number") from None
+    if count < 1:
+        raise InputError(f"num_resamples is {count}: give at least 1")
+    return count
+
+
+def _as_key(key: Array) -> Array:
+    """A single key, typed or of the old kind."""
+    try:
+        typed = key if jnp.issubdtype(key.dtype, jax.dtypes.prng_key) else jax.random.wrap_key_data(jnp.asarray(key))
+        single = typed.ndim == 0
+    except (AttributeError, TypeError, ValueError):
+        single = False
+    if not single:
+        raise InputError("key must be one JAX random key, such as jax.random.key(0)")
+    return typed
 
 
 class _LeftOut:
@@ -236,8 +268,9 @@ class _LeftOut:
         """The parameter without a score of each category, and how many scores that is."""
         columns, counts = self._columns
         values = columns[COLUMNS.index(name)]
-        good = np.isfinite(values)
-        return values[good], counts[good]
+        if not np.all(np.isfinite(values)):
+            raise InputError("BCa needs a fit without each score, and some is impossible: use method='percentile'")
+        return values, counts
 
 
 def _bca(
@@ -256,4 +289,9 @@ def _bca(
     spread = np.sum(counts * pull**2)
     acceleration = np.sum(counts * pull**3) / (6 * spread**1.5) if spread > 0 else 0.0
     z = bias + scipy.stats.norm.ppf(tails)
-    return scipy.stats.norm.cdf(bias + z / (1 - acceleration * z))
+    ends = scipy.stats.norm.cdf(bias + z / (1 - acceleration * z))
+    if np.any(acceleration * z >= 1) or min(ends[0], 1 - ends[1]) * len(values) < 0.5:
+        raise InputError(
+            f"the BCa interval ends beyond what {len(values)} resamples can tell: make more, or use method='percentile'"
+        )
+    return ends

@@ -124,7 +124,7 @@ def spacings(scores: ArrayLike, limits: tuple[float, float] = (-math.inf, math.i
     scores are single precision numbers, a limit is compared in units of that.
     """
     y = _as_scores(scores)
-    low, high = oriented_limits(_as_limits(limits), minimize)
+    low, high = oriented_limits(as_limits(limits), minimize)
     y = y if minimize else -y
     finite = np.isfinite(y)
     y, num_failed = np.sort(y[finite]), int(np.sum(~finite))
@@ -161,14 +161,15 @@ def spacings(scores: ArrayLike, limits: tuple[float, float] = (-math.inf, math.i
 def _as_scores(scores: ArrayLike) -> NDArray[np.float64]:
     try:
         y = np.asarray(scores, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise InputError(f"the scores are not numbers: {error}") from None
     if y.ndim != 1:
         raise InputError(f"the scores have shape {y.shape}: give one score a trial, in one dimension")
     return y
 
 
-def _as_limits(limits: tuple[float, float]) -> tuple[float, float]:
+def as_limits(limits: tuple[float, float]) -> tuple[float, float]:
+    """A pair of numbers in their order, or InputError."""
     try:
         low, high = (float(limit) for limit in limits)
     except (TypeError, ValueError):

@@ -2,15 +2,23 @@
 
 While studies are fitted their rows go to small Parquet files in the folder ``<file>.parts``, each written under another
 name, flushed to the disk and only then renamed: whatever is there is whole. When all is done they are joined to one
-file in the same way, and the folder goes. A study is known by its name; where it is found in both, the file counts.
+file in the same way, and the folder goes. A study is known by its name; of several rows the first one without a failure
+counts. A lock keeps a second process out as long as the first one lives.
 """
 
+import contextlib
 import json
 import os
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import TracebackType
+from typing import IO, TYPE_CHECKING, Any, Self
+
+try:
+    import fcntl
+except ImportError:  # not on this system: there, nothing keeps a second process out
+    fcntl = None  # type: ignore[assignment]
 
 from nqjax.errors import InputError
 
@@ -18,6 +26,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _SETTINGS = b"nqjax settings"
+_LOCK = "lock"
 
 
 def _schema(settings: Mapping[str, Any]) -> "pa.Schema":
@@ -41,7 +50,7 @@ def _schema(settings: Mapping[str, Any]) -> "pa.Schema":
 
 
 class Store:
-    """Rows of studies, on the disk.
+    """Rows of studies, on the disk; use it in a `with` statement, which holds the lock.
 
     Parameters
     ----------
@@ -63,9 +72,42 @@ class Store:
         self.folder = self.path.with_name(self.path.name + ".parts")
         self._schema = _schema(settings)
 
-    def studies(self) -> set[str]:
-        """The studies that have a row."""
-        return {name for path in self._files() for name in self._read(path, ["study"])["study"].to_pylist()}
+    def __enter__(self) -> Self:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._lock: IO[bytes] = (self.folder / _LOCK).open("ab")
+        except OSError as error:
+            raise InputError(f"{self.folder} cannot be written: {error.strerror}; give another --out") from error
+        if fcntl is not None:
+            try:
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                self._lock.close()
+                raise InputError(
+                    f"another process is writing {self.path}: wait until it is done, or give another --out"
+                ) from None
+            except OSError:  # a file system without locks
+                pass
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # The folder stays as long as there are rows in it.
+        with contextlib.suppress(OSError):
+            if {path.name for path in self.folder.iterdir()} <= {_LOCK}:
+                (self.folder / _LOCK).unlink()
+                self.folder.rmdir()
+        self._lock.close()
+
+    def studies(self) -> dict[str, bool]:
+        """The studies that have a row, and whether one that is no failure."""
+        found: dict[str, bool] = {}
+        for path in self._files():
+            table = self._read(path, ["study", "failure"])
+            for name, failure in zip(table["study"].to_pylist(), table["failure"].to_pylist(), strict=True):
+                found[name] = found.get(name, False) or failure is None
+        return found
 
     def add(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Write rows; when this returns, they are safe."""
@@ -73,26 +115,25 @@ class Store:
 
         self._write(pa.Table.from_pylist(list(rows), self._schema), self.folder / f"{uuid.uuid4().hex}.parquet")
 
-    def join(self) -> int:
-        """Make one file of everything; return how many rows it has."""
+    def join(self) -> None:
+        """Make one file of everything."""
         import pyarrow as pa
 
-        seen: set[str] = set()
-        tables = []
-        for path in self._files():
-            table = self._read(path)
-            names = table["study"].to_pylist()
-            new = [name not in seen for name in names]
-            seen.update(names)
-            tables.append(table.filter(pa.array(new)))
-        if not tables:
-            return 0
-        if self.folder.exists():
-            self._write(pa.concat_tables(tables).sort_by("study"), self.path)
-            for path in self.folder.iterdir():
+        paths = list(self._files())
+        if not paths or paths == [self.path]:
+            return
+        table = pa.concat_tables([self._read(path) for path in paths])
+        best: dict[str, int] = {}
+        failures = table["failure"].to_pylist()
+        for i, name in enumerate(table["study"].to_pylist()):
+            if name not in best or (failures[best[name]] is not None and failures[i] is None):
+                best[name] = i
+        self._write(table.take(pa.array(sorted(best.values()), pa.int64())).sort_by("study"), self.path)
+        for path in paths:
+            if path != self.path:
                 path.unlink()
-            self.folder.rmdir()
-        return len(seen)
+        for draft in self.folder.glob("*.draft"):  # of a process that was killed
+            draft.unlink()
 
     def _files(self) -> Iterable[Path]:
         parts = sorted(self.folder.glob("*.parquet")) if self.folder.exists() else []
@@ -115,16 +156,19 @@ class Store:
     def _write(self, table: "pa.Table", path: Path) -> None:
         from pyarrow import parquet
 
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"{self.folder} cannot be made: {error.strerror}") from error
         draft = self.folder / f"{uuid.uuid4().hex}.draft"
         with draft.open("wb") as file:
             parquet.write_table(table, file)
             file.flush()
             os.fsync(file.fileno())
         draft.replace(path)
+        # The new name, too, must outlive a loss of power.
+        with contextlib.suppress(OSError):
+            folder = os.open(path.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
 
 
 def _difference(found: bytes | None, wanted: bytes) -> str:

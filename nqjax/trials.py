@@ -369,7 +369,7 @@ def _read_parquet(path: Path, metric: str) -> np.ndarray:
             if (count := file.schema_arrow.names.count(parts[0])) > 1:
                 raise InputError(f"{path} has {count} columns named {parts[0]!r}; rename all but one")
             column = _descend(file.read(columns=[metric]).column(parts[0]), parts[1:])
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+    except (pa.ArrowException, UnicodeError) as error:
         raise InputError(f"{path} is not a Parquet file that can be read: {_first_line(error)}") from error
 
     if types.is_dictionary(column.type):

@@ -45,7 +45,7 @@ def rows():
 
 def test_fit_many(sweeps, capsys):
     assert cli.main(COMMAND) == 0
-    assert "14 studies in fits.parquet: 14 fitted now, 2 of them flagged" in capsys.readouterr().out
+    assert "14 studies in fits.parquet: 14 fitted now; 2 of all have a failure" in capsys.readouterr().out
     found = rows()
     assert sorted(found) == [f"sweeps/{p.name}" for p in sorted(sweeps.iterdir())]
     assert "abc" in found["sweeps/text.csv"]["failure"]
@@ -78,7 +78,7 @@ def test_more_files_add_rows_and_other_settings_do_not_mix(sweeps, capsys):
     assert "quantile = 0.8" in capsys.readouterr().err
 
 
-def test_a_killed_run_goes_on(sweeps, tmp_path):
+def test_a_killed_run_goes_on(sweeps, tmp_path, capsys):
     """Killed without warning after some rows were written: every study is there exactly once, and none is redone."""
     program = (
         "import sys, time\n"
@@ -97,14 +97,114 @@ def test_a_killed_run_goes_on(sweeps, tmp_path):
         time.sleep(0.02)
     os.kill(running.pid, signal.SIGKILL)
     running.wait()
-    written = {p.name: p.read_bytes() for p in parts.glob("*.parquet")}
     first = {row["study"]: row for p in parts.glob("*.parquet") for row in parquet.read_table(p).to_pylist()}
     assert 0 < len(first) < 14
-    assert written
     assert cli.main(COMMAND) == 0
+    assert f"{14 - len(first)} fitted now" in capsys.readouterr().out
     table = parquet.read_table("fits.parquet")
     assert table.num_rows == len(rows()) == 14
     assert {name: rows()[name] for name in first} == first
+
+
+def test_a_real_ctrl_c(sweeps, tmp_path):
+    """SIGINT in the middle of the work: one line, status 130, and the rows that were counted are there."""
+    program = (
+        "import sys, time\n"
+        "from nqjax import store, many, _batch\n"
+        "from nqjax.__main__ import main\n"
+        "many.chunk_shape = lambda _: _batch.Shape(2, 64, 8)\n"
+        "add = store.Store.add\n"
+        "def slow(self, rows):\n    add(self, rows)\n    time.sleep(0.5)\n"
+        "store.Store.add = slow\n"
+        f"sys.argv = {['nqjax', *COMMAND]!r}\n"
+        "sys.exit(main())\n"
+    )
+    env = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    running = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE, text=True, env=env)
+    parts = tmp_path / "fits.parquet.parts"
+    deadline = time.monotonic() + 120
+    while len(list(parts.glob("*.parquet"))) < 3 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    running.send_signal(signal.SIGINT)
+    _, error = running.communicate(timeout=60)
+    assert running.returncode in (130, -signal.SIGINT)
+    assert "Traceback" not in error
+    assert "of 14 studies have their rows" in error
+    rows = sum(parquet.read_table(p).num_rows for p in parts.glob("*.parquet"))
+    assert 0 < rows < 14
+    assert f"{rows} of 14" in error
+
+
+def test_one_writer_at_a_time(sweeps, capsys):
+    with store.Store("fits.parquet", {"a": 1}):
+        assert cli.main(COMMAND) == 2
+        assert "another process is writing" in capsys.readouterr().err
+    assert cli.main(COMMAND) == 0
+
+
+def test_rows_of_another_writer_survive_a_join(tmp_path):
+    """Where locks do not work, at least nothing is deleted that was not read."""
+    one, other = (store.Store(tmp_path / "f.parquet", {}) for _ in range(2))
+    with one:
+        one.add([{"study": "a"}])
+        write = one._write
+
+        def meanwhile(table, path):
+            write(table, path)
+            other.add([{"study": "b"}])
+
+        one._write = meanwhile
+        one.join()
+        assert set(other.studies()) == {"a", "b"}
+
+
+def test_failures_are_tried_again_when_asked(sweeps, capsys):
+    assert cli.main(COMMAND) == 0
+    (sweeps / "text.csv").write_text((sweeps / "s00.csv").read_text())
+    assert cli.main(COMMAND) == 0
+    assert "0 fitted now; 2 of all" in capsys.readouterr().out
+    assert cli.main([*COMMAND, "--retry-failed"]) == 0
+    assert "2 fitted now; 1 of all" in capsys.readouterr().out
+    found = rows()
+    assert len(found) == 14
+    assert found["sweeps/text.csv"]["loss"] == found["sweeps/s00.csv"]["loss"]
+
+
+def test_a_study_is_one_however_its_path_is_written(sweeps, tmp_path, capsys):
+    """Also when the file of fits itself matches the pattern."""
+    first = [f"./{COMMAND[1]}", str(sweeps / "s0*.csv"), "sweeps/../sweeps/*"]
+    argv = [COMMAND[0], *first, *COMMAND[2:-1], "sweeps/fits.parquet"]
+    for _ in range(2):
+        assert cli.main(argv) == 0
+        found = parquet.read_table("sweeps/fits.parquet")
+        assert sorted(found["study"].to_pylist()) == sorted(p.name for p in sweeps.glob("*.csv"))
+
+
+def test_no_file_stops_the_others(sweeps):
+    """Not even one that fails in a way nobody thought of, or has a name that is no text."""
+    odd = os.fsencode(sweeps) + b"/b\xff.csv"
+    with open(odd, "w") as file:  # noqa: PTH123 - the name is bytes
+        file.write((sweeps / "s01.csv").read_text())
+    whole = sweeps / "z.parquet"
+    parquet.write_table(parquet.read_table(_as_parquet(sweeps / "s02.csv", whole)), whole)
+    damaged = bytearray(whole.read_bytes())
+    for at in range(len(damaged) // 2, len(damaged) - 8, 7):
+        damaged[at] ^= 0x80
+    whole.write_bytes(bytes(damaged))
+    argv = ["fit-many", "sweeps/*", *COMMAND[2:]]
+    assert cli.main(argv) == 0
+    found = rows()
+    assert len(found) == 16
+    assert found["sweeps/z.parquet"]["failure"]
+    assert found["sweeps/b\\xff.csv"]["failure"]
+    assert sum(row["failure"] is None for row in found.values()) == 12
+
+
+def _as_parquet(source, target):
+    import pyarrow.csv
+
+    parquet.write_table(pyarrow.csv.read_csv(source), target)
+    return target
 
 
 def test_ctrl_c_keeps_the_rows(sweeps, monkeypatch, capsys):
@@ -116,7 +216,7 @@ def test_ctrl_c_keeps_the_rows(sweeps, monkeypatch, capsys):
 
     monkeypatch.setattr(store.Store, "add", once)
     assert cli.main(COMMAND) == 130
-    assert "the same command goes on: 1 of 14 studies are in" in capsys.readouterr().err
+    assert "1 of 14 studies have their rows" in capsys.readouterr().err
     monkeypatch.setattr(store.Store, "add", add)
     assert cli.main(COMMAND) == 0
     assert len(rows()) == 14
@@ -133,6 +233,9 @@ def test_ctrl_c_keeps_the_rows(sweeps, monkeypatch, capsys):
         (["bootstrap", "sweeps/s01.csv", "--metric", "loss", "--resamples", "10"], "too few for the level"),
         (["bootstrap", "sweeps/s01.csv", "--metric", "loss", "--resamples", "many"], "whole number"),
         (["bootstrap", "sweeps/s01.csv", "--metric", "loss", "--save", "x.csv"], "Parquet"),
+        (["bootstrap", "sweeps/s01.csv", "--metric", "loss", "--save", "nowhere/x.parquet"], "does not exist"),
+        (["bootstrap", "sweeps/s01.csv", "--metric", "loss", "--seed", "99999999999999"], "whole number from 0"),
+        (["bootstrap", "sweeps/s01.csv", "--metric", "loss", "--seed", "-1"], "whole number from 0"),
         (["bootstrap", "sweeps/few.csv", "--metric", "loss"], "too few to fit"),
     ],
 )
@@ -169,3 +272,21 @@ def test_bootstrap(sweeps, capsys):
     assert "90 % interval, BCa" in text
     assert "Best gamma" in text
     assert "Tuning curve" in text
+
+
+def test_what_a_bootstrap_cannot_tell_is_left_out(tmp_path, capsys):
+    """Three scores: most resamples cannot be fitted, and none without a score. The rest is reported all the same."""
+    file = tmp_path / "three.csv"
+    file.write_text("y\n0.1\n0.2\n0.4\n")
+    argv = ["bootstrap", str(file), "--metric", "y", "--gamma", "1", "3", "--json"]
+    assert cli.main([*argv, "--resamples", "60"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["bootstrap"]["intervals"]["alpha"]["low"] is None
+    assert document["tuning_curve"][0]["low"] is None
+    assert any("that could be fitted" in warning for warning in document["warnings"])
+    assert cli.main([*argv, "--resamples", "400", "--method", "bca"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["bootstrap"]["intervals"]["alpha"]["method"] == "percentile"
+    assert any("BCa needs" in warning for warning in document["warnings"])
+    assert cli.main([*argv[:-1], "--resamples", "60"]) == 0
+    assert "too few" in capsys.readouterr().out

@@ -66,6 +66,18 @@ def test_single_precision_is_the_dtype_of_the_scores():
     assert float(found.loss) == pytest.approx(fit.loss, abs=2e-5)
 
 
+def test_whole_numbers_are_scores():
+    assert np.isfinite(nqjax.fit_arrays(jnp.arange(20), gamma=(1, 2)).loss)
+
+
 def test_mistakes():
+    for scores, options, part in (
+        (jnp.ones(5, jnp.bfloat16), {}, "float32"),
+        (jnp.ones((0, 30)), {}, "shape"),
+        (jnp.ones(()), {}, "shape"),
+        (jnp.ones(5), {"sigma": 0}, "some noise"),
+    ):
+        with pytest.raises(nqjax.InputError, match=part):
+            nqjax.fit_arrays(scores, **options)
     with pytest.raises(nqjax.InputError, match="gamma"):
         nqjax.fit_arrays(jnp.ones(5), gamma=(0, 3))

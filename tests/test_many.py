@@ -68,7 +68,7 @@ def test_results_do_not_depend_on_the_chunks(sample, fitted, monkeypatch):
 
 def test_studies_that_cannot_be_fitted_are_flagged(sample, fitted):
     scores, limits = sample
-    bad = [np.array([]), np.full(20, 0.5), np.full(20, np.nan), np.array([[1.0, 2.0]]), [[1.0, 2.0], [3.0]]]
+    bad = [np.array([]), np.full(20, 0.5), np.full(20, np.nan), np.array([[1.0, 2.0]]), [[1.0, 2.0], [10**400]]]
     mixed = [*scores[:2], *bad, *scores[2:4]]
     regimes = [*limits[:2], *[(-math.inf, math.inf)] * len(bad), *limits[2:4]]
     found = nqjax.fit_many(mixed, limits=regimes)
@@ -99,6 +99,8 @@ def test_nothing_to_fit():
     [
         ({"limits": [(0, 1)]}, "one for each"),
         ({"limits": (0, 1, 2)}, "one pair"),
+        ({"limits": [(0, 1), (0, 1, 2)]}, "pairs"),
+        ({"limits": (1, 0)}, "wrong way"),
         ({"dtype": "float16"}, "float32"),
         ({"dtype": "nonsense"}, "float32"),
         ({"devices": []}, "devices is empty"),
@@ -172,7 +174,7 @@ def test_single_precision(sample, fitted):
 
 
 _PROGRAM = """
-import json, sys
+import json, math, sys
 import jax
 if len(sys.argv) > 1:
     jax.distributed.initialize(sys.argv[2], 2, int(sys.argv[1]))
@@ -181,9 +183,10 @@ sys.path.insert(0, {tests!r})
 import nqjax
 from test_many import studies
 scores, limits = studies(30, low=100, seed=5)
-fits = nqjax.fit_many(scores, limits=limits)
-two = jax.local_devices()[:2]  # each compiles a program
-boot = nqjax.bootstrap(scores[0], 300, key=jax.random.key(0), limits=limits[0], devices=two)
+some = {{"sigma": (1e-4, math.inf)}}  # no fits without noise: one program less to compile on each device
+fits = nqjax.fit_many(scores, limits=limits, **some)
+two = jax.local_devices()[:2]
+boot = nqjax.bootstrap(scores[0], 300, key=jax.random.key(0), limits=limits[0], devices=two, **some)
 names = ("alpha", "beta", "sigma", "loss")
 print(json.dumps([jax.device_count(), *[getattr(x, n).tolist() for x in (fits, boot) for n in names]]))
 """

@@ -1,6 +1,7 @@
 """The bootstrap: its resamples are what `nqjax.fit` makes of them, and its intervals are the textbook's."""
 
 import math
+import pickle
 
 import jax
 import numpy as np
@@ -12,6 +13,7 @@ import nqjax
 from nqjax import _refit
 from nqjax.constraints import read_constraints
 from nqjax.errors import InputError
+from nqjax.resampling import _bca
 from nqjax.spacing import spacings
 
 INF = math.inf
@@ -124,8 +126,7 @@ def boot():
 
 def test_percentile_interval(boot):
     assert boot.interval("alpha", 0.9) == pytest.approx(np.quantile(boot.alpha, [0.05, 0.95]))
-    low, high = boot.interval("gamma", 0.9)
-    assert {low, high} <= {1.0, 2.0, 3.0}
+    assert boot.interval("gamma", 0.9) == tuple(np.sort(boot.gamma)[[30, 569]])
     assert list(boot.gamma_probabilities) == [1, 2, 3]
     assert boot.gamma_probabilities[2] == np.mean(boot.gamma == 2)
 
@@ -154,6 +155,24 @@ def test_tuning_curves(boot):
     np.testing.assert_allclose(band, np.quantile(curves, [0.05, 0.95], axis=0))
 
 
+def test_bca_needs_every_study_with_one_left_out():
+    boot = nqjax.bootstrap([0.1, 0.2, 0.4], 300, key=jax.random.key(0), gamma=(1, 3))
+    with pytest.raises(InputError, match="without each score"):
+        boot.interval("alpha", method="bca")
+
+
+def test_it_can_be_stored(boot):
+    again = pickle.loads(pickle.dumps(boot))
+    assert again.interval("alpha", method="bca") == boot.interval("alpha", method="bca")
+    assert again.quantile_tuning_curve([[1, 2], [3, 4]]).shape == (600, 2, 2)
+    old = nqjax.bootstrap(case("plain")[0], 10, key=jax.random.PRNGKey(5), gamma=(1, 3))
+    new = nqjax.bootstrap(case("plain")[0], 10, key=jax.random.key(5), gamma=(1, 3))
+    np.testing.assert_array_equal(old.alpha, new.alpha)
+
+
+_TAILS = np.array([0.0005, 0.9995])
+
+
 @pytest.mark.parametrize(
     ("call", "part"),
     [
@@ -163,6 +182,11 @@ def test_tuning_curves(boot):
         (lambda b: b.interval("alpha", method="t"), "no method"),
         (lambda b: b.interval("gamma", method="bca"), "discrete"),
         (lambda b: b.quantile_tuning_curve([0]), "positive"),
+        (lambda b: _bca(0.975 * np.ones(2), np.arange(100.0), 99.4, np.arange(5.0), np.ones(5)), "beyond"),
+        (lambda b: _bca(_TAILS, np.arange(100.0), 50.0, np.array([1e9] + [0.0] * 999), np.ones(1000)), "beyond"),
+        (lambda b: nqjax.bootstrap([1.0, 2.0, 3.0], 9, key=0), "random key"),
+        (lambda b: nqjax.bootstrap([1.0, 2.0, 3.0], 9, key=jax.random.split(jax.random.key(0))), "random key"),
+        (lambda b: nqjax.bootstrap([1.0, 2.0, 3.0], 1e2, key=jax.random.key(0)), "whole number"),
         (lambda b: nqjax.bootstrap([1.0, 2.0, 3.0], 0, key=jax.random.key(0)), "at least 1"),
         (lambda b: nqjax.bootstrap([1.0, 2.0], 9, key=jax.random.key(0)), "too few"),
     ],

@@ -134,6 +134,13 @@ def read_whole(text: str) -> int:
     return number
 
 
+def read_seed(text: str) -> int:
+    """A whole number that a random key can hold."""
+    if not text.isdecimal() or int(text) >= 2**32:
+        raise argparse.ArgumentTypeError(f"give a whole number from 0 to {2**32 - 1}")
+    return int(text)
+
+
 def add_file(parser: argparse.ArgumentParser) -> None:
     """Declare the file of one study."""
     parser.add_argument("file", metavar="FILE", help="the trials: .csv, .tsv, .jsonl, .ndjson or .parquet")

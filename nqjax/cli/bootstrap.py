@@ -2,6 +2,7 @@
 
 import argparse
 import math
+from pathlib import Path
 from typing import Any
 
 from nqjax.cli import output, process
@@ -12,6 +13,7 @@ from nqjax.cli.arguments import (
     add_threshold,
     constraints,
     limits,
+    read_seed,
     read_share,
     read_whole,
 )
@@ -53,7 +55,7 @@ def add(commands: Any) -> None:
         default="percentile",
         help="quantiles of the resamples (default), or bias-corrected and accelerated ones",
     )
-    parser.add_argument("--seed", metavar="N", type=int, default=0, help="of the resampling (default: 0)")
+    parser.add_argument("--seed", metavar="N", type=read_seed, default=0, help="of the resampling (default: 0)")
     output.add_output(parser)
     parser.add_argument("--save", metavar="FILE", help="write the resamples' estimates to a .parquet file")
     parser.set_defaults(run=_run, parser=parser)
@@ -62,13 +64,15 @@ def add(commands: Any) -> None:
 def _run(args: argparse.Namespace) -> None:
     from nqjax.trials import read_scores
 
-    if args.resamples * (1 - args.level) / 2 < 1:
-        needed = math.ceil(2 / (1 - args.level) - 1e-9)
+    if args.resamples < (needed := math.ceil(2 / (1 - args.level) - 1e-9)):
         raise InputError(
             f"{args.resamples} resamples are too few for the level {args.level:g}: use --resamples {needed}"
         )
-    if args.save is not None and not args.save.endswith(".parquet"):
-        raise InputError(f"--save writes Parquet: give {args.save!r} the ending .parquet")
+    if args.save is not None:
+        if not args.save.endswith(".parquet"):
+            raise InputError(f"--save writes Parquet: give {args.save!r} the ending .parquet")
+        if not Path(args.save).absolute().parent.is_dir():
+            raise InputError(f"the folder of --save {args.save!r} does not exist: make it first")
     output.check_output(args)
     scores = read_scores(args.file, args.metric)
 
@@ -89,12 +93,14 @@ def _run(args: argparse.Namespace) -> None:
         on_interrupt="return",
         **constraints(args),  # type: ignore[arg-type]
     )
-    if args.save is not None:
-        report_bootstrap.save(boot, args.save)
     document = output.document(args, boot.fit, scores)
     report_bootstrap.extend(
         document, boot, level=args.level, method=args.method, seed=args.seed, requested=args.resamples
     )
-    output.give(args, document, report_bootstrap.print_bootstrap, boot, scores, level=args.level)
+    # The numbers first, so that a file that cannot be written loses nothing.
+    output.give(args, document, report_bootstrap.print_bootstrap)
+    if args.save is not None:
+        report_bootstrap.save(boot, args.save)
+    output.draw(args, boot if document["bootstrap"]["has_band"] else boot.fit, scores, level=args.level)
     if boot.num_resamples < args.resamples:
         raise KeyboardInterrupt

@@ -49,4 +49,5 @@ def _run(args: argparse.Namespace) -> None:
 
     regime = limits(args.threshold, args.minimize)
     fit = nqjax.fit(scores, limits=regime, minimize=args.minimize, **constraints(args))
-    output.give(args, output.document(args, fit, scores), print_fit, fit, scores)
+    output.give(args, output.document(args, fit, scores), print_fit)
+    output.draw(args, fit, scores)

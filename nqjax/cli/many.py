@@ -2,6 +2,8 @@
 
 import argparse
 import glob
+import itertools
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,13 +16,15 @@ from nqjax.errors import InputError
 if TYPE_CHECKING:
     from nqjax.estimate import Fit
     from nqjax.many import Failure
+    from nqjax.store import Store
 
 #: Studies that are read before the next ones are fitted.
 _AT_ONCE = 1024
 
 _EPILOG = """\
 The rows are safe as soon as they are counted: after Ctrl-C, or worse, the same command goes on where it was, and with
-more files it adds their rows. A study that cannot be read or fitted has its reason in the column "failure".
+more files it adds their rows. A study that cannot be read or fitted has its reason in the column "failure". A study is
+known by its path, seen from the folder of FITS: a file that has a row is not read again, even if it has changed since.
 
 examples:
   nqjax fit-many 'sweeps/*.csv' --metric val_loss --quantile 0.4 --out fits.parquet
@@ -48,7 +52,8 @@ def add(commands: Any) -> None:
     )
     regime.add_argument("--threshold", metavar="T", type=read_threshold, help="where the regime ends, for all studies")
     add_constraints(parser)
-    parser.add_argument("--float32", action="store_true", help="compute in single precision, for accelerators")
+    parser.add_argument("--float32", action="store_true", help="search in single precision, for accelerators")
+    parser.add_argument("--retry-failed", action="store_true", help="read and fit studies again that have a failure")
     parser.set_defaults(run=_run, parser=parser)
 
 
@@ -65,69 +70,97 @@ def _run(args: argparse.Namespace) -> None:
         "float32": args.float32,
         **{name: list(value) if isinstance(value, tuple) else value for name, value in given.items()},
     }
-    files = _files(args.files)
-    store = Store(args.out, settings)
-    done = store.studies()
-    left = [file for file in files if file not in done]
     process.listen_for_ctrl_c()
-    failed = 0
-    try:
-        if left:
-            process.use_compilation_cache()
-            with Progress("studies", len(files), done=len(files) - len(left)) as bar:
-                for rows in _rows(left, args, given):
-                    store.add(rows)
-                    failed += sum(row["failure"] is not None for row in rows)
-                    bar.advance(len(rows))
-    except KeyboardInterrupt:
-        safe = f"{len(store.studies()):,} of {len(files):,} studies are in {store.folder}"
-        print(f"interrupted; the same command goes on: {safe}", file=sys.stderr)
-        raise
-    total = store.join()
-    print(f"{total:,} studies in {args.out}: {len(left):,} fitted now, {failed:,} of them flagged with a failure")
+    with Store(args.out, settings) as store:
+        files = _files(args.files, store)
+        done = store.studies()
+        skipped = {name for name, good in done.items() if good or not args.retry_failed}
+        left = {name: file for name, file in files.items() if name not in skipped}
+        new = 0
+        try:
+            if left:
+                process.use_compilation_cache()
+                with Progress("studies", len(files), done=len(files) - len(left)) as bar:
+                    for rows in _rows(left, args, given):
+                        store.add(rows)
+                        new += len(rows)
+                        bar.advance(len(rows))
+        except KeyboardInterrupt:
+            safe = f"{len(files.keys() & store.studies().keys()):,} of {len(files):,} studies have their rows"
+            print(f"interrupted; {safe}, and the same command goes on", file=sys.stderr)
+            raise
+        store.join()
+        rows_in_file = store.studies()
+    print(f"{len(rows_in_file):,} studies in {args.out}: {new:,} fitted now{_flagged(rows_in_file)}")
 
 
-def _files(patterns: list[str]) -> list[str]:
-    """Every file once, patterns expanded."""
-    found: dict[str, None] = {}
+def _flagged(studies: dict[str, bool]) -> str:
+    failed = sum(not good for good in studies.values())
+    return f"; {failed:,} of all have a failure (--retry-failed tries them again)" if failed else ""
+
+
+def _files(patterns: list[str], store: "Store") -> dict[str, str]:
+    """Every file once, patterns expanded, by the name it has in the store: its path from there."""
+    found: dict[str, str] = {}
     for pattern in patterns:
         matches = [pattern] if Path(pattern).exists() else sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207
-        matches = [match for match in matches if not Path(match).is_dir()]
+        matches = [match for match in matches if not Path(match).is_dir() and not _is_of(store, match)]
         if not matches:
             raise InputError(f"no file matches {pattern!r}")
-        found.update(dict.fromkeys(matches))
-    return list(found)
+        for match in matches:
+            name = os.path.relpath(match, store.path.parent)
+            # Names are text in the file; bytes that are none stay visible.
+            found.setdefault(os.fsencode(name).decode("utf-8", "backslashreplace"), match)
+    return found
 
 
-def _rows(files: list[str], args: argparse.Namespace, given: dict[str, Any]) -> Iterator[list[dict[str, Any]]]:
+def _is_of(store: "Store", file: str) -> bool:
+    """Whether a file is the store itself, which a pattern may match, too."""
+    path = Path(os.path.abspath(file))  # noqa: PTH100 - without following links, as relpath does
+    own = Path(os.path.abspath(store.path))  # noqa: PTH100
+    return path == own or path.parent == own.with_name(store.folder.name)
+
+
+def _rows(files: dict[str, str], args: argparse.Namespace, given: dict[str, Any]) -> Iterator[list[dict[str, Any]]]:
     """Read and fit the files, some at a time; yield rows as they are done."""
     from nqjax.constraints import read_constraints
     from nqjax.many import as_devices, fit_stream
-    from nqjax.spacing import quantile_limits
-    from nqjax.trials import read_scores
 
     checked = read_constraints(**given, minimize=args.minimize)
     dtype = "float32" if args.float32 else "float64"
-    for start in range(0, len(files), _AT_ONCE):
+    every = iter(files.items())
+    while some := list(itertools.islice(every, _AT_ONCE)):
         names, studies, regimes, failures = [], [], [], []
-        for file in files[start : start + _AT_ONCE]:
+        for name, file in some:
             try:
-                scores = read_scores(file, args.metric)
-                regime = (
-                    limits(args.threshold, args.minimize)
-                    if args.quantile is None
-                    else quantile_limits(scores, args.quantile, args.minimize)
-                )
-            except InputError as error:
-                failures.append({"study": file, "failure": str(error)})
-                continue
-            names.append(file)
-            studies.append(scores)
-            regimes.append(regime)
+                scores, regime = _read(file, args)
+            except Exception as error:  # noqa: BLE001 - whatever is wrong with one file, the others go on
+                failures.append({"study": name, "failure": _reason(error)})
+            else:
+                names.append(name)
+                studies.append(scores)
+                regimes.append(regime)
         if failures:
             yield failures
         for places, fits in fit_stream(studies, regimes, args.minimize, checked, dtype, as_devices(None)):
             yield [_row(names[i], fit, regimes[i]) for i, fit in zip(places, fits, strict=True)]
+
+
+def _read(file: str, args: argparse.Namespace) -> tuple[Any, tuple[float, float]]:
+    """The scores of a file, and its regime."""
+    from nqjax.spacing import quantile_limits
+    from nqjax.trials import read_scores
+
+    scores = read_scores(file, args.metric)
+    if args.quantile is None:
+        return scores, limits(args.threshold, args.minimize)
+    return scores, quantile_limits(scores, args.quantile, args.minimize)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, InputError):
+        return str(error)
+    return f"cannot be read: {type(error).__name__}: {error}"
 
 
 def _row(name: str, fit: "Fit | Failure", regime: tuple[float, float]) -> dict[str, Any]:

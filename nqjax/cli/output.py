@@ -52,20 +52,16 @@ def document(args: argparse.Namespace, fit: "Fit", scores: "np.ndarray") -> dict
     )
 
 
-def give(
-    args: argparse.Namespace,
-    found: dict[str, Any],
-    print_tables: Callable[[dict[str, Any], Any], None],
-    result: "Fit | Bootstrap",
-    scores: "np.ndarray",
-    **options: Any,
-) -> None:
-    """Print the document as it was asked for, then draw the picture."""
+def give(args: argparse.Namespace, found: dict[str, Any], print_tables: Callable[[dict[str, Any], Any], None]) -> None:
+    """Print the document as it was asked for."""
     if args.json:
         print(json.dumps(found, indent=2, allow_nan=False))
     else:
         print_tables(found, process.console())
-    # Last, so that a picture that cannot be written loses nothing.
+
+
+def draw(args: argparse.Namespace, result: "Fit | Bootstrap", scores: "np.ndarray", **options: Any) -> None:
+    """Draw the picture, if one was asked for."""
     if args.plot is not None:
         from nqjax.plot import save_tuning_curve
 
