@@ -14,10 +14,7 @@ from opda.parametric import NoisyQuadraticDistribution
 import nqjax
 from bench.common import column, reference_folder, table, verdict
 from nqjax._batch import num_workers
-from nqjax._pieces import PIECE
-
-#: Exponentials of a piece: one a node and knot.
-_A_PIECE = 32 * (PIECE + 1)
+from nqjax._objective import num_nodes
 
 
 def main(quick: bool = False) -> None:
@@ -86,7 +83,8 @@ def _bootstraps(rate: float, quick: bool) -> None:
             )
         theirs = (time.perf_counter() - began) / (1 if quick else 3)
         ratio = theirs * count / seconds
-        limit_seconds = boot._evaluations * _A_PIECE / rate
+        # One exponential a node and knot.
+        limit_seconds = boot._evaluations * num_nodes("float64")[1] * (boot._left_out.plan.piece + 1) / rate
         rows.append(
             [
                 f"{name}, {count:,} resamples",

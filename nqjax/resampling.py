@@ -246,11 +246,11 @@ class _LeftOut:
     """Refits of the study without each of its scores, computed when somebody asks."""
 
     def __init__(self, plan: Plan) -> None:
-        self._plan = plan
+        self.plan = plan
 
     @functools.cached_property
     def _columns(self) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        plan = self._plan
+        plan = self.plan
         whole = np.bincount(plan.categories.of_score, minlength=plan.study.data.num_distinct + 2)
         (there,) = np.nonzero(whole)
         step = plan.step(len(there))
