@@ -12,8 +12,13 @@ from nqjax._version import __version__ as __version__
 from nqjax.errors import InputError as InputError
 
 if TYPE_CHECKING:
+    from nqjax.bands import Bands as Bands
+    from nqjax.bands import confidence_bands as confidence_bands
+    from nqjax.consonance import ConsonanceRegion as ConsonanceRegion
+    from nqjax.consonance import consonance_region as consonance_region
     from nqjax.distributions import NoisyQuadratic as NoisyQuadratic
     from nqjax.distributions import Quadratic as Quadratic
+    from nqjax.empirical import Empirical as Empirical
     from nqjax.estimate import Fit as Fit
     from nqjax.estimate import fit as fit
     from nqjax.functional import fit_arrays as fit_arrays
@@ -27,6 +32,11 @@ if TYPE_CHECKING:
 
 # Imported at first use, so that `nqjax --help` and a mistake on the command line do not wait for JAX.
 _HOME = {
+    "Bands": "bands",
+    "ConsonanceRegion": "consonance",
+    "Empirical": "empirical",
+    "confidence_bands": "bands",
+    "consonance_region": "consonance",
     "Bootstrap": "resampling",
     "Failure": "many",
     "Fit": "estimate",

@@ -19,7 +19,7 @@ from nqjax._pieces import PIECE, cut
 from nqjax._quantile import log_complement, log_tail_of_one, quantile
 from nqjax.constraints import Constraint, Constraints, read_constraints
 from nqjax.errors import InputError, show
-from nqjax.spacing import Spacings, oriented_limits, spacings
+from nqjax.spacing import Spacings, as_trials, oriented_limits, spacings
 
 if TYPE_CHECKING:
     from nqjax.distributions import NoisyQuadratic, Quadratic
@@ -130,7 +130,7 @@ class Fit:
         InputError
             ``n`` is not positive, or ``q`` not between 0 and 1.
         """
-        n = _as_trials(n)
+        n = as_trials(n)
         if not 0 < q < 1:
             raise InputError(f"q is {q}: give a number between 0 and 1, 0.5 for the median")
         with jax.enable_x64(True):
@@ -140,16 +140,9 @@ class Fit:
 
     def average_tuning_curve(self, n: ArrayLike) -> NDArray[np.float64]:
         """Expected best score after ``n`` trials (positive), in float64."""
-        n = _as_trials(n)
+        n = as_trials(n)
         with jax.enable_x64(True):
             return np.asarray(self.distribution.average_tuning_curve(n))
-
-
-def _as_trials(n: ArrayLike) -> NDArray[np.float64]:
-    n = np.asarray(n, np.float64)
-    if not np.all((n > 0) & np.isfinite(n)):
-        raise InputError("the numbers of trials must be positive")
-    return n
 
 
 _cdf = jax.jit(_kernel.cdf)

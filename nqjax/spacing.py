@@ -181,6 +181,14 @@ def as_limits(limits: tuple[float, float]) -> tuple[float, float]:
     return low, high
 
 
+def as_trials(n: ArrayLike) -> NDArray[np.float64]:
+    """Positive numbers of trials, or InputError."""
+    n = np.asarray(n, np.float64)
+    if not np.all((n > 0) & np.isfinite(n)):
+        raise InputError("the numbers of trials must be positive")
+    return n
+
+
 def _precision(y: NDArray[np.float64]) -> type[np.floating]:
     """Single precision where every score is such a number."""
     with np.errstate(over="ignore"):
