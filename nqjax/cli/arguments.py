@@ -8,7 +8,18 @@ GAMMA = (1, 5)  # the default of nqjax.fit, which cannot be asked before it is i
 TRIALS = (1, 2, 4, 8, 16, 32, 64, 128)
 
 # The options that take numbers, which may be negative, infinite, or two: see join_numbers.
-NUMERIC_OPTIONS = ("--threshold", "--quantile", "--alpha", "--beta", "--gamma", "--sigma", "--trials", "--level")
+NUMERIC_OPTIONS = (
+    "--threshold",
+    "--quantile",
+    "--alpha",
+    "--beta",
+    "--gamma",
+    "--sigma",
+    "--trials",
+    "--level",
+    "--confidence",
+    "--support",
+)
 
 
 class Parser(argparse.ArgumentParser):

@@ -7,13 +7,21 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from nqjax.cli import process
-from nqjax.cli.arguments import TRIALS, constraints, read_trials
+from nqjax.cli.arguments import TRIALS, constraints, read_numbers, read_trials
 
 if TYPE_CHECKING:
     import numpy as np
 
     from nqjax.estimate import Fit
     from nqjax.resampling import Bootstrap
+
+
+def read_support(text: str) -> tuple[float, float]:
+    """Two numbers, the lower one first."""
+    numbers = read_numbers(text)
+    if len(numbers) != 2 or not numbers[0] < numbers[1]:
+        raise argparse.ArgumentTypeError("give two numbers, the lower one first")
+    return numbers[0], numbers[1]
 
 
 def add_output(parser: argparse.ArgumentParser) -> None:

@@ -1,0 +1,100 @@
+"""What there is to say about bands and regions: documents for machines, tables for people."""
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nqjax.report import print_head, significant, small_table, warn
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+    from rich.console import Console
+
+    from nqjax.bands import Bands
+    from nqjax.consonance import ConsonanceRegion
+
+
+def bands_document(
+    bands: "Bands", *, head: "Mapping[str, Any]", minimize: bool, trials: "Sequence[float]"
+) -> dict[str, Any]:
+    """Return a band for the CDF at every score, and for the median tuning curve."""
+    y = np.unique(bands.point.scores)
+    y = y[np.isfinite(y)]
+    curve = [one.quantile_tuning_curve(trials, minimize=minimize) for one in (bands.upper, bands.point, bands.lower)]
+    return {
+        **head,
+        "num_scores": len(bands.point.scores),
+        "tuning_curve": _curve(trials, *curve),
+        "cdf": [
+            {"score": float(at), "low": float(low), "empirical": float(point), "high": float(high)}
+            for at, low, point, high in zip(y, *(one.cdf(y) for one in bands), strict=True)
+        ],
+        "warnings": [],
+    }
+
+
+def region_document(
+    region: "ConsonanceRegion", *, head: "Mapping[str, Any]", trials: "Sequence[float]"
+) -> dict[str, Any]:
+    """Return the intervals of a consonance region, its gammas and its tuning-curve band."""
+    ends = {name: region.interval(name) for name in ("alpha", "beta", "sigma")}
+    low, high = region.quantile_tuning_curve_bands(trials)
+    empty = "no noisy quadratic keeps within the band over the regime: choose a threshold with fewer scores"
+    return {
+        **head,
+        "num_scores": region.num_scores,
+        "gammas": list(region.gammas),
+        "intervals": {name: {"low": _finite(a), "high": _finite(b)} for name, (a, b) in ends.items()},
+        "tuning_curve": _curve(trials, low, None, high),
+        "warnings": [empty] if region.is_empty else [],
+    }
+
+
+def print_confidence(document: "Mapping[str, Any]", console: "Console") -> None:
+    """Print a document of either kind for people to read."""
+    from rich.padding import Padding
+    from rich.text import Text
+
+    print_head(document, console)
+    percent = f"{100 * document['confidence']:g} %"
+    if "intervals" in document:
+        table = small_table("", [f"{percent} region"])
+        for name, ends in document["intervals"].items():
+            found = f"{_show(ends['low'])} to {_show(ends['high'])}" if document["gammas"] else "none"
+            table.add_row(name, found)
+        table.add_row("gamma", ", ".join(map(str, document["gammas"])) or "none")
+        console.print(Padding(table, (0, 0, 1, 2), expand=False))
+    warn(document, console)
+    console.print(Text(f"Tuning curve: the median of the best score, within the {percent} band at once", "bold"))
+    with_point = "median_best_score" in document["tuning_curve"][0]
+    table = small_table("trials", ["low", *["empirical"] * with_point, "high"])
+    for point in document["tuning_curve"]:
+        middle = [_show(point["median_best_score"])] if with_point else []
+        table.add_row(f"{point['trials']:,}", _show(point["low"]), *middle, _show(point["high"]))
+    console.print(Padding(table, (0, 0, 0, 2), expand=False))
+
+
+def _curve(
+    trials: "Sequence[float]",
+    low: "NDArray[np.float64]",
+    point: "NDArray[np.float64] | None",
+    high: "NDArray[np.float64]",
+) -> list[dict[str, Any]]:
+    rows = []
+    for i, n in enumerate(trials):
+        row: dict[str, Any] = {"trials": int(n) if n == int(n) else float(n), "low": _finite(low[i])}
+        if point is not None:
+            row["median_best_score"] = _finite(point[i])
+        rows.append({**row, "high": _finite(high[i])})
+    return rows
+
+
+def _finite(number: float) -> float | None:
+    return float(number) if math.isfinite(number) else None
+
+
+def _show(number: float | None) -> str:
+    return "no end" if number is None else significant(number, 5)
