@@ -99,11 +99,16 @@ def _families(gamma: tuple[int, int], dtype: str) -> Any:
 
 
 @functools.lru_cache(maxsize=64)
-def _program(platform: str, bits: int, noiseless: bool, width: int) -> Callable[..., Any]:
+def _program(platform: str, bits: int, noiseless: bool, width: int, single: bool) -> Callable[..., Any]:
     fit = functools.partial(fit_program, bits=bits, noiseless=noiseless, width=width)
-    # Where there are such registers, they are used: a fifth faster.
-    options = {"xla_cpu_prefer_vector_width": 512} if platform == "cpu" else None
-    return jax.jit(fit, compiler_options=options)
+    options: dict[str, Any] = {}
+    if platform == "cpu":
+        # Where there are such registers, they are used: a fifth faster.
+        options["xla_cpu_prefer_vector_width"] = 512
+        if single:
+            # One fit takes milliseconds, its program seconds to compile: a little less of these is worth more.
+            options["xla_backend_optimization_level"] = 1
+    return jax.jit(fit, compiler_options=options or None)
 
 
 class Packed(NamedTuple):
@@ -128,7 +133,7 @@ def run(
         How many pieces were evaluated.
     """
     bits = int(setup.gamma[1] + 1).bit_length()
-    program = _program(device.platform, bits, setup.noiseless, shape.width)
+    program = _program(device.platform, bits, setup.noiseless, shape.width, shape.size == 1)
     with jax.enable_x64(setup.dtype == "float64"):
         skipped = 0 if setup.every_gamma or setup.noiseless else _SKIPPED
         flags = np.bool_(not warm_start), np.int32(skipped), np.bool_(setup.every_gamma)
