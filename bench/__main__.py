@@ -5,7 +5,7 @@ import importlib
 
 from bench.common import machine
 
-PARTS = ("accuracy", "speed", "fits", "many", "cost", "cli")
+PARTS = ("accuracy", "speed", "fits", "many", "cost", "bands", "cli")
 
 
 def main() -> None:

@@ -35,7 +35,7 @@ _FAR = 1e7
 #: A bracket is cut to so many parts in each round, and so many rounds are made.
 _PARTS, _ROUNDS = 8, 9
 #: Quantiles and CDFs are computed so many at a time, so that two programs serve everything.
-_AT_ONCE = 8192
+_AT_ONCE = 1024
 
 
 class _Slice(NamedTuple):
