@@ -153,11 +153,19 @@ def search(
     box, warm = Box(*(a.astype(np.float32) for a in packed.box)), packed.warm.astype(np.float32)  # type: ignore[union-attr]
     single = Packed(to_single(packed.problems), box, packed.active, warm)  # type: ignore[arg-type]
     rough, evaluations = run(single, setup, shape, device, warm_start)
-    double, host = setup._replace(dtype="float64"), jax.local_devices(backend="cpu")[0]
+    double, host = setup._replace(dtype="float64"), _host(device)
     packed = packed._replace(warm=np.asarray(rough.theta, np.float64))
     width = shape.width if device.platform == "cpu" else chunk_shape(host).width
     solution, more = run(packed, double, shape._replace(width=width), host, warm_start=True)
     return solution, evaluations + more
+
+
+def _host(device: jax.Device) -> jax.Device:
+    """A CPU, which is good at double precision; the device itself where JAX was started without (`JAX_PLATFORMS`)."""
+    try:
+        return jax.local_devices(backend="cpu")[0]
+    except RuntimeError:
+        return device
 
 
 def solve(studies: Sequence[Standard], setup: Setup, shape: Shape, device: jax.Device) -> tuple[list[Solution], float]:

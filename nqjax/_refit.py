@@ -88,17 +88,24 @@ def _categorise(scores: ArrayLike, limits: tuple[float, float], minimize: bool, 
     return _Categories(of_score, (knots - study.location) / study.scale, has_low, has_high, last_is_high)
 
 
-def _best(solution: Solution) -> tuple[Solution, NDArray[np.intp]]:
-    """The best gamma of each sample, and which that is; from arrays of shape (samples, gammas, ...)."""
-    best = np.argmin(solution.loss, axis=1)
-    every = np.arange(len(best))
-    return jax.tree.map(lambda a: a[every, best].copy(), solution), best
+class _Ends(NamedTuple):
+    """Where the best gamma of each sample ended."""
 
+    solution: Solution  # leading axis: samples
+    best: NDArray[np.intp]  # (samples,): which of the gammas
 
-def _put(solutions: Solution, place: int, solution: Solution) -> None:
-    """Put one solution in its place among others."""
-    for column, value in zip(solutions, solution, strict=True):
-        column[place] = value
+    @classmethod
+    def of(cls, solution: Solution) -> "_Ends":
+        """Choose from arrays of shape (samples, gammas, ...)."""
+        best = np.argmin(solution.loss, axis=1)
+        every = np.arange(len(best))
+        return cls(jax.tree.map(lambda a: a[every, best].copy(), solution), best)
+
+    def put(self, place: int, solution: Solution, best: np.intp) -> None:
+        """Put one of the gammas of another solution in a sample's place."""
+        self.best[place] = best
+        for column, values in zip(self.solution, solution, strict=True):
+            column[place] = values[best]
 
 
 def _chunks_of(num_intervals: int, piece: int, devices: tuple[jax.Device, ...]) -> Shape:
@@ -211,14 +218,14 @@ class Plan:
         solution = jax.tree.map(lambda a: a[: len(counts)], solution)
         if self.setup.noiseless:
             solution = without_noise(solution)
-        ends, best = _best(solution)
+        ends = _Ends.of(solution)
         samples = [(knots[i, 1 : n + 1], weights[i, : n + 1]) for i, n in enumerate(used)]
         if self.constraints.sigma[0] == 0 and not self.setup.noiseless:
-            (places,) = np.nonzero(is_needless(ends) & possible)
-            evaluations += self._without_noise([samples[i] for i in places], places, best, ends, device)
-        (places,) = np.nonzero(~is_minimum(ends) & possible)
-        evaluations += self._from_the_start([samples[i] for i in places], places, best, ends, device)
-        return self._columns(ends, self.constraints.gamma[0] + best, possible), evaluations
+            (places,) = np.nonzero(is_needless(ends.solution) & possible)
+            evaluations += self._without_noise([samples[i] for i in places], places, ends, device)
+        (places,) = np.nonzero(~is_minimum(ends.solution) & possible)
+        evaluations += self._from_the_start([samples[i] for i in places], places, ends, device)
+        return self._columns(ends.solution, self.constraints.gamma[0] + ends.best, possible), evaluations
 
     def _knots(self, counts: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
         """Each sample's own knots, with an end on either side, the shares between them, and how many knots there are.
@@ -274,42 +281,32 @@ class Plan:
         return Packed(problems, Box(*box), active, np.broadcast_to(self.warm, (size, *self.warm.shape)))  # type: ignore[arg-type]
 
     def _without_noise(
-        self,
-        samples: list[_Sample],
-        places: NDArray[np.intp],
-        best: NDArray[np.intp],
-        ends: Solution,
-        device: jax.Device,
+        self, samples: list[_Sample], places: NDArray[np.intp], ends: _Ends, device: jax.Device
     ) -> float:
         """Where none does as well, put it in place of the noise, at the same gamma; the evaluations that took."""
         if not samples:
             return 0.0
-        standards = [Standard(cut(*s, self.piece), self.study.standard.box) for s in samples]
-        others, evaluations = solve(standards, self.setup._replace(noiseless=True), self.shape, device)
+        setup = self.setup._replace(noiseless=True)
+        others, evaluations = solve([self._standard(s) for s in samples], setup, self.shape, device)
         for i, other in zip(places, others, strict=True):
-            if is_as_good(other.loss[best[i]], ends.loss[i]):
-                _put(ends, i, jax.tree.map(lambda a, i=i: a[best[i]], without_noise(other)))
+            if is_as_good(other.loss[ends.best[i]], ends.solution.loss[i]):
+                ends.put(i, without_noise(other), ends.best[i])
         return evaluations
 
     def _from_the_start(
-        self,
-        samples: list[_Sample],
-        places: NDArray[np.intp],
-        best: NDArray[np.intp],
-        ends: Solution,
-        device: jax.Device,
+        self, samples: list[_Sample], places: NDArray[np.intp], ends: _Ends, device: jax.Device
     ) -> float:
         """Fit samples as `nqjax.fit` does and put that in place; the evaluations that took."""
         if not samples:
             return 0.0
-        studies = [
-            self.study._replace(standard=Standard(cut(*s, self.piece), self.study.standard.box)) for s in samples
-        ]
+        studies = [self.study._replace(standard=self._standard(s)) for s in samples]
         solutions, evaluations = solve_prepared(studies, self.constraints, self.setup, self.shape, device)
         for i, solution in zip(places, solutions, strict=True):
-            best[i] = np.argmin(solution.loss)
-            _put(ends, i, jax.tree.map(lambda a, i=i: a[best[i]], solution))
+            ends.put(i, solution, np.argmin(solution.loss))
         return evaluations
+
+    def _standard(self, sample: _Sample) -> Standard:
+        return Standard(cut(*sample, self.piece), self.study.standard.box)
 
     def _columns(self, ends: Solution, gamma: NDArray[np.integer], possible: NDArray[np.bool_]) -> NDArray[np.float64]:
         """Back to the scale of the scores and the caller's direction."""

@@ -110,7 +110,7 @@ class ConsonanceRegion:
         """Lower and upper end of the CDF: the region's within the regime, the confidence band's outside."""
         y = np.asarray(y, np.float64)
         x = y if self.minimize else -y
-        low, high = self._outside.cdf(x)
+        low, high = map(np.array, self._outside.cdf(x))  # arrays even of one place
         within = (x > self._outside.start) & (x <= self._outside.end)
         if not self.is_empty:
             low[within], high[within] = _cdf_ends(self._slices, (x[within] - self._location) / self._scale)

@@ -153,6 +153,8 @@ def test_bands_of_the_members(scores, region):
         assert np.all((cdf >= low - 1e-6) & (cdf <= high + 1e-6))
         within = curve <= 0.7
         assert np.all((curve >= first - 1e-5) & (curve <= last + 1e-5) | ~within)
+    assert region.cdf_bands(y[7]) == (low[7], high[7])
+    assert region.quantile_tuning_curve_bands(4) == (first[1], last[1])
     # Within the regime the region is no wider than the band it comes from, outside it is the band.
     band = nqjax.confidence_bands(scores, 0.8)
     assert np.all(low >= band.lower.cdf(y) - 1e-9)

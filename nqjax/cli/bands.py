@@ -6,7 +6,6 @@ from typing import Any
 
 from nqjax.cli import output, process
 from nqjax.cli.arguments import (
-    TRIALS,
     add_constraints,
     add_file,
     add_study,
@@ -14,7 +13,6 @@ from nqjax.cli.arguments import (
     constraints,
     limits,
     read_share,
-    read_trials,
 )
 
 _METHODS = ("ld_highest_density", "ld_equal_tailed", "ks", "dkw")
@@ -81,14 +79,7 @@ def _add_common(parser: argparse.ArgumentParser, confidence: float) -> None:
         "--confidence", metavar="P", type=read_share, default=confidence, help=f"(default: {confidence})"
     )
     parser.add_argument("--method", choices=_METHODS, default=_METHODS[0], help="of the band (default: the first)")
-    parser.add_argument(
-        "--trials",
-        metavar="N ...",
-        type=read_trials,
-        default=TRIALS,
-        help="the numbers of trials at which to give the tuning curve (default: 1 2 4 ... 128)",
-    )
-    parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
+    output.add_printed(parser)
 
 
 def _head(args: argparse.Namespace) -> dict[str, Any]:

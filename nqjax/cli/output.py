@@ -26,6 +26,12 @@ def read_support(text: str) -> tuple[float, float]:
 
 def add_output(parser: argparse.ArgumentParser) -> None:
     """Declare the options of what is printed and drawn."""
+    add_printed(parser)
+    parser.add_argument("--plot", metavar="PICTURE", help="draw the tuning curve: a .png, .svg or .pdf file")
+
+
+def add_printed(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of what is printed."""
     parser.add_argument(
         "--trials",
         metavar="N ...",
@@ -33,7 +39,6 @@ def add_output(parser: argparse.ArgumentParser) -> None:
         default=TRIALS,
         help="the numbers of trials at which to give the tuning curve (default: 1 2 4 ... 128)",
     )
-    parser.add_argument("--plot", metavar="PICTURE", help="draw the tuning curve: a .png, .svg or .pdf file")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
 
 
