@@ -43,6 +43,14 @@ def reference_folder() -> Path | None:
     return folder if folder.is_dir() else None
 
 
+def cache_folder(part: str) -> Path:
+    """Where a part of the benchmarks keeps what is done; made if need be."""
+    base = os.environ.get("NQJAX_BENCH_CACHE") or Path(__file__).parents[1] / "build" / "bench"
+    folder = Path(base) / part
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
 def column(name: str, metric: str) -> np.ndarray:
     folder = reference_folder()
     if folder is None:

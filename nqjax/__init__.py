@@ -14,6 +14,7 @@ from nqjax.errors import InputError as InputError
 if TYPE_CHECKING:
     from nqjax.bands import Bands as Bands
     from nqjax.bands import confidence_bands as confidence_bands
+    from nqjax.confidence import confidence_region as confidence_region
     from nqjax.consonance import ConsonanceRegion as ConsonanceRegion
     from nqjax.consonance import consonance_region as consonance_region
     from nqjax.distributions import NoisyQuadratic as NoisyQuadratic
@@ -22,10 +23,17 @@ if TYPE_CHECKING:
     from nqjax.estimate import Fit as Fit
     from nqjax.estimate import fit as fit
     from nqjax.functional import fit_arrays as fit_arrays
+    from nqjax.goodness import GoodnessOfFit as GoodnessOfFit
+    from nqjax.goodness import goodness_of_fit as goodness_of_fit
     from nqjax.many import Failure as Failure
     from nqjax.many import Fits as Fits
     from nqjax.many import fit_many as fit_many
     from nqjax.plot import plot_tuning_curve as plot_tuning_curve
+    from nqjax.profile import ProfileRegion as ProfileRegion
+    from nqjax.profile import profile_region as profile_region
+    from nqjax.regime import Regime as Regime
+    from nqjax.regime import find_regime as find_regime
+    from nqjax.region import Region as Region
     from nqjax.resampling import Bootstrap as Bootstrap
     from nqjax.resampling import bootstrap as bootstrap
     from nqjax.spacing import quantile_limits as quantile_limits
@@ -34,6 +42,14 @@ if TYPE_CHECKING:
 _HOME = {
     "Bands": "bands",
     "ConsonanceRegion": "consonance",
+    "GoodnessOfFit": "goodness",
+    "ProfileRegion": "profile",
+    "Regime": "regime",
+    "Region": "region",
+    "confidence_region": "confidence",
+    "find_regime": "regime",
+    "goodness_of_fit": "goodness",
+    "profile_region": "profile",
     "Empirical": "empirical",
     "confidence_bands": "bands",
     "consonance_region": "consonance",

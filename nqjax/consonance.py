@@ -7,48 +7,29 @@ gamma and each ratio ``s`` of noise to range the region is a convex polygon (`nq
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jax import Array
 from numpy.typing import ArrayLike, NDArray
 
-from nqjax import _kernel
-from nqjax._quantile import log_complement, quantile
+from nqjax._evaluate import standard_quantile
+from nqjax._slices import FAR, Slice, cdf_ends, quantile_ends, values
 from nqjax._stabbing import stabbing_polygon
 from nqjax.bands import BandMethod, order_statistic_band
 from nqjax.constraints import Constraint, Constraints, read_constraints
-from nqjax.errors import InputError
 from nqjax.estimate import prepare
-from nqjax.spacing import as_trials
+from nqjax.region import SlicedRegion, log_tails
 
 Floats = NDArray[np.float64]
-_PARAMETERS = ("alpha", "beta", "gamma", "sigma")
 #: The ratio of noise to range: none, and a grid of its logarithm.
 _LOG_S = np.linspace(math.log(1e-5), math.log(1e5), 120)
-#: Alpha and delta are sought within so many ranges of the scores; what ends there has no end.
-_FAR = 1e7
 #: A bracket is cut to so many parts in each round, and so many rounds are made.
 _PARTS, _ROUNDS = 8, 9
-#: Quantiles and CDFs are computed so many at a time, so that two programs serve everything.
-_AT_ONCE = 1024
-
-
-class _Slice(NamedTuple):
-    """The part of the region with one gamma and one ratio of noise to range, on the scale of the knots."""
-
-    gamma: int
-    log_s: float  # -inf for none
-    corners: Floats  # (corners, 2): alpha, delta
-    room: float  # by how much the bounds can be met, or fail to be
 
 
 @dataclass(frozen=True, eq=False)
-class ConsonanceRegion:
+class ConsonanceRegion(SlicedRegion):
     """All noisy quadratics that keep within a confidence band over the regime.
 
     Attributes
@@ -62,49 +43,7 @@ class ConsonanceRegion:
     minimize : bool
     """
 
-    confidence: float
-    gammas: tuple[int, ...]
-    num_scores: int
-    limits: tuple[float, float]
-    minimize: bool
-    _slices: list[_Slice] = field(repr=False)
-    _location: float = field(repr=False)
-    _scale: float = field(repr=False)
     _outside: "_Outside" = field(repr=False)
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether no noisy quadratic is consonant with the scores."""
-        return not self.gammas
-
-    def interval(self, name: str) -> tuple[float, float]:
-        """The lowest and the highest value of a parameter in the region; NaN when it is empty.
-
-        Parameters
-        ----------
-        name : {"alpha", "beta", "gamma", "sigma"}
-
-        Raises
-        ------
-        InputError
-            Another name.
-        """
-        if name not in _PARAMETERS:
-            raise InputError(f"there is no parameter {name!r}: choose one of {', '.join(_PARAMETERS)}")
-        if self.is_empty:
-            return math.nan, math.nan
-        if name == "gamma":
-            return float(min(self.gammas)), float(max(self.gammas))
-        end = name
-        if not self.minimize and name != "sigma":
-            end = "beta" if name == "alpha" else "alpha"
-        values = np.concatenate([_values(one, end) for one in self._slices])
-        low, high = float(values.min()), float(values.max())
-        low, high = (-math.inf if low < -_FAR / 2 else low), (math.inf if high > _FAR / 2 else high)
-        if name == "sigma":
-            return self._scale * low, self._scale * high
-        low, high = self._location + self._scale * low, self._location + self._scale * high
-        return (low, high) if self.minimize else (-high, -low)
 
     def cdf_bands(self, y: ArrayLike) -> tuple[Floats, Floats]:
         """Lower and upper end of the CDF: the region's within the regime, the confidence band's outside."""
@@ -113,7 +52,7 @@ class ConsonanceRegion:
         low, high = map(np.array, self._outside.cdf(x))  # arrays even of one place
         within = (x > self._outside.start) & (x <= self._outside.end)
         if not self.is_empty:
-            low[within], high[within] = _cdf_ends(self._slices, (x[within] - self._location) / self._scale)
+            low[within], high[within] = cdf_ends(self._slices, (x[within] - self._location) / self._scale)
         return (low, high) if self.minimize else (1 - high, 1 - low)
 
     def quantile_tuning_curve_bands(self, n: ArrayLike, q: float = 0.5) -> tuple[Floats, Floats]:
@@ -124,14 +63,11 @@ class ConsonanceRegion:
         InputError
             ``n`` is not positive, or ``q`` not between 0 and 1.
         """
-        n = as_trials(n)
-        if not 0 < q < 1:
-            raise InputError(f"q is {q}: give a number between 0 and 1, 0.5 for the median")
-        log_tail = np.log1p(-(q if self.minimize else 1 - q)) / n
+        log_tail = log_tails(n, q, self.minimize)
         low, high = self._outside.quantiles(-np.expm1(log_tail))
         if not self.is_empty:
-            first, last = _quantile_ends(self._slices, log_tail.ravel())
-            first, last = (self._location + self._scale * a.reshape(n.shape) for a in (first, last))
+            first, last = quantile_ends(self._slices, log_tail.ravel())
+            first, last = (self._location + self._scale * a.reshape(log_tail.shape) for a in (first, last))
             ends = self._outside.start, self._outside.end
             low, high = _composed(low, first, *ends), _composed(high, last, *ends)
         return (low, high) if self.minimize else (-high, -low)
@@ -172,6 +108,19 @@ def consonance_region(
         As `nqjax.fit`, or a confidence or method that is none.
     """
     constraints = read_constraints(alpha, beta, gamma, sigma, minimize)
+    return region_within(scores, limits, confidence, minimize, constraints, method, _ROUNDS)
+
+
+def region_within(
+    scores: ArrayLike,
+    limits: tuple[float, float],
+    confidence: float,
+    minimize: bool,
+    constraints: Constraints,
+    method: BandMethod,
+    rounds: int,
+) -> ConsonanceRegion:
+    """The region, with so many rounds of refinement at its ends: none of what is extreme for less than three."""
     study = prepare(scores, limits, minimize, constraints)
     y = np.asarray(scores, np.float64) * (1 if minimize else -1)
     y = np.sort(np.where(np.isfinite(y), y, math.inf))
@@ -181,8 +130,8 @@ def consonance_region(
     band = order_statistic_band(len(y), confidence, method)
     outside = _Outside(y, band.low, band.high, start, end)
     problem = _Problem.make(outside, constraints, study.location, study.scale)
-    slices = [one for g in range(constraints.gamma[0], constraints.gamma[1] + 1) for one in _grid(problem, g)]
-    slices += _refined(problem, slices) if slices else []
+    slices = [one for g in range(constraints.gamma[0], constraints.gamma[1] + 1) for one in _grid(problem, g, rounds)]
+    slices += _refined(problem, slices) if slices and rounds > 2 else []
     gammas = tuple(sorted({one.gamma for one in slices}))
     ends = float(limits[0]), float(limits[1])
     place = study.location, study.scale
@@ -247,7 +196,7 @@ class _Problem(NamedTuple):
 
         def bounds(pair: tuple[float, float]) -> tuple[float, float]:
             low, high = ((x - location) / scale for x in pair)
-            return max(low, -_FAR), min(high, _FAR)
+            return max(low, -FAR), min(high, FAR)
 
         sigma = constraints.sigma[0] / scale, constraints.sigma[1] / scale
         return cls(
@@ -255,31 +204,31 @@ class _Problem(NamedTuple):
         )
 
 
-def _slices(problem: _Problem, gamma: int, log_s: Floats) -> list[_Slice]:
+def _slices(problem: _Problem, gamma: int, log_s: Floats) -> list[Slice]:
     """The region's parts at some ratios of noise to range, empty ones included."""
     s = np.exp(log_s)
     p = np.concatenate([problem.at_least[1], problem.at_most[1]])
-    t = _in_chunks(_quantile, np.log1p(-p), s[:, None], float(gamma))
+    t = standard_quantile(np.log1p(-p), s[:, None], float(gamma))
     k = len(problem.at_least[1])
     return [_slice(problem, gamma, float(x), row[:k], row[k:]) for x, row in zip(log_s, t, strict=True)]
 
 
-def _slice(problem: _Problem, gamma: int, log_s: float, below: Floats, above: Floats) -> _Slice:
+def _slice(problem: _Problem, gamma: int, log_s: float, below: Floats, above: Floats) -> Slice:
     s = math.exp(log_s)
     low, high = problem.sigma
     # Without noise any delta will do, if none is allowed.
-    slope = (low / s, min(high / s, _FAR)) if s > 0 else (0.0, _FAR if low == 0 else -1.0)
+    slope = (low / s, min(high / s, FAR)) if s > 0 else (0.0, FAR if low == 0 else -1.0)
     if slope[0] > slope[1]:
-        return _Slice(gamma, log_s, np.empty((0, 2)), -math.inf)
+        return Slice(gamma, log_s, np.empty((0, 2)), -math.inf)
     # Bounds on alpha and beta are points of the line at t = 0 and t = 1.
     ends = np.array([0.0, 1.0])
     under = np.append(below, ends), np.append(problem.at_least[0], [problem.alpha[1], problem.beta[1]])
     over = np.append(above, ends), np.append(problem.at_most[0], [problem.alpha[0], problem.beta[0]])
     corners, room = stabbing_polygon(under, over, slope)
-    return _Slice(gamma, log_s, corners, room)
+    return Slice(gamma, log_s, corners, room)
 
 
-def _grid(problem: _Problem, gamma: int) -> list[_Slice]:
+def _grid(problem: _Problem, gamma: int, rounds: int) -> list[Slice]:
     """The parts of one gamma on a grid between the ends of what is possible; none when nothing is."""
     log_s = np.append(-np.inf, _LOG_S)
     if problem.sigma[1] == 0:
@@ -293,10 +242,10 @@ def _grid(problem: _Problem, gamma: int) -> list[_Slice]:
     changes = [i for i in range(1, len(found)) if possible[i] != possible[i - 1]]
     pairs = [(i, i - 1) if possible[i] else (i - 1, i) for i in changes]
     edges = [(found[inside].log_s, found[outside].log_s) for inside, outside in pairs]
-    return [one for one in found if len(one.corners)] + _ends(problem, gamma, edges)
+    return [one for one in found if len(one.corners)] + _ends(problem, gamma, edges, rounds)
 
 
-def _closest(problem: _Problem, gamma: int, found: list[_Slice]) -> list[_Slice]:
+def _closest(problem: _Problem, gamma: int, found: list[Slice]) -> list[Slice]:
     """Look between the points of a grid for a part that is not empty, where it is closest to that."""
     for _ in range(_ROUNDS):
         rooms = [one.room for one in found]
@@ -310,10 +259,10 @@ def _closest(problem: _Problem, gamma: int, found: list[_Slice]) -> list[_Slice]
     return found
 
 
-def _ends(problem: _Problem, gamma: int, edges: list[tuple[float, float]]) -> list[_Slice]:
+def _ends(problem: _Problem, gamma: int, edges: list[tuple[float, float]], rounds: int) -> list[Slice]:
     """Parts close to where the region ends; edges are pairs of a ratio within and one without."""
-    found: list[_Slice] = []
-    for _ in range(_ROUNDS):
+    found: list[Slice] = []
+    for _ in range(rounds):
         grids = [np.linspace(a, b, _PARTS + 1)[1:-1] for a, b in edges if math.isfinite(a) and math.isfinite(b)]
         if not grids:
             break
@@ -332,20 +281,14 @@ def _ends(problem: _Problem, gamma: int, edges: list[tuple[float, float]]) -> li
     return found
 
 
-def _values(one: _Slice, name: str) -> Floats:
-    """A parameter at the corners of one part."""
-    alpha, delta = one.corners.T
-    return {"alpha": alpha, "beta": alpha + delta, "sigma": math.exp(one.log_s) * delta}[name]
-
-
-def _refined(problem: _Problem, slices: list[_Slice]) -> list[_Slice]:
+def _refined(problem: _Problem, slices: list[Slice]) -> list[Slice]:
     """More parts around those where a parameter is extreme."""
-    found: list[_Slice] = []
+    found: list[Slice] = []
     for name in ("alpha", "beta", "sigma"):
         for pick in (min, max):
             known = list(slices)
             for _ in range(_ROUNDS):
-                best = pick(known, key=lambda one: float(pick(_values(one, name))))
+                best = pick(known, key=lambda one: float(pick(values(one, name))))
                 mine = sorted(one.log_s for one in known if one.gamma == best.gamma)
                 i = mine.index(best.log_s)
                 left, right = mine[max(i - 1, 0)], mine[min(i + 1, len(mine) - 1)]
@@ -355,58 +298,3 @@ def _refined(problem: _Problem, slices: list[_Slice]) -> list[_Slice]:
                 known += [one for one in parts if len(one.corners)]
             found += known[len(slices) :]
     return found
-
-
-# --- distributions of all parts at once -----------------------------------------------------------------------------
-
-
-def _cdf_ends(slices: list[_Slice], x: Floats) -> tuple[Floats, Floats]:
-    """The lowest and the highest CDF at each place."""
-    low, high = np.empty((len(slices), len(x))), np.empty((len(slices), len(x)))
-    for i, one in enumerate(slices):
-        alpha, delta = one.corners.T[..., None]
-        u = (x - alpha) / np.maximum(delta, 1e-300)
-        low[i], high[i] = u.min(axis=0), u.max(axis=0)
-    s, gamma = _shapes(slices)
-    ends = (_in_chunks(_cdf, u, s, gamma) for u in (low, high))
-    return next(ends).min(axis=0), next(ends).max(axis=0)
-
-
-def _quantile_ends(slices: list[_Slice], log_tail: Floats) -> tuple[Floats, Floats]:
-    """The lowest and the highest quantile of each probability, given by the logarithm of its complement."""
-    t = _in_chunks(_quantile, np.broadcast_to(log_tail, (len(slices), len(log_tail))), *_shapes(slices))
-    low, high = np.full(len(log_tail), math.inf), np.full(len(log_tail), -math.inf)
-    for one, row in zip(slices, t, strict=True):
-        alpha, delta = one.corners.T[..., None]
-        y = alpha + delta * row
-        low, high = np.minimum(low, y.min(axis=0)), np.maximum(high, y.max(axis=0))
-    return low, high
-
-
-def _shapes(slices: list[_Slice]) -> tuple[Floats, Floats]:
-    return np.exp([[one.log_s] for one in slices]), np.array([[float(one.gamma)] for one in slices])
-
-
-@jax.jit
-def _quantile(log_tail: Array, s: Array, gamma: Array) -> Array:
-    return quantile(log_complement(log_tail), log_tail, jnp.ones_like(s), s, gamma)
-
-
-@jax.jit
-def _cdf(u: Array, s: Array, gamma: Array) -> Array:
-    return _kernel.cdf(u, jnp.ones_like(s), s, gamma)
-
-
-def _in_chunks(function: Callable[..., Array], *arguments: ArrayLike) -> Floats:
-    """A function of arrays of one shape, so many elements at a time."""
-    arrays = np.broadcast_arrays(*(np.asarray(a, np.float64) for a in arguments))
-    shape, size = arrays[0].shape, arrays[0].size
-    out = np.empty(size)
-    with jax.enable_x64(True):
-        for start in range(0, size, _AT_ONCE):
-            some = [a.ravel()[start : start + _AT_ONCE] for a in arrays]
-            count = len(some[0])
-            # The last ones repeat one element, so that they take no longer.
-            some = [np.pad(a, (0, _AT_ONCE - count), mode="edge") for a in some]
-            out[start : start + count] = np.asarray(function(*some))[:count]
-    return out.reshape(shape)

@@ -15,12 +15,14 @@ from jax import Array
 from numpy.typing import ArrayLike, NDArray
 
 from nqjax._batch import from_all_hosts, in_parallel
+from nqjax._evaluate import standard_cdf
 from nqjax._progress import Progress
 from nqjax._refit import COLUMNS, Plan
 from nqjax.constraints import Constraint, read_constraints
 from nqjax.errors import InputError
 from nqjax.estimate import Fit, best_of
 from nqjax.many import as_devices, as_dtype
+from nqjax.spacing import oriented_limits
 
 Method = Literal["percentile", "bca"]
 _PARAMETERS = ("alpha", "beta", "gamma", "sigma", "loss")
@@ -67,6 +69,23 @@ class Bootstrap:
         allowed = self.fit.losses_by_gamma
         found = self.gamma[self.gamma > 0]
         return {gamma: float(np.mean(found == gamma)) if found.size else math.nan for gamma in allowed}
+
+    @property
+    def regime_probability(self) -> NDArray[np.float64]:
+        """Probability of a score within the limits under each refit that could be made."""
+        good = self.gamma > 0
+        low, high = self.fit.limits
+        sign, best = (1, self.alpha) if self.fit.minimize else (-1, self.beta)
+        delta = np.maximum(self.beta - self.alpha, 1e-300)[good]
+
+        def cdf(end: float) -> NDArray[np.float64]:
+            """Probability of a score better than one end; oriented to minimisation."""
+            if math.isinf(end):
+                return np.full(len(delta), float(end > 0))
+            return standard_cdf((end - sign * best[good]) / delta, self.sigma[good] / delta, self.gamma[good])
+
+        first, last = oriented_limits((low, high), self.fit.minimize)
+        return cdf(last) - cdf(first)
 
     def interval(self, name: str, level: float = 0.95, method: Method = "percentile") -> tuple[float, float]:
         """Confidence interval of a parameter.

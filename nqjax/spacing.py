@@ -83,7 +83,7 @@ def quantile_limits(scores: ArrayLike, q: float, minimize: bool = True) -> tuple
     """
     if not 0 < q <= 1:
         raise InputError(f"the share of the best scores is {q}: give a number above 0, at most 1")
-    y = _as_scores(scores)
+    y = as_scores(scores)
     if not y.size:
         raise InputError("there are no scores")
     y = y if minimize else -y
@@ -123,7 +123,7 @@ def spacings(scores: ArrayLike, limits: tuple[float, float] = (-math.inf, math.i
     statistics. A score within a few units in the last place of a limit or of another score is equal to it; where all
     scores are single precision numbers, a limit is compared in units of that.
     """
-    y = _as_scores(scores)
+    y = as_scores(scores)
     low, high = oriented_limits(as_limits(limits), minimize)
     y = y if minimize else -y
     finite = np.isfinite(y)
@@ -158,7 +158,8 @@ def spacings(scores: ArrayLike, limits: tuple[float, float] = (-math.inf, math.i
     )
 
 
-def _as_scores(scores: ArrayLike) -> NDArray[np.float64]:
+def as_scores(scores: ArrayLike) -> NDArray[np.float64]:
+    """One row of numbers, or InputError."""
     try:
         y = np.asarray(scores, dtype=np.float64)
     except (TypeError, ValueError, OverflowError) as error:

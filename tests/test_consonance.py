@@ -8,9 +8,9 @@ import scipy.optimize
 import searches
 
 import nqjax
+from nqjax._evaluate import standard_cdf
 from nqjax._stabbing import stabbing_polygon
 from nqjax.bands import order_statistic_band
-from nqjax.consonance import _cdf, _in_chunks
 from nqjax.errors import InputError
 
 INF = math.inf
@@ -59,7 +59,7 @@ def is_member(scores, limits, confidence, alpha, beta, gamma, sigma, slack=0.0):
     member = np.ones(np.shape(alpha), bool)
     for place, least, most in places:
         delta = beta - alpha
-        cdf = _in_chunks(_cdf, (place - alpha) / delta, sigma / delta, float(gamma))
+        cdf = standard_cdf((place - alpha) / delta, sigma / delta, float(gamma))
         member &= (cdf >= least - slack) & (cdf <= most + slack)
     return member
 
@@ -243,7 +243,7 @@ def test_coverage():
     count, size = 2000, 30
     y = np.sort([search(seed, size, 2, 0.1) for seed in range(count)], axis=1)
     band = order_statistic_band(size, 0.8)
-    u = _in_chunks(_cdf, y, 0.1, 2.0)
+    u = standard_cdf(y, 0.1, 2.0)
     inside = np.mean(np.all((u >= band.low) & (u <= band.high), axis=1))
     assert abs(inside - 0.8) < 4 * math.sqrt(0.16 / count)
     # Over a part of the range the band holds more often; what is a member by these inequalities is one for the region.

@@ -1,0 +1,239 @@
+"""The coverage study: how often the intervals of each method hold the truth, and how wide they are.
+
+    python -m bench coverage [--quick]
+
+Searches are drawn from a noisy quadratic whose best 60 % are the regime; beyond its threshold the scores run off
+exponentially, as those of real searches do. Each is analysed with the true threshold and with the one that
+`nqjax.find_regime` chooses. Chunks are kept in ``$NQJAX_BENCH_CACHE`` (default ``build/bench``) as they are done: after
+Ctrl-C the same command goes on. A chunk that was made by other settings is made again.
+"""
+
+import itertools
+import json
+import math
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from bench.common import cache_folder, table
+from nqjax._evaluate import standard_cdf, standard_quantile
+from nqjax._refit import COLUMNS, Plan
+from nqjax.bands import order_statistic_band
+from nqjax.consonance import region_within
+from nqjax.constraints import read_constraints
+from nqjax.estimate import Fit, best_of, prepare
+from nqjax.many import fit_many
+from nqjax.profile import Resolution, allowed_excess, level_sets
+from nqjax.regime import find_regimes
+
+GAMMAS, NOISES, SIZES = (1, 2, 3, 4), (0.01, 0.05, 0.2), (24, 48, 96)
+LEVELS = (0.8, 0.95)
+REGIME, TAIL = 0.6, 2.0
+SEARCHES, CHUNK, REGIONS, RESAMPLES = 1000, 250, 64, 39
+FREE = read_constraints(None, None, (1, 5), None, True)
+THRESHOLDS, METHODS = ("known", "auto"), ("profile", "bootstrap", "consonance")
+QUANTITIES = ("alpha", "gamma", "curve at 2n", "curve at 10n")
+#: Of everything that changes what is in a chunk.
+VERSION = 1
+
+
+class Cell(NamedTuple):
+    gamma: int
+    s: float
+    n: int
+
+    @property
+    def name(self) -> str:
+        return f"gamma {self.gamma}, s {self.s:g}, n {self.n}"
+
+    @property
+    def threshold(self) -> float:
+        return float(standard_quantile(math.log1p(-REGIME), self.s, float(self.gamma)))
+
+    def curve(self) -> np.ndarray:
+        """The true tuning curve at 2n and 10n."""
+        log_tail = math.log(0.5) / np.array([2.0 * self.n, 10.0 * self.n])
+        return standard_quantile(log_tail, self.s, float(self.gamma))
+
+    def draw(self, rng: np.random.Generator, count: int) -> np.ndarray:
+        size = count, self.n
+        y = rng.uniform(size=size) ** (2 / self.gamma) + self.s * rng.normal(size=size)
+        over = np.maximum(y - self.threshold, 0) / self.threshold
+        return np.where(over > 0, self.threshold * (1 + np.expm1(TAIL * over) / TAIL), y)
+
+
+# --- one chunk ------------------------------------------------------------------------------------------------------
+
+Ends = np.ndarray  # (searches, levels, quantities, 2): lower and upper end; NaN where there is no answer
+
+
+def study(cell: Cell, chunk: int, count: int) -> dict[str, Any]:
+    """Everything about some searches of a cell: the truth's place among the ends of every interval."""
+    rng = np.random.default_rng([VERSION, cell.gamma, round(1000 * cell.s), cell.n, chunk])
+    scores = cell.draw(rng, count)
+    found: dict[str, Any] = {}
+    regimes = find_regimes(list(scores), True, {"gamma": (1, 5)}, 0.1)
+    ends = {"known": [cell.threshold] * count, "auto": [r.threshold for r in regimes]}
+    found["regimes"] = {
+        "threshold": ends["auto"],
+        "too large": float(np.mean([t > cell.threshold * (1 + 1e-9) for t in ends["auto"]])),
+        "none": float(np.mean(np.isnan(ends["auto"]))),
+        "used": float(np.median([r.fit.num_used if r.fit else 0 for r in regimes])),
+    }
+    for name in THRESHOLDS:
+        limits = [(-math.inf, t) for t in ends[name]]
+        kept = [i for i, (_, t) in enumerate(limits) if math.isfinite(t) and np.sum(scores[i] <= t) >= 5]
+        fits = fit_many([scores[i] for i in kept], limits=[limits[i] for i in kept])
+        mine = [(scores[i], limits[i], fit) for i, fit in zip(kept, fits, strict=True) if isinstance(fit, Fit)]
+        results = {
+            "profile": _profile(cell, mine),
+            "bootstrap": _bootstrap(cell, mine, chunk),
+            "consonance": _consonance(cell, mine[: -(-REGIONS * count // SEARCHES)]),
+        }
+        found[name] = {
+            method: {"answers": len(part), "asked": count, **_summary(cell, part)} for method, part in results.items()
+        }
+    found["known"]["consonance"]["member"] = _members(cell, scores)
+    return found
+
+
+def _summary(cell: Cell, ends: Ends) -> dict[str, Any]:
+    truth = np.array([0.0, cell.gamma, *cell.curve()])
+    covered = (ends[..., 0] <= truth) & (truth <= ends[..., 1])
+    return {"covered": covered.sum(axis=0).tolist(), "width": np.diff(ends)[..., 0].tolist()}
+
+
+def _profile(cell: Cell, mine: list[tuple[np.ndarray, tuple[float, float], Fit]]) -> Ends:
+    out = np.empty((len(mine), len(LEVELS), len(QUANTITIES), 2))
+    studies = [prepare(y, limits, True, FREE) for y, limits, _ in mine]
+    fits = [fit for *_, fit in mine]
+    excesses = [allowed_excess(level, cell.n) for level in LEVELS]
+    sets = level_sets(studies, fits, excesses, Resolution(fewest=7, step=0.5, rays=16, close=1e-2))
+    log_tail = math.log(0.5) / np.array([2.0 * cell.n, 10.0 * cell.n])
+    for j in range(len(LEVELS)):
+        # As `ProfileRegion` has it, all searches at once.
+        slices = [one for of_study in sets[j] for one in of_study]
+        first = np.cumsum([0, *(len(of_study) for of_study in sets[j])])[:-1]
+        s, gamma = np.exp([[one.log_s] for one in slices]), np.array([[float(one.gamma)] for one in slices])
+        t = standard_quantile(log_tail, s, gamma)
+        corners = np.stack([one.corners for one in slices])
+        values = [corners[..., 0], np.broadcast_to(gamma, corners.shape[:2])]
+        values += [corners[..., 0] + corners[..., 1] * t[:, k, None] for k in range(2)]
+        for k, value in enumerate(values):
+            out[:, j, k, 0] = np.minimum.reduceat(value.min(axis=1), first)
+            out[:, j, k, 1] = np.maximum.reduceat(value.max(axis=1), first)
+    place = np.array([[one.location, one.scale] for one in studies])[:, None, None, None]
+    out[:, :, [0, 2, 3]] = place[..., 0] + place[..., 1] * out[:, :, [0, 2, 3]]
+    return out
+
+
+def _bootstrap(cell: Cell, mine: list[tuple[np.ndarray, tuple[float, float], Fit]], chunk: int) -> Ends:
+    out = np.empty((len(mine), len(LEVELS), len(QUANTITIES), 2))
+    n = np.array([2.0 * cell.n, 10.0 * cell.n])
+    keys = jax.random.split(jax.random.key(chunk), max(len(mine), 1))
+    rows: list[np.ndarray] = [np.empty(0)] * len(mine)
+
+    def work(i: int, device: jax.Device) -> None:
+        y, limits, _ = mine[i]
+        plan = Plan.make(y, keys[i], limits, True, FREE, "float64", (device,))
+        rows[i], _ = plan.refit(plan.draw(0, RESAMPLES), device, warm=False)
+
+    from nqjax._batch import in_parallel
+
+    for _ in in_parallel(work, range(len(mine)), jax.local_devices()):
+        pass
+    for i, row in enumerate(rows):
+        alpha, beta, gamma, sigma = row[: COLUMNS.index("loss")]
+        good = np.isfinite(alpha)
+        alpha, beta, gamma, sigma = (a[good] for a in (alpha, beta, gamma, sigma))
+        with jax.enable_x64(True):
+            curve = alpha[:, None] + np.asarray(
+                best_of(n[None], np.float64(0.5), (beta - alpha)[:, None], sigma[:, None], gamma[:, None])
+            )
+        values = np.concatenate([alpha[:, None], gamma[:, None], curve], axis=1)
+        for j, level in enumerate(LEVELS):
+            # Ends that leave out just so much among so many resamples and the truth.
+            tails = [(1 - level) / 2, (1 + level) / 2]
+            out[i, j] = np.quantile(values, tails, axis=0, method="weibull").T
+    return out
+
+
+def _consonance(cell: Cell, mine: list[tuple[np.ndarray, tuple[float, float], Fit]]) -> Ends:
+    out = np.empty((len(mine), len(LEVELS), len(QUANTITIES), 2))
+    for i, (y, limits, _) in enumerate(mine):
+        for j, level in enumerate(LEVELS):
+            region = region_within(y, limits, level, True, FREE, "ld_highest_density", 2)
+            curve = np.array(region.quantile_tuning_curve_bands([2 * cell.n, 10 * cell.n])).T
+            out[i, j] = [region.interval("alpha"), region.interval("gamma"), *curve]
+    return out
+
+
+def _members(cell: Cell, scores: np.ndarray) -> list[int]:
+    """For each level, how many of the true distributions keep within the band over the true regime."""
+    y = np.sort(scores, axis=1)
+    u = standard_cdf(y, cell.s, float(cell.gamma))
+    inside = y <= cell.threshold
+    counts = []
+    for level in LEVELS:
+        band = order_statistic_band(cell.n, level)
+        high = np.append(band.high, 1.0)
+        within = np.all(((u >= band.low) & (u <= band.high)) | ~inside, axis=1)
+        counts.append(int(np.sum(within & (high[inside.sum(axis=1)] >= REGIME))))
+    return counts
+
+
+# --- the whole ------------------------------------------------------------------------------------------------------
+
+
+def main(quick: bool = False) -> None:
+    cells = [Cell(*cell) for cell in itertools.product(GAMMAS, NOISES, SIZES)]
+    if quick:
+        cells = [Cell(2, 0.05, 24)]
+    total, size = (32, 32) if quick else (SEARCHES, CHUNK)
+    folder = cache_folder("coverage")
+    parts: dict[Cell, list[dict[str, Any]]] = {}
+    began = time.perf_counter()
+    # Cells in turn: an early end leaves something of each.
+    work = list(itertools.product(range(total // size), cells))
+    for done, (chunk, cell) in enumerate(work):
+        path = folder / f"v{VERSION}-{cell.gamma}-{cell.s:g}-{cell.n}-{chunk}-{size}.json"
+        if not path.exists():
+            text = json.dumps(study(cell, chunk, size))
+            draft = path.with_suffix(".draft")
+            draft.write_text(text)
+            draft.replace(path)
+            spent = time.perf_counter() - began
+            print(f"{done + 1}/{len(work)} chunks, {spent:.0f} s: {cell.name}", flush=True)
+        parts.setdefault(cell, []).append(json.loads(path.read_text()))
+    report(parts)
+    print(f"\n{total} searches a cell; {time.perf_counter() - began:.0f} s in this run.")
+
+
+def report(parts: dict[Cell, list[dict[str, Any]]]) -> None:
+    """Print the tables."""
+    for threshold, (j, level) in itertools.product(THRESHOLDS, enumerate(LEVELS)):
+        rows = []
+        for cell, chunks in parts.items():
+            row = [cell.name]
+            for method in METHODS:
+                row += list(_cells([chunk[threshold][method] for chunk in chunks], j))
+            rows.append(row)
+        head = [f"{m}: {q}" for m in METHODS for q in (*QUANTITIES, "width of alpha", "width at 10n")]
+        table(f"Coverage in %, confidence {level:g}, threshold {threshold}", ["cell", *head], rows)
+
+
+def _cells(chunks: list[dict[str, Any]], j: int) -> Iterator[str]:
+    answers = sum(chunk["answers"] for chunk in chunks)
+    if "member" in chunks[0]:
+        asked = sum(chunk["asked"] for chunk in chunks)
+        shares = [sum(chunk["member"][j] for chunk in chunks) / asked] * len(QUANTITIES)
+    else:
+        shares = list(np.sum([chunk["covered"] for chunk in chunks], axis=0)[j] / max(answers, 1))
+    yield from (f"{100 * share:.1f}" for share in shares)
+    widths = np.concatenate([np.array(chunk["width"]) for chunk in chunks if chunk["answers"]])[:, j]
+    for i in (0, 3):
+        yield f"{np.median(widths[:, i]):.3g}"

@@ -1,0 +1,100 @@
+"""Sets of noisy quadratics as slices: polygons of (alpha, delta) at one gamma and one ratio of noise to range.
+
+With both fixed the noisy quadratics are a location-scale family: alpha, beta, sigma and every quantile are linear in
+(alpha, delta), the CDF at a score increases with the score's place ``(y - alpha) / delta``: all are extreme at
+a corner.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nqjax._evaluate import standard_cdf, standard_quantile
+
+Floats = NDArray[np.float64]
+#: Alpha and delta are sought within so many ranges of the scores; what ends there has no end.
+FAR = 1e7
+
+
+class Slice(NamedTuple):
+    """The part of a set with one gamma and one ratio of noise to range, on the scale of the knots."""
+
+    gamma: int
+    log_s: float  # -inf for no noise
+    corners: Floats  # (corners, 2): alpha, delta
+    room: float  # by how much the bounds can be met, or fail to be
+
+
+def values(one: Slice, name: str) -> Floats:
+    """A parameter at the corners of one slice."""
+    alpha, delta = one.corners.T
+    return {"alpha": alpha, "beta": alpha + delta, "sigma": math.exp(one.log_s) * delta}[name]
+
+
+def ends(slices: Sequence[Slice], name: str) -> tuple[float, float]:
+    """The lowest and the highest value of a parameter; infinite where it was as far as was sought."""
+    found = np.concatenate([values(one, name) for one in slices])
+    low, high = float(found.min()), float(found.max())
+    return (-math.inf if low < -FAR / 2 else low), (math.inf if high > FAR / 2 else high)
+
+
+def cdf_ends(slices: Sequence[Slice], x: Floats) -> tuple[Floats, Floats]:
+    """The lowest and the highest CDF at each place."""
+    low, high = np.empty((len(slices), len(x))), np.empty((len(slices), len(x)))
+    for i, one in enumerate(slices):
+        alpha, delta = one.corners.T[..., None]
+        u = (x - alpha) / np.maximum(delta, 1e-300)
+        low[i], high[i] = u.min(axis=0), u.max(axis=0)
+    s, gamma = _shapes(slices)
+    both = (standard_cdf(u, s, gamma) for u in (low, high))
+    return next(both).min(axis=0), next(both).max(axis=0)
+
+
+def mass_ends(slices: Sequence[Slice], start: float, end: float) -> tuple[float, float]:
+    """The lowest and the highest probability between two places, at the corners."""
+    alpha, delta = np.concatenate([one.corners for one in slices]).T
+    s, gamma = _shapes(slices)
+    counts = [len(one.corners) for one in slices]
+    shape = np.repeat(s[:, 0], counts), np.repeat(gamma[:, 0], counts)
+    delta = np.maximum(delta, 1e-300)
+    below, upto = (
+        np.full(len(alpha), float(place > 0)) if math.isinf(place) else standard_cdf((place - alpha) / delta, *shape)
+        for place in (start, end)
+    )
+    mass = upto - below
+    return float(mass.min()), float(mass.max())
+
+
+def quantile_ends(slices: Sequence[Slice], log_tail: Floats) -> tuple[Floats, Floats]:
+    """The lowest and the highest quantile of each probability, given by the logarithm of its complement."""
+    t = standard_quantile(np.broadcast_to(log_tail, (len(slices), len(log_tail))), *_shapes(slices))
+    low, high = np.full(len(log_tail), math.inf), np.full(len(log_tail), -math.inf)
+    for one, row in zip(slices, t, strict=True):
+        alpha, delta = one.corners.T[..., None]
+        y = alpha + delta * row
+        low, high = np.minimum(low, y.min(axis=0)), np.maximum(high, y.max(axis=0))
+    return low, high
+
+
+def _shapes(slices: Sequence[Slice]) -> tuple[Floats, Floats]:
+    return np.exp([[one.log_s] for one in slices]), np.array([[float(one.gamma)] for one in slices])
+
+
+def clip_polygon(corners: Floats, normal: tuple[float, float], most: float) -> Floats:
+    """The part of a polygon, given by its corners in order, where ``normal @ corner <= most`` (Sutherland, Hodgman)."""
+    if not len(corners) or math.isinf(most):
+        return corners
+    height = corners @ np.array(normal) - most
+    inside = height <= 0
+    if np.all(inside):
+        return corners
+    following, over = np.roll(corners, -1, axis=0), np.roll(height, -1)
+    crosses = inside != (over <= 0)
+    share = height / np.where(crosses, height - over, 1.0)
+    cuts = corners + share[:, None] * (following - corners)
+    # In order: a corner that is inside, then where the edge after it crosses.
+    both = np.stack([corners, cuts], axis=1).reshape(-1, 2)
+    return both[np.stack([inside, crosses], axis=1).ravel()]

@@ -1,0 +1,134 @@
+"""Confidence regions under one interface, whatever the method."""
+
+import math
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from jax import Array
+from numpy.typing import ArrayLike, NDArray
+
+from nqjax.consonance import consonance_region
+from nqjax.constraints import Constraint
+from nqjax.errors import InputError
+from nqjax.profile import profile_region
+from nqjax.region import Region, check_name
+from nqjax.resampling import Bootstrap, bootstrap
+from nqjax.spacing import as_trials
+
+Floats = NDArray[np.float64]
+RegionMethod = Literal["profile", "consonance", "bootstrap"]
+METHODS = ("profile", "consonance", "bootstrap")
+#: Gammas that fit best in fewer of the resamples than this share of what the confidence leaves out are not listed.
+_RARE = 0.5
+
+
+def confidence_region(
+    scores: ArrayLike,
+    *,
+    limits: tuple[float, float] = (-math.inf, math.inf),
+    method: RegionMethod = "profile",
+    confidence: float = 0.95,
+    minimize: bool = True,
+    alpha: Constraint = None,
+    beta: Constraint = None,
+    gamma: Constraint = (1, 5),
+    sigma: Constraint = None,
+    key: Array | None = None,
+    num_resamples: int = 1000,
+) -> Region:
+    """Confidence intervals for the parameters and for all that follows from them.
+
+    Parameters
+    ----------
+    scores : array_like, shape (num_scores,)
+        One score a trial, as for `nqjax.fit`.
+    limits, minimize, alpha, beta, gamma, sigma
+        As for `nqjax.fit`.
+    method : {"profile", "consonance", "bootstrap"}
+        ``profile``: what fits nearly as well as the best, each interval at the confidence by itself.
+        ``consonance``: what keeps within a band, all intervals at the confidence together; wide.
+        ``bootstrap``: percentiles of refitted resamples. It covers less than it says for few scores; see
+        `docs/coverage.md`, where the coverage of all three is measured.
+    confidence : float
+        Between 0 and 1.
+    key : Array
+        A JAX random key; the bootstrap needs one.
+    num_resamples : int
+        Of the bootstrap.
+
+    Returns
+    -------
+    Region
+        ``interval(name)``, ``gammas``, ``quantile_tuning_curve_bands(n)``.
+
+    Raises
+    ------
+    InputError
+        As `nqjax.fit`; another method; a confidence that is none; a bootstrap without a key.
+    """
+    study = {"limits": limits, "minimize": minimize, "alpha": alpha, "beta": beta, "gamma": gamma, "sigma": sigma}
+    if method == "profile":
+        return profile_region(scores, confidence=confidence, **study)  # type: ignore[arg-type]
+    if method == "consonance":
+        return consonance_region(scores, confidence=confidence, **study)  # type: ignore[arg-type]
+    if method != "bootstrap":
+        raise InputError(f"there is no method {method!r}: choose one of {', '.join(METHODS)}")
+    if key is None:
+        raise InputError("the bootstrap is random: give a key, such as jax.random.key(0)")
+    if not 0 < confidence < 1:
+        raise InputError(f"confidence is {confidence}: give a number between 0 and 1, such as 0.95")
+    boot = bootstrap(scores, num_resamples, key=key, **study)  # type: ignore[arg-type]
+    boot.interval("alpha", confidence)  # raises what is to be raised
+    return BootstrapRegion(confidence, boot.fit.num_scores, boot.fit.limits, minimize, boot)
+
+
+@dataclass(frozen=True, eq=False)
+class BootstrapRegion(Region):
+    """Percentile intervals of a bootstrap, see `Region`."""
+
+    confidence: float
+    num_scores: int
+    limits: tuple[float, float]
+    minimize: bool
+    boot: Bootstrap = field(repr=False)
+
+    @property
+    def gammas(self) -> tuple[int, ...]:  # type: ignore[override]
+        """Those that fit best in resamples, but for the rarest."""
+        rare = _RARE * (1 - self.confidence)
+        return tuple(g for g, share in self.boot.gamma_probabilities.items() if share > rare)
+
+    def interval(self, name: str) -> tuple[float, float]:
+        """Percentiles of a parameter.
+
+        Parameters
+        ----------
+        name : {"alpha", "beta", "gamma", "sigma", "regime_probability"}
+
+        Raises
+        ------
+        InputError
+            Another name.
+        """
+        check_name(name)
+        if name != "regime_probability":
+            return self.boot.interval(name, self.confidence)
+        low, high = np.quantile(self.boot.regime_probability, self._tails)
+        return float(low), float(high)
+
+    def quantile_tuning_curve_bands(self, n: ArrayLike, q: float = 0.5) -> tuple[Floats, Floats]:
+        """Percentiles of a quantile of the best score after ``n`` trials, the median by default.
+
+        Raises
+        ------
+        InputError
+            ``n`` is not positive, or ``q`` not between 0 and 1.
+        """
+        shape = as_trials(n).shape
+        low, high = self.boot.tuning_curve_band(n, self.confidence, q)
+        return low.reshape(shape), high.reshape(shape)
+
+    @property
+    def _tails(self) -> list[float]:
+        return [(1 - self.confidence) / 2, (1 + self.confidence) / 2]

@@ -1,0 +1,372 @@
+"""Profile regions: every noisy quadratic that fits the scores nearly as well as the best one.
+
+Twice the number of scores times the excess of a true fit's loss over the lowest is, in large samples, chi-square
+distributed, as a likelihood ratio is: products of spacings and likelihoods agree to first order (Ekström 2013, Lourie,
+He, Cho 2025). With one degree of freedom this gives an interval for whatever number follows from the parameters: from
+its lowest to its highest value among the fits whose loss is near enough (Venzon and Moolgavkar 1988).
+
+For each gamma and each ratio ``s`` of noise to range such fits make a star-shaped set of (alpha, delta) around the best
+one, whose border is found along rays; alpha, beta, sigma and quantiles are linear there.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+import scipy.stats
+from numpy.typing import ArrayLike, NDArray
+
+from nqjax._evaluate import Grouped, group, objective, standard_quantile
+from nqjax._slices import Slice, clip_polygon
+from nqjax.constraints import Constraint, Constraints, read_constraints
+from nqjax.errors import InputError
+from nqjax.estimate import Fit, Prepared, fit_prepared, prepare
+from nqjax.region import SlicedRegion
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.intp]
+#: Ratios of noise to range: hardly any, and from the first to the second.
+_NONE, _LOWEST, _HIGHEST = 1e-5, 1e-3, 30.0
+#: How many of them are tried first, and then at most between the ends of what is near the best.
+_COARSE, _MOST = 18, 48
+#: Where quantiles are tabled for the starts.
+_TAILS = np.concatenate([np.geomspace(1e-5, 0.05, 16), np.linspace(0.1, 0.9, 17), 1 - np.geomspace(0.05, 1e-5, 16)])
+_STEPS, _TURNS = 30, 12
+#: A step of Newton's method that promises less than this share of what the region allows is the last.
+_SMALL = 1e-4
+
+
+class Resolution(NamedTuple):
+    """How finely a region is searched."""
+
+    fewest: int = 12  # ratios for each gamma
+    step: float = 0.2  # between the logarithms of the ratios, where the region is long in these
+    rays: int = 48
+    close: float = 1e-3  # how exactly the border is found, as a share of what the loss may exceed the lowest by
+
+
+@dataclass(frozen=True, eq=False)
+class ProfileRegion(SlicedRegion):
+    """All noisy quadratics whose loss is near the lowest.
+
+    Attributes
+    ----------
+    confidence : float
+        Of each interval by itself, in large samples.
+    gammas : tuple of int
+        Those for which something is in the region.
+    num_scores : int
+    limits : pair of float
+    minimize : bool
+    fit : Fit
+        The best of them.
+    """
+
+    fit: Fit = field(repr=False)
+
+
+def profile_region(
+    scores: ArrayLike,
+    *,
+    limits: tuple[float, float] = (-math.inf, math.inf),
+    confidence: float = 0.95,
+    minimize: bool = True,
+    alpha: Constraint = None,
+    beta: Constraint = None,
+    gamma: Constraint = (1, 5),
+    sigma: Constraint = None,
+) -> ProfileRegion:
+    """Every noisy quadratic that fits the scores nearly as well as the best one.
+
+    Parameters
+    ----------
+    scores : array_like, shape (num_scores,)
+        One score a trial. NaN and infinite scores are failed runs: they count on the losing side.
+    limits, minimize, alpha, beta, gamma, sigma
+        As for `nqjax.fit`.
+    confidence : float
+        Of each interval by itself, between 0 and 1.
+
+    Returns
+    -------
+    ProfileRegion
+
+    Raises
+    ------
+    InputError
+        As `nqjax.fit`, or a confidence that is none.
+    """
+    constraints = read_constraints(alpha, beta, gamma, sigma, minimize)
+    study = prepare(scores, limits, minimize, constraints)
+    excess = allowed_excess(confidence, study.data.num_scores)
+    fit = fit_prepared(study, constraints, limits, minimize)
+    ((slices,),) = level_sets([study], [fit], [excess], Resolution())
+    return as_region(slices, study, constraints, fit, confidence)
+
+
+def allowed_excess(confidence: float, num_scores: int) -> float:
+    """By how much the loss of a member may exceed the lowest one.
+
+    Raises
+    ------
+    InputError
+        A confidence that is none.
+    """
+    if not 0 < confidence < 1:
+        raise InputError(f"confidence is {confidence}: give a number between 0 and 1, such as 0.95")
+    return float(scipy.stats.chi2.ppf(confidence, 1)) / (2 * (num_scores + 1))
+
+
+def as_region(
+    slices: Sequence[Slice], study: Prepared, constraints: Constraints, fit: Fit, confidence: float
+) -> ProfileRegion:
+    """Keep what the constraints allow, and the way back to the scale of the scores."""
+    location, scale = study.location, study.scale
+    (a_low, a_high), (b_low, b_high) = (
+        tuple((end - location) / scale for end in pair) for pair in (constraints.alpha, constraints.beta)
+    )
+    kept = []
+    for one in slices:
+        s = math.exp(one.log_s)
+        # Hardly any noise stands for none.
+        corners = one.corners
+        for normal, most in (
+            ((1.0, 0.0), a_high),
+            ((-1.0, 0.0), -a_low),
+            ((1.0, 1.0), b_high),
+            ((-1.0, -1.0), -b_low),
+            ((0.0, s), constraints.sigma[1] / scale if s > 2 * _NONE else math.inf),
+            ((0.0, -s), -constraints.sigma[0] / scale),
+        ):
+            corners = clip_polygon(corners, normal, most)
+        if len(corners):
+            kept.append(one._replace(corners=corners, log_s=one.log_s if s > 2 * _NONE else -math.inf))
+    gammas = tuple(sorted({one.gamma for one in kept}))
+    place = location, scale
+    return ProfileRegion(confidence, gammas, fit.num_scores, fit.limits, fit.minimize, kept, *place, fit)
+
+
+class _Lanes(NamedTuple):
+    """The best (alpha, delta) with each gamma and ratio, one a row."""
+
+    study: Ints
+    gamma: Ints
+    log_s: Floats
+    point: Floats  # (lanes, 2): alpha, delta
+    loss: Floats
+    hessian: Floats  # (lanes, 2, 2)
+
+
+def level_sets(
+    studies: Sequence[Prepared], fits: Sequence[Fit], excesses: Sequence[ArrayLike], resolution: Resolution
+) -> list[list[list[Slice]]]:
+    """The sets of fits near the best, of some studies at once.
+
+    Parameters
+    ----------
+    studies : sequence of Prepared
+    fits : sequence of Fit
+        With the same gammas.
+    excesses : sequence of float or array_like, shape (studies,)
+        For each level, by how much the loss of a member may exceed that of the fit.
+
+    Returns
+    -------
+    list of list of list of Slice
+        For each level and study its parts, empty ones left out.
+    """
+    grouped = group([(one.data, one.location, one.scale) for one in studies])
+    log_s = np.log(np.append(_NONE, np.geomspace(_LOWEST, _HIGHEST, _COARSE)))
+    rooms = np.array([np.broadcast_to(excess, len(studies)) for excess in excesses])
+    lowest, widest = np.array([fit.loss for fit in fits]), rooms.max(axis=0)
+    losses = np.array([list(fit.losses_by_gamma.values()) for fit in fits])
+    starts = _starts(studies, list(fits[0].losses_by_gamma), log_s)
+    hopeful = np.repeat((losses < (lowest + widest)[:, None])[:, None], len(log_s), axis=1).ravel()
+    coarse = _best(grouped, starts, widest, hopeful)
+    lanes = _best(
+        grouped, _between(coarse, log_s, losses, lowest + widest, widest, resolution), rooms.min(axis=0)
+    )
+    return [_sets(grouped, lanes, lowest, room, resolution) for room in rooms]
+
+
+def _sets(
+    grouped: Grouped, lanes: _Lanes, lowest: Floats, excess: Floats, resolution: Resolution
+) -> list[list[Slice]]:
+    """The sets at one level, from what is best with each gamma and ratio."""
+    near = lanes.loss < (lowest + excess)[lanes.study]
+    lanes = _Lanes(*(column[near] for column in lanes))
+    borders = _borders(grouped, lanes, (lowest + excess)[lanes.study], excess[lanes.study], resolution)
+    found: list[list[Slice]] = [[] for _ in lowest]
+    for study, gamma, one, border in zip(lanes.study, lanes.gamma, lanes.log_s, borders, strict=True):
+        found[study].append(Slice(int(gamma), float(one), border, 0.0))
+    return found
+
+
+def _between(
+    coarse: _Lanes, log_s: Floats, losses: Floats, most: Floats, excess: Floats, resolution: Resolution
+) -> _Lanes:
+    """Finer ratios between the ends of what is near the best, for each study and gamma that has any."""
+    studies, gammas = losses.shape
+    loss = coarse.loss.reshape(studies, len(log_s), gammas)
+    columns: list[list[Floats]] = []
+    for study, which in zip(*np.nonzero(losses < most[:, None]), strict=True):
+        gap = loss[study, :, which] - most[study]
+        (near,) = np.nonzero(gap < 0)
+        first, last = (near[0], near[-1]) if len(near) else [int(np.argmin(gap))] * 2
+        low, high = max(first - 1, 0), min(last + 1, len(log_s) - 1)
+        # Hardly any noise has a place of its own; from there on nothing changes for a while.
+        ends = max(_edge(log_s, gap, first, low, excess[study]), log_s[1]), _edge(log_s, gap, last, high, excess[study])
+        count = int(np.clip(math.ceil((ends[1] - ends[0]) / resolution.step), resolution.fewest, _MOST))
+        places = np.linspace(*ends, count)
+        places = np.append(log_s[0], places) if low == 0 else places
+        rows = coarse.point.reshape(studies, len(log_s), gammas, 2)[study, :, which]
+        known = np.isfinite(loss[study, :, which]) & (rows[:, 1] > 0)
+        if not np.any(known):
+            continue
+        delta = np.exp(np.interp(places, log_s[known], np.log(rows[known, 1])))
+        alpha = np.interp(places, log_s[known], rows[known, 0])
+        gamma = coarse.gamma.reshape(studies, len(log_s), gammas)[study, 0, which]
+        columns.append([np.full(len(places), float(study)), np.full(len(places), float(gamma)), places, alpha, delta])
+    table = np.concatenate([np.array(one) for one in columns], axis=1) if columns else np.empty((5, 0))
+    nothing = np.full(table.shape[1], math.inf)
+    hessian = np.zeros((table.shape[1], 2, 2))
+    return _Lanes(table[0].astype(np.intp), table[1].astype(np.intp), table[2], table[3:].T.copy(), nothing, hessian)
+
+
+def _edge(log_s: Floats, gap: Floats, inside: int, outside: int, excess: float) -> float:
+    """About where what is near the best ends, rather too far out; the loss is nearly a parabola."""
+    if gap[inside] >= 0 or gap[outside] <= 0 or not math.isfinite(gap[outside]):
+        return float(log_s[outside])
+    near, far = math.sqrt(max(gap[inside] + excess, 0.0)), math.sqrt(gap[outside] + excess)
+    share = (math.sqrt(excess) - near) / (far - near)
+    return float(log_s[inside] + min(share + 0.2, 1.0) * (log_s[outside] - log_s[inside]))
+
+
+def _starts(studies: Sequence[Prepared], gammas: list[int], log_s: Floats) -> _Lanes:
+    """Lines through the knots over their quantiles, by least squares."""
+    ratios, whole = np.meshgrid(log_s, np.array(gammas), indexing="ij")
+    table = standard_quantile(np.log1p(-_TAILS), np.exp(ratios.ravel())[:, None], whole.ravel()[:, None].astype(float))
+    points = []
+    for one in studies:
+        knots = (one.data.knots - one.location) / one.scale
+        below = np.cumsum(one.data.counts)[:-1] / one.data.counts.sum()
+        t = np.stack([np.interp(below, _TAILS, row) for row in table])
+        spread = t - t.mean(axis=1, keepdims=True)
+        delta = spread @ (knots - knots.mean()) / np.maximum(np.sum(spread**2, axis=1), 1e-300)
+        points.append(np.stack([knots.mean() - delta * t.mean(axis=1), delta], axis=1))
+    count = len(table)
+    study = np.repeat(np.arange(len(studies)), count)
+    tile = (len(studies),)
+    nothing = np.full(len(study), math.inf)
+    return _Lanes(
+        study,
+        np.tile(whole.ravel(), tile),
+        np.tile(ratios.ravel(), tile),
+        np.concatenate(points),
+        nothing,
+        np.zeros((len(study), 2, 2)),
+    )
+
+
+def _at(grouped: Grouped, lanes: _Lanes, point: Floats, which: Ints) -> tuple[Floats, Floats, Floats]:
+    """Loss, gradient and Hessian in (alpha, log delta) at the ratios of some lanes."""
+    log_delta = np.log(point[:, 1])
+    theta = np.stack([point[:, 0], log_delta, log_delta + lanes.log_s[which]], axis=1)
+    value = objective(grouped, lanes.study[which], lanes.gamma[which], theta)
+    gradient = np.stack([value[:, 1], value[:, 2] + value[:, 3]], axis=1)
+    aa, ad, as_, dd, ds, ss = value[:, 4:].T
+    hessian = np.stack([aa, ad + as_, ad + as_, dd + 2 * ds + ss], axis=1).reshape(-1, 2, 2)
+    return np.where(np.isfinite(value[:, 0]), value[:, 0], math.inf), gradient, hessian
+
+
+def _best(grouped: Grouped, lanes: _Lanes, excess: Floats, hopeful: NDArray[np.bool_] | None = None) -> _Lanes:
+    """Damped Newton steps of all lanes, or of some, until each promises little."""
+    point, loss, hessian = lanes.point.copy(), lanes.loss.copy(), lanes.hessian.copy()
+    gradient = np.zeros_like(point)
+    damping = np.full(len(point), 1e-3)
+    trial, moving = point.copy(), np.arange(len(point)) if hopeful is None else np.flatnonzero(hopeful)
+    for _ in range(_STEPS):
+        new, slope, curve = _at(grouped, lanes, trial[moving], moving)
+        better = (new < loss[moving]) & np.all(np.isfinite(slope), axis=1)
+        taken = moving[better]
+        point[taken], loss[taken] = trial[taken], new[better]
+        gradient[taken], hessian[taken] = slope[better], curve[better]
+        # Where nothing is known yet the start is outside what is possible: alpha lies too high.
+        lost = moving[~np.isfinite(loss[moving])]
+        point[lost] += np.array([-0.1, 0.1]) * np.maximum(point[lost, 1:], 0.1)
+        damping[moving] = np.where(better, damping[moving] / 10, np.maximum(damping[moving], 1e-4) * 10)
+        step, promise = _step(gradient[moving], hessian[moving], damping[moving], point[moving, 1])
+        known = np.isfinite(loss[moving])
+        on = ~known | ((promise > _SMALL * excess[lanes.study[moving]]) & (damping[moving] < 1e8))
+        trial[moving] = np.where(
+            known[:, None],
+            np.stack([point[moving, 0] + step[:, 0], point[moving, 1] * np.exp(step[:, 1])], axis=1),
+            point[moving],
+        )
+        moving = moving[on]
+        if not len(moving):
+            break
+    return lanes._replace(point=point, loss=loss, hessian=hessian)
+
+
+def _step(gradient: Floats, hessian: Floats, damping: Floats, delta: Floats) -> tuple[Floats, Floats]:
+    """Newton steps in (alpha, log delta) with Hessians made positive, and the decrease that they promise."""
+    unit = np.stack([delta, np.ones_like(delta)], axis=1)  # alpha in units of delta
+    g, h = gradient * unit, hessian * unit[:, :, None] * unit[:, None, :]
+    values, vectors = np.linalg.eigh(h)
+    size = np.maximum(np.abs(values[:, -1:]), 1e-12)
+    values = np.maximum(np.abs(values), 1e-6 * size) + damping[:, None] * size
+    rotated = np.einsum("lij,li->lj", vectors, g)
+    step = -np.einsum("lij,lj->li", vectors, rotated / values)
+    promise = 0.5 * np.sum(rotated**2 / values, axis=1)
+    length = np.max(np.abs(step), axis=1, keepdims=True)
+    return step / np.maximum(length, 1.0) * unit, promise
+
+
+def _borders(grouped: Grouped, lanes: _Lanes, most: Floats, excess: Floats, resolution: Resolution) -> Floats:
+    """Points of (alpha, delta) where the loss is at its most, shape (lanes, rays, 2)."""
+    rays = resolution.rays
+    if not len(most):
+        return np.empty((0, rays, 2))
+    delta = lanes.point[:, 1]
+    # In (alpha, delta) with both in units of delta: the Hessian there, but for a gradient that vanishes.
+    unit = np.stack([delta, np.ones_like(delta)], axis=1)
+    values, vectors = np.linalg.eigh(lanes.hessian * unit[:, :, None] * unit[:, None, :])
+    values = np.maximum(values, 1e-6 * np.maximum(values[:, -1:], 1e-12))
+    angle = 2 * np.pi * np.arange(rays) / rays
+    circle = np.stack([np.cos(angle), np.sin(angle)])
+    axes = vectors / np.sqrt(values)[:, None, :]
+    directions = np.einsum("lij,jr->lri", axes, circle).reshape(-1, 2)
+    which = np.repeat(np.arange(len(most)), rays)
+    room = (most - lanes.loss)[which]
+    inner, outer = np.zeros(len(which)), np.full(len(which), math.inf)
+    radius, found = np.sqrt(2 * room), np.zeros(len(which))
+    moving = np.arange(len(which))
+    for _ in range(_TURNS):
+        lane = which[moving]
+        scaled = delta[lane, None] * directions[moving]
+        point = lanes.point[lane] + radius[moving, None] * scaled
+        possible = point[:, 1] > 0
+        loss, slope, _ = _at(grouped, lanes, np.where(possible[:, None], point, lanes.point[lane]), lane)
+        loss = np.where(possible, loss, math.inf)
+        gap = loss - most[lane]
+        inside = gap <= 0
+        inner[moving] = np.where(inside, radius[moving], inner[moving])
+        outer[moving] = np.where(inside, outer[moving], radius[moving])
+        # Newton's method for the root of the excess loss, which is nearly a straight line along a ray.
+        rise = np.sum(np.stack([slope[:, 0], slope[:, 1] / point[:, 1]], axis=1) * scaled, axis=1)
+        height = np.sqrt(np.maximum(loss - lanes.loss[lane], 1e-300))
+        new = radius[moving] - (height - np.sqrt(room[moving])) * 2 * height / rise
+        low, high = inner[moving], outer[moving]
+        sound = np.isfinite(new) & (new > low) & (new < np.minimum(high, 4 * radius[moving]))
+        half = np.where(np.isfinite(high), (low + high) / 2, 2 * radius[moving])
+        near = np.isfinite(gap) & (np.abs(gap) <= resolution.close * excess[lane])
+        found[moving] = np.where(near, radius[moving], low)
+        radius[moving] = np.where(sound, new, half)
+        moving = moving[~near & (high - low > 1e-4 * high)]
+        if not len(moving):
+            break
+    points = lanes.point[which] + found[:, None] * delta[which, None] * directions
+    return points.reshape(len(most), rays, 2)
