@@ -90,7 +90,7 @@ def normality(groups: Sequence[Floats], step: float, seed: int) -> Normality:
     seen = [smooth(group, step, rng) for group in groups]
     shapiro = np.array([math.nan if y is None else scipy.stats.shapiro(y[:_SHAPIRO_MOST]).pvalue for y in seen])
     usable = [y for y in seen if y is not None]
-    method = "Shapiro-Wilk, combined by Fisher's method, and the straightness of the pooled Q-Q plot"
+    method = "Shapiro-Wilk and pooled Q-Q"
     if not usable:
         return Normality(shapiro, np.empty(0), NoiseTest(method, math.nan, math.nan))
     residuals = np.sort(np.concatenate([normal_scores(y) for y in usable]))
@@ -159,7 +159,7 @@ def trend(groups: Sequence[Floats]) -> NoiseTest:
     Each standard deviation ranks by its place in the distribution it would have at the pooled sigma, so that groups of
     different sizes are alike when there is no trend. Up to eight groups the p-value is exact.
     """
-    method = "Spearman's correlation of standard deviation and mean"
+    method = "Spearman"
     freedom = np.array([len(group) - 1 for group in groups])
     squares = np.array([np.sum((group - np.mean(group)) ** 2) for group in groups])
     if len(groups) < LEAST_FOR_TREND or not np.any(squares > 0):
@@ -177,8 +177,13 @@ def trend(groups: Sequence[Floats]) -> NoiseTest:
     if len(groups) > _ALL_ORDERS:
         return NoiseTest(method, float(found.statistic), float(found.pvalue))
     x, y = x - np.mean(x), y - np.mean(y)
-    products = np.abs(y[np.array(list(itertools.permutations(range(len(y)))))] @ x)
+    products = np.abs(y[_orders(len(y))] @ x)
     return NoiseTest(method, float(found.statistic), float(np.mean(products >= abs(x @ y) - 1e-9)))
+
+
+@functools.lru_cache(maxsize=8)
+def _orders(n: int) -> NDArray[np.intp]:
+    return np.array(list(itertools.permutations(range(n))))
 
 
 def holm(tests: Sequence[NoiseTest]) -> list[NoiseTest]:

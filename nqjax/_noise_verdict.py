@@ -9,6 +9,9 @@ from nqjax._noise_tests import NoiseTest
 if TYPE_CHECKING:
     from nqjax.noise import ConfigurationNoise
 
+#: A grid finer than this share of sigma is not worth a word.
+_NOTABLE = 0.1
+
 
 class Comparison(NamedTuple):
     """The pooled sigma beside a fitted one."""
@@ -62,7 +65,9 @@ def verdict_of(
     return first if comparison is None else f"{first} {_compared(comparison, level)}"
 
 
-def warnings_of(rows: "Sequence[ConfigurationNoise]", step: float, judged: int, shaped: int) -> tuple[str, ...]:
+def warnings_of(
+    rows: "Sequence[ConfigurationNoise]", step: float, sigma: float, judged: int, shaped: int
+) -> tuple[str, ...]:
     """What to know when reading the verdict."""
     warnings = []
     few = [row.id for row in rows if row.inside and not row.used]
@@ -74,7 +79,7 @@ def warnings_of(rows: "Sequence[ConfigurationNoise]", step: float, judged: int, 
     failed = sum(row.failed for row in rows if row.used)
     if failed:
         warnings.append(f"{failed} runs inside the regime failed and are left out, which is no normal noise either")
-    if step and shaped:
+    if shaped and step > _NOTABLE * sigma:
         warnings.append(
             f"the scores lie on a grid of step {_show(step)}: the test of normality draws them anew within its cells"
         )
@@ -109,9 +114,8 @@ def _compared(comparison: Comparison, level: float) -> str:
     if comparison.fitted_sigma == 0:
         return "The fit found no noise, but runs of one configuration differ."
     times = f"{comparison.ratio:.3g} times the fitted sigma ({_percent(level)} {_range(*comparison.interval)})"
-    if not comparison.differs:
-        return f"It agrees with the fit: it is {times}."
-    return f"It disagrees with the fit: it is {times}, and the interval excludes 1."
+    meaning = "so fit and reruns disagree" if comparison.differs else "so fit and reruns agree"
+    return f"The pooled sigma is {times}: the interval {'excludes' if comparison.differs else 'includes'} 1, {meaning}."
 
 
 def _percent(level: float) -> str:

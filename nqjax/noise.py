@@ -206,7 +206,7 @@ def noise_diagnostics(
         comparison=comparison,
         holds=holds,
         verdict=verdict_of(holds, tests, rows, (sigma, *interval), comparison, level, minimize),
-        warnings=warnings_of(rows, step, len(judged), int(np.sum(np.isfinite(shape.shapiro_p)))),
+        warnings=warnings_of(rows, step, sigma, len(judged), int(np.sum(np.isfinite(shape.shapiro_p)))),
         residuals=shape.residuals,
         step=step,
         minimize=minimize,
