@@ -138,10 +138,9 @@ def _to_reach(
     except ValueError:
         raise InputError(f"scores of shape {y.shape} and probabilities of shape {p.shape} do not go together") from None
     with jax.enable_x64(True):
-        hit, miss = (np.asarray(f(y)) for f in (d.log_cdf, d.log_sf)[:: 1 if minimize else -1])
-    # Either logarithm is the exact one where its own tail is the larger; from the other it keeps its digits.
+        # That one trial misses the score. Near 0 this logarithm is minus the probability to hit, with all its digits.
+        log_miss = np.asarray(d.log_sf(y) if minimize else d.log_cdf(y))
     with np.errstate(divide="ignore", invalid="ignore"):  # a score that no trial reaches takes infinitely many
-        log_miss = np.where(hit < -math.log(2), np.log1p(-np.exp(np.minimum(hit, 0.0))), miss)
         ratio = np.log1p(-p) / np.where(log_miss == 0, -0.0, log_miss)
         nearest = np.rint(ratio)
         whole = np.abs(ratio - nearest) <= _ROUNDING * ratio

@@ -27,11 +27,16 @@ def runs(tmp_path):
 
 
 @pytest.fixture
-def trials(tmp_path):
-    scores = searches.draw(np.random.default_rng(1), 60, 2, 0.05)
-    path = tmp_path / "trials.csv"
-    path.write_text("y\n" + "\n".join(map(repr, scores.tolist())))
-    return str(path), scores
+def calls(monkeypatch):
+    """Replace the fit by one that is known, and return the options it was asked with."""
+    calls = []
+
+    def fit(scores, **options):
+        calls.append(options)
+        return searches.known_fit(len(scores))
+
+    monkeypatch.setattr(nqjax, "fit", fit, raising=False)
+    return calls
 
 
 def test_noise(runs, capsys, monkeypatch):
@@ -63,29 +68,36 @@ def test_noise_of_accuracies(runs, tmp_path, capsys):
     assert "maximized, threshold 0.1" in capsys.readouterr().out
 
 
-def test_plan_for_a_score(trials, capsys):
-    file, scores = trials
-    argv = ["plan", file, "--metric", "y", "--threshold", "0.7", "--gamma", "2"]
-    fit = nqjax.fit(scores, limits=(-math.inf, 0.7), gamma=2)
-    assert cli.main([*argv, "--score", "0.1", "--probability", "0.9", "--json"]) == 0
+def test_plan_for_a_score(runs, calls, capsys):
+    argv = ["plan", runs, "--metric", "error", "--threshold", "0.11", "--gamma", "1", "3"]
+    assert cli.main([*argv, "--score", "0.095", "--probability", "0.9", "--json"]) == 0
+    assert calls == [
+        {"limits": (-math.inf, 0.11), "minimize": True, "alpha": None, "beta": None, "gamma": (1, 3), "sigma": None}
+    ]
     document = json.loads(capsys.readouterr().out)
-    expected = nqjax.required_trials(fit, score=0.1, probability=0.9)
+    expected = nqjax.required_trials(searches.known_fit(), score=0.095, probability=0.9)
     assert document["required_trials"] == expected
-    assert document["asked"] == {"score": 0.1, "probability": 0.9}
-    assert document["alpha"] == fit.alpha
-    for score, part in ((0.1, f"{expected} trials reach 0.1 or below"), (-0.1, "luck"), (0.8, "outside the regime")):
+    assert document["asked"] == {"score": 0.095, "probability": 0.9}
+    assert (document["alpha"], document["num_scores"], document["warnings"]) == (0.09, 130, [])
+    for score, part in (
+        (0.095, f"{expected} trials reach 0.095 or below with probability 0.9."),
+        (0.088, "luck reaches it"),
+        (0.12, "outside the regime"),
+        (-99, "No number of trials reaches -99"),
+    ):
         assert cli.main([*argv, "--score", str(score), "--probability", "0.9"]) == 0
         assert part in " ".join(capsys.readouterr().out.split())
 
 
-def test_plan_for_a_band(trials, capsys):
-    file, scores = trials
-    argv = ["plan", file, "--metric", "y", "--gamma", "2", "--width", "0.4", "--at", "2", "--confidence", "0.8"]
-    assert cli.main([*argv, "--json"]) == 0
+def test_plan_for_a_band(runs, calls, capsys):
+    argv = ["plan", runs, "--metric", "error", "--threshold", "0.11", "--width", "0.02", "--confidence", "0.8"]
+    assert cli.main([*argv, "--at", "2", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)["required_trials"]
-    assert found == nqjax.required_trials(nqjax.fit(scores, gamma=2), width=0.4, at=2, confidence=0.8)
-    assert cli.main(argv) == 0
-    assert f"{found} trials are needed for a 80 % band" in " ".join(capsys.readouterr().out.split())
+    assert found == nqjax.required_trials(searches.known_fit(), width=0.02, at=2, confidence=0.8)
+    assert cli.main([*argv, "--at", "0.5"]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "trials are needed for a 80 % band" in text
+    assert "says nothing of the tuning curve at 0.5 trials" in text
 
 
 @pytest.mark.parametrize(

@@ -77,10 +77,12 @@ def test_simulated_searches():
 
 
 def test_a_fit():
-    scores = searches.draw(np.random.default_rng(1), 60, 2, 0.05)
-    fit = nqjax.fit(scores, gamma=2)
-    n = nqjax.required_trials(fit, score=0.1, probability=0.5)
-    assert fit.quantile_tuning_curve(n) <= 0.1 < fit.quantile_tuning_curve(n - 1)
+    fit = searches.known_fit()
+    score = [0.1, 0.095, 0.089]
+    with jax.enable_x64(True):
+        d = nqjax.NoisyQuadratic(0.09, 0.14, 1.0, 1e-3)
+    found = nqjax.required_trials(fit, score=score, probability=0.5)
+    np.testing.assert_array_equal(found, nqjax.required_trials(d, score=score, probability=0.5))
     with pytest.raises(InputError, match="other direction"):
         nqjax.required_trials(fit, score=0.1, probability=0.5, minimize=False)
 
