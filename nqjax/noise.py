@@ -172,14 +172,24 @@ def noise_diagnostics(
     The residual experiment of Lourie, He, Cho 2025, with tests: Shapiro-Wilk and a pooled Q-Q test for the shape,
     Brown-Forsythe for equal spreads, Spearman for spreads that follow the score (`nqjax._noise_tests`).
     """
-    low, high = as_limits(limits)
+    limits = as_limits(limits)
     if not 0 < level < 1:
         raise InputError(f"level is {level}: give a number between 0 and 1, such as 0.05")
     fitted = _fitted_sigma(fit, minimize)
     ids, scores = _columns(table, config, score)
-    groups = _grouped(ids, scores)
+    return _judge(_grouped(ids, scores), limits, minimize, fitted, level, seed)
+
+
+def _judge(
+    groups: dict[str, Floats],
+    limits: tuple[float, float],
+    minimize: bool,
+    fitted: float | None,
+    level: float,
+    seed: int,
+) -> NoiseDiagnostics:
     finite = {name: y[np.isfinite(y)] for name, y in groups.items()}
-    rows = [_row(name, groups[name], y, (low, high), minimize, level) for name, y in finite.items()]
+    rows = [_row(name, groups[name], y, limits, minimize, level) for name, y in finite.items()]
     rows.sort(key=lambda row: (math.isnan(row.mean), row.mean if minimize else -row.mean))
     judged = [finite[row.id] for row in rows if row.used]
     step = _noise_tests.grid_step(np.concatenate(judged)) if judged else 0.0
@@ -210,7 +220,7 @@ def noise_diagnostics(
         residuals=shape.residuals,
         step=step,
         minimize=minimize,
-        limits=(low, high),
+        limits=limits,
         level=level,
     )
 

@@ -88,13 +88,6 @@ def required_trials(
         return _to_reach(d, better_low, score, probability)
     assert width is not None
     assert at is not None
-    for name, value in (("width", width), ("at", at)):
-        if not (value > 0 and math.isfinite(value)):
-            raise InputError(f"{name} is {value}: give a number above 0")
-    if not 0 < confidence < 1:
-        raise InputError(f"confidence is {confidence}: give a number between 0 and 1, such as 0.95")
-    if d.batch_shape:
-        raise InputError(f"the distribution has the batch shape {d.batch_shape}: give one distribution")
     return _to_narrow(d, better_low, float(width), float(at), float(confidence))
 
 
@@ -154,6 +147,13 @@ def _to_reach(
 
 
 def _to_narrow(d: "NoisyQuadratic | Quadratic", minimize: bool, width: float, at: float, confidence: float) -> int:
+    for name, value in (("width", width), ("at", at)):
+        if not (value > 0 and math.isfinite(value)):
+            raise InputError(f"{name} is {value}: give a number above 0")
+    if not 0 < confidence < 1:
+        raise InputError(f"confidence is {confidence}: give a number between 0 and 1, such as 0.95")
+    if d.batch_shape:
+        raise InputError(f"the distribution has the batch shape {d.batch_shape}: give one distribution")
     tail = -math.expm1(math.log(0.5) / at)  # one trial is as good as the median of the best of `at` with this chance
     # With fewer the band of the best score alone, which misses it no more often than the whole band may, has no end.
     least = max(1, math.floor(math.log1p(-confidence) / math.log1p(-tail)))
