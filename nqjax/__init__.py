@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from nqjax.many import Failure as Failure
     from nqjax.many import Fits as Fits
     from nqjax.many import fit_many as fit_many
+    from nqjax.noise import NoiseDiagnostics as NoiseDiagnostics
+    from nqjax.noise import noise_diagnostics as noise_diagnostics
+    from nqjax.planning import required_trials as required_trials
+    from nqjax.plot import plot_noise as plot_noise
     from nqjax.plot import plot_tuning_curve as plot_tuning_curve
     from nqjax.profile import ProfileRegion as ProfileRegion
     from nqjax.profile import profile_region as profile_region
@@ -57,14 +61,18 @@ _HOME = {
     "Failure": "many",
     "Fit": "estimate",
     "Fits": "many",
+    "NoiseDiagnostics": "noise",
     "NoisyQuadratic": "distributions",
     "Quadratic": "distributions",
     "bootstrap": "resampling",
     "fit": "estimate",
     "fit_arrays": "functional",
     "fit_many": "many",
+    "noise_diagnostics": "noise",
+    "plot_noise": "plot",
     "plot_tuning_curve": "plot",
     "quantile_limits": "spacing",
+    "required_trials": "planning",
 }
 __all__ = ["InputError", "__version__", *_HOME]  # noqa: PLE0604
 

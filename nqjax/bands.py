@@ -147,23 +147,34 @@ def _equal_tailed(n: int, miss: float, share: Floats) -> tuple[Floats, Floats, F
 
 
 def _highest_density(n: int, miss: float, share: Floats) -> tuple[Floats, Floats, Floats]:
-    """The shortest interval of each order statistic, with the density equal at its ends.
-
-    ``share`` is where to start: the share of ``miss`` that lies below. Newton's method in its logit, kept in a bracket.
-    """
+    """The shortest interval of each order statistic; ``share`` is where to start, as in `shortest_interval`."""
     half = (n + 1) // 2  # the others are their mirror image
     low, high, found = np.zeros(half), np.ones(half), np.full(half, 0.5)
     high[0] = -math.expm1(math.log(miss) / n)
     if n == 1:
         low[0], high[0] = miss / 2, 1 - miss / 2  # the density is flat
-    a = np.arange(2.0, half + 1)
-    b = n + 1 - a
-    t = scipy.special.logit(share[1:half])
-    least, most = np.full(half - 1, -_NEVER), np.full(half - 1, _NEVER)
-    for _ in range(60 if half > 1 else 0):
+    if half > 1:
+        a = np.arange(2.0, half + 1)
+        low[1:], high[1:], found[1:] = shortest_interval(a, n + 1 - a, miss, share[1:half])
+    # The middle one of an odd number is its own mirror image.
+    others = slice(n - half - 1, None, -1) if n > half else slice(0, 0)
+    low_all = np.concatenate([low, 1 - high[others]])
+    high_all = np.concatenate([high, 1 - low[others]])
+    return low_all, high_all, np.concatenate([found, 1 - found[others]])
+
+
+def shortest_interval(a: Floats, b: Floats, miss: ArrayLike, share: Floats) -> tuple[Floats, Floats, Floats]:
+    """The shortest interval of each Beta(a, b) distribution, a and b above 1, that leaves out the probability ``miss``.
+
+    ``share`` is where to start: the share of ``miss`` that lies below. The density is equal at the interval's ends:
+    Newton's method in the logit of the share, kept in a bracket. Returns the ends and the share.
+    """
+    t = scipy.special.logit(share)
+    least, most = np.full(t.shape, -_NEVER), np.full(t.shape, _NEVER)
+    log_beta = scipy.special.betaln(a, b)
+    for _ in range(60):
         below, above = scipy.special.expit(t), scipy.special.expit(-t)
         x, y = scipy.special.betaincinv(a, b, miss * below), scipy.special.betainccinv(a, b, miss * above)
-        log_beta = scipy.special.betaln(a, b)
         f, g = (np.exp((a - 1) * np.log(z) + (b - 1) * np.log1p(-z) - log_beta) for z in (x, y))
         gap = (a - 1) * np.log(y / x) + (b - 1) * (np.log1p(-y) - np.log1p(-x))
         slope = ((a - 1) / y - (b - 1) / (1 - y)) / g - ((a - 1) / x - (b - 1) / (1 - x)) / f
@@ -173,14 +184,8 @@ def _highest_density(n: int, miss: float, share: Floats) -> tuple[Floats, Floats
         step = np.where(np.isfinite(step), step, np.sign(gap))
         new = t + step
         new = np.where((new <= least) | (new >= most), (least + most) / 2, new)
-        done = np.max(np.abs(new - t)) < 1e-11
+        done = np.max(np.abs(new - t), initial=0.0) < 1e-11
         t = new
         if done:
             break
-    if half > 1:
-        low[1:], high[1:], found[1:] = x, y, scipy.special.expit(t)
-    # The middle one of an odd number is its own mirror image.
-    others = slice(n - half - 1, None, -1) if n > half else slice(0, 0)
-    low_all = np.concatenate([low, 1 - high[others]])
-    high_all = np.concatenate([high, 1 - low[others]])
-    return low_all, high_all, np.concatenate([found, 1 - found[others]])
+    return x, y, scipy.special.expit(t)

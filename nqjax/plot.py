@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from nqjax.estimate import Fit
+    from nqjax.noise import NoiseDiagnostics
     from nqjax.resampling import Bootstrap
 
 # Okabe and Ito's colours, which the colour-blind can tell apart.
@@ -94,6 +95,87 @@ def save_tuning_curve(path: "str | Path", result: "Fit | Bootstrap", scores: Arr
     """
     figure = _new_figure()
     plot_tuning_curve(result, scores, ax=figure.subplots(), **options)
+    _save(figure, path)
+
+
+def plot_noise(
+    diagnostics: "NoiseDiagnostics", *, name: str = "score", axes: "tuple[Axes, Axes] | None" = None
+) -> "tuple[Axes, Axes]":
+    """Draw the normal Q-Q plot of the residuals within its band, and each configuration's spread over its mean score.
+
+    Parameters
+    ----------
+    diagnostics : NoiseDiagnostics
+        What `nqjax.noise_diagnostics` found.
+    name : str
+        The score's name, for the axes.
+    axes : pair of matplotlib.axes.Axes, optional
+        Where to draw; a new figure by default.
+
+    Returns
+    -------
+    pair of matplotlib.axes.Axes
+
+    Raises
+    ------
+    InputError
+        Matplotlib is missing.
+    """
+    left, right = _new_figure((9.6, 4.2)).subplots(1, 2) if axes is None else axes
+    _draw_qq(left, diagnostics)
+    _draw_spreads(right, diagnostics, name)
+    return left, right
+
+
+def _draw_qq(ax: "Axes", diagnostics: "NoiseDiagnostics") -> None:
+    qq, percent = diagnostics.qq, f"{100 * (1 - diagnostics.level):g} %"
+    if len(qq.residuals):
+        reach = 1.1 * max(3.0, *np.abs(qq.residuals[[0, -1]]))
+        # The first and the last residual have no bound on one side: the band goes on to the end of the picture.
+        low, high = np.clip(qq.low, -reach, reach), np.clip(qq.high, -reach, reach)
+        ax.fill_between(qq.theoretical, low, high, color=_BLUE, alpha=0.2, linewidth=0, label=f"{percent} band")
+        ax.plot(qq.theoretical, qq.theoretical, color=_GREY, linewidth=1, label="normal")
+        ax.plot(qq.theoretical, qq.residuals, "o", color=_BLUE, markersize=3, label="residuals")
+        ax.set_ylim(-reach, reach)
+        ax.legend(frameon=False, fontsize="small")
+    ax.set(xlabel="normal quantile", ylabel="studentised residual")
+
+
+def _draw_spreads(ax: "Axes", diagnostics: "NoiseDiagnostics", name: str) -> None:
+    percent = f"{100 * (1 - diagnostics.level):g} %"
+    if math.isfinite(diagnostics.sigma):
+        ax.axhspan(*diagnostics.sigma_interval, color=_ORANGE, alpha=0.2, linewidth=0)
+        ax.axhline(diagnostics.sigma, color=_ORANGE, label=f"pooled sigma, {percent}")
+    for used, color, label in ((True, _BLUE, f"in the regime, {percent} each"), (False, _GREY, "not judged")):
+        rows = [row for row in diagnostics.configurations if row.used == used and math.isfinite(row.sd)]
+        if rows:
+            sds = np.array([row.sd for row in rows])
+            ends = np.array([row.sd_interval for row in rows])
+            bars = np.abs(ends - sds[:, None]).T
+            ax.errorbar([row.mean for row in rows], sds, bars, fmt="o", color=color, markersize=4, label=label)
+    worse = diagnostics.limits[1 if diagnostics.minimize else 0]
+    if math.isfinite(worse):
+        ax.axvline(worse, color=_GREY, linestyle="--", linewidth=1, label="threshold")
+    ax.set(xlabel=f"mean {name}", ylabel=f"standard deviation of {name}")
+    ax.set_ylim(0, 1.3 * ax.get_ylim()[1])  # room for the legend
+    if ax.get_legend_handles_labels()[0]:
+        ax.legend(frameon=False, fontsize="small")
+
+
+def save_noise(path: "str | Path", diagnostics: "NoiseDiagnostics", *, name: str = "score") -> None:
+    """Write `plot_noise` to a file: .png, .svg or .pdf.
+
+    Raises
+    ------
+    InputError
+        As `plot_noise`, or an ending that is none of these, or a file that cannot be written.
+    """
+    figure = _new_figure((9.6, 4.2))
+    plot_noise(diagnostics, name=name, axes=tuple(figure.subplots(1, 2)))
+    _save(figure, path)
+
+
+def _save(figure: "Figure", path: "str | Path") -> None:
     try:
         figure.savefig(path)
     except (ValueError, OSError) as error:
@@ -107,12 +189,12 @@ def check_picture(path: str) -> None:
     _new_figure()
 
 
-def _new_figure() -> "Figure":
+def _new_figure(size: tuple[float, float] = (6.4, 4.2)) -> "Figure":
     try:
         from matplotlib.figure import Figure
     except ImportError:
         raise InputError("pictures need Matplotlib: pip install 'nqjax[plot]'") from None
-    return Figure(figsize=(6.4, 4.2), dpi=150, layout="constrained")
+    return Figure(figsize=size, dpi=150, layout="constrained")
 
 
 def _empirical(scores: ArrayLike, trials: np.ndarray, minimize: bool) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Read the scores of a study from the files people keep trials in: CSV, JSON Lines and Parquet."""
 
+import contextlib
 import csv
 import difflib
 import gzip
@@ -7,27 +8,22 @@ import io
 import itertools
 import json
 import math
-import re
 import zlib
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
+from nqjax._numbers import LineOf, number, parse_texts, raise_not_a_number, to_numpy
 from nqjax.errors import InputError
 
 if TYPE_CHECKING:  # pyarrow is imported inside the readers: the command line must be able to start without it
     import pyarrow as pa
 
-ENDINGS = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
-
-# What people and loggers write for a run without a score, compared in lower case.
-_MISSING = ("", "-", "na", "n/a", "#n/a", "<na>", "nan", "+nan", "-nan", "null", "none")
-
-# A row, counted from 0 -> its line in the file, for messages; None where a file has no lines.
-LineOf = Callable[[int], int | None]
+JSON_ENDINGS = (".jsonl", ".ndjson")
+ENDINGS = (".csv", ".tsv", *JSON_ENDINGS, ".parquet")
 
 
 def read_scores(path: str | Path, metric: str) -> np.ndarray:
@@ -56,6 +52,21 @@ def read_scores(path: str | Path, metric: str) -> np.ndarray:
         If the file cannot be read, has no such column or no rows, or if a score is not a number.
     """
     path = Path(path)
+    with reading(path) as ending:
+        if ending == ".parquet":
+            scores = _read_parquet(path, metric)
+        elif ending in JSON_ENDINGS:
+            scores = _read_jsonl(path, metric)
+        else:
+            scores = _read_csv(path, metric, delimiter_of(ending))
+    if not scores.size:
+        raise InputError(f"{path} has no rows; it needs one row per trial")
+    return scores
+
+
+@contextlib.contextmanager
+def reading(path: Path) -> Iterator[str]:
+    """Check that a file is there and give the ending that decides its format; failing to read it is an InputError."""
     try:
         if path.is_dir():
             raise InputError(f"{path} is a directory; give the file that holds the trials")
@@ -64,17 +75,14 @@ def read_scores(path: str | Path, metric: str) -> np.ndarray:
         ending = _ending(path)
         if not path.stat().st_size:
             raise InputError(f"{path} is empty; it needs one row per trial")
-        if ending == ".parquet":
-            scores = _read_parquet(path, metric)
-        elif ending in (".jsonl", ".ndjson"):
-            scores = _read_jsonl(path, metric)
-        else:
-            scores = _read_csv(path, metric, "\t" if ending == ".tsv" else ",")
+        yield ending
     except (OSError, EOFError, zlib.error) as error:  # unreadable, or a damaged .gz
         raise InputError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
-    if not scores.size:
-        raise InputError(f"{path} has no rows; it needs one row per trial")
-    return scores
+
+
+def delimiter_of(ending: str) -> str:
+    """What separates the cells of a text file with this ending."""
+    return "\t" if ending == ".tsv" else ","
 
 
 def _ending(path: Path) -> str:
@@ -111,82 +119,27 @@ def _raise_missing(path: Path, metric: str, names: list[str]) -> NoReturn:
     raise InputError(f"{path} has no column {metric!r}{hint}; its columns: {', '.join(names)}")
 
 
-def _raise_not_a_number(path: Path, metric: str, row: int, line: int | None, value: object) -> NoReturn:
-    """Raise the error for a score that is no number; `row` counts from 0."""
-    where = f"row {row + 1}" if line is None else f"row {row + 1} (line {line})"
-    if isinstance(value, bool | str):
-        text = repr(value if len(str(value)) <= 40 else str(value)[:37] + "...")
-    else:
-        text = f"a {type(value).__name__}"
-    raise InputError(f"{path}, {where}: {metric} is {text}, not a number; for a failed run leave it empty or write nan")
-
-
 def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [""])[0]
-
-
-# --- text -> numbers ------------------------------------------------------------------------------------------------
-
-
-def _number(text: str) -> float | None:
-    """Return the number that a text stands for, NaN for a missing one, None where it stands for none."""
-    if text.strip().lower() in _MISSING:
-        return math.nan
-    try:
-        return None if "_" in text else float(text)  # Python alone reads 1_000 as a number
-    except ValueError:
-        return None
-
-
-def _parse_texts(texts: "pa.ChunkedArray", path: Path, metric: str, line_of: LineOf) -> np.ndarray:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    try:
-        return _to_numpy(texts.cast(pa.float64()))
-    except pa.ArrowInvalid:
-        pass
-    trimmed = pc.utf8_trim_whitespace(texts)
-    missing = "|".join(re.escape(word) for word in _MISSING)
-    try:
-        return _to_numpy(pc.replace_substring_regex(trimmed, f"(?i)^({missing})$", "nan").cast(pa.float64()))
-    except pa.ArrowInvalid:  # the texts one by one: Python reads a little more, and finds the first that is no number
-        scores = array("d")
-        for row, text in enumerate(itertools.chain.from_iterable(chunk.to_pylist() for chunk in texts.chunks)):
-            value = math.nan if text is None else _number(text)
-            if value is None:
-                _raise_not_a_number(path, metric, row, line_of(row), text)
-            scores.append(value)
-        return np.array(scores)
-
-
-def _to_numpy(column: "pa.ChunkedArray") -> np.ndarray:
-    import pyarrow as pa
-
-    # Read from arrow's buffers, because its to_numpy(), scalar() and fill_null() import pandas where that is installed,
-    # which takes longer than reading a million rows.
-    scores = np.empty(len(column))
-    start = 0
-    for chunk in column.cast(pa.float64(), safe=False).chunks:
-        part = scores[start : start + len(chunk)]
-        part[:] = np.frombuffer(chunk.buffers()[1], np.float64)[chunk.offset : chunk.offset + len(chunk)]
-        if chunk.null_count:
-            part[np.frombuffer(chunk.is_null().cast(pa.uint8()).buffers()[1], np.uint8)[: len(chunk)] != 0] = np.nan
-        start += len(chunk)
-    return scores
 
 
 # --- CSV ------------------------------------------------------------------------------------------------------------
 
 
 def _read_csv(path: Path, metric: str, delimiter: str) -> np.ndarray:
+    texts, line_of = csv_texts(path, metric, delimiter)
+    return parse_texts(texts, path, metric, line_of)
+
+
+def csv_texts(path: Path, metric: str, delimiter: str) -> tuple["pa.ChunkedArray", LineOf]:
+    """Return the cells of one column as text, and how to find a row's line."""
     import pyarrow as pa
     from pyarrow import csv as arrow_csv
 
     names, header_lines = _csv_header(path, delimiter)
     found = [i for i, name in enumerate(names) if name == metric]
     if not found:
-        if all(_number(name) is not None for name in names):
+        if all(number(name) is not None for name in names):
             raise InputError(f"{path} has no header: its first line must name the columns, and holds numbers")
         _raise_missing(path, metric, names)
     if len(found) > 1:
@@ -206,7 +159,7 @@ def _read_csv(path: Path, metric: str, delimiter: str) -> np.ndarray:
         )
     except pa.ArrowInvalid as error:
         if "too short" in str(error) or "Empty CSV" in str(error):  # a header, and no line after it
-            return np.empty(0)
+            return pa.chunked_array([], pa.string()), lambda _: None
         for line, cells in _scan(path, delimiter, header_lines):
             if not isinstance(cells, csv.Error) and len(cells) != len(names):
                 raise InputError(f"{path}, line {line}: {len(cells)} cells, but the header has {len(names)}") from error
@@ -215,7 +168,7 @@ def _read_csv(path: Path, metric: str, delimiter: str) -> np.ndarray:
     def line_of(row: int) -> int | None:
         return next(itertools.islice((line for line, _ in _scan(path, delimiter, header_lines)), row, None), None)
 
-    return _parse_texts(table.column(0), path, metric, line_of)
+    return table.column(0), line_of
 
 
 def _csv_header(path: Path, delimiter: str) -> tuple[list[str], int]:
@@ -274,7 +227,7 @@ def _read_jsonl(path: Path, metric: str) -> np.ndarray:
     import pyarrow as pa
     from pyarrow import json as arrow_json
 
-    parts = _json_path(path, metric)
+    parts = json_path(path, metric)
     # Only the metric is parsed, so that learning curves and keys that change their type from line to line cost nothing.
     field = pa.field(parts[-1], pa.float64())
     for part in reversed(parts[:-1]):
@@ -285,10 +238,10 @@ def _read_jsonl(path: Path, metric: str) -> np.ndarray:
             table = arrow_json.read_json(file, arrow_json.ReadOptions(block_size=1 << 24), options)
     except pa.ArrowInvalid:  # scores written as text, or a malformed line: Python reads the one and names the other
         return _read_jsonl_slowly(path, metric, parts)
-    return _to_numpy(_descend(table.column(0), parts[1:]))
+    return to_numpy(_descend(table.column(0), parts[1:]))
 
 
-def _json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+def json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield each trial's line in the file and its object."""
     with _open(path) as file:
         for line, text in enumerate(file, start=1):
@@ -303,11 +256,11 @@ def _json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             yield line, value
 
 
-def _json_path(path: Path, metric: str) -> list[str]:
+def json_path(path: Path, metric: str) -> list[str]:
     """Return the keys that lead to the metric in the first trial that has it."""
     names: dict[str, None] = {}
     trial: dict[str, Any] = {}
-    for _, trial in _json_lines(path):
+    for _, trial in json_lines(path):
         parts = _find(trial, metric)
         if parts:
             return parts
@@ -339,17 +292,17 @@ def _names(value: dict[str, Any], prefix: str = "") -> Iterator[str]:
 
 def _read_jsonl_slowly(path: Path, metric: str, parts: list[str]) -> np.ndarray:
     scores = array("d")
-    for row, (line, trial) in enumerate(_json_lines(path)):
+    for row, (line, trial) in enumerate(json_lines(path)):
         value: Any = trial
         for part in parts:
             value = value.get(part) if isinstance(value, dict) else None
-        number = _number(value) if isinstance(value, str) else math.nan if value is None else value
-        if isinstance(number, bool) or not isinstance(number, int | float):
-            _raise_not_a_number(path, metric, row, line, value)
+        score = number(value) if isinstance(value, str) else math.nan if value is None else value
+        if isinstance(score, bool) or not isinstance(score, int | float):
+            raise_not_a_number(path, metric, row, line, value)
         try:
-            scores.append(number)
+            scores.append(score)
         except OverflowError:  # an integer beyond float64's range
-            scores.append(math.inf if number > 0 else -math.inf)
+            scores.append(math.inf if score > 0 else -math.inf)
     return np.array(scores)
 
 
@@ -357,6 +310,19 @@ def _read_jsonl_slowly(path: Path, metric: str, parts: list[str]) -> np.ndarray:
 
 
 def _read_parquet(path: Path, metric: str) -> np.ndarray:
+    from pyarrow import types
+
+    column = parquet_column(path, metric)
+    if types.is_string(column.type) or types.is_large_string(column.type):
+        return parse_texts(column, path, metric, lambda _: None)
+    of = column.type
+    if types.is_integer(of) or types.is_floating(of) or types.is_decimal(of) or types.is_null(of):
+        return to_numpy(column)
+    raise InputError(f"{path}: column {metric!r} holds {of}, not numbers; choose a column of scores")
+
+
+def parquet_column(path: Path, metric: str) -> "pa.ChunkedArray":
+    """Return one column, plain."""
     import pyarrow as pa
     from pyarrow import parquet, types
 
@@ -374,12 +340,7 @@ def _read_parquet(path: Path, metric: str) -> np.ndarray:
 
     if types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
-    if types.is_string(column.type) or types.is_large_string(column.type):
-        return _parse_texts(column, path, metric, lambda _: None)
-    of = column.type
-    if types.is_integer(of) or types.is_floating(of) or types.is_decimal(of) or types.is_null(of):
-        return _to_numpy(column)
-    raise InputError(f"{path}: column {metric!r} holds {of}, not numbers; choose a column of scores")
+    return column
 
 
 def _tree(fields: "pa.Schema | pa.StructType") -> dict[str, Any]:

@@ -333,7 +333,14 @@ def error_line(capsys) -> str:
 @pytest.mark.parametrize(
     ("argv", "parts"),
     [
-        ([], ["nqjax: error: no command", "fit, bootstrap, bands, region, fit-many, demo", "(see nqjax --help)"]),
+        (
+            [],
+            [
+                "nqjax: error: no command",
+                "fit, bootstrap, bands, region, fit-many, noise, plan, demo",
+                "(see nqjax --help)",
+            ],
+        ),
         (["fti"], ["nqjax: error:", "'fti'"]),
         (["fit"], ["nqjax fit: error:", "FILE, --metric", "(see nqjax fit --help)"]),
         (["fit", "t.csv"], ["--metric"]),

@@ -19,6 +19,10 @@ NUMERIC_OPTIONS = (
     "--level",
     "--confidence",
     "--support",
+    "--score",
+    "--probability",
+    "--width",
+    "--at",
 )
 
 
@@ -124,6 +128,14 @@ def read_trials(text: str) -> tuple[float, ...]:
     if not all(math.isfinite(n) and n > 0 for n in numbers):
         raise argparse.ArgumentTypeError("give positive numbers of trials")
     return tuple(sorted(set(numbers)))
+
+
+def read_positive(text: str) -> float:
+    """One finite number above 0."""
+    number = read_threshold(text)
+    if number <= 0:
+        raise argparse.ArgumentTypeError("give a number above 0")
+    return number
 
 
 def read_share(text: str) -> float:

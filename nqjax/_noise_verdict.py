@@ -1,0 +1,134 @@
+"""What the noise diagnostics amount to, in words."""
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from nqjax._noise_tests import NoiseTest
+
+if TYPE_CHECKING:
+    from nqjax.noise import ConfigurationNoise
+
+#: A grid finer than this share of sigma is not worth a word.
+_NOTABLE = 0.1
+
+
+class Comparison(NamedTuple):
+    """The pooled sigma beside a fitted one."""
+
+    fitted_sigma: float
+    ratio: float  # pooled / fitted; infinite where the fit has no noise
+    interval: tuple[float, float]  # from the pooled sigma's: the fitted one is taken as it is
+
+    @classmethod
+    def of(cls, sigma: float, interval: tuple[float, float], fitted: float) -> "Comparison":
+        """Divide by the fitted sigma."""
+        if not fitted:
+            ratio = math.inf if sigma else math.nan
+            return cls(fitted, ratio, (ratio, ratio))
+        return cls(fitted, sigma / fitted, (interval[0] / fitted, interval[1] / fitted))
+
+    @property
+    def differs(self) -> bool:
+        """Whether the interval excludes 1."""
+        return not self.interval[0] <= 1 <= self.interval[1] and not math.isnan(self.ratio)
+
+
+def verdict_of(
+    holds: bool | None,
+    tests: Sequence[NoiseTest],
+    rows: "Sequence[ConfigurationNoise]",
+    sigma: tuple[float, float, float],
+    comparison: Comparison | None,
+    level: float,
+    minimize: bool,
+) -> str:
+    """A sentence on the noise model, and one on the fitted sigma if there is one."""
+    used = [row for row in rows if row.used]
+    if holds is None:
+        return _too_little(used, sigma[0])
+    if holds:
+        first = (
+            f"The noise model holds as far as these runs can tell: in {len(used)} configurations inside the regime the "
+            f"residuals look normal, with one sigma, {_show(sigma[0])} ({_percent(level)} {_range(*sigma[1:])})."
+        )
+    else:
+        reasons = [
+            f"{reason} (p = {test.p_adjusted:.2g})"
+            for reason, test in zip(_reasons(tests, used, minimize), tests, strict=True)
+            if test.p_adjusted <= level
+        ]
+        first = (
+            f"The noise model does not hold inside the regime: {_listed(reasons)}; the pooled sigma, "
+            f"{_show(sigma[0])}, is an average."
+        )
+    return first if comparison is None else f"{first} {_compared(comparison, level)}"
+
+
+def warnings_of(
+    rows: "Sequence[ConfigurationNoise]", step: float, sigma: float, judged: int, shaped: int
+) -> tuple[str, ...]:
+    """What to know when reading the verdict."""
+    warnings = []
+    few = [row.id for row in rows if row.inside and not row.used]
+    if few:
+        warnings.append(f"left out for fewer than 3 finite scores: {_listed(few[:5] + ['more'] * (len(few) > 5))}")
+    lost = [row.id for row in rows if row.failed == row.number]
+    if lost:
+        warnings.append(f"all runs failed: {_listed(lost[:5] + ['more'] * (len(lost) > 5))}")
+    failed = sum(row.failed for row in rows if row.used)
+    if failed:
+        warnings.append(f"{failed} runs inside the regime failed and are left out, which is no normal noise either")
+    if shaped and step > _NOTABLE * sigma:
+        warnings.append(
+            f"the scores lie on a grid of step {_show(step)}: the test of normality draws them anew within its cells"
+        )
+    if shaped < judged:
+        warnings.append(
+            f"{judged - shaped} configurations are constant or too coarse for the test of normality and not in it"
+        )
+    return tuple(warnings)
+
+
+def _too_little(used: "Sequence[ConfigurationNoise]", sigma: float) -> str:
+    if len(used) < 2:
+        have = "no configuration" if not used else "only one configuration"
+        return f"Too little to tell: {have} inside the regime has 3 or more finite scores; retrain at least 2."
+    if sigma == 0:
+        return "There is nothing to judge: inside the regime every configuration scores the same with every seed."
+    return "Too little to tell: retrain the configurations inside the regime with more seeds, or retrain more of them."
+
+
+def _reasons(tests: Sequence[NoiseTest], used: "Sequence[ConfigurationNoise]", minimize: bool) -> tuple[str, str, str]:
+    spreads = [row.sd for row in used]
+    # A positive correlation is a spread that grows with the score, which is worse when minimising.
+    direction = "grows" if (tests[2].statistic > 0) == minimize else "shrinks"
+    return (
+        "the residuals are not normal",
+        f"the spread differs between configurations, from {_range(min(spreads), max(spreads))}",
+        f"it {direction} as scores get worse",
+    )
+
+
+def _compared(comparison: Comparison, level: float) -> str:
+    if comparison.fitted_sigma == 0:
+        return "The fit found no noise, but runs of one configuration differ."
+    times = f"{comparison.ratio:.3g} times the fitted sigma ({_percent(level)} {_range(*comparison.interval)})"
+    meaning = "so fit and reruns disagree" if comparison.differs else "so fit and reruns agree"
+    return f"The pooled sigma is {times}: the interval {'excludes' if comparison.differs else 'includes'} 1, {meaning}."
+
+
+def _percent(level: float) -> str:
+    return f"{100 * (1 - level):g} %:"
+
+
+def _show(number: float) -> str:
+    return f"{number:.4g}"
+
+
+def _range(low: float, high: float) -> str:
+    return f"{_show(low)} to {_show(high)}"
+
+
+def _listed(words: Sequence[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

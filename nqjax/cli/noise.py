@@ -1,0 +1,80 @@
+"""`nqjax noise`."""
+
+import argparse
+from typing import Any
+
+from nqjax.cli import output
+from nqjax.cli.arguments import add_file, add_study, limits, read_positive, read_share, read_threshold
+
+_EPILOG = """\
+Retrain some configurations, such as those at the 12.5, 25, ..., 100 % quantiles of the scores, with many seeds each, a
+row a run. Configurations whose mean score is beyond the threshold are reported, but not judged. Failed runs (missing,
+NaN or infinite scores) are counted and left out.
+
+examples:
+  nqjax noise retrained.csv --config config_id --metric error --threshold 0.11
+  nqjax noise retrained.jsonl --config config.id --metric accuracy --maximize --threshold 0.89 --plot noise.png
+  nqjax noise retrained.parquet --config trial --metric val_loss --sigma 0.028 --json | jq .holds
+"""
+
+
+def add(commands: Any) -> None:
+    """Declare the command."""
+    parser = commands.add_parser(
+        "noise",
+        usage="nqjax noise FILE --config NAME --metric NAME [--minimize | --maximize] [--threshold T] [options]",
+        help="check from retrained configurations whether the noise is normal and of one size",
+        description="Check from configurations that were retrained with many seeds whether the noise model holds:\n"
+        "normal residuals, with one standard deviation for all configurations inside the regime.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add_file(parser)
+    parser.add_argument(
+        "--config", metavar="NAME", required=True, help="the column that says which configuration a run repeats"
+    )
+    add_study(parser)
+    parser.add_argument(
+        "--threshold", metavar="T", type=read_threshold, help="where the regime ends (default: none, all are judged)"
+    )
+    parser.add_argument("--sigma", metavar="S", type=read_positive, help="a fit's sigma to compare the noise with")
+    parser.add_argument(
+        "--level",
+        metavar="P",
+        type=read_share,
+        default=0.05,
+        help="how often a true noise model may be called false; intervals hold at 1 - P (default: 0.05)",
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
+    parser.add_argument("--plot", metavar="PICTURE", help="draw the residuals and spreads: a .png, .svg or .pdf file")
+    parser.set_defaults(run=_run, parser=parser)
+
+
+def _run(args: argparse.Namespace) -> None:
+    output.check_output(args)
+    from nqjax.noise import noise_diagnostics
+    from nqjax.report_noise import noise_document, print_noise
+
+    diagnostics = noise_diagnostics(
+        args.file,
+        args.config,
+        args.metric,
+        limits=limits(args.threshold, args.minimize),
+        minimize=args.minimize,
+        fit=args.sigma,
+        level=args.level,
+    )
+    head = {
+        "file": args.file,
+        "config": args.config,
+        "metric": args.metric,
+        "minimize": args.minimize,
+        "threshold": args.threshold,
+        "level": args.level,
+    }
+    output.give(args, noise_document(diagnostics, head=head), print_noise)
+    if args.plot is not None:
+        from nqjax.plot import save_noise
+
+        save_noise(args.plot, diagnostics, name=args.metric)

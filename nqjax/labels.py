@@ -1,0 +1,87 @@
+"""Labels of trials, such as the configuration that a run repeats: numbers or text, read as text."""
+
+import itertools
+import math
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from nqjax.errors import InputError
+from nqjax.trials import JSON_ENDINGS, csv_texts, delimiter_of, json_lines, json_path, parquet_column, reading
+
+
+def read_labels(path: str | Path, column: str) -> list[str]:
+    """Read one label a trial from a file, in the order of `nqjax.trials.read_scores`.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file, as `nqjax.trials.read_scores` takes it.
+    column : str
+        The name of the column that holds the labels.
+
+    Returns
+    -------
+    list of str
+        Labels that are numbers read as `as_label` writes them.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, has no such column, or a trial has no label.
+    """
+    path = Path(path)
+    with reading(path) as ending:
+        if ending == ".parquet":
+            values: Iterable[Any] = _plain(parquet_column(path, column))
+        elif ending in JSON_ENDINGS:
+            values = _json_values(path, column)
+        else:
+            values = _plain(csv_texts(path, column, delimiter_of(ending))[0])
+        return as_labels(values, column, f"{path}, ")
+
+
+def as_labels(values: Iterable[Any], column: str, where: str = "") -> list[str]:
+    """Labels from values of any plain type, or InputError.
+
+    Parameters
+    ----------
+    values : iterable
+        Text, whole or other numbers, a value a trial.
+    column, where : str
+        What holds them, and what a message says before the row's number.
+    """
+    labels = []
+    for row, value in enumerate(values, start=1):
+        label = as_label(value)
+        if label is None:
+            raise InputError(f"{where}row {row}: {column} is {_quote(value)}; give each run a name or a number")
+        labels.append(label)
+    return labels
+
+
+def as_label(value: Any) -> str | None:
+    """The text of a label; a whole number looks the same however it is stored. None for what is no label."""
+    value = value.item() if hasattr(value, "item") and getattr(value, "ndim", 0) == 0 else value
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool | int | str) or (isinstance(value, float) and math.isfinite(value)):
+        return str(value).strip() or None
+    return None
+
+
+def _quote(value: Any) -> str:
+    return "missing" if value is None or isinstance(value, float | str) else f"a {type(value).__name__}"
+
+
+def _plain(column: Any) -> Iterator[Any]:
+    return itertools.chain.from_iterable(chunk.to_pylist() for chunk in column.chunks)
+
+
+def _json_values(path: Path, column: str) -> Iterator[Any]:
+    parts = json_path(path, column)
+    for _, value in json_lines(path):
+        found: Any = value
+        for part in parts:
+            found = found.get(part) if isinstance(found, dict) else None
+        yield found

@@ -1,0 +1,238 @@
+"""Planning: how many trials a search needs, to reach a score or to pin down its tuning curve."""
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import jax
+import numpy as np
+import scipy.interpolate
+import scipy.special
+from numpy.typing import ArrayLike, NDArray
+
+from nqjax.bands import order_statistic_band, shortest_interval
+from nqjax.errors import InputError, show
+
+if TYPE_CHECKING:
+    from nqjax.distributions import NoisyQuadratic, Quadratic
+    from nqjax.estimate import Fit
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+#: Bands are not planned for more trials than this.
+MOST_TRIALS = 2**14
+#: Up to so many trials every band is computed; beyond, what its intervals miss is interpolated between powers of two.
+_EXACT = 64
+#: Numbers of trials that are looked at together.
+_CHUNK = 256
+#: Log-probabilities are good to this relative error: a ratio of them this close to a whole number is that number.
+_ROUNDING = 1e-10
+
+
+def required_trials(
+    fit_or_distribution: "Fit | NoisyQuadratic | Quadratic",
+    *,
+    score: ArrayLike | None = None,
+    probability: ArrayLike | None = None,
+    width: float | None = None,
+    at: float | None = None,
+    confidence: float = 0.95,
+    minimize: bool | None = None,
+) -> float | Floats:
+    """Fewest trials of a random search that reach a score, or that make the band of its tuning curve narrow.
+
+    Give either ``score`` and ``probability`` or ``width`` and ``at``.
+
+    Parameters
+    ----------
+    fit_or_distribution : Fit, NoisyQuadratic or Quadratic
+        What one trial scores. It is taken as it is: how sure the fit is of its parameters does not enter.
+    score, probability : array_like
+        The best of the trials shall be ``score`` or better with at least this probability, between 0 and 1. They
+        broadcast. A score beyond the fit's limits is one that the fit knows nothing about.
+    width, at : float
+        The simultaneous confidence band of the median tuning curve (`nqjax.confidence_bands`) at so many trials shall
+        be expected to be no wider than ``width``, in the scores' units.
+    confidence : float
+        Of the band, between 0 and 1.
+    minimize : bool, optional
+        Whether lower scores are better; by default as it was fitted, or whether the distribution is convex.
+
+    Returns
+    -------
+    int, float or ndarray
+        A whole number of trials, infinite where no number of them is enough; of the broadcast shape of score and
+        probability.
+
+    Raises
+    ------
+    InputError
+        Neither or both of the two uses, a probability or confidence not between 0 and 1, a width or number of trials
+        that is not positive, or a band that takes more than 16,384 trials.
+
+    Notes
+    -----
+    The best of n trials misses a score with probability ``(1 - F)**n``, so that ``n = log(1 - probability) / log(1 -
+    F)``, rounded up. For a band, the ends of the curve are two of the n scores, with the ranks that the band of
+    Learned-Miller and DeStefano says; either is taken where it lies in the median, ``F^-1`` of the median of
+    Beta(rank, n + 1 - rank). As ranks are whole, the width does not fall with every trial: the answer is the first n
+    that is narrow enough, and a few more trials may be a little wider.
+    """
+    d = _as_float64(fit_or_distribution)
+    better_low = _direction(fit_or_distribution, d, minimize)
+    by_score, by_width = (score is not None, probability is not None), (width is not None, at is not None)
+    if any(by_score) == any(by_width) or any(by_score) != all(by_score) or any(by_width) != all(by_width):
+        raise InputError("give either a score and a probability, or a width and the number of trials it is at")
+    if score is not None and probability is not None:
+        return _to_reach(d, better_low, score, probability)
+    assert width is not None
+    assert at is not None
+    return _to_narrow(d, better_low, float(width), float(at), float(confidence))
+
+
+def _as_float64(given: "Fit | NoisyQuadratic | Quadratic") -> "NoisyQuadratic | Quadratic":
+    from nqjax.distributions import NoisyQuadratic, Quadratic
+
+    with jax.enable_x64(True):
+        d = getattr(given, "distribution", given)
+        if not isinstance(d, NoisyQuadratic | Quadratic):
+            raise InputError(f"this is a {type(given).__name__}: give a Fit, a NoisyQuadratic or a Quadratic")
+        parameters: dict[str, Any] = {name: np.asarray(getattr(d, name), np.float64) for name in d.arg_constraints}
+        return type(d)(**parameters, convex=d.convex)
+
+
+def _direction(
+    given: "Fit | NoisyQuadratic | Quadratic", d: "NoisyQuadratic | Quadratic", minimize: bool | None
+) -> bool:
+    if minimize is None:
+        return d.convex
+    if minimize != getattr(given, "minimize", minimize):
+        raise InputError(f"the fit is of the other direction: leave minimize out, or give minimize={not minimize}")
+    return bool(minimize)
+
+
+# --- a score --------------------------------------------------------------------------------------------------------
+
+
+def _to_reach(
+    d: "NoisyQuadratic | Quadratic", minimize: bool, score: ArrayLike, probability: ArrayLike
+) -> float | Floats:
+    try:
+        y, p = np.asarray(score, np.float64), np.asarray(probability, np.float64)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InputError(f"scores and probabilities are numbers: {error}") from None
+    if np.any(np.isnan(y)):
+        raise InputError("the score is NaN: give a number")
+    if not np.all((p > 0) & (p < 1)):
+        raise InputError("a probability must lie between 0 and 1, both excluded: nothing is certain in a random search")
+    try:
+        np.broadcast_shapes(y.shape, p.shape, d.batch_shape)
+    except ValueError:
+        raise InputError(f"scores of shape {y.shape} and probabilities of shape {p.shape} do not go together") from None
+    with jax.enable_x64(True):
+        # That one trial misses the score. Near 0 this logarithm is minus the probability to hit, with all its digits.
+        log_miss = np.asarray(d.log_sf(y) if minimize else d.log_cdf(y))
+    with np.errstate(divide="ignore", invalid="ignore"):  # a score that no trial reaches takes infinitely many
+        ratio = np.log1p(-p) / np.where(log_miss == 0, -0.0, log_miss)
+        nearest = np.rint(ratio)
+        whole = np.abs(ratio - nearest) <= _ROUNDING * ratio
+    n = np.maximum(np.where(whole, nearest, np.ceil(ratio)), 1.0)
+    if n.ndim:
+        return n
+    return int(n) if n < 2**53 else float(n)
+
+
+# --- a band ---------------------------------------------------------------------------------------------------------
+
+
+def _to_narrow(d: "NoisyQuadratic | Quadratic", minimize: bool, width: float, at: float, confidence: float) -> int:
+    for name, value in (("width", width), ("at", at)):
+        if not (value > 0 and math.isfinite(value)):
+            raise InputError(f"{name} is {value}: give a number above 0")
+    if not 0 < confidence < 1:
+        raise InputError(f"confidence is {confidence}: give a number between 0 and 1, such as 0.95")
+    if d.batch_shape:
+        raise InputError(f"the distribution has the batch shape {d.batch_shape}: give one distribution")
+    tail = -math.expm1(math.log(0.5) / at)  # one trial is as good as the median of the best of `at` with this chance
+    # With fewer the band of the best score alone, which misses it no more often than the whole band may, has no end.
+    least = max(1, math.floor(math.log1p(-confidence) / math.log1p(-tail)))
+    for n in range(least, _EXACT + 1):
+        if expected_width(d, minimize, n, tail, confidence) <= width:
+            return n
+    last = 2 * _EXACT
+    while last < least:
+        last *= 2
+    while last <= MOST_TRIALS and expected_width(d, minimize, last, tail, confidence) > width:
+        last *= 2
+    last = min(last, MOST_TRIALS)
+    for n in _candidates(d, minimize, width, tail, confidence, max(least, _EXACT + 1), last):
+        # What was interpolated may be off where ranks change: the band itself decides.
+        if expected_width(d, minimize, n, tail, confidence) <= width:
+            return n
+    raise InputError(
+        f"a band of width {show(width)} at {show(at)} trials takes more than {MOST_TRIALS:,} trials: ask for a wider "
+        "one, a lower confidence, or fewer trials"
+    )
+
+
+def expected_width(d: "NoisyQuadratic | Quadratic", minimize: bool, n: int, tail: float, confidence: float) -> float:
+    """Width of the band from n trials, where the curve is at the quantile ``tail`` from the best end."""
+    band = order_statistic_band(n, confidence)
+    # Ranks from the best: the band is its own mirror image.
+    best, worst = np.searchsorted(band.high, tail), np.searchsorted(band.low, tail) + 1
+    return float(_widths(d, minimize, *(np.full(1, x, np.int64) for x in (n, best, worst)))[0])
+
+
+def _widths(d: "NoisyQuadratic | Quadratic", minimize: bool, n: Ints, best: Ints, worst: Ints) -> Floats:
+    """Distance between the scores of two ranks, counted from the best, of n trials; infinite where there is no such."""
+    ended = (best >= 1) & (worst <= n)
+    ranks = np.stack([best, worst]).clip(1, n)
+    # One shape, so one compilation.
+    share = np.full((2, _CHUNK), 0.5)
+    share[:, : len(n)] = scipy.special.betaincinv(ranks, n + 1 - ranks, 0.5)
+    with jax.enable_x64(True):
+        ends = np.asarray(d.icdf(share if minimize else 1 - share))[:, : len(n)]
+    return np.where(ended, np.abs(ends[1] - ends[0]), math.inf)
+
+
+def _candidates(
+    d: "NoisyQuadratic | Quadratic", minimize: bool, width: float, tail: float, confidence: float, first: int, last: int
+) -> Iterator[int]:
+    """Numbers of trials from first to last that look narrow enough, in order."""
+    anchors = 2 ** np.arange(4, int(math.log2(last)) + 1)
+    # The first order statistic's interval begins at 0, so that its end says what every interval leaves out.
+    logs = [n * math.log1p(-order_statistic_band(n, confidence).high[0]) for n in anchors.tolist()]
+    log_miss = scipy.interpolate.CubicSpline(np.log(anchors), logs)
+    for start in range(first, last + 1, _CHUNK):
+        n = np.arange(start, min(start + _CHUNK, last + 1))
+        best, worst = _ranks(n, np.exp(log_miss(np.log(n))), tail)
+        if np.any(best >= 1):
+            yield from n[_widths(d, minimize, n, best, worst) <= width].tolist()
+
+
+def _ranks(n: Ints, miss: Floats, tail: float) -> tuple[Ints, Ints]:
+    """The last rank whose interval is below the tail, and the first whose interval is above; 0 and n + 1 for none."""
+    # An interval holds the mode, (rank - 1) / (n - 1): that bounds either search on one side.
+    middle = np.floor(n * tail).astype(np.int64)
+    below, not_below = np.zeros_like(n), np.minimum(middle + 3, n + 1)
+    not_above, above = np.maximum(middle - 2, 0), n + 1
+    while np.any(open_ := np.stack([not_below - below > 1, above - not_above > 1])):
+        rank = np.stack([below + not_below, not_above + above]) // 2
+        low, high = _intervals(np.stack([n, n]), rank.clip(1, n), miss)
+        is_below, is_above = high[0] < tail, low[1] >= tail
+        below = np.where(open_[0] & is_below, rank[0], below)
+        not_below = np.where(open_[0] & ~is_below, rank[0], not_below)
+        not_above = np.where(open_[1] & ~is_above, rank[1], not_above)
+        above = np.where(open_[1] & is_above, rank[1], above)
+    return below, above
+
+
+def _intervals(n: Ints, rank: Ints, miss: Floats) -> tuple[Floats, Floats]:
+    """Intervals of order statistics of three or more draws, as the highest-density band has them."""
+    first, final = rank == 1, rank == n
+    inner = np.where(first | final, 2, rank).astype(np.float64)
+    low, high, _ = shortest_interval(inner, n + 1 - inner, miss, np.full(rank.shape, 0.5))
+    end = np.exp(np.log(miss) / n)  # the last one's; the first one's is its mirror image
+    low = np.where(first, 0.0, np.where(final, end, low))
+    return low, np.where(first, -np.expm1(np.log(miss) / n), np.where(final, 1.0, high))

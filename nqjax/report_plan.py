@@ -1,0 +1,76 @@
+"""What there is to say about a plan: a document for machines, sentences for people."""
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from nqjax.errors import show
+from nqjax.report import fit_document, print_head, significant, warn
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy as np
+    from rich.console import Console
+
+    from nqjax.estimate import Fit
+
+
+def plan_document(
+    fit: "Fit",
+    scores: "np.ndarray",
+    trials: float,
+    *,
+    head: "Mapping[str, Any]",
+    asked: "Mapping[str, float]",
+    constraints: "Mapping[str, Any]",
+) -> dict[str, Any]:
+    """Return the number of trials that is needed for what was asked, ready for `json.dumps(..., allow_nan=False)`."""
+    known = {name: head[name] for name in ("file", "metric", "threshold")}
+    fitted = fit_document(fit, scores, **known, constraints=constraints, trials=(1,))
+    return {
+        **head,
+        "asked": dict(asked),
+        "required_trials": (int(trials) if trials < 2**53 else trials) if math.isfinite(trials) else None,
+        **{name: fitted[name] for name in ("alpha", "beta", "gamma", "sigma", "regime_start", "num_scores")},
+        "warnings": fitted["warnings"] + _warnings(fit, head["threshold"], asked),
+    }
+
+
+def _warnings(fit: "Fit", threshold: float | None, asked: "Mapping[str, float]") -> list[str]:
+    if "width" in asked:
+        if threshold is not None and asked["at"] < fit.regime_start:
+            return [f"the fit says nothing of the tuning curve at {show(asked['at'])} trials, before the regime"]
+        return []
+    sign = 1 if fit.minimize else -1
+    end, name = (fit.alpha, "alpha") if fit.minimize else (fit.beta, "beta")
+    if threshold is not None and sign * asked["score"] > sign * threshold:
+        return [f"the score {show(asked['score'])} is outside the regime, where the fit says nothing"]
+    if sign * asked["score"] < sign * end:
+        return [f"the score is beyond {name}: luck reaches it, and the same configuration, run again, scores worse"]
+    return []
+
+
+def print_plan(document: "Mapping[str, Any]", console: "Console") -> None:
+    """Print a plan for people to read."""
+    from rich.text import Text
+
+    print_head(document, console)
+    console.print(Text(_answer(document)))
+    console.print()
+    warn(document, console)
+    numbers = ", ".join(f"{name} {significant(document[name], 5)}" for name in ("alpha", "beta", "sigma"))
+    console.print(Text(f"From a fit to {document['num_scores']:,} trials: {numbers}, gamma {document['gamma']}", "dim"))
+
+
+def _answer(document: "Mapping[str, Any]") -> str:
+    asked, n = document["asked"], document["required_trials"]
+    count = "No number of trials" if n is None else "1 trial" if n == 1 else f"{n:,.0f} trials"
+    verb = "reaches" if n in (None, 1) else "reach"
+    if "score" in asked:
+        better = "below" if document["minimize"] else "above"
+        return f"{count} {verb} {show(asked['score'])} or {better} with probability {show(asked['probability'])}."
+    percent = f"{100 * asked['confidence']:g} %"
+    return (
+        f"{count} are needed for a {percent} band of the tuning curve that is {show(asked['width'])} wide, or "
+        f"narrower, at {show(asked['at'])} trials."
+    )
