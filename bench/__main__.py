@@ -5,7 +5,7 @@ import importlib
 
 from bench.common import machine
 
-PARTS = ("accuracy", "speed", "fits", "many", "cost", "bands", "cli")
+PARTS = ("accuracy", "speed", "fits", "many", "cost", "bands", "coverage", "cli")
 
 
 def main() -> None:

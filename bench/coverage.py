@@ -20,6 +20,7 @@ import jax
 import numpy as np
 
 from bench.common import cache_folder, table
+from nqjax._batch import in_parallel
 from nqjax._evaluate import standard_cdf, standard_quantile
 from nqjax._refit import COLUMNS, Plan
 from nqjax.bands import order_statistic_band
@@ -33,10 +34,14 @@ from nqjax.regime import find_regimes
 GAMMAS, NOISES, SIZES = (1, 2, 3, 4), (0.01, 0.05, 0.2), (24, 48, 96)
 LEVELS = (0.8, 0.95)
 REGIME, TAIL = 0.6, 2.0
-SEARCHES, CHUNK, REGIONS, RESAMPLES = 1000, 250, 64, 39
+SEARCHES, CHUNK, RESAMPLES = 1000, 250, 39
+#: Of the searches of a cell, how many have a bootstrap, and how many a region's ends.
+BOOTSTRAPS, REGIONS = 250, 52
 FREE = read_constraints(None, None, (1, 5), None, True)
 THRESHOLDS, METHODS = ("known", "auto"), ("profile", "bootstrap", "consonance")
 QUANTITIES = ("alpha", "gamma", "curve at 2n", "curve at 10n")
+#: After so many seconds a chunk that another process has begun is taken over.
+ABANDONED = 1800
 #: Of everything that changes what is in a chunk.
 VERSION = 1
 
@@ -91,7 +96,7 @@ def study(cell: Cell, chunk: int, count: int) -> dict[str, Any]:
         mine = [(scores[i], limits[i], fit) for i, fit in zip(kept, fits, strict=True) if isinstance(fit, Fit)]
         results = {
             "profile": _profile(cell, mine),
-            "bootstrap": _bootstrap(cell, mine, chunk),
+            "bootstrap": _bootstrap(cell, mine[: -(-BOOTSTRAPS * count // SEARCHES)], chunk),
             "consonance": _consonance(cell, mine[: -(-REGIONS * count // SEARCHES)]),
         }
         found[name] = {
@@ -139,10 +144,8 @@ def _bootstrap(cell: Cell, mine: list[tuple[np.ndarray, tuple[float, float], Fit
 
     def work(i: int, device: jax.Device) -> None:
         y, limits, _ = mine[i]
-        plan = Plan.make(y, keys[i], limits, True, FREE, "float64", (device,))
+        plan = Plan.make(y, keys[i], limits, True, FREE, "float64", (device,), RESAMPLES)
         rows[i], _ = plan.refit(plan.draw(0, RESAMPLES), device, warm=False)
-
-    from nqjax._batch import in_parallel
 
     for _ in in_parallel(work, range(len(mine)), jax.local_devices()):
         pass
@@ -166,7 +169,7 @@ def _consonance(cell: Cell, mine: list[tuple[np.ndarray, tuple[float, float], Fi
     out = np.empty((len(mine), len(LEVELS), len(QUANTITIES), 2))
     for i, (y, limits, _) in enumerate(mine):
         for j, level in enumerate(LEVELS):
-            region = region_within(y, limits, level, True, FREE, "ld_highest_density", 2)
+            region = region_within(y, limits, level, True, FREE, "ld_highest_density", 2, 40)
             curve = np.array(region.quantile_tuning_curve_bands([2 * cell.n, 10 * cell.n])).T
             out[i, j] = [region.interval("alpha"), region.interval("gamma"), *curve]
     return out
@@ -201,16 +204,32 @@ def main(quick: bool = False) -> None:
     work = list(itertools.product(range(total // size), cells))
     for done, (chunk, cell) in enumerate(work):
         path = folder / f"v{VERSION}-{cell.gamma}-{cell.s:g}-{cell.n}-{chunk}-{size}.json"
-        if not path.exists():
+        if not path.exists() and _claim(path):
             text = json.dumps(study(cell, chunk, size))
             draft = path.with_suffix(".draft")
             draft.write_text(text)
             draft.replace(path)
             spent = time.perf_counter() - began
             print(f"{done + 1}/{len(work)} chunks, {spent:.0f} s: {cell.name}", flush=True)
-        parts.setdefault(cell, []).append(json.loads(path.read_text()))
+        if path.exists():
+            parts.setdefault(cell, []).append(json.loads(path.read_text()))
+    missing = len(work) - sum(map(len, parts.values()))
+    if missing:
+        print(f"\nAnother process has {missing} chunks in hand: run this again when it has ended.")
     report(parts)
     print(f"\n{total} searches a cell; {time.perf_counter() - began:.0f} s in this run.")
+
+
+def _claim(path: Path) -> bool:
+    """Whether no other process is at work on a chunk; several may share the study."""
+    claim = path.with_suffix(".claim")
+    try:
+        claim.touch(exist_ok=False)
+    except FileExistsError:
+        if time.time() - claim.stat().st_mtime < ABANDONED:
+            return False
+        claim.touch()
+    return True
 
 
 def report(parts: dict[Cell, list[dict[str, Any]]]) -> None:

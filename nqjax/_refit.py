@@ -108,11 +108,11 @@ class _Ends(NamedTuple):
             column[place] = values[best]
 
 
-def _chunks_of(num_intervals: int, piece: int, devices: tuple[jax.Device, ...]) -> Shape:
-    """Of as many samples with so many intervals as the memory for a chunk holds."""
+def _chunks_of(num_intervals: int, piece: int, devices: tuple[jax.Device, ...], most: int | None) -> Shape:
+    """Of as many samples with so many intervals as the memory for a chunk holds, or as there will be."""
     shape = chunk_shape(devices[0])
     pieces = power_of_two(1 + num_pieces(num_intervals, piece))
-    size = max(1, min(2 * shape.size, 8 * shape.capacity // pieces))
+    size = max(1, min(2 * shape.size, 8 * shape.capacity // pieces, most or 2 * shape.size))
     return Shape(size, size * pieces, shape.width * (PIECE // piece))
 
 
@@ -141,13 +141,14 @@ class Plan:
         constraints: Constraints,
         dtype: str,
         devices: tuple[jax.Device, ...],
+        most: int | None = None,
     ) -> "Plan":
         study = prepare(scores, limits, minimize, constraints)
         categories = _categorise(scores, limits, minimize, study)
         # The program that fits the resamples fits the study itself, too, so that no other is compiled.
         piece = best_piece(len(categories.candidates) + 1)
         study = standardise(study.data, constraints, piece)
-        shape = _chunks_of(len(categories.candidates) + 1, piece, devices)
+        shape = _chunks_of(len(categories.candidates) + 1, piece, devices, most)
         setup = Setup(constraints.gamma, dtype=dtype)
         ((solution,), _) = solve_prepared([study], constraints, setup, shape, devices[0])
         fit = finish(solution, study, constraints, limits, minimize)

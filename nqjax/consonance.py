@@ -23,7 +23,7 @@ from nqjax.region import SlicedRegion, log_tails
 
 Floats = NDArray[np.float64]
 #: The ratio of noise to range: none, and a grid of its logarithm.
-_LOG_S = np.linspace(math.log(1e-5), math.log(1e5), 120)
+_LOWEST, _HIGHEST, _RATIOS = math.log(1e-5), math.log(1e5), 120
 #: A bracket is cut to so many parts in each round, and so many rounds are made.
 _PARTS, _ROUNDS = 8, 9
 
@@ -108,7 +108,7 @@ def consonance_region(
         As `nqjax.fit`, or a confidence or method that is none.
     """
     constraints = read_constraints(alpha, beta, gamma, sigma, minimize)
-    return region_within(scores, limits, confidence, minimize, constraints, method, _ROUNDS)
+    return region_within(scores, limits, confidence, minimize, constraints, method, _ROUNDS, _RATIOS)
 
 
 def region_within(
@@ -119,8 +119,12 @@ def region_within(
     constraints: Constraints,
     method: BandMethod,
     rounds: int,
+    ratios: int,
 ) -> ConsonanceRegion:
-    """The region, with so many rounds of refinement at its ends: none of what is extreme for less than three."""
+    """The region from so many ratios of noise to range, with so many rounds of refinement at its ends.
+
+    With less than three rounds what is extreme is not refined: ends are then good to a few per cent.
+    """
     study = prepare(scores, limits, minimize, constraints)
     y = np.asarray(scores, np.float64) * (1 if minimize else -1)
     y = np.sort(np.where(np.isfinite(y), y, math.inf))
@@ -130,7 +134,9 @@ def region_within(
     band = order_statistic_band(len(y), confidence, method)
     outside = _Outside(y, band.low, band.high, start, end)
     problem = _Problem.make(outside, constraints, study.location, study.scale)
-    slices = [one for g in range(constraints.gamma[0], constraints.gamma[1] + 1) for one in _grid(problem, g, rounds)]
+    slices = [
+        one for g in range(constraints.gamma[0], constraints.gamma[1] + 1) for one in _grid(problem, g, rounds, ratios)
+    ]
     slices += _refined(problem, slices) if slices and rounds > 2 else []
     gammas = tuple(sorted({one.gamma for one in slices}))
     ends = float(limits[0]), float(limits[1])
@@ -228,9 +234,9 @@ def _slice(problem: _Problem, gamma: int, log_s: float, below: Floats, above: Fl
     return Slice(gamma, log_s, corners, room)
 
 
-def _grid(problem: _Problem, gamma: int, rounds: int) -> list[Slice]:
+def _grid(problem: _Problem, gamma: int, rounds: int, ratios: int) -> list[Slice]:
     """The parts of one gamma on a grid between the ends of what is possible; none when nothing is."""
-    log_s = np.append(-np.inf, _LOG_S)
+    log_s = np.append(-np.inf, np.linspace(_LOWEST, _HIGHEST, ratios))
     if problem.sigma[1] == 0:
         log_s = log_s[:1]
     found = _slices(problem, gamma, log_s)

@@ -185,15 +185,11 @@ def level_sets(
     starts = _starts(studies, list(fits[0].losses_by_gamma), log_s)
     hopeful = np.repeat((losses < (lowest + widest)[:, None])[:, None], len(log_s), axis=1).ravel()
     coarse = _best(grouped, starts, widest, hopeful)
-    lanes = _best(
-        grouped, _between(coarse, log_s, losses, lowest + widest, widest, resolution), rooms.min(axis=0)
-    )
+    lanes = _best(grouped, _between(coarse, log_s, losses, lowest + widest, widest, resolution), rooms.min(axis=0))
     return [_sets(grouped, lanes, lowest, room, resolution) for room in rooms]
 
 
-def _sets(
-    grouped: Grouped, lanes: _Lanes, lowest: Floats, excess: Floats, resolution: Resolution
-) -> list[list[Slice]]:
+def _sets(grouped: Grouped, lanes: _Lanes, lowest: Floats, excess: Floats, resolution: Resolution) -> list[list[Slice]]:
     """The sets at one level, from what is best with each gamma and ratio."""
     near = lanes.loss < (lowest + excess)[lanes.study]
     lanes = _Lanes(*(column[near] for column in lanes))
