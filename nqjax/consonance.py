@@ -233,7 +233,11 @@ class _Problem(NamedTuple):
         y, low, high, start, end = outside
         inside = (y > start) & (y <= end)
         count_start, count_end = np.searchsorted(y, [start, end], side="right")
-        at_least, at_most = [(y[inside], low[inside])], [(y[inside], high[inside])]
+        # Of equal scores the last one's lower bound and the first one's upper bound imply the others'.
+        apart = np.diff(y[inside]) > 0
+        last, first = np.append(apart, True), np.append(True, apart)
+        at_least = [(y[inside][last], low[inside][last])]
+        at_most = [(y[inside][first], high[inside][first])]
         # The band is flat between scores: it binds at the regime's ends, too.
         if math.isfinite(start) and count_start > 0:
             at_least.append((np.array([start]), low[[count_start - 1]]))
@@ -343,16 +347,19 @@ def _refined(problem: _Problem, slices: list[_Slice]) -> list[_Slice]:
     found: list[_Slice] = []
     for name in ("alpha", "beta", "sigma"):
         for pick in (min, max):
-            known = list(slices)
+            known, new = list(slices), slices
+            best: list[_Slice] = []
             for _ in range(_ROUNDS):
-                best = pick(known, key=lambda one: float(pick(_values(one, name))))
-                mine = sorted(one.log_s for one in known if one.gamma == best.gamma)
-                i = mine.index(best.log_s)
+                best = [pick(best + new, key=lambda one: float(pick(_values(one, name))))]
+                gamma = best[0].gamma
+                mine = sorted(one.log_s for one in known if one.gamma == gamma)
+                i = mine.index(best[0].log_s)
                 left, right = mine[max(i - 1, 0)], mine[min(i + 1, len(mine) - 1)]
                 if not math.isfinite(left) or right - left < 1e-7:
                     break
-                parts = _slices(problem, best.gamma, np.linspace(left, right, _PARTS + 1)[1:-1])
-                known += [one for one in parts if len(one.corners)]
+                parts = _slices(problem, gamma, np.linspace(left, right, _PARTS + 1)[1:-1])
+                new = [one for one in parts if len(one.corners)]
+                known += new
             found += known[len(slices) :]
     return found
 
