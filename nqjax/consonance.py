@@ -176,8 +176,8 @@ def consonance_region(
     y = np.asarray(scores, np.float64) * (1 if minimize else -1)
     y = np.sort(np.where(np.isfinite(y), y, math.inf))
     start, end = limits if minimize else (-limits[1], -limits[0])
-    # A failed run has no score, so the band says nothing of where it lies.
-    end = min(end, study.data.worst) if study.data.num_failed else end
+    # A failed run has no score: it lies beyond a limit, and without one the band says nothing of where.
+    end = study.data.worst if study.data.num_failed and math.isinf(end) else end
     band = order_statistic_band(len(y), confidence, method)
     outside = _Outside(y, band.low, band.high, start, end)
     problem = _Problem.make(outside, constraints, study.location, study.scale)
@@ -259,13 +259,13 @@ class _Problem(NamedTuple):
         )
 
 
-def _slices(problem: _Problem, gamma: int, log_s: Floats) -> list[_Slice]:
-    """The region's parts at some ratios of noise to range, empty ones included."""
-    s = np.exp(log_s)
+def _slices(problem: _Problem, gamma: int | list[int], log_s: Floats) -> list[_Slice]:
+    """The region's parts at some ratios of noise to range (with a gamma for all, or each), empty ones included."""
+    gammas = np.broadcast_to(gamma, log_s.shape)
     p = np.concatenate([problem.at_least[1], problem.at_most[1]])
-    t = _in_chunks(_quantile, np.log1p(-p), s[:, None], float(gamma))
+    t = _in_chunks(_quantile, np.log1p(-p), np.exp(log_s)[:, None], gammas[:, None])
     k = len(problem.at_least[1])
-    return [_slice(problem, gamma, float(x), row[:k], row[k:]) for x, row in zip(log_s, t, strict=True)]
+    return [_slice(problem, int(g), float(x), row[:k], row[k:]) for g, x, row in zip(gammas, log_s, t, strict=True)]
 
 
 def _slice(problem: _Problem, gamma: int, log_s: float, below: Floats, above: Floats) -> _Slice:
@@ -344,24 +344,28 @@ def _values(one: _Slice, name: str) -> Floats:
 
 def _refined(problem: _Problem, slices: list[_Slice]) -> list[_Slice]:
     """More parts around those where a parameter is extreme."""
-    found: list[_Slice] = []
-    for name in ("alpha", "beta", "sigma"):
-        for pick in (min, max):
-            known, new = list(slices), slices
-            best: list[_Slice] = []
-            for _ in range(_ROUNDS):
-                best = [pick(best + new, key=lambda one: float(pick(_values(one, name))))]
-                gamma = best[0].gamma
-                mine = sorted(one.log_s for one in known if one.gamma == gamma)
-                i = mine.index(best[0].log_s)
-                left, right = mine[max(i - 1, 0)], mine[min(i + 1, len(mine) - 1)]
-                if not math.isfinite(left) or right - left < 1e-7:
-                    break
-                parts = _slices(problem, gamma, np.linspace(left, right, _PARTS + 1)[1:-1])
-                new = [one for one in parts if len(one.corners)]
-                known += new
-            found += known[len(slices) :]
-    return found
+    extremes = [(name, pick) for name in ("alpha", "beta", "sigma") for pick in (min, max)]
+    known, new, best = [list(slices) for _ in extremes], [slices for _ in extremes], [list[_Slice]() for _ in extremes]
+    for _ in range(_ROUNDS):
+        owners, gammas, grids = [], [], []
+        for i, (name, pick) in enumerate(extremes):
+            one = pick(best[i] + new[i], key=lambda one: float(pick(_values(one, name))))
+            best[i], new[i] = [one], []
+            others = sorted(other.log_s for other in known[i] if other.gamma == one.gamma)
+            place = others.index(one.log_s)
+            left, right = others[max(place - 1, 0)], others[min(place + 1, len(others) - 1)]
+            if math.isfinite(left) and right - left >= 1e-7:
+                owners += [i] * (_PARTS - 1)
+                gammas += [one.gamma] * (_PARTS - 1)
+                grids.append(np.linspace(left, right, _PARTS + 1)[1:-1])
+        if not grids:
+            break
+        # The parts of all extremes together fill the batches.
+        for i, part in zip(owners, _slices(problem, gammas, np.concatenate(grids)), strict=True):
+            if len(part.corners):
+                known[i].append(part)
+                new[i].append(part)
+    return [part for mine in known for part in mine[len(slices) :]]
 
 
 # --- distributions of all parts at once -----------------------------------------------------------------------------
