@@ -131,7 +131,8 @@ class ConsonanceRegion:
         low, high = self._outside.quantiles(-np.expm1(log_tail))
         if not self.is_empty:
             first, last = _quantile_ends(self._slices, log_tail.ravel())
-            first, last = (self._location + self._scale * a.reshape(n.shape) for a in (first, last))
+            with np.errstate(over="ignore"):  # what overflows has no end
+                first, last = (self._location + self._scale * a.reshape(n.shape) for a in (first, last))
             ends = self._outside.start, self._outside.end
             low, high = _composed(low, first, *ends), _composed(high, last, *ends)
         return (low, high) if self.minimize else (-high, -low)

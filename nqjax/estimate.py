@@ -3,7 +3,7 @@
 import functools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
@@ -99,8 +99,7 @@ class Fit:
     @property
     def _parameters(self) -> tuple[np.float64, ...]:
         """Delta, sigma (in units) and gamma, which with a distance from the best score say all of the distribution."""
-        unit = self._unit
-        return np.float64((self.beta - self.alpha) / unit), np.float64(self.sigma / unit), np.float64(self.gamma)
+        return *(np.array([self.beta - self.alpha, self.sigma]) / self._unit), np.float64(self.gamma)
 
     def _distance(self, score: ArrayLike) -> NDArray[np.float64]:
         """From the best score, in units, so that larger is worse."""
@@ -150,13 +149,11 @@ class Fit:
 
     def average_tuning_curve(self, n: ArrayLike) -> NDArray[np.float64]:
         """Expected best score after ``n`` trials (positive), in float64."""
-        from nqjax.distributions import NoisyQuadratic, Quadratic
-
         n = as_trials(n)
-        delta, sigma, gamma = self._parameters
+        delta, sigma, _ = map(float, self._parameters)
+        standard = replace(self, alpha=0.0, beta=delta, sigma=sigma, minimize=True)
         with jax.enable_x64(True):
-            standard = NoisyQuadratic(0.0, delta, gamma, sigma) if sigma > 0 else Quadratic(0.0, delta, gamma)
-            return self._score(standard.average_tuning_curve(n))
+            return self._score(standard.distribution.average_tuning_curve(n))
 
 
 _cdf = jax.jit(_kernel.cdf)
