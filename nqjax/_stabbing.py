@@ -29,7 +29,7 @@ def stabbing_polygon(
     Returns
     -------
     corners : ndarray, shape (corners, 2)
-        Of (alpha, delta); no corner when no line does.
+        Of (alpha, delta), some twice; no corner when no line does.
     room : float
         The largest difference between the highest and the lowest alpha at one delta; negative when no line does.
     """
@@ -47,10 +47,8 @@ def stabbing_polygon(
     start, end = _crossing(kinks, room, best, -1), _crossing(kinks, room, best, +1)
     inside = kinks[(kinks > start) & (kinks < end)]
     places = np.concatenate([[start], inside, [end]])
-    corners = np.concatenate(
-        [np.stack([_value(upper, places), places], 1), np.stack([-_value(lower, places), places], 1)]
-    )
-    return np.unique(corners, axis=0), float(room[best])
+    alpha = np.concatenate([_value(upper, places), -_value(lower, places)])
+    return np.stack([alpha, np.tile(places, 2)], axis=1), float(room[best])
 
 
 _Envelope = tuple[Floats, Floats, Floats]

@@ -67,7 +67,8 @@ class ConsonanceRegion(SlicedRegion):
         low, high = self._outside.quantiles(-np.expm1(log_tail))
         if not self.is_empty:
             first, last = quantile_ends(self._slices, log_tail.ravel())
-            first, last = (self._location + self._scale * a.reshape(log_tail.shape) for a in (first, last))
+            with np.errstate(over="ignore"):  # what overflows has no end
+                first, last = (self._location + self._scale * a.reshape(log_tail.shape) for a in (first, last))
             ends = self._outside.start, self._outside.end
             low, high = _composed(low, first, *ends), _composed(high, last, *ends)
         return (low, high) if self.minimize else (-high, -low)
@@ -129,8 +130,8 @@ def region_within(
     y = np.asarray(scores, np.float64) * (1 if minimize else -1)
     y = np.sort(np.where(np.isfinite(y), y, math.inf))
     start, end = limits if minimize else (-limits[1], -limits[0])
-    # A failed run has no score, so the band says nothing of where it lies.
-    end = min(end, study.data.worst) if study.data.num_failed else end
+    # A failed run has no score: it lies beyond a limit, and without one the band says nothing of where.
+    end = study.data.worst if study.data.num_failed and math.isinf(end) else end
     band = order_statistic_band(len(y), confidence, method)
     outside = _Outside(y, band.low, band.high, start, end)
     problem = _Problem.make(outside, constraints, study.location, study.scale)
@@ -188,7 +189,11 @@ class _Problem(NamedTuple):
         y, low, high, start, end = outside
         inside = (y > start) & (y <= end)
         count_start, count_end = np.searchsorted(y, [start, end], side="right")
-        at_least, at_most = [(y[inside], low[inside])], [(y[inside], high[inside])]
+        # Of equal scores the last one's lower bound and the first one's upper bound imply the others'.
+        apart = np.diff(y[inside]) > 0
+        last, first = np.append(apart, True), np.append(True, apart)
+        at_least = [(y[inside][last], low[inside][last])]
+        at_most = [(y[inside][first], high[inside][first])]
         # The band is flat between scores: it binds at the regime's ends, too.
         if math.isfinite(start) and count_start > 0:
             at_least.append((np.array([start]), low[[count_start - 1]]))
@@ -210,13 +215,13 @@ class _Problem(NamedTuple):
         )
 
 
-def _slices(problem: _Problem, gamma: int, log_s: Floats) -> list[Slice]:
-    """The region's parts at some ratios of noise to range, empty ones included."""
-    s = np.exp(log_s)
+def _slices(problem: _Problem, gamma: int | list[int], log_s: Floats) -> list[Slice]:
+    """The region's parts at some ratios of noise to range (with a gamma for all, or each), empty ones included."""
+    gammas = np.broadcast_to(gamma, log_s.shape)
     p = np.concatenate([problem.at_least[1], problem.at_most[1]])
-    t = standard_quantile(np.log1p(-p), s[:, None], float(gamma))
+    t = standard_quantile(np.log1p(-p), np.exp(log_s)[:, None], gammas[:, None])
     k = len(problem.at_least[1])
-    return [_slice(problem, gamma, float(x), row[:k], row[k:]) for x, row in zip(log_s, t, strict=True)]
+    return [_slice(problem, int(g), float(x), row[:k], row[k:]) for g, x, row in zip(gammas, log_s, t, strict=True)]
 
 
 def _slice(problem: _Problem, gamma: int, log_s: float, below: Floats, above: Floats) -> Slice:
@@ -289,18 +294,25 @@ def _ends(problem: _Problem, gamma: int, edges: list[tuple[float, float]], round
 
 def _refined(problem: _Problem, slices: list[Slice]) -> list[Slice]:
     """More parts around those where a parameter is extreme."""
-    found: list[Slice] = []
-    for name in ("alpha", "beta", "sigma"):
-        for pick in (min, max):
-            known = list(slices)
-            for _ in range(_ROUNDS):
-                best = pick(known, key=lambda one: float(pick(values(one, name))))
-                mine = sorted(one.log_s for one in known if one.gamma == best.gamma)
-                i = mine.index(best.log_s)
-                left, right = mine[max(i - 1, 0)], mine[min(i + 1, len(mine) - 1)]
-                if not math.isfinite(left) or right - left < 1e-7:
-                    break
-                parts = _slices(problem, best.gamma, np.linspace(left, right, _PARTS + 1)[1:-1])
-                known += [one for one in parts if len(one.corners)]
-            found += known[len(slices) :]
-    return found
+    extremes = [(name, pick) for name in ("alpha", "beta", "sigma") for pick in (min, max)]
+    known, new, best = [list(slices) for _ in extremes], [slices for _ in extremes], [list[Slice]() for _ in extremes]
+    for _ in range(_ROUNDS):
+        owners, gammas, grids = [], [], []
+        for i, (name, pick) in enumerate(extremes):
+            one = pick(best[i] + new[i], key=lambda one: float(pick(values(one, name))))
+            best[i], new[i] = [one], []
+            others = sorted(other.log_s for other in known[i] if other.gamma == one.gamma)
+            place = others.index(one.log_s)
+            left, right = others[max(place - 1, 0)], others[min(place + 1, len(others) - 1)]
+            if math.isfinite(left) and right - left >= 1e-7:
+                owners += [i] * (_PARTS - 1)
+                gammas += [one.gamma] * (_PARTS - 1)
+                grids.append(np.linspace(left, right, _PARTS + 1)[1:-1])
+        if not grids:
+            break
+        # The parts of all extremes together fill the batches.
+        for i, part in zip(owners, _slices(problem, gammas, np.concatenate(grids)), strict=True):
+            if len(part.corners):
+                known[i].append(part)
+                new[i].append(part)
+    return [part for mine in known for part in mine[len(slices) :]]

@@ -109,7 +109,7 @@ class Empirical:
         n = as_trials(n)[..., None]
         shares = -np.diff(self._sf**n, axis=-1) if minimize else np.diff(np.append(0.0, self._cdf) ** n, axis=-1)
         # Values without a share may be infinite.
-        return np.sum(np.where(shares > 0, self._values, 0.0) * shares, axis=-1)
+        return self._mean(self._values, shares)
 
     def naive_tuning_curve(self, n: ArrayLike, *, minimize: bool = True) -> Floats:
         """Best of the first n scores, in the order they were given; of all for more."""
@@ -132,7 +132,16 @@ class Empirical:
         ratios = np.maximum(size - i - take + 1, 0) / (size - i)
         first = take / size
         shares = np.concatenate([first, first * np.cumprod(ratios, axis=-1)], axis=-1)
-        return np.sum(np.where(shares > 0, ordered, 0.0) * shares, axis=-1)
+        return self._mean(ordered, shares)
+
+    def _mean(self, values: Floats, shares: Floats) -> Floats:
+        """Of values of which those without a share may be infinite."""
+        held = np.where(shares > 0, values, 0.0)
+        if np.any(np.any(held == -math.inf, axis=-1) & np.any(held == math.inf, axis=-1)):
+            raise InputError("scores of -inf and of inf have no average: use quantile_tuning_curve")
+        # The shares add up to 1 but for rounding, which must not carry the average past all values, nor to infinity.
+        with np.errstate(over="ignore"):
+            return np.clip(np.sum(held * shares, axis=-1), self._values[0], self._values[-1])
 
     def _whole(self, n: ArrayLike) -> NDArray[np.int64]:
         if self._weighted:

@@ -3,7 +3,7 @@
 import functools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
@@ -92,14 +92,24 @@ class Fit:
         return NoisyQuadratic(self.alpha, self.beta, float(self.gamma), self.sigma, convex=self.minimize)
 
     @property
+    def _unit(self) -> float:
+        """A power of two about as large as range or noise: in units of it the kernel neither over- nor underflows."""
+        return math.ldexp(1.0, math.frexp(max(self.beta - self.alpha, self.sigma))[1] - 1)
+
+    @property
     def _parameters(self) -> tuple[np.float64, ...]:
-        """Delta, sigma and gamma, which with a distance from the best score say everything about the distribution."""
-        return np.float64(self.beta - self.alpha), np.float64(self.sigma), np.float64(self.gamma)
+        """Delta, sigma (in units) and gamma, which with a distance from the best score say all of the distribution."""
+        return *(np.array([self.beta - self.alpha, self.sigma]) / self._unit), np.float64(self.gamma)
 
     def _distance(self, score: ArrayLike) -> NDArray[np.float64]:
-        """From the best score, so that larger is worse."""
+        """From the best score, in units, so that larger is worse."""
         score = np.asarray(score, np.float64)
-        return score - self.alpha if self.minimize else self.beta - score
+        return (score - self.alpha if self.minimize else self.beta - score) / self._unit
+
+    def _score(self, distance: ArrayLike) -> NDArray[np.float64]:
+        """The score at a distance from the best one."""
+        distance = self._unit * np.asarray(distance, np.float64)
+        return self.alpha + distance if self.minimize else self.beta - distance
 
     @functools.cached_property
     def _tails(self) -> tuple[float, float]:
@@ -135,14 +145,15 @@ class Fit:
             raise InputError(f"q is {q}: give a number between 0 and 1, 0.5 for the median")
         with jax.enable_x64(True):
             # In the distance from the best score the best is always the lowest; its quantiles turn round with it.
-            r = np.asarray(best_of(n, np.float64(q if self.minimize else 1 - q), *self._parameters))
-        return self.alpha + r if self.minimize else self.beta - r
+            return self._score(best_of(n, np.float64(q if self.minimize else 1 - q), *self._parameters))
 
     def average_tuning_curve(self, n: ArrayLike) -> NDArray[np.float64]:
         """Expected best score after ``n`` trials (positive), in float64."""
         n = as_trials(n)
+        delta, sigma, _ = map(float, self._parameters)
+        standard = replace(self, alpha=0.0, beta=delta, sigma=sigma, minimize=True)
         with jax.enable_x64(True):
-            return np.asarray(self.distribution.average_tuning_curve(n))
+            return self._score(standard.distribution.average_tuning_curve(n))
 
 
 _cdf = jax.jit(_kernel.cdf)

@@ -192,7 +192,7 @@ def level_sets(
 def _sets(grouped: Grouped, lanes: _Lanes, lowest: Floats, excess: Floats, resolution: Resolution) -> list[list[Slice]]:
     """The sets at one level, from what is best with each gamma and ratio."""
     near = lanes.loss < (lowest + excess)[lanes.study]
-    lanes = _Lanes(*(column[near] for column in lanes))
+    lanes = _Lanes(*(column[near] for column in lanes))  # type: ignore[arg-type]
     borders = _borders(grouped, lanes, (lowest + excess)[lanes.study], excess[lanes.study], resolution)
     found: list[list[Slice]] = [[] for _ in lowest]
     for study, gamma, one, border in zip(lanes.study, lanes.gamma, lanes.log_s, borders, strict=True):

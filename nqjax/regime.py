@@ -1,9 +1,9 @@
 """The regime's threshold, chosen by ordered tests instead of by eye.
 
 The noisy quadratic holds near the optimum. Candidate thresholds keep from two thirds of the scores down to a few; each
-is fitted, and two things are asked of a fit. Does it fit its own scores (Anderson and Darling's test)? And does it fit the
-smaller regimes inside its own about as well as they are fitted by themselves (a likelihood ratio)? Where the regime is
-too large, the quadratic bends to reach the scores that do not belong, and the scores near the optimum show it first.
+is fitted, and two things are asked of a fit. Does it fit its own scores (Anderson and Darling's test)? And does it fit
+the smaller regimes inside its own about as well as they are fitted by themselves (a likelihood ratio)? Where the regime
+is too large, the quadratic bends to reach scores that do not belong, and those near the optimum show it first.
 
 The candidates are tested from the largest down, and the first that is not rejected is chosen, so that a true regime is
 passed over with no more than the level's probability: as Bader, Yan and Zhang 2018 choose a threshold for extreme
@@ -175,9 +175,8 @@ def _paths(
     which = np.repeat(np.arange(len(scores)), [len(t) for t in ends])
     limits = [(-math.inf, t) for these in ends for t in these]
     signed = [scores[i] if minimize else -scores[i] for i in which]
-    results = fit_many(
-        signed, limits=[oriented_limits(one, minimize) for one in limits], minimize=minimize, **constraints
-    )
+    regimes = [oriented_limits(one, minimize) for one in limits]
+    results = fit_many(signed, limits=regimes, minimize=minimize, **constraints)  # type: ignore[arg-type]
     for result in results:
         if isinstance(result, Failure):
             raise InputError(result.reason)

@@ -14,6 +14,8 @@ from nqjax.errors import InputError, show
 
 #: Scores this many units in the last place apart are one point.
 _TIE_ULPS = 8
+#: Larger ones leave no room in floating point for the parameters that a fit may have.
+_LARGEST = 1e301
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,7 @@ def spacings(scores: ArrayLike, limits: tuple[float, float] = (-math.inf, math.i
     Raises
     ------
     InputError
-        Scores that are not one row of numbers, or limits the wrong way round.
+        Scores that are not one row of numbers, limits the wrong way round, or numbers close to the largest there are.
 
     Notes
     -----
@@ -140,6 +142,8 @@ def spacings(scores: ArrayLike, limits: tuple[float, float] = (-math.inf, math.i
         knots, ends = np.concatenate([[low], knots]), np.concatenate([[0.0], ends])
     if num_above and math.isfinite(high) and (not values.size or values[-1] < high - _tolerance(high, unit)):
         knots, ends = np.concatenate([knots, [high]]), np.concatenate([ends, [0.0]])
+    if knots.size and max(-knots[0], knots[-1]) > _LARGEST:
+        raise InputError(f"scores and limits beyond {_LARGEST:g} cannot be used: divide all by the same number")
     ends[0] += num_below
     ends[-1] += num_above
     # Only the winning side censored: the extra count goes there.
@@ -197,12 +201,18 @@ def _precision(y: NDArray[np.float64]) -> type[np.floating]:
 
 
 def _tolerance(value: float, unit: type[np.floating]) -> float:
-    return _TIE_ULPS * float(np.spacing(unit(abs(value)))) if math.isfinite(value) else 0.0
+    if not math.isfinite(value):
+        return 0.0
+    # A limit may be larger than single precision has, and the largest numbers of all have no neighbour.
+    double = unit is np.float64 or abs(value) >= float(np.finfo(unit).max)
+    return _TIE_ULPS * (math.ulp(value) if double else float(np.spacing(unit(abs(value)))))
 
 
 def _merge_ties(y: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Distinct values of a sorted array, near-ties joined at their highest, and how often each occurs."""
     if not y.size:
         return y, y
-    last = np.append(np.diff(y) > _TIE_ULPS * np.spacing(np.maximum(np.abs(y[1:]), np.abs(y[:-1]))), True)
+    larger = np.minimum(np.maximum(np.abs(y[1:]), np.abs(y[:-1])), 8e307)  # the largest number has no neighbour
+    with np.errstate(over="ignore"):
+        last = np.append(np.diff(y) > _TIE_ULPS * np.spacing(larger), True)
     return y[last], np.diff(np.flatnonzero(last), prepend=-1).astype(np.float64)

@@ -1,6 +1,7 @@
 """Consonance regions: against membership by brute force, and lines through segments against linear programs."""
 
 import math
+import time
 
 import numpy as np
 import pytest
@@ -50,18 +51,19 @@ def is_member(scores, limits, confidence, alpha, beta, gamma, sigma, slack=0.0):
     y = np.sort(np.where(np.isfinite(scores), scores, INF))
     band = order_statistic_band(len(y), confidence)
     low, high = np.append(0.0, band.low), np.append(band.high, 1.0)
-    inside = y[(y > limits[0]) & (y <= limits[1])]
+    inside = np.unique(y[(y > limits[0]) & (y <= limits[1])])
     places = [(v, low[np.searchsorted(y, v, side="right")], high[np.searchsorted(y, v, side="left")]) for v in inside]
     for end in limits:
         if math.isfinite(end):
             i = np.searchsorted(y, end, side="right")
             places.append((end, low[i], high[i]))
-    member = np.ones(np.shape(alpha), bool)
-    for place, least, most in places:
-        delta = beta - alpha
-        cdf = standard_cdf((place - alpha) / delta, sigma / delta, float(gamma))
-        member &= (cdf >= least - slack) & (cdf <= most + slack)
-    return member
+    left = np.arange(len(alpha))
+    # What one place rules out no other needs to look at; those far from the middle rule out most.
+    for place, least, most in sorted(places, key=lambda p: -abs(p[0] - np.median(inside))):
+        delta = beta[left] - alpha[left]
+        cdf = standard_cdf((place - alpha[left]) / delta, sigma[left] / delta, float(gamma))
+        left = left[(cdf >= least - slack) & (cdf <= most + slack)]
+    return np.isin(np.arange(len(alpha)), left)
 
 
 def search(seed=0, size=48, gamma=2, s=0.05):
@@ -111,28 +113,27 @@ def test_its_ends_are_members_and_nothing_beyond_is(scores, region):
     for name in ("alpha", "beta", "sigma"):
         low, high = region.interval(name)
         for end, sign in ((low, -1), (high, 1)):
-            at = min(
-                ((one, corner) for one in region._slices for corner in one.corners),
-                key=lambda pair: abs(parameter(region, pair, name) - end),
-            )
-            one, (alpha, delta) = at
-            alpha, delta = region._location + region._scale * alpha, region._scale * delta
-            point = np.array([alpha, delta, math.exp(one.log_s) * delta])
-            args = (point[:1], point[:1] + point[1:2], one.gamma, point[2:])
+            gamma, point = extreme(region, name, end)
+            args = (point[:1], point[:1] + point[1:2], gamma, point[2:])
             assert is_member(scores, LIMITS, 0.8, *args, slack=1e-9)[0]
             near = point * np.exp(rng.normal(size=(4000, 3)) * np.geomspace(1e-5, 0.1, 4000)[:, None])
             a, d, s = near.T
             values = {"alpha": a, "beta": a + d, "sigma": s}[name]
             beyond = sign * (values - end) > 1e-4 * span
             allowed = (a >= -1) & (a + d <= 3)
-            inside = is_member(scores, LIMITS, 0.8, a, a + d, one.gamma, s)
+            inside = is_member(scores, LIMITS, 0.8, a, a + d, gamma, s)
             assert not np.any(beyond & allowed & inside)
 
 
-def parameter(region, pair, name):
-    one, (alpha, delta) = pair
-    a, d = region._location + region._scale * alpha, region._scale * delta
-    return {"alpha": a, "beta": a + d, "sigma": math.exp(one.log_s) * d}[name]
+def extreme(region, name, end):
+    """Gamma, and alpha, delta and sigma, at a corner of the region where a parameter has its end."""
+    corners = [
+        (one.gamma, np.array([region._location + region._scale * a, d, math.exp(one.log_s) * d]))
+        for one in region._slices
+        for a, d in one.corners * [1, region._scale]
+    ]
+    value = {"alpha": lambda p: p[0], "beta": lambda p: p[0] + p[1], "sigma": lambda p: p[2]}[name]
+    return min(corners, key=lambda corner: abs(value(corner[1]) - end))
 
 
 def test_bands_of_the_members(scores, region):
@@ -252,3 +253,101 @@ def test_coverage():
         region = nqjax.consonance_region(y[seed], limits=(-INF, 0.6), gamma=2)
         found = region.interval("alpha")[0] <= 0 <= region.interval("alpha")[1]
         assert found or not member
+
+
+# --- acceptance: 48 trials of a published search ----------------------------------------------------------------------
+
+PUBLISHED, BOX = (-INF, 0.104), ((0, 1), (0, 2), (0, INF))
+NAMES = ("alpha", "beta", "sigma")
+
+
+def published_trials(shared_data, seed):
+    """The first 48 errors of DeBERTaV3, or 48 drawn at random."""
+    error = 1 - searches.column(shared_data, "deberta_v3_multinli.csv", "accuracy_matched")
+    return error[:48] if seed is None else np.random.default_rng(seed).choice(error, 48, replace=False)
+
+
+def kept(points, y, gamma):
+    """Those of points (parameters, points) that are members."""
+    points = np.stack([np.clip(row, *bounds) for row, bounds in zip(points, BOX, strict=True)])
+    points = points[:, points[0] < points[1]]
+    return points[:, is_member(y, PUBLISHED, 0.8, points[0], points[1], gamma, points[2])]
+
+
+def members_of_a_grid(y, gamma, sizes):
+    """Members on a grid over all that is possible with these scores, and generously beyond what is kept."""
+    best = y.min()
+    span = PUBLISHED[1] - best
+    axes = (
+        np.linspace(best - 2 * span, PUBLISHED[1], sizes[0]),
+        np.linspace(best, best + 20 * span, sizes[1]),
+        np.append(0.0, np.geomspace(1e-3 * span, 2 * span, sizes[2] - 1)),
+    )
+    return kept(np.stack(np.meshgrid(*axes, indexing="ij")).reshape(3, -1), y, gamma)
+
+
+def furthest(y, gamma, members, i, sign, size, step):
+    """The furthest member in one direction of one parameter, by finer and finer grids around the furthest so far.
+
+    The grids lie along the principal axes of the further half of the last one's members, as the ends are sharp.
+    """
+    best, axes = members[:, np.argmax(sign * members[i])], np.ptp(members, axis=1) * np.eye(3)
+    unit = np.stack(np.meshgrid(*[np.linspace(-2, 2, size)] * 3, indexing="ij")).reshape(3, -1)
+    for _ in range(60):
+        if members.shape[1] >= 20:
+            further = members[:, np.argsort(-sign * members[i])[: max(20, members.shape[1] // 2)]]
+            variances, vectors = np.linalg.eigh(np.cov(further - best[:, None]))
+            axes = vectors * np.sqrt(np.maximum(variances, (step / 10) ** 2))
+        else:
+            axes = axes / 2
+        members = kept(best[:, None] + axes @ unit, y, gamma)
+        best = max([best, *members.T], key=lambda point: sign * point[i])
+        if np.linalg.norm(axes[i]) * 4 / (size - 1) < step:
+            break
+    return float(best[i])
+
+
+def check_published(y, gammas, sizes, size):
+    """Everything that grids keep is in the region, and its ends are 1e-4 of the scores' range or less beyond that."""
+    region = nqjax.consonance_region(y, limits=PUBLISHED, confidence=0.8, alpha=BOX[0], beta=BOX[1], gamma=gammas)
+    used = y[y <= PUBLISHED[1]]
+    span = np.ptp(used)
+    places = np.linspace(used.min() - span / 2, PUBLISHED[1], 13)
+    low, high = region.cdf_bands(places)
+    ends = {(name, sign): [] for name in NAMES for sign in (-1, 1)}
+    for gamma in range(gammas[0], gammas[1] + 1):
+        members = members_of_a_grid(y, gamma, sizes)
+        if not members.size:
+            continue
+        assert gamma in region.gammas
+        alpha, beta, sigma = members[..., None]
+        cdf = standard_cdf((places - alpha) / (beta - alpha), sigma / (beta - alpha), float(gamma))
+        assert np.all((cdf >= low - 1e-9) & (cdf <= high + 1e-9))
+        for name, row in zip(NAMES, members, strict=True):
+            least, most = region.interval(name)
+            assert least - 1e-9 <= row.min()
+            assert row.max() <= most + 1e-9
+        for (name, sign), found in ends.items():
+            found.append(sign * furthest(y, gamma, members, NAMES.index(name), sign, size, 1e-5 * span))
+    for (name, sign), found in ends.items():
+        end = region.interval(name)[0 if sign < 0 else 1]
+        # A grid may find a little that the region lacks: where delta ends at 1e-5 of sigma, and by its own parts.
+        assert -1e-5 * span < sign * end - max(found) < 1e-4 * span, (name, sign)
+        gamma, (alpha, delta, sigma) = extreme(region, name, end)
+        there = (np.array([value]) for value in (alpha, alpha + delta))
+        assert is_member(y, PUBLISHED, 0.8, *there, gamma, np.array([sigma]), slack=1e-9)[0], (name, sign)
+
+
+@pytest.mark.smoke
+def test_published_trials_with_one_gamma(shared_data):
+    check_published(published_trials(shared_data, None), (2, 2), (32, 64, 32), 15)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [None, 0, 1])
+def test_published_trials(shared_data, seed):
+    y = published_trials(shared_data, seed)
+    check_published(y, (1, 5), (128, 256, 64), 15)
+    began = time.perf_counter()
+    nqjax.consonance_region(y, limits=PUBLISHED, confidence=0.8, alpha=BOX[0], beta=BOX[1])
+    assert time.perf_counter() - began < 5

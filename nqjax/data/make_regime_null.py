@@ -3,8 +3,8 @@
     python -m nqjax.data.make_regime_null [SEARCHES] > nqjax/data/regime_null.json
 
 Searches are drawn from noisy quadratics of which the best 40 % are the regime; the regime and the smaller ones inside
-it are fitted as `nqjax.find_regime` does. For each gamma, ratio of noise to the regime's width and number of scores this
-gives the upper quantiles of both statistics, whose logarithms are then smoothed by quadratic polynomials. With 200
+it are fitted as `nqjax.find_regime` does. For each gamma, ratio of noise to the regime's width and number of scores
+this gives the upper quantiles of both statistics, whose logarithms are then smoothed by quadratic polynomials. With 200
 searches for each of 120 combinations it takes about 20 minutes on two cores.
 """
 
