@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from nqjax.noise import noise_diagnostics as noise_diagnostics
     from nqjax.planning import required_trials as required_trials
     from nqjax.plot import plot_noise as plot_noise
+    from nqjax.plot import plot_regime as plot_regime
     from nqjax.plot import plot_tuning_curve as plot_tuning_curve
     from nqjax.profile import ProfileRegion as ProfileRegion
     from nqjax.profile import profile_region as profile_region
@@ -70,6 +71,7 @@ _HOME = {
     "fit_many": "many",
     "noise_diagnostics": "noise",
     "plot_noise": "plot",
+    "plot_regime": "plot",
     "plot_tuning_curve": "plot",
     "quantile_limits": "spacing",
     "required_trials": "planning",

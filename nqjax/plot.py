@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 from nqjax.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from matplotlib.axes import Axes
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from nqjax.estimate import Fit
     from nqjax.noise import NoiseDiagnostics
+    from nqjax.regime import Regime
     from nqjax.resampling import Bootstrap
 
 # Okabe and Ito's colours, which the colour-blind can tell apart.
@@ -180,6 +182,61 @@ def _save(figure: "Figure", path: "str | Path") -> None:
         figure.savefig(path)
     except (ValueError, OSError) as error:
         raise InputError(f"cannot write the picture {str(path)!r}: {' '.join(str(error).split())}") from None
+
+
+def plot_regime(regime: "Regime", *, name: str = "score", axes: "Sequence[Axes] | None" = None) -> "Sequence[Axes]":
+    """Draw how the best reachable score, gamma and the tests' p-value move with the threshold.
+
+    Parameters
+    ----------
+    regime : Regime
+    name : str
+        The score's name, for the axis.
+    axes : sequence of three matplotlib.axes.Axes, optional
+        Where to draw, from top to bottom; a new figure by default.
+
+    Returns
+    -------
+    sequence of matplotlib.axes.Axes
+
+    Raises
+    ------
+    InputError
+        Matplotlib is missing.
+    """
+    axes = _new_figure().subplots(3, sharex=True) if axes is None else axes
+    path, minimize = regime.path, regime.path[0].fit.minimize
+    places = [one.threshold for one in path]
+    best = "alpha" if minimize else "beta"
+    rows = (
+        (f"{best} ({name})", [getattr(one.fit, best) for one in path]),
+        ("gamma", [one.fit.gamma for one in path]),
+        ("p-value", [max(one.p_value, 1e-4) for one in path]),
+    )
+    for ax, (label, values) in zip(axes, rows, strict=True):
+        ax.plot(places, values, "o-", color=_BLUE, markersize=4, linewidth=1)
+        ax.set_ylabel(label)
+        if regime.found:
+            ax.axvline(regime.threshold, color=_ORANGE, label="chosen threshold")
+    axes[1].set_yticks(sorted({one.fit.gamma for one in path}))
+    axes[2].set_yscale("log")
+    axes[2].axhline(regime.level, color=_GREY, linestyle="--", label="level of the tests")
+    axes[2].set_xlabel(f"threshold ({name})")
+    axes[2].legend(frameon=False, fontsize="small")
+    return axes
+
+
+def save_regime(path: "str | Path", regime: "Regime", **options: Any) -> None:
+    """Write `plot_regime` to a file: .png, .svg or .pdf.
+
+    Raises
+    ------
+    InputError
+        As `plot_regime`, or an ending that is none of these, or a file that cannot be written.
+    """
+    figure = _new_figure()
+    plot_regime(regime, axes=figure.subplots(3, sharex=True), **options)
+    _save(figure, path)
 
 
 def check_picture(path: str) -> None:

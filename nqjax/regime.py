@@ -26,7 +26,7 @@ from nqjax.errors import InputError
 from nqjax.estimate import Fit
 from nqjax.goodness import FEWEST, Shape, anderson_darling, conditional_probabilities
 from nqjax.many import Failure, fit_many
-from nqjax.spacing import Spacings, as_scores, oriented_limits, spacings
+from nqjax.spacing import Spacings, as_scores, oriented_limits, quantile_limits, spacings
 
 Floats = NDArray[np.float64]
 #: The largest share of the scores that is tried, the ratio of one to the next, and the fewest scores of the smallest.
@@ -127,6 +127,28 @@ def find_regime(
         raise InputError(f"level is {level}: give a number between 0 and 1, such as 0.1")
     (found,) = find_regimes([scores], minimize, {"alpha": alpha, "beta": beta, "gamma": gamma, "sigma": sigma}, level)
     return found
+
+
+def fits_at_shares(
+    scores: ArrayLike,
+    shares: Sequence[float],
+    *,
+    minimize: bool = True,
+    alpha: Constraint = None,
+    beta: Constraint = None,
+    gamma: Constraint = (1, 5),
+    sigma: Constraint = None,
+) -> list[tuple[float, float, Fit]]:
+    """Fits to some shares of the best scores: share, threshold and fit; those that cannot be made are left out."""
+    limits = [quantile_limits(scores, share, minimize) for share in shares]
+    constraints = {"alpha": alpha, "beta": beta, "gamma": gamma, "sigma": sigma}
+    fits = fit_many([scores] * len(limits), limits=limits, minimize=minimize, **constraints)  # type: ignore[arg-type]
+    ends = [pair[1] if minimize else pair[0] for pair in limits]
+    return [
+        (share, end, fit)
+        for share, end, fit in zip(shares, ends, fits, strict=True)
+        if isinstance(fit, Fit) and math.isfinite(end)
+    ]
 
 
 def find_regimes(

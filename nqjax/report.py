@@ -180,6 +180,10 @@ def print_fit(document: "Mapping[str, Any]", console: "Console") -> None:
     console.print(Padding(_parameters(document), (0, 0, 1, 2), expand=False))
     console.print(_findings(document))
     console.print()
+    if document.get("regime"):
+        from nqjax.report_regime import print_movement
+
+        print_movement(document, console)
     warn(document, console)
     console.print(Text("Tuning curve: the median of the best score after so many trials", style="bold"))
     console.print(Padding(curve_table(document), (0, 0, 0, 2), expand=False))
@@ -273,8 +277,8 @@ def _regime(document: "Mapping[str, Any]") -> str:
         suggestion = document["suggested_threshold"]
         such_as = "" if suggestion is None else f", such as the median score (--threshold {suggestion!r})"
         return (
-            f"all scores were used{_failures(document)}. The theory holds near the optimum only, and no threshold is "
-            f"chosen automatically here: try one{such_as}"
+            f"all scores were used{_failures(document)}. The theory holds near the optimum only: let a "
+            f"threshold be chosen (--threshold auto), or try one{such_as}"
         )
     side = "below" if document["minimize"] else "above"
     probability = document["regime_probability"]

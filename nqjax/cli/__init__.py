@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from nqjax.cli import bands, bootstrap, demo, fit, many, noise, plan
+from nqjax.cli import bands, bootstrap, demo, fit, many, noise, plan, regime, region
 from nqjax.cli.arguments import Parser, Version, join_numbers
 from nqjax.errors import InputError
 
@@ -74,13 +74,13 @@ def parse(argv: list[str]) -> argparse.Namespace:
         description="Fit the noisy quadratic distribution to the scores of a random hyperparameter search:\n"
         "how good the model can get, how many hyperparameters matter, how noisy one run is, and\n"
         "what more trials would buy.",
-        epilog="Begin with: nqjax demo\nThen:       nqjax fit trials.csv --metric val_loss --threshold 0.35",
+        epilog="Begin with: nqjax demo\nThen:       nqjax fit trials.csv --metric val_loss",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     parser.add_argument("--version", action=Version, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command", prog="nqjax")
-    for command in (fit, bootstrap, bands, many, noise, plan, demo):
+    for command in (fit, regime, region, bootstrap, bands, plan, noise, many, demo):
         command.add(commands)
 
     args, unknown = parser.parse_known_args(join_numbers(argv))

@@ -5,6 +5,7 @@ import math
 from typing import NoReturn
 
 GAMMA = (1, 5)  # the default of nqjax.fit, which cannot be asked before it is imported
+AUTO = "auto"
 TRIALS = (1, 2, 4, 8, 16, 32, 64, 128)
 
 # The options that take numbers, which may be negative, infinite, or two: see join_numbers.
@@ -91,6 +92,16 @@ def read_threshold(text: str) -> float:
     if len(numbers) != 1 or not math.isfinite(numbers[0]):
         raise argparse.ArgumentTypeError("give one finite number")
     return numbers[0]
+
+
+def read_regime(text: str) -> float | str | None:
+    """A threshold, "auto" to have one chosen, or None for "none"."""
+    if text.strip() in (AUTO, "none"):
+        return AUTO if text.strip() == AUTO else None
+    try:
+        return read_threshold(text)
+    except argparse.ArgumentTypeError as error:
+        raise argparse.ArgumentTypeError(f"{error} (or auto, or none)") from None
 
 
 def read_constraint(text: str) -> float | tuple[float, float]:
@@ -183,10 +194,11 @@ def add_threshold(parser: argparse.ArgumentParser) -> None:
     """Declare the threshold of one study."""
     parser.add_argument(
         "--threshold",
-        metavar="T",
-        type=read_threshold,
-        help="where the regime ends: only scores as good as T or better shape the fit, the others are counted "
-        "(default: none, all scores are used)",
+        metavar="T|auto|none",
+        type=read_regime,
+        default=AUTO,
+        help="where the regime ends: only scores as good as T or better shape the fit, the others are counted; auto "
+        "has it chosen by tests, see nqjax regime; none uses all scores (default: auto)",
     )
 
 

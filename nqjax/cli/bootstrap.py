@@ -5,7 +5,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from nqjax.cli import output, process
+from nqjax.cli import output, process, regime
 from nqjax.cli.arguments import (
     add_constraints,
     add_file,
@@ -22,6 +22,8 @@ from nqjax.errors import InputError
 _EPILOG = """\
 Ctrl-C ends the resampling early: the report is then made from the resamples that are done, and the exit status is 130.
 
+Percentile intervals of few scores cover less than they say (docs/coverage.md): nqjax region has better ones.
+
 examples:
   nqjax bootstrap trials.csv --metric val_loss --threshold 3.695 --plot curve.png
   nqjax bootstrap trials.csv --metric accuracy --maximize --threshold 0.89 --resamples 10000 --method bca
@@ -33,7 +35,7 @@ def add(commands: Any) -> None:
     """Declare the command."""
     parser = commands.add_parser(
         "bootstrap",
-        usage="nqjax bootstrap FILE --metric NAME [--minimize | --maximize] [--threshold T] [options]",
+        usage="nqjax bootstrap FILE --metric NAME [--minimize | --maximize] [--threshold T|auto|none] [options]",
         help="refit resamples of a file's scores: confidence intervals and a band for the tuning curve",
         description="Fit the scores of a random search, then refit resamples of them drawn with replacement: how far\n"
         "would the estimates be off if the search were run again?",
@@ -83,6 +85,7 @@ def _run(args: argparse.Namespace) -> None:
     import nqjax
     from nqjax import report_bootstrap
 
+    regime.choose(args, scores)
     boot = nqjax.bootstrap(
         scores,
         args.resamples,

@@ -23,8 +23,7 @@ def _run(_: argparse.Namespace) -> None:
     from nqjax import data
     from nqjax.cli import parse
 
-    threshold = str(data.DIGITS_MLP_THRESHOLD)
-    command = ["fit", str(data.digits_mlp_path()), "--metric", METRIC, "--threshold", threshold]
+    command = ["fit", str(data.digits_mlp_path()), "--metric", METRIC]
     print(f"$ {shlex.join(['nqjax', *command])}\n", flush=True)
     fit_args = parse(command)
     fit_args.run(fit_args)

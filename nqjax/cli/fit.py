@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from nqjax.cli import output, process
+from nqjax.cli import output, process, regime
 from nqjax.cli.arguments import add_constraints, add_file, add_study, add_threshold, constraints, limits
 
 _EPILOG = """\
@@ -11,6 +11,7 @@ PARAMETER OPTIONS take one number, which fixes the parameter, or two, its lowest
 -inf or inf. Scores that are missing, NaN or infinite are failed runs and count on the losing side.
 
 examples:
+  nqjax fit trials.csv --metric val_loss
   nqjax fit trials.csv --metric val_loss --threshold 3.695
   nqjax fit trials.jsonl --metric metrics.accuracy --maximize --threshold 0.89 --beta 0 1
   nqjax fit trials.parquet --metric val_loss --gamma 1 8 --json | jq .alpha
@@ -22,7 +23,7 @@ def add(commands: Any) -> None:
     """Declare the command."""
     parser = commands.add_parser(
         "fit",
-        usage="nqjax fit FILE --metric NAME [--minimize | --maximize] [--threshold T] [options]",
+        usage="nqjax fit FILE --metric NAME [--minimize | --maximize] [--threshold T|auto|none] [options]",
         help="fit the noisy quadratic distribution to the scores in a file",
         description="Fit the noisy quadratic distribution to the scores of a random search, one trial a row.",
         epilog=_EPILOG,
@@ -47,7 +48,13 @@ def _run(args: argparse.Namespace) -> None:
     import nqjax
     from nqjax.report import print_fit
 
-    regime = limits(args.threshold, args.minimize)
-    fit = nqjax.fit(scores, limits=regime, minimize=args.minimize, **constraints(args))
-    output.give(args, output.document(args, fit, scores), print_fit)
+    chosen = regime.choose(args, scores)
+    if chosen is not None and chosen.fit is not None:
+        fit = chosen.fit
+    else:
+        ends = limits(args.threshold, args.minimize)
+        fit = nqjax.fit(scores, limits=ends, minimize=args.minimize, **constraints(args))
+    document = output.document(args, fit, scores)
+    document["regime"] = regime.movement(args, scores, chosen)
+    output.give(args, document, print_fit)
     output.draw(args, fit, scores)

@@ -65,6 +65,18 @@ def document(args: argparse.Namespace, fit: "Fit", scores: "np.ndarray") -> dict
     )
 
 
+def head(args: argparse.Namespace) -> dict[str, Any]:
+    """What was asked, of bands and regions."""
+    return {
+        "file": args.file,
+        "metric": args.metric,
+        "minimize": args.minimize,
+        "threshold": getattr(args, "threshold", None),
+        "confidence": args.confidence,
+        "method": args.method,
+    }
+
+
 def give(args: argparse.Namespace, found: dict[str, Any], print_tables: Callable[[dict[str, Any], Any], None]) -> None:
     """Print the document as it was asked for."""
     if args.json:

@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from nqjax.cli import output, process
+from nqjax.cli import output, process, regime
 from nqjax.cli.arguments import (
     add_constraints,
     add_file,
@@ -30,7 +30,7 @@ def add(commands: Any) -> None:
     """Declare the command."""
     parser = commands.add_parser(
         "plan",
-        usage="nqjax plan FILE --metric NAME [--threshold T] (--score S --probability P | --width W --at N) [options]",
+        usage="nqjax plan FILE --metric NAME (--score S --probability P | --width W --at N) [options]",
         help="how many trials it takes to reach a score, or to pin down the tuning curve",
         description="How many trials does a search need, to reach a score or for a narrow band of the tuning curve?",
         epilog=_EPILOG,
@@ -63,8 +63,9 @@ def _run(args: argparse.Namespace) -> None:
     import nqjax
     from nqjax.report_plan import plan_document, print_plan
 
-    regime = limits(args.threshold, args.minimize)
-    fit = nqjax.fit(scores, limits=regime, minimize=args.minimize, **constraints(args))
+    regime.choose(args, scores)
+    ends = limits(args.threshold, args.minimize)
+    fit = nqjax.fit(scores, limits=ends, minimize=args.minimize, **constraints(args))
     if args.score is not None:
         asked = {"score": args.score, "probability": args.probability}
     else:

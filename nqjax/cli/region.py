@@ -1,0 +1,81 @@
+"""`nqjax region`."""
+
+import argparse
+from typing import Any
+
+from nqjax.cli import output, process, regime
+from nqjax.cli.arguments import (
+    add_constraints,
+    add_file,
+    add_study,
+    add_threshold,
+    constraints,
+    limits,
+    read_seed,
+    read_share,
+    read_whole,
+)
+from nqjax.cli.bands import METHODS as BANDS
+
+_METHODS = ("profile", "consonance", "bootstrap")
+_EPILOG = """\
+profile     what fits nearly as well as the best fit does; each interval has the confidence by itself
+consonance  what keeps within a confidence band over the regime; all intervals together have the confidence: wide
+bootstrap   percentiles of refitted resamples; with few scores it covers less than it says
+
+docs/coverage.md has the coverage of all three, measured.
+
+examples:
+  nqjax region trials.csv --metric val_loss
+  nqjax region trials.csv --metric error --threshold 0.11 --method consonance --confidence 0.8
+  nqjax region trials.csv --metric error --threshold 0.11 --alpha 0 1 --beta 0 1 --json
+"""
+
+
+def add(commands: Any) -> None:
+    """Declare the command."""
+    parser = commands.add_parser(
+        "region",
+        usage="nqjax region FILE --metric NAME [--minimize | --maximize] [--threshold T|auto|none] [options]",
+        help="confidence intervals of the parameters and of the tuning curve",
+        description="Confidence intervals: how good the model can get, what more trials would buy, and how sure it is.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add_file(parser)
+    add_study(parser)
+    add_threshold(parser)
+    add_constraints(parser)
+    parser.add_argument("--method", choices=_METHODS, default=_METHODS[0], help="see below (default: profile)")
+    parser.add_argument("--confidence", metavar="P", type=read_share, default=0.95, help="(default: 0.95)")
+    parser.add_argument("--band", choices=BANDS, default=BANDS[0], help="of consonance (default: the first)")
+    parser.add_argument("--resamples", metavar="N", type=read_whole, default=1000, help="of bootstrap (default: 1000)")
+    parser.add_argument("--seed", metavar="S", type=read_seed, default=0, help="of bootstrap (default: 0)")
+    output.add_printed(parser)
+    parser.set_defaults(run=_run, parser=parser)
+
+
+def _run(args: argparse.Namespace) -> None:
+    from nqjax.trials import read_scores
+
+    scores = read_scores(args.file, args.metric)
+    process.use_compilation_cache()
+    import jax
+
+    import nqjax
+    from nqjax.report_confidence import print_confidence, region_document
+
+    regime.choose(args, scores)
+    study: dict[str, Any] = {
+        "limits": limits(args.threshold, args.minimize),
+        "confidence": args.confidence,
+        "minimize": args.minimize,
+        **constraints(args),
+    }
+    if args.method == "consonance":
+        region: nqjax.Region = nqjax.consonance_region(scores, method=args.band, **study)
+    else:
+        key = jax.random.key(args.seed)
+        region = nqjax.confidence_region(scores, method=args.method, key=key, num_resamples=args.resamples, **study)
+    output.give(args, region_document(region, head=output.head(args), trials=args.trials), print_confidence)

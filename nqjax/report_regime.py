@@ -1,0 +1,107 @@
+"""What there is to say about a regime: a document for machines, tables for people."""
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from nqjax.report import significant, small_table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from rich.console import Console
+
+    from nqjax.estimate import Fit
+    from nqjax.regime import Regime
+
+
+def regime_document(regime: "Regime", shares: "Sequence[tuple[float, float, Fit]]" = ()) -> dict[str, Any]:
+    """Return the choice with the path to it, and fits at some shares of the scores (share, threshold, fit)."""
+    return {
+        "found": regime.found,
+        "reason": regime.reason,
+        "threshold": regime.threshold if regime.found else None,
+        "level": regime.level,
+        "regime_probability": regime.probability if regime.found else None,
+        "path": [
+            {
+                "threshold": one.threshold,
+                "chosen": regime.found and one.threshold == regime.threshold,
+                **_estimates(one.fit),
+                "misfit": one.misfit,
+                "misfit_p_value": one.misfit_p_value,
+                "instability": one.instability,
+                "instability_p_value": one.instability_p_value,
+                "p_value": one.p_value,
+            }
+            for one in regime.path
+        ],
+        "movement": [{"share": share, "threshold": end, **_estimates(fit)} for share, end, fit in shares],
+    }
+
+
+def _estimates(fit: "Fit") -> dict[str, Any]:
+    best = {"alpha": fit.alpha, "beta": fit.beta, "gamma": fit.gamma, "sigma": fit.sigma}
+    return {"num_used": fit.num_used, **{k: v if math.isfinite(v) else None for k, v in best.items()}}
+
+
+def print_regime(document: "Mapping[str, Any]", console: "Console") -> None:
+    """Print the path for people to read, and what was chosen."""
+    from rich.padding import Padding
+    from rich.text import Text
+
+    direction = "minimized" if document["minimize"] else "maximized"
+    console.print(Text(f"{document['metric']} in {document['file']}, {direction}", style="bold"))
+    console.print()
+    best = "alpha" if document["minimize"] else "beta"
+    table = small_table("threshold", ["scores", best, "gamma", "sigma", "fits its scores", "agrees inside", "p"], "")
+    table.columns[0].justify = "right"
+    for one in document["path"]:
+        cells = [significant(one["threshold"], 5), f"{one['num_used']:,}", significant(one[best], 5), str(one["gamma"])]
+        cells += [
+            significant(one["sigma"], 3),
+            *(_p(one[k]) for k in ("misfit_p_value", "instability_p_value", "p_value")),
+        ]
+        note = "chosen" if one["chosen"] else "rejected" if one["p_value"] <= document["level"] else ""
+        table.add_row(*cells, note, style="bold" if one["chosen"] else "")
+    console.print(Padding(table, (0, 0, 1, 2), expand=False))
+    console.print(
+        Text(
+            "Columns of p-values: whether the fit meets its own scores; whether it fits the best of them as well as they "
+            "are fitted by themselves; both together. The largest regime that is not rejected is chosen.",
+            style="dim",
+        )
+    )
+    console.print()
+    if document["found"]:
+        share = f"{100 * document['regime_probability']:.3g} %"
+        console.print(Text(f"Threshold {document['threshold']!r}: a score is in the regime with probability {share}"))
+        console.print(Text(f"Because {document['reason']}."))
+    else:
+        console.print(Text(f"No regime: {document['reason']}.", style="yellow"))
+
+
+def print_movement(document: "Mapping[str, Any]", console: "Console") -> None:
+    """Print how the estimates move with the threshold."""
+    from rich.padding import Padding
+    from rich.text import Text
+
+    regime = document["regime"]
+    chosen = next(one for one in regime["path"] if one["chosen"])
+    console.print(
+        Text(
+            f"Threshold {chosen['threshold']!r}, chosen automatically (p = {_p(chosen['p_value'])}): {regime['reason']}."
+        )
+    )
+    rows = [*regime["movement"], {"share": chosen["num_used"] / document["num_scores"], **chosen}]
+    best = "alpha" if document["minimize"] else "beta"
+    table = small_table("best scores", ["threshold", best, "gamma", "sigma"], "")
+    table.columns[0].justify = "right"
+    for one in sorted(rows, key=lambda one: one["share"]):
+        cells = [f"{100 * one['share']:.0f} %", significant(one["threshold"], 5), significant(one[best], 5)]
+        note, style = ("chosen", "bold") if "chosen" in one else ("", "")
+        table.add_row(*cells, str(one["gamma"]), significant(one["sigma"], 3), note, style=style)
+    console.print(Padding(table, (1, 0, 1, 2), expand=False))
+
+
+def _p(number: float) -> str:
+    return "<0.001" if number < 1e-3 else f"{number:.2g}"
