@@ -12,7 +12,6 @@ import itertools
 import json
 import math
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -38,8 +37,10 @@ SEARCHES, CHUNK, RESAMPLES = 1000, 250, 39
 #: Of the searches of a cell, how many have a bootstrap, and how many a region's ends.
 BOOTSTRAPS, REGIONS = 250, 52
 FREE = read_constraints(None, None, (1, 5), None, True)
-THRESHOLDS, METHODS = ("known", "auto"), ("profile", "bootstrap", "consonance")
+THRESHOLDS, PARTS = ("known", "auto"), ("regimes", "profile", "bootstrap", "consonance")
 QUANTITIES = ("alpha", "gamma", "curve at 2n", "curve at 10n")
+#: Of which the median width is shown.
+WIDTHS = (0, 2, 3)
 #: After so many seconds a chunk that another process has begun is taken over.
 ABANDONED = 1800
 #: Of everything that changes what is in a chunk.
@@ -73,37 +74,40 @@ class Cell(NamedTuple):
 
 # --- one chunk ------------------------------------------------------------------------------------------------------
 
-Ends = np.ndarray  # (searches, levels, quantities, 2): lower and upper end; NaN where there is no answer
+Ends = np.ndarray  # (searches, levels, quantities, 2): lower and upper end
+Part = dict[str, Any]
 
 
-def study(cell: Cell, chunk: int, count: int) -> dict[str, Any]:
-    """Everything about some searches of a cell: the truth's place among the ends of every interval."""
+def study(part: str, cell: Cell, chunk: int, count: int, regimes: Part | None) -> Part:
+    """One part of a chunk: the regimes that are found, or what one method says with either threshold."""
     rng = np.random.default_rng([VERSION, cell.gamma, round(1000 * cell.s), cell.n, chunk])
     scores = cell.draw(rng, count)
-    found: dict[str, Any] = {}
-    regimes = find_regimes(list(scores), True, {"gamma": (1, 5)}, 0.1)
-    ends = {"known": [cell.threshold] * count, "auto": [r.threshold for r in regimes]}
-    found["regimes"] = {
-        "threshold": ends["auto"],
-        "too large": float(np.mean([t > cell.threshold * (1 + 1e-9) for t in ends["auto"]])),
-        "none": float(np.mean(np.isnan(ends["auto"]))),
-        "used": float(np.median([r.fit.num_used if r.fit else 0 for r in regimes])),
-    }
+    if regimes is None:
+        return _regimes(cell, scores)
+    found: Part = {}
+    share = {"profile": SEARCHES, "bootstrap": BOOTSTRAPS, "consonance": REGIONS}[part] / SEARCHES
+    method = {"profile": _profile, "bootstrap": _bootstrap, "consonance": _consonance}[part]
     for name in THRESHOLDS:
-        limits = [(-math.inf, t) for t in ends[name]]
+        ends = [cell.threshold] * count if name == "known" else regimes["threshold"]
+        limits = [(-math.inf, t) for t in ends]
         kept = [i for i, (_, t) in enumerate(limits) if math.isfinite(t) and np.sum(scores[i] <= t) >= 5]
+        kept = kept[: math.ceil(share * count)]
         fits = fit_many([scores[i] for i in kept], limits=[limits[i] for i in kept])
         mine = [(scores[i], limits[i], fit) for i, fit in zip(kept, fits, strict=True) if isinstance(fit, Fit)]
-        results = {
-            "profile": _profile(cell, mine),
-            "bootstrap": _bootstrap(cell, mine[: -(-BOOTSTRAPS * count // SEARCHES)], chunk),
-            "consonance": _consonance(cell, mine[: -(-REGIONS * count // SEARCHES)]),
-        }
-        found[name] = {
-            method: {"answers": len(part), "asked": count, **_summary(cell, part)} for method, part in results.items()
-        }
-    found["known"]["consonance"]["member"] = _members(cell, scores)
+        found[name] = {"answers": len(mine), **_summary(cell, method(cell, mine, chunk))}
     return found
+
+
+def _regimes(cell: Cell, scores: np.ndarray) -> Part:
+    regimes = find_regimes(list(scores), True, {"gamma": (1, 5)}, 0.1)
+    ends = [regime.threshold for regime in regimes]
+    return {
+        "threshold": ends,
+        "too large": float(np.mean([t > cell.threshold * (1 + 1e-9) for t in ends])),
+        "none": float(np.mean(np.isnan(ends))),
+        "used": float(np.median([r.fit.num_used if r.fit else 0 for r in regimes])),
+        "member": _members(cell, scores),
+    }
 
 
 def _summary(cell: Cell, ends: Ends) -> dict[str, Any]:
@@ -112,12 +116,12 @@ def _summary(cell: Cell, ends: Ends) -> dict[str, Any]:
     return {"covered": covered.sum(axis=0).tolist(), "width": np.diff(ends)[..., 0].tolist()}
 
 
-def _profile(cell: Cell, mine: list[tuple[np.ndarray, tuple[float, float], Fit]]) -> Ends:
+def _profile(cell: Cell, mine: list[tuple[np.ndarray, tuple[float, float], Fit]], chunk: int = 0) -> Ends:
     out = np.empty((len(mine), len(LEVELS), len(QUANTITIES), 2))
     studies = [prepare(y, limits, True, FREE) for y, limits, _ in mine]
     fits = [fit for *_, fit in mine]
     excesses = [allowed_excess(level, cell.n) for level in LEVELS]
-    sets = level_sets(studies, fits, excesses, Resolution(fewest=7, step=0.5, rays=16, close=1e-2))
+    sets = level_sets(studies, fits, excesses, Resolution(fewest=6, step=0.5, rays=12, close=0.02))
     log_tail = math.log(0.5) / np.array([2.0 * cell.n, 10.0 * cell.n])
     for j in range(len(LEVELS)):
         # As `ProfileRegion` has it, all searches at once.
@@ -165,7 +169,7 @@ def _bootstrap(cell: Cell, mine: list[tuple[np.ndarray, tuple[float, float], Fit
     return out
 
 
-def _consonance(cell: Cell, mine: list[tuple[np.ndarray, tuple[float, float], Fit]]) -> Ends:
+def _consonance(cell: Cell, mine: list[tuple[np.ndarray, tuple[float, float], Fit]], chunk: int) -> Ends:
     out = np.empty((len(mine), len(LEVELS), len(QUANTITIES), 2))
     for i, (y, limits, _) in enumerate(mine):
         for j, level in enumerate(LEVELS):
@@ -198,26 +202,34 @@ def main(quick: bool = False) -> None:
         cells = [Cell(2, 0.05, 24)]
     total, size = (32, 32) if quick else (SEARCHES, CHUNK)
     folder = cache_folder("coverage")
-    parts: dict[Cell, list[dict[str, Any]]] = {}
+    parts: dict[tuple[str, Cell], list[Part]] = {}
     began = time.perf_counter()
     # Cells in turn: an early end leaves something of each.
-    work = list(itertools.product(range(total // size), cells))
-    for done, (chunk, cell) in enumerate(work):
-        path = folder / f"v{VERSION}-{cell.gamma}-{cell.s:g}-{cell.n}-{chunk}-{size}.json"
+    work = list(itertools.product(PARTS, range(total // size), cells))
+    for done, (part, chunk, cell) in enumerate(work):
+        name = f"v{VERSION}-{cell.gamma}-{cell.s:g}-{cell.n}-{chunk}-{size}"
+        path, first = folder / f"{name}-{part}.json", folder / f"{name}-regimes.json"
         if not path.exists() and _claim(path):
-            text = json.dumps(study(cell, chunk, size))
+            known = None if part == "regimes" else _read(first)
+            if known is None and part != "regimes":  # another process is at it
+                path.with_suffix(".claim").unlink()
+                continue
             draft = path.with_suffix(".draft")
-            draft.write_text(text)
+            draft.write_text(json.dumps(study(part, cell, chunk, size, known)))
             draft.replace(path)
             spent = time.perf_counter() - began
-            print(f"{done + 1}/{len(work)} chunks, {spent:.0f} s: {cell.name}", flush=True)
+            print(f"{done + 1}/{len(work)}, {spent:.0f} s: {part}, {cell.name}", flush=True)
         if path.exists():
-            parts.setdefault(cell, []).append(json.loads(path.read_text()))
+            parts.setdefault((part, cell), []).append(json.loads(path.read_text()))
     missing = len(work) - sum(map(len, parts.values()))
     if missing:
-        print(f"\nAnother process has {missing} chunks in hand: run this again when it has ended.")
-    report(parts)
-    print(f"\n{total} searches a cell; {time.perf_counter() - began:.0f} s in this run.")
+        print(f"\n{missing} chunks are in another process's hands: run this again when it has ended.")
+    report(cells, parts, size)
+    print(f"\n{time.perf_counter() - began:.0f} s in this run.")
+
+
+def _read(path: Path) -> Part | None:
+    return json.loads(path.read_text()) if path.exists() else None
 
 
 def _claim(path: Path) -> bool:
@@ -232,27 +244,38 @@ def _claim(path: Path) -> bool:
     return True
 
 
-def report(parts: dict[Cell, list[dict[str, Any]]]) -> None:
+def report(cells: list[Cell], parts: dict[tuple[str, Cell], list[Part]], size: int) -> None:
     """Print the tables."""
+    rows = []
+    for cell in cells:
+        regimes = parts.get(("regimes", cell), [])
+        shares = [100 * float(np.mean([one[name] for one in regimes])) for name in ("too large", "none")]
+        used = float(np.mean([one["used"] for one in regimes]))
+        rows.append([cell.name, str(size * len(regimes)), *(f"{x:.0f}" for x in (*shares, used))])
+    table("Thresholds found", ["cell", "searches", "beyond the regime, %", "none, %", "scores used"], rows)
     for threshold, (j, level) in itertools.product(THRESHOLDS, enumerate(LEVELS)):
-        rows = []
-        for cell, chunks in parts.items():
-            row = [cell.name]
-            for method in METHODS:
-                row += list(_cells([chunk[threshold][method] for chunk in chunks], j))
-            rows.append(row)
-        head = [f"{m}: {q}" for m in METHODS for q in (*QUANTITIES, "width of alpha", "width at 10n")]
-        table(f"Coverage in %, confidence {level:g}, threshold {threshold}", ["cell", *head], rows)
+        for method in PARTS[1:]:
+            rows = [_row(cell, parts, method, threshold, j, size) for cell in cells if (method, cell) in parts]
+            head = ["cell", "searches", *QUANTITIES, *(f"width, {QUANTITIES[i]}" for i in WIDTHS)]
+            table(f"{method}: coverage in %, confidence {level:g}, threshold {threshold}", head, rows)
 
 
-def _cells(chunks: list[dict[str, Any]], j: int) -> Iterator[str]:
-    answers = sum(chunk["answers"] for chunk in chunks)
-    if "member" in chunks[0]:
-        asked = sum(chunk["asked"] for chunk in chunks)
-        shares = [sum(chunk["member"][j] for chunk in chunks) / asked] * len(QUANTITIES)
-    else:
-        shares = list(np.sum([chunk["covered"] for chunk in chunks], axis=0)[j] / max(answers, 1))
-    yield from (f"{100 * share:.1f}" for share in shares)
+def _row(
+    cell: Cell, parts: dict[tuple[str, Cell], list[Part]], method: str, threshold: str, j: int, size: int
+) -> list[str]:
+    chunks = [chunk[threshold] for chunk in parts[method, cell]]
+    count = sum(chunk["answers"] for chunk in chunks)
+    covered = np.sum([chunk["covered"] for chunk in chunks], axis=0)[j] / max(count, 1)
+    note = str(count)
+    if method == "consonance" and threshold == "known":
+        # What a region that holds the truth says holds of it.
+        regimes = parts["regimes", cell]
+        note = f"{size * len(regimes)} ({count})"
+        covered = np.full(len(QUANTITIES), sum(one["member"][j] for one in regimes) / (size * len(regimes)))
     widths = np.concatenate([np.array(chunk["width"]) for chunk in chunks if chunk["answers"]])[:, j]
-    for i in (0, 3):
-        yield f"{np.median(widths[:, i]):.3g}"
+    return [
+        cell.name,
+        note,
+        *(f"{100 * share:.1f}" for share in covered),
+        *(f"{np.median(widths[:, i]):.3g}" for i in WIDTHS),
+    ]

@@ -33,7 +33,9 @@ _NONE, _LOWEST, _HIGHEST = 1e-5, 1e-3, 30.0
 _COARSE, _MOST = 18, 48
 #: Where quantiles are tabled for the starts.
 _TAILS = np.concatenate([np.geomspace(1e-5, 0.05, 16), np.linspace(0.1, 0.9, 17), 1 - np.geomspace(0.05, 1e-5, 16)])
-_STEPS, _TURNS = 30, 12
+_STEPS, _TURNS = 30, 16
+#: Rays that show a set's shape, and how exactly they do.
+_FIRST, _ROUGH = 8, 0.1
 #: A step of Newton's method that promises less than this share of what the region allows is the last.
 _SMALL = 1e-4
 
@@ -321,48 +323,78 @@ def _step(gradient: Floats, hessian: Floats, damping: Floats, delta: Floats) -> 
     return step / np.maximum(length, 1.0) * unit, promise
 
 
+class _Rays(NamedTuple):
+    """Where each lane's rays start, and the axes of an ellipse that is about its set."""
+
+    start: Floats  # (lanes, 2): alpha, delta
+    axes: Floats  # (lanes, 2, 2)
+
+
 def _borders(grouped: Grouped, lanes: _Lanes, most: Floats, excess: Floats, resolution: Resolution) -> Floats:
-    """Points of (alpha, delta) where the loss is at its most, shape (lanes, rays, 2)."""
-    rays = resolution.rays
+    """Points of (alpha, delta) where the loss is at its most, in order around, shape (lanes, rays, 2)."""
     if not len(most):
-        return np.empty((0, rays, 2))
+        return np.empty((0, resolution.rays, 2))
+    # First an ellipse from the curvature at the best point; a set that is long and bent shows its true shape then.
     delta = lanes.point[:, 1]
-    # In (alpha, delta) with both in units of delta: the Hessian there, but for a gradient that vanishes.
     unit = np.stack([delta, np.ones_like(delta)], axis=1)
     values, vectors = np.linalg.eigh(lanes.hessian * unit[:, :, None] * unit[:, None, :])
     values = np.maximum(values, 1e-6 * np.maximum(values[:, -1:], 1e-12))
-    angle = 2 * np.pi * np.arange(rays) / rays
-    circle = np.stack([np.cos(angle), np.sin(angle)])
-    axes = vectors / np.sqrt(values)[:, None, :]
-    directions = np.einsum("lij,jr->lri", axes, circle).reshape(-1, 2)
-    which = np.repeat(np.arange(len(most)), rays)
-    room = (most - lanes.loss)[which]
+    axes = delta[:, None, None] * vectors * np.sqrt(2 * (most - lanes.loss)[:, None] / values)[:, None, :]
+    rough = _along_rays(grouped, lanes, _Rays(lanes.point, axes), most, excess, _FIRST, _ROUGH)
+    rays = _moments(rough)
+    outside = _at(grouped, lanes, rays.start, np.arange(len(most)))[0] >= most
+    rays.start[outside] = lanes.point[outside]
+    return _along_rays(grouped, lanes, rays, most, excess, resolution.rays, resolution.close)
+
+
+def _moments(corners: Floats) -> _Rays:
+    """The ellipses with the area, the middle and the second moments of polygons (lanes, corners, 2)."""
+    origin = corners.mean(axis=1, keepdims=True)
+    p = corners - origin
+    q = np.roll(p, -1, axis=1)
+    # Triangles from the origin, each with its area, middle and second moments.
+    area = np.maximum(np.abs(p[..., 0] * q[..., 1] - p[..., 1] * q[..., 0]) / 2, 1e-300)
+    total = area.sum(axis=1)
+    middle = np.einsum("lc,lci->li", area, (p + q) / 3) / total[:, None]
+    square = np.einsum("lci,lcj->lcij", p, p) + np.einsum("lci,lcj->lcij", q, q)
+    square += np.einsum("lci,lcj->lcij", p + q, p + q)
+    moments = np.einsum("lc,lcij->lij", area, square) / 12 / total[:, None, None]
+    moments -= np.einsum("li,lj->lij", middle, middle)
+    values, vectors = np.linalg.eigh(moments)
+    values = np.maximum(values, 1e-12 * np.maximum(values[:, -1:], 1e-300))
+    return _Rays(origin[:, 0] + middle, 2 * vectors * np.sqrt(values)[:, None, :])
+
+
+def _along_rays(
+    grouped: Grouped, lanes: _Lanes, rays: _Rays, most: Floats, excess: Floats, count: int, close: float
+) -> Floats:
+    """Where the loss reaches its most along so many rays of each lane, by Newton's method in a bracket."""
+    angle = 2 * np.pi * np.arange(count) / count
+    directions = np.einsum("lij,jr->lri", rays.axes, np.stack([np.cos(angle), np.sin(angle)])).reshape(-1, 2)
+    which = np.repeat(np.arange(len(most)), count)
+    start = rays.start[which]
     inner, outer = np.zeros(len(which)), np.full(len(which), math.inf)
-    radius, found = np.sqrt(2 * room), np.zeros(len(which))
+    radius, found = np.ones(len(which)), np.zeros(len(which))
     moving = np.arange(len(which))
     for _ in range(_TURNS):
         lane = which[moving]
-        scaled = delta[lane, None] * directions[moving]
-        point = lanes.point[lane] + radius[moving, None] * scaled
+        point = start[moving] + radius[moving, None] * directions[moving]
         possible = point[:, 1] > 0
-        loss, slope, _ = _at(grouped, lanes, np.where(possible[:, None], point, lanes.point[lane]), lane)
-        loss = np.where(possible, loss, math.inf)
-        gap = loss - most[lane]
+        loss, slope, _ = _at(grouped, lanes, np.where(possible[:, None], point, start[moving]), lane)
+        gap = np.where(possible, loss, math.inf) - most[lane]
         inside = gap <= 0
         inner[moving] = np.where(inside, radius[moving], inner[moving])
         outer[moving] = np.where(inside, outer[moving], radius[moving])
-        # Newton's method for the root of the excess loss, which is nearly a straight line along a ray.
-        rise = np.sum(np.stack([slope[:, 0], slope[:, 1] / point[:, 1]], axis=1) * scaled, axis=1)
-        height = np.sqrt(np.maximum(loss - lanes.loss[lane], 1e-300))
-        new = radius[moving] - (height - np.sqrt(room[moving])) * 2 * height / rise
+        rise = np.sum(np.stack([slope[:, 0], slope[:, 1] / point[:, 1]], axis=1) * directions[moving], axis=1)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            new = radius[moving] - gap / rise
         low, high = inner[moving], outer[moving]
-        sound = np.isfinite(new) & (new > low) & (new < np.minimum(high, 4 * radius[moving]))
+        sound = np.isfinite(new) & (rise > 0) & (new > low) & (new < np.minimum(high, 3 * radius[moving]))
         half = np.where(np.isfinite(high), (low + high) / 2, 2 * radius[moving])
-        near = np.isfinite(gap) & (np.abs(gap) <= resolution.close * excess[lane])
+        near = np.isfinite(gap) & (np.abs(gap) <= close * excess[lane])
         found[moving] = np.where(near, radius[moving], low)
         radius[moving] = np.where(sound, new, half)
-        moving = moving[~near & (high - low > 1e-4 * high)]
+        moving = moving[~near & (high - low > 1e-4 * low)]
         if not len(moving):
             break
-    points = lanes.point[which] + found[:, None] * delta[which, None] * directions
-    return points.reshape(len(most), rays, 2)
+    return (start + found[:, None] * directions).reshape(len(most), count, 2)

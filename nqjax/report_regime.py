@@ -66,8 +66,8 @@ def print_regime(document: "Mapping[str, Any]", console: "Console") -> None:
     console.print(Padding(table, (0, 0, 1, 2), expand=False))
     console.print(
         Text(
-            "Columns of p-values: whether the fit meets its own scores; whether it fits the best of them as well as they "
-            "are fitted by themselves; both together. The largest regime that is not rejected is chosen.",
+            "Columns of p-values: whether the fit meets its own scores; whether it fits the best of them as well as "
+            "they are fitted by themselves; both together. The largest regime that is not rejected is chosen.",
             style="dim",
         )
     )
@@ -87,11 +87,8 @@ def print_movement(document: "Mapping[str, Any]", console: "Console") -> None:
 
     regime = document["regime"]
     chosen = next(one for one in regime["path"] if one["chosen"])
-    console.print(
-        Text(
-            f"Threshold {chosen['threshold']!r}, chosen automatically (p = {_p(chosen['p_value'])}): {regime['reason']}."
-        )
-    )
+    p = _p(chosen["p_value"])
+    console.print(Text(f"Threshold {chosen['threshold']!r}, chosen automatically (p = {p}): {regime['reason']}."))
     rows = [*regime["movement"], {"share": chosen["num_used"] / document["num_scores"], **chosen}]
     best = "alpha" if document["minimize"] else "beta"
     table = small_table("best scores", ["threshold", best, "gamma", "sigma"], "")
