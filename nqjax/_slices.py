@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from nqjax._evaluate import standard_cdf, standard_quantile
 
 Floats = NDArray[np.float64]
-#: Alpha and delta are sought within so many ranges of the scores; what ends there has no end.
+#: Alpha and delta are sought within so many ranges of the scores; what ends near there has no end.
 FAR = 1e7
+_NEAR = FAR / 100
 
 
 class Slice(NamedTuple):
@@ -38,7 +39,7 @@ def ends(slices: Sequence[Slice], name: str) -> tuple[float, float]:
     """The lowest and the highest value of a parameter; infinite where it was as far as was sought."""
     found = np.concatenate([values(one, name) for one in slices])
     low, high = float(found.min()), float(found.max())
-    return (-math.inf if low < -FAR / 2 else low), (math.inf if high > FAR / 2 else high)
+    return (-math.inf if low < -_NEAR else low), (math.inf if high > _NEAR else high)
 
 
 def cdf_ends(slices: Sequence[Slice], x: Floats) -> tuple[Floats, Floats]:
@@ -69,14 +70,17 @@ def mass_ends(slices: Sequence[Slice], start: float, end: float) -> tuple[float,
 
 
 def quantile_ends(slices: Sequence[Slice], log_tail: Floats) -> tuple[Floats, Floats]:
-    """The lowest and the highest quantile of each probability, given by the logarithm of its complement."""
+    """The lowest and the highest quantile of each probability, given by the logarithm of its complement.
+
+    Infinite where it is so far away that the slices end only where the search did.
+    """
     t = standard_quantile(np.broadcast_to(log_tail, (len(slices), len(log_tail))), *_shapes(slices))
     low, high = np.full(len(log_tail), math.inf), np.full(len(log_tail), -math.inf)
     for one, row in zip(slices, t, strict=True):
         alpha, delta = one.corners.T[..., None]
         y = alpha + delta * row
         low, high = np.minimum(low, y.min(axis=0)), np.maximum(high, y.max(axis=0))
-    return low, high
+    return np.where(low < -_NEAR, -math.inf, low), np.where(high > _NEAR, math.inf, high)
 
 
 def _shapes(slices: Sequence[Slice]) -> tuple[Floats, Floats]:

@@ -67,8 +67,7 @@ class ConsonanceRegion(SlicedRegion):
         low, high = self._outside.quantiles(-np.expm1(log_tail))
         if not self.is_empty:
             first, last = quantile_ends(self._slices, log_tail.ravel())
-            with np.errstate(over="ignore"):  # what overflows has no end
-                first, last = (self._location + self._scale * a.reshape(log_tail.shape) for a in (first, last))
+            first, last = (self._location + self._scale * a.reshape(log_tail.shape) for a in (first, last))
             ends = self._outside.start, self._outside.end
             low, high = _composed(low, first, *ends), _composed(high, last, *ends)
         return (low, high) if self.minimize else (-high, -low)
@@ -142,7 +141,7 @@ def region_within(
     gammas = tuple(sorted({one.gamma for one in slices}))
     ends = float(limits[0]), float(limits[1])
     place = study.location, study.scale
-    return ConsonanceRegion(confidence, gammas, len(y), ends, minimize, slices, *place, outside)
+    return ConsonanceRegion(confidence, gammas, len(y), ends, minimize, slices, *place, constraints, outside)
 
 
 def _composed(outer: Floats, inner: Floats, start: float, end: float) -> Floats:

@@ -147,7 +147,7 @@ def as_region(
             kept.append(one._replace(corners=corners, log_s=one.log_s if s > 2 * _NONE else -math.inf))
     gammas = tuple(sorted({one.gamma for one in kept}))
     place = location, scale
-    return ProfileRegion(confidence, gammas, fit.num_scores, fit.limits, fit.minimize, kept, *place, fit)
+    return ProfileRegion(confidence, gammas, fit.num_scores, fit.limits, fit.minimize, kept, *place, constraints, fit)
 
 
 class _Lanes(NamedTuple):

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nqjax._slices import Slice, ends, mass_ends, quantile_ends
+from nqjax.constraints import Constraints
 from nqjax.errors import InputError
 from nqjax.spacing import as_trials, oriented_limits
 
@@ -75,6 +76,7 @@ class SlicedRegion(Region):
     _slices: list[Slice] = field(repr=False)
     _location: float = field(repr=False)
     _scale: float = field(repr=False)
+    _constraints: Constraints = field(repr=False)
 
     def interval(self, name: str) -> tuple[float, float]:
         """The lowest and the highest value of a parameter in the region; NaN when it is empty.
@@ -96,12 +98,13 @@ class SlicedRegion(Region):
         if name == "regime_probability":
             start, end = ((x - self._location) / self._scale for x in oriented_limits(self.limits, self.minimize))
             return mass_ends(self._slices, start, end)
-        if name == "sigma":
-            low, high = ends(self._slices, name)
-            return self._scale * low, self._scale * high
-        swapped = name if self.minimize else {"alpha": "beta", "beta": "alpha"}[name]
-        low, high = (self._location + self._scale * x for x in ends(self._slices, swapped))
-        return (low, high) if self.minimize else (-high, -low)
+        as_is = self.minimize or name == "sigma"
+        swapped = name if as_is else {"alpha": "beta", "beta": "alpha"}[name]
+        location = 0.0 if name == "sigma" else self._location
+        # Rounding must not carry a parameter past its constraint.
+        bounds = getattr(self._constraints, swapped)
+        low, high = (float(np.clip(location + self._scale * x, *bounds)) for x in ends(self._slices, swapped))
+        return (low, high) if as_is else (-high, -low)
 
     def quantile_tuning_curve_bands(self, n: ArrayLike, q: float = 0.5) -> tuple[Floats, Floats]:
         """Lower and upper end of a quantile of the best score after ``n`` trials, the median by default.

@@ -195,10 +195,22 @@ def test_constraints_narrow_it(scores, region):
     narrow = nqjax.consonance_region(scores, limits=LIMITS, alpha=(-1, 1), beta=(0, 3), gamma=2, sigma=(0.02, 0.06))
     assert narrow.gammas == (2,)
     low, high = narrow.interval("sigma")
-    assert 0.02 - 1e-12 <= low <= high <= 0.06 + 1e-12
+    assert 0.02 <= low <= high <= 0.06
     assert narrow.interval("alpha")[0] >= region.interval("alpha")[0] - 1e-6
     bare = nqjax.consonance_region(scores, limits=LIMITS, alpha=(-1, 1), beta=(0, 3), gamma=(1, 4), sigma=0)
     assert bare.interval("sigma") == (0.0, 0.0)
+
+
+def test_what_has_no_end(scores):
+    """Four scores in the regime admit any spread and any noise, so that nothing bounds the best score."""
+    limit = float(np.sort(scores)[3])
+    region = nqjax.consonance_region(scores, limits=(-INF, limit), alpha=(-3, 0), gamma=(1, 2))
+    assert region.interval("alpha") == (-3, 0)
+    assert region.interval("beta")[1] == INF
+    assert region.interval("sigma")[1] == INF
+    first, last = region.quantile_tuning_curve_bands([100, 1000])
+    assert np.all(first == -INF)
+    assert np.all(np.isfinite(last))
 
 
 def test_nothing_is_consonant_with_two_heaps():
