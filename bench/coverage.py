@@ -205,7 +205,7 @@ def main(quick: bool = False) -> None:
     parts: dict[tuple[str, Cell], list[Part]] = {}
     began = time.perf_counter()
     # Cells in turn: an early end leaves something of each.
-    work = list(itertools.product(PARTS, range(total // size), cells))
+    work = [(part, chunk, cell) for chunk in range(total // size) for part in PARTS for cell in cells]
     for done, (part, chunk, cell) in enumerate(work):
         name = f"v{VERSION}-{cell.gamma}-{cell.s:g}-{cell.n}-{chunk}-{size}"
         path, first = folder / f"{name}-{part}.json", folder / f"{name}-regimes.json"

@@ -95,6 +95,7 @@ DEFAULTS = {"alpha": None, "beta": None, "gamma": (1, 5), "sigma": None}
 @pytest.mark.parametrize("file_last", [False, True])
 def test_options_reach_the_fit(calls, trials, options, expected, file_last):
     file = [str(trials)]
+    options = options if any("--threshold" in option for option in options) else [*options, "--threshold", "none"]
     argv = (
         ["fit", "--metric", "val_loss", *options, *file] if file_last else ["fit", *file, "--metric=val_loss", *options]
     )
@@ -108,7 +109,7 @@ def test_options_reach_the_fit(calls, trials, options, expected, file_last):
 def test_double_dash_ends_the_options(calls, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("-1.csv").write_text("loss\n1\n2\n3\n")
-    assert cli.main(["fit", "--metric", "loss", "--", "-1.csv"]) == 0
+    assert cli.main(["fit", "--metric", "loss", "--threshold", "none", "--", "-1.csv"]) == 0
 
 
 # --- what is printed ------------------------------------------------------------------------------------------------
@@ -156,9 +157,11 @@ def test_report(calls, trials, capsys, monkeypatch, minimize):
 
 
 def test_report_without_a_threshold(calls, trials, capsys):
-    assert cli.main(["fit", str(trials), "--metric", "val_loss"]) == 0
+    assert cli.main(["fit", str(trials), "--metric", "val_loss", "--threshold", "none"]) == 0
     text = " ".join(" ".join(lines_of(capsys)).split())
-    assert "no threshold is chosen automatically here: try one, such as the median score (--threshold 0.11)" in text
+    assert (
+        "let a threshold be chosen (--threshold auto), or try one, such as the median score (--threshold 0.11)" in text
+    )
     assert "outside the regime" not in text
 
 
@@ -189,7 +192,12 @@ def test_no_regime_without_a_threshold():
 
 
 def test_numbers_of_trials(calls, trials, capsys):
-    assert cli.main(["fit", "--trials", "10000", "0.5", "3", "3", str(trials), "--metric", "val_loss"]) == 0
+    assert (
+        cli.main(
+            ["fit", "--trials", "10000", "0.5", "3", "3", str(trials), "--metric", "val_loss", "--threshold", "none"]
+        )
+        == 0
+    )
     lines = lines_of(capsys)
     assert [line.split()[0] for line in lines[-4:]] == ["0.5", "3", "10,000", "extrapolated:"]
 
@@ -197,7 +205,7 @@ def test_numbers_of_trials(calls, trials, capsys):
 def test_markup_in_names_is_shown_as_it_is(calls, tmp_path, capsys):
     path = tmp_path / "[red]t.csv"
     path.write_text("[bold]loss\n1\n2\n3\n")
-    assert cli.main(["fit", str(path), "--metric", "[bold]loss"]) == 0
+    assert cli.main(["fit", str(path), "--metric", "[bold]loss", "--threshold", "none"]) == 0
     assert "".join(lines_of(capsys)).startswith("[bold]loss in")
 
 
@@ -403,7 +411,7 @@ def test_input_errors_of_the_fit_are_one_line(calls, capsys, trials, monkeypatch
         raise InputError("all scores are censored;\n  raise the threshold")
 
     monkeypatch.setattr(nqjax, "fit", fit)
-    assert cli.main(["fit", str(trials), "--metric", "val_loss"]) == 2
+    assert cli.main(["fit", str(trials), "--metric", "val_loss", "--threshold", "none"]) == 2
     assert error_line(capsys) == "nqjax: error: all scores are censored; raise the threshold"
 
 
@@ -413,7 +421,7 @@ def test_bugs_show_their_traceback(calls, trials, monkeypatch):
 
     monkeypatch.setattr(nqjax, "fit", fit)
     with pytest.raises(ValueError, match="a bug"):
-        cli.main(["fit", str(trials), "--metric", "val_loss"])
+        cli.main(["fit", str(trials), "--metric", "val_loss", "--threshold", "none"])
 
 
 def test_interruption_is_quiet(calls, capsys, trials, monkeypatch):
@@ -421,7 +429,7 @@ def test_interruption_is_quiet(calls, capsys, trials, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(nqjax, "fit", fit)
-    assert cli.main(["fit", str(trials), "--metric", "val_loss"]) == 130
+    assert cli.main(["fit", str(trials), "--metric", "val_loss", "--threshold", "none"]) == 130
     captured = capsys.readouterr()
     assert captured.out == captured.err == ""
 
@@ -497,7 +505,7 @@ def test_a_reader_that_goes_away(trials):
     )
     for option in ([], ["--json"]):
         process = subprocess.Popen(
-            [sys.executable, "-c", program, "fit", str(trials), "--metric", "val_loss", *option],
+            [sys.executable, "-c", program, "fit", str(trials), "--metric", "val_loss", "--threshold", "none", *option],
             cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -554,7 +562,8 @@ def test_published_fits(shared_data, no_cache, capsys, file, metric, threshold, 
 @pytest.mark.parametrize(
     ("scores", "options", "part"),
     [
-        ([0.1, 0.2], [], "3"),
+        ([0.1, 0.2], [], "2 different scores are too few to find a regime in"),
+        ([0.1, 0.2], ["--threshold", "none"], "3"),
         ([0.1, 0.2, 0.3, 0.4], ["--threshold", "0.05"], "no score lies inside"),
         ([0.1, 0.2, 0.3, 0.4], ["--alpha", "0.5", "1", "--beta", "0", "0.4"], ""),
         (["nan"] * 4, [], ""),

@@ -49,6 +49,7 @@ def test_bands(file, scores, capsys):
 
 def test_region(file, scores, capsys):
     argv = ["region", file, "--metric", "y", "--threshold", "0.7", "--gamma", "1", "2", "--alpha", "-1", "1"]
+    argv += ["--method", "consonance", "--confidence", "0.8"]
     assert cli.main([*argv, "--json", "--trials", "1", "5"]) == 0
     document = json.loads(capsys.readouterr().out)
     region = nqjax.consonance_region(np.append(scores, math.nan), limits=(-math.inf, 0.7), gamma=(1, 2), alpha=(-1, 1))
@@ -58,7 +59,7 @@ def test_region(file, scores, capsys):
     assert [point["low"] for point in document["tuning_curve"]] == low.tolist()
     assert cli.main(argv) == 0
     text = capsys.readouterr().out
-    assert "80 % region" in text
+    assert "80 % consonance" in text
     assert "1, 2" in text
 
 
@@ -67,7 +68,7 @@ def test_an_empty_region_says_so(tmp_path, capsys):
     y = np.concatenate([rng.normal(0, 1e-3, 150), rng.normal(1, 1e-3, 150)])
     path = tmp_path / "heaps.csv"
     path.write_text("y\n" + "\n".join(map(repr, y.tolist())))
-    assert cli.main(["region", str(path), "--metric", "y"]) == 0
+    assert cli.main(["region", str(path), "--metric", "y", "--method", "consonance", "--threshold", "none"]) == 0
     text = " ".join(capsys.readouterr().out.split())
     assert "no noisy quadratic keeps within the band" in text
     assert "alpha none" in text

@@ -257,6 +257,7 @@ def test_a_foreign_file_is_left_alone(sweeps, capsys):
 
 def test_bootstrap(sweeps, capsys):
     argv = ["bootstrap", "sweeps/s05.csv", "--metric", "loss", "--resamples", "100", "--gamma", "1", "3"]
+    argv += ["--threshold", "none"]
     assert cli.main([*argv, "--json", "--save", "resamples.parquet"]) == 0
     document = json.loads(capsys.readouterr().out)
     found = document["bootstrap"]
@@ -278,7 +279,7 @@ def test_what_a_bootstrap_cannot_tell_is_left_out(tmp_path, capsys):
     """Three scores: most resamples cannot be fitted, and none without a score. The rest is reported all the same."""
     file = tmp_path / "three.csv"
     file.write_text("y\n0.1\n0.2\n0.4\n")
-    argv = ["bootstrap", str(file), "--metric", "y", "--gamma", "1", "3", "--json"]
+    argv = ["bootstrap", str(file), "--metric", "y", "--gamma", "1", "3", "--threshold", "none", "--json"]
     assert cli.main([*argv, "--resamples", "60"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert document["bootstrap"]["intervals"]["alpha"]["low"] is None

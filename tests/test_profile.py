@@ -19,7 +19,7 @@ LIMITS = (-INF, 0.7)
 
 @pytest.fixture(scope="module")
 def scores():
-    return searches.draw(np.random.default_rng(0), 48, 2, 0.05)
+    return searches.draw(np.random.default_rng(1), 48, 2, 0.05)
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def loss(scores, alpha, beta, gamma, sigma, limits=LIMITS):
 # --- the objective at given points ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("case", [0, 3, 6, 7])
+@pytest.mark.parametrize("case", [0, 3, 4, 5])
 def test_losses_are_those_of_the_definition(case):
     search = list(searches.simulated(8))[case]
     search = search if search.minimize else search.mirrored()
@@ -49,7 +49,7 @@ def test_losses_are_those_of_the_definition(case):
     for (a, d, s), g, value in zip(theta, gamma, found, strict=True):
         alpha = location + scale * a
         expected = searches.loss(data, alpha, alpha + scale * math.exp(d), int(g), scale * math.exp(s))
-        assert value == pytest.approx(expected, abs=2e-3 if data.num_used > 400 else 1e-9)
+        assert value == pytest.approx(expected, abs=1e-9)
     rough = objective(grouped, np.zeros(20, int), gamma, theta)
     assert rough[:, 0] == pytest.approx(found, abs=1e-5)
 
