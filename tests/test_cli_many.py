@@ -236,7 +236,7 @@ def test_ctrl_c_keeps_the_rows(sweeps, monkeypatch, capsys):
         (["bootstrap", "sweeps/s01.csv", "--metric", "loss", "--save", "nowhere/x.parquet"], "does not exist"),
         (["bootstrap", "sweeps/s01.csv", "--metric", "loss", "--seed", "99999999999999"], "whole number from 0"),
         (["bootstrap", "sweeps/s01.csv", "--metric", "loss", "--seed", "-1"], "whole number from 0"),
-        (["bootstrap", "sweeps/few.csv", "--metric", "loss"], "too few to fit"),
+        (["bootstrap", "sweeps/few.csv", "--metric", "loss", "--threshold", "none"], "too few to fit"),
     ],
 )
 def test_mistakes(sweeps, capsys, argv, part):
