@@ -345,7 +345,7 @@ def error_line(capsys) -> str:
             [],
             [
                 "nqjax: error: no command",
-                "fit, bootstrap, bands, region, fit-many, noise, plan, demo",
+                "fit, regime, region, bootstrap, bands, plan, noise, fit-many, demo",
                 "(see nqjax --help)",
             ],
         ),
