@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 import nqjax
 from nqjax._crossing import probability_within
+from nqjax._evaluate import standard_cdf
 from nqjax.bands import order_statistic_band
-from nqjax.consonance import _cdf, _in_chunks
 from nqjax.errors import InputError
 
 INF = math.inf
@@ -362,7 +362,7 @@ def test_a_region_holds_the_fit_that_keeps_within_the_band(search, confidence):
     most = np.append(band.high[inside], np.append(band.high, 1.0)[i])
     alpha = found.alpha if search.minimize else -found.beta
     delta = found.beta - found.alpha
-    cdf = _in_chunks(_cdf, (places - alpha) / delta, found.sigma / delta, float(found.gamma))
+    cdf = standard_cdf((places - alpha) / delta, found.sigma / delta, float(found.gamma))
     assume(np.all((cdf >= least + 1e-6) & (cdf <= most - 1e-6)))
     kept = nqjax.consonance_region(
         search.scores, limits=search.limits, minimize=search.minimize, confidence=confidence, gamma=GAMMA
