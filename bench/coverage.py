@@ -120,7 +120,7 @@ def _profile(cell: Cell, mine: list[tuple[np.ndarray, tuple[float, float], Fit]]
     out = np.empty((len(mine), len(LEVELS), len(QUANTITIES), 2))
     studies = [prepare(y, limits, True, FREE) for y, limits, _ in mine]
     fits = [fit for *_, fit in mine]
-    excesses = [allowed_excess(level, cell.n) for level in LEVELS]
+    excesses = [allowed_excess(level, cell.n, True) for level in LEVELS]
     sets = level_sets(studies, fits, excesses, Resolution(fewest=6, step=0.5, rays=12, close=0.02))
     log_tail = math.log(0.5) / np.array([2.0 * cell.n, 10.0 * cell.n])
     for j in range(len(LEVELS)):

@@ -3,7 +3,9 @@
 Twice the number of scores times the excess of a true fit's loss over the lowest is, in large samples, chi-square
 distributed, as a likelihood ratio is: products of spacings and likelihoods agree to first order (Ekström 2013, Lourie,
 He, Cho 2025). With one degree of freedom this gives an interval for whatever number follows from the parameters: from
-its lowest to its highest value among the fits whose loss is near enough (Venzon and Moolgavkar 1988).
+its lowest to its highest value among the fits whose loss is near enough (Venzon and Moolgavkar 1988). Where gamma is
+chosen, too, the ratio is larger: gamma is a whole number, so the theory does not say by how much, but simulations do,
+and one degree of freedom and a half serves the least favourable of them (docs/coverage.md).
 
 For each gamma and each ratio ``s`` of noise to range such fits make a star-shaped set of (alpha, delta) around the best
 one, whose border is found along rays; alpha, beta, sigma and quantiles are linear there.
@@ -34,6 +36,8 @@ _COARSE, _MOST = 18, 48
 #: Where quantiles are tabled for the starts.
 _TAILS = np.concatenate([np.geomspace(1e-5, 0.05, 16), np.linspace(0.1, 0.9, 17), 1 - np.geomspace(0.05, 1e-5, 16)])
 _STEPS, _TURNS = 30, 16
+#: Degrees of freedom of the likelihood ratio where gamma is chosen.
+_FREE_GAMMA = 1.5
 #: Rays that show a set's shape, and how exactly they do.
 _FIRST, _ROUGH = 8, 0.1
 #: A step of Newton's method that promises less than this share of what the region allows is the last.
@@ -102,14 +106,14 @@ def profile_region(
     """
     constraints = read_constraints(alpha, beta, gamma, sigma, minimize)
     study = prepare(scores, limits, minimize, constraints)
-    excess = allowed_excess(confidence, study.data.num_scores)
+    excess = allowed_excess(confidence, study.data.num_scores, constraints.gamma[0] < constraints.gamma[1])
     fit = fit_prepared(study, constraints, limits, minimize)
     ((slices,),) = level_sets([study], [fit], [excess], Resolution())
     return as_region(slices, study, constraints, fit, confidence)
 
 
-def allowed_excess(confidence: float, num_scores: int) -> float:
-    """By how much the loss of a member may exceed the lowest one.
+def allowed_excess(confidence: float, num_scores: int, free_gamma: bool) -> float:
+    """By how much the loss of a member may exceed the lowest one; more where gamma is chosen, too.
 
     Raises
     ------
@@ -118,7 +122,7 @@ def allowed_excess(confidence: float, num_scores: int) -> float:
     """
     if not 0 < confidence < 1:
         raise InputError(f"confidence is {confidence}: give a number between 0 and 1, such as 0.95")
-    return float(scipy.stats.chi2.ppf(confidence, 1)) / (2 * (num_scores + 1))
+    return float(scipy.stats.chi2.ppf(confidence, _FREE_GAMMA if free_gamma else 1.0)) / (2 * (num_scores + 1))
 
 
 def as_region(

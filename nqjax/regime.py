@@ -32,7 +32,7 @@ Floats = NDArray[np.float64]
 #: The largest share of the scores that is tried, the ratio of one to the next, and the fewest scores of the smallest.
 _LARGEST, _RATIO, _FEWEST, _SMALLEST = 0.65, 0.8, 12, 0.05
 #: Scores from which on uniform draws are told from others, and the p-value up to which they are.
-_MANY, _UNIFORM = 64, 0.02
+_MANY, _UNIFORM = 256, 0.1
 #: The share of a simulated search that is its regime, where the null distributions of the tests are made.
 NULL_SHARE = 0.4
 
