@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 #: What is measured in docs/coverage.md.
 _UNDER = (
-    "percentile intervals of the bootstrap cover less than they say for alpha, beta and gamma of small searches "
+    "percentile intervals of the bootstrap cover less than they say for alpha and gamma of small searches "
     "(docs/coverage.md): --method profile is calibrated"
 )
 
