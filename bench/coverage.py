@@ -44,7 +44,7 @@ WIDTHS = (0, 2, 3)
 #: After so many seconds a chunk that another process has begun is taken over.
 ABANDONED = 1800
 #: Of everything that changes what is in a chunk.
-VERSION = 1
+VERSION = 2
 
 
 class Cell(NamedTuple):
@@ -80,7 +80,7 @@ Part = dict[str, Any]
 
 def study(part: str, cell: Cell, chunk: int, count: int, regimes: Part | None) -> Part:
     """One part of a chunk: the regimes that are found, or what one method says with either threshold."""
-    rng = np.random.default_rng([VERSION, cell.gamma, round(1000 * cell.s), cell.n, chunk])
+    rng = np.random.default_rng([1, cell.gamma, round(1000 * cell.s), cell.n, chunk])
     scores = cell.draw(rng, count)
     if regimes is None:
         return _regimes(cell, scores)
@@ -215,7 +215,11 @@ def main(quick: bool = False) -> None:
                 path.with_suffix(".claim").unlink()
                 continue
             draft = path.with_suffix(".draft")
-            draft.write_text(json.dumps(study(part, cell, chunk, size, known)))
+            try:
+                draft.write_text(json.dumps(study(part, cell, chunk, size, known)))
+            except BaseException:
+                path.with_suffix(".claim").unlink(missing_ok=True)
+                raise
             draft.replace(path)
             spent = time.perf_counter() - began
             print(f"{done + 1}/{len(work)}, {spent:.0f} s: {part}, {cell.name}", flush=True)

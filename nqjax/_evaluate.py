@@ -58,6 +58,14 @@ def _thinned(knots: Floats, counts: Floats) -> tuple[Floats, Floats]:
     return knots, counts / counts.sum()
 
 
+def standard_theta(
+    alpha: float, delta: float, sigma: float, location: float, scale: float
+) -> tuple[float, float, float]:
+    """A point, from parameters that are oriented to minimisation, on the scale of the knots."""
+    log_sigma = math.log(sigma / scale) if sigma > 0 else LOG_LITTLE
+    return (alpha - location) / scale, math.log(max(delta / scale, 1e-300)), log_sigma
+
+
 def losses(grouped: Grouped, study: NDArray[np.integer], gamma: NDArray[np.integer], theta: Floats) -> Floats:
     """Losses at some points, shape (points,); see `objective`."""
     return _at_points(grouped, study, gamma, theta, True)

@@ -92,11 +92,12 @@ def clip_polygon(corners: Floats, normal: tuple[float, float], most: float) -> F
     if not len(corners) or math.isinf(most):
         return corners
     height = corners @ np.array(normal) - most
-    inside = height <= 0
+    # What was cut at one of two equal bounds must not fall to rounding at the other.
+    inside = height <= 1e-9 * max(1.0, abs(most))
     if np.all(inside):
         return corners
     following, over = np.roll(corners, -1, axis=0), np.roll(height, -1)
-    crosses = inside != (over <= 0)
+    crosses = inside != np.roll(inside, -1)
     share = height / np.where(crosses, height - over, 1.0)
     cuts = corners + share[:, None] * (following - corners)
     # In order: a corner that is inside, then where the edge after it crosses.

@@ -96,8 +96,9 @@ class BootstrapRegion(Region):
     @property
     def gammas(self) -> tuple[int, ...]:  # type: ignore[override]
         """Those that fit best in resamples, but for the rarest."""
-        rare = _RARE * (1 - self.confidence)
-        return tuple(g for g, share in self.boot.gamma_probabilities.items() if share > rare)
+        shares = self.boot.gamma_probabilities
+        rare = min(_RARE * (1 - self.confidence), 0.999 * max(shares.values()))
+        return tuple(g for g, share in shares.items() if share > rare)
 
     def interval(self, name: str) -> tuple[float, float]:
         """Percentiles of a parameter.

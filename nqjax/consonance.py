@@ -20,6 +20,7 @@ from nqjax.bands import BandMethod, order_statistic_band
 from nqjax.constraints import Constraint, Constraints, read_constraints
 from nqjax.estimate import prepare
 from nqjax.region import SlicedRegion, log_tails
+from nqjax.spacing import oriented_limits
 
 Floats = NDArray[np.float64]
 #: The ratio of noise to range: none, and a grid of its logarithm.
@@ -139,7 +140,7 @@ def region_within(
     ]
     slices += _refined(problem, slices) if slices and rounds > 2 else []
     gammas = tuple(sorted({one.gamma for one in slices}))
-    ends = float(limits[0]), float(limits[1])
+    ends = oriented_limits((start, end), minimize)
     place = study.location, study.scale
     return ConsonanceRegion(confidence, gammas, len(y), ends, minimize, slices, *place, constraints, outside)
 

@@ -162,7 +162,7 @@ def goodness_of_fit(
     if not estimated:
         p = float(1 - _anderson_darling_cdf(statistic))
     elif key is None:
-        p = p_value("misfit", statistic, shape.noise_in(high), shape.gamma, len(z))
+        p = p_value("misfit", statistic, shape.noise_in(high), shape.gamma, len(z) + math.isfinite(high))
     else:
         p = _by_simulation(statistic, shape, len(y), (low, high), key, num_simulations, gamma)
     inside = np.sort(y[(y > low) & (y < high)])

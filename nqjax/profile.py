@@ -20,7 +20,8 @@ import numpy as np
 import scipy.stats
 from numpy.typing import ArrayLike, NDArray
 
-from nqjax._evaluate import Grouped, group, objective, standard_quantile
+from nqjax._evaluate import Grouped, group, objective, standard_quantile, standard_theta
+from nqjax._evaluate import losses as losses_at
 from nqjax._slices import Slice, clip_polygon
 from nqjax.constraints import Constraint, Constraints, read_constraints
 from nqjax.errors import InputError
@@ -149,6 +150,10 @@ def as_region(
             corners = clip_polygon(corners, normal, most)
         if len(corners):
             kept.append(one._replace(corners=corners, log_s=one.log_s if s > 2 * _NONE else -math.inf))
+    # Where constraints leave little more than the fit, it is there all the same.
+    best, delta = (fit.alpha if fit.minimize else -fit.beta), max(fit.beta - fit.alpha, 1e-300)
+    log_ratio = math.log(fit.sigma / delta) if fit.sigma > 0 else -math.inf
+    kept.append(Slice(fit.gamma, log_ratio, np.array([[(best - location) / scale, delta / scale]]), 0.0))
     gammas = tuple(sorted({one.gamma for one in kept}))
     place = location, scale
     return ProfileRegion(confidence, gammas, fit.num_scores, fit.limits, fit.minimize, kept, *place, constraints, fit)
@@ -186,12 +191,15 @@ def level_sets(
     grouped = group([(one.data, one.location, one.scale) for one in studies])
     log_s = np.log(np.append(_NONE, np.geomspace(_LOWEST, _HIGHEST, _COARSE)))
     rooms = np.array([np.broadcast_to(excess, len(studies)) for excess in excesses])
-    lowest, widest = np.array([fit.loss for fit in fits]), rooms.max(axis=0)
-    losses = np.array([list(fit.losses_by_gamma.values()) for fit in fits])
+    # On the same spacings as everything else, which are pooled where there are many.
+    losses, log_ratios = _of_fits(grouped, studies, fits)
+    lowest, widest = losses.min(axis=1), rooms.max(axis=0)
     starts = _starts(studies, list(fits[0].losses_by_gamma), log_s)
     hopeful = np.repeat((losses < (lowest + widest)[:, None])[:, None], len(log_s), axis=1).ravel()
     coarse = _best(grouped, starts, widest, hopeful)
-    lanes = _best(grouped, _between(coarse, log_s, losses, lowest + widest, widest, resolution), rooms.min(axis=0))
+    lanes = _best(
+        grouped, _between(coarse, log_s, losses, log_ratios, lowest + widest, widest, resolution), rooms.min(axis=0)
+    )
     return [_sets(grouped, lanes, lowest, room, resolution) for room in rooms]
 
 
@@ -206,8 +214,28 @@ def _sets(grouped: Grouped, lanes: _Lanes, lowest: Floats, excess: Floats, resol
     return found
 
 
+def _of_fits(grouped: Grouped, studies: Sequence[Prepared], fits: Sequence[Fit]) -> tuple[Floats, Floats]:
+    """Losses of the best fits with each gamma, and the logarithms of their ratios, both (studies, gammas)."""
+    which, gammas, theta = [], [], []
+    for i, (one, fit) in enumerate(zip(studies, fits, strict=True)):
+        for gamma, (alpha, beta, sigma) in fit.parameters_by_gamma.items():
+            which.append(i)
+            gammas.append(gamma)
+            best = alpha if fit.minimize else -beta
+            theta.append(standard_theta(best, beta - alpha, sigma, one.location, one.scale))
+    points = np.array(theta)
+    found = losses_at(grouped, np.array(which), np.array(gammas), points)
+    return found.reshape(len(fits), -1), (points[:, 2] - points[:, 1]).reshape(len(fits), -1)
+
+
 def _between(
-    coarse: _Lanes, log_s: Floats, losses: Floats, most: Floats, excess: Floats, resolution: Resolution
+    coarse: _Lanes,
+    log_s: Floats,
+    losses: Floats,
+    log_ratios: Floats,
+    most: Floats,
+    excess: Floats,
+    resolution: Resolution,
 ) -> _Lanes:
     """Finer ratios between the ends of what is near the best, for each study and gamma that has any."""
     studies, gammas = losses.shape
@@ -216,10 +244,17 @@ def _between(
     for study, which in zip(*np.nonzero(losses < most[:, None]), strict=True):
         gap = loss[study, :, which] - most[study]
         (near,) = np.nonzero(gap < 0)
-        first, last = (near[0], near[-1]) if len(near) else [int(np.argmin(gap))] * 2
+        first, last = (near[0], near[-1]) if len(near) else (0, 0)
         low, high = max(first - 1, 0), min(last + 1, len(log_s) - 1)
+        room = most[study] - losses[study, which]
         # Hardly any noise has a place of its own; from there on nothing changes for a while.
-        ends = max(_edge(log_s, gap, first, low, excess[study]), log_s[1]), _edge(log_s, gap, last, high, excess[study])
+        if len(near):
+            ends = (
+                max(_edge(log_s, gap, first, low, excess[study]), log_s[1]),
+                _edge(log_s, gap, last, high, excess[study]),
+            )
+        else:
+            ends, low = _around(log_s, gap, float(np.clip(log_ratios[study, which], log_s[1], log_s[-1])), room), 1
         count = int(np.clip(math.ceil((ends[1] - ends[0]) / resolution.step), resolution.fewest, _MOST))
         places = np.linspace(*ends, count)
         places = np.append(log_s[0], places) if low == 0 else places
@@ -235,6 +270,16 @@ def _between(
     nothing = np.full(table.shape[1], math.inf)
     hessian = np.zeros((table.shape[1], 2, 2))
     return _Lanes(table[0].astype(np.intp), table[1].astype(np.intp), table[2], table[3:].T.copy(), nothing, hessian)
+
+
+def _around(log_s: Floats, gap: Floats, centre: float, room: float) -> tuple[float, float]:
+    """Between two ratios that were tried: about the best one, as far as a parabola says, rather too far."""
+    away = np.where(np.isfinite(gap) & (np.abs(log_s - centre) > 0.1), gap, math.inf)
+    k = int(np.argmin(away))
+    if not math.isfinite(away[k]):
+        return float(log_s[1]), float(log_s[-1])
+    half = 1.3 * abs(float(log_s[k]) - centre) * math.sqrt(room / (away[k] + room))
+    return centre - half, centre + half
 
 
 def _edge(log_s: Floats, gap: Floats, inside: int, outside: int, excess: float) -> float:
@@ -257,6 +302,7 @@ def _starts(studies: Sequence[Prepared], gammas: list[int], log_s: Floats) -> _L
         t = np.stack([np.interp(below, _TAILS, row) for row in table])
         spread = t - t.mean(axis=1, keepdims=True)
         delta = spread @ (knots - knots.mean()) / np.maximum(np.sum(spread**2, axis=1), 1e-300)
+        delta = np.maximum(np.where(np.ptp(t, axis=1) > 1e-9, delta, np.ptp(knots)), 1e-3)
         points.append(np.stack([knots.mean() - delta * t.mean(axis=1), delta], axis=1))
     count = len(table)
     study = np.repeat(np.arange(len(studies)), count)
@@ -291,7 +337,7 @@ def _best(grouped: Grouped, lanes: _Lanes, excess: Floats, hopeful: NDArray[np.b
     trial, moving = point.copy(), np.arange(len(point)) if hopeful is None else np.flatnonzero(hopeful)
     for _ in range(_STEPS):
         new, slope, curve = _at(grouped, lanes, trial[moving], moving)
-        better = (new < loss[moving]) & np.all(np.isfinite(slope), axis=1)
+        better = (new < loss[moving]) & np.all(np.isfinite(slope), axis=1) & np.all(np.isfinite(curve), axis=(1, 2))
         taken = moving[better]
         point[taken], loss[taken] = trial[taken], new[better]
         gradient[taken], hessian[taken] = slope[better], curve[better]

@@ -19,13 +19,13 @@ import numpy as np
 import scipy.stats
 from numpy.typing import ArrayLike, NDArray
 
-from nqjax._evaluate import LOG_LITTLE, group, losses
+from nqjax._evaluate import group, losses, standard_theta
 from nqjax._null import p_value
 from nqjax.constraints import Constraint
 from nqjax.errors import InputError
 from nqjax.estimate import Fit
 from nqjax.goodness import FEWEST, Shape, anderson_darling, conditional_probabilities
-from nqjax.many import Failure, fit_many
+from nqjax.many import fit_many
 from nqjax.spacing import Spacings, as_scores, oriented_limits, quantile_limits, spacings
 
 Floats = NDArray[np.float64]
@@ -199,10 +199,13 @@ def _paths(
     signed = [scores[i] if minimize else -scores[i] for i in which]
     regimes = [oriented_limits(one, minimize) for one in limits]
     results = fit_many(signed, limits=regimes, minimize=minimize, **constraints)  # type: ignore[arg-type]
-    for result in results:
-        if isinstance(result, Failure):
-            raise InputError(result.reason)
-    fits: list[Fit] = list(results)  # type: ignore[arg-type]
+    # A candidate that cannot be fitted within the constraints is none; a study needs at least one.
+    good = [i for i, result in enumerate(results) if isinstance(result, Fit)]
+    for study in range(len(scores)):
+        if not np.any(which[good] == study):
+            raise InputError(next(r.reason for i, r in zip(which, results, strict=True) if i == study))  # type: ignore[union-attr]
+    which, limits = which[good], [limits[i] for i in good]
+    fits: list[Fit] = [results[i] for i in good]  # type: ignore[misc]
     shapes = [Shape.of(fit) for fit in fits]
     z = conditional_probabilities(shapes, [scores[i] for i in which], limits)
     data = [spacings(scores[i], one) for i, one in zip(which, limits, strict=True)]
@@ -229,14 +232,11 @@ def _instabilities(which: NDArray[np.intp], fits: list[Fit], shapes: list[Shape]
     if not len(own):
         return ratios
     grouped = group([(one, *where) for one, where in zip(data, place, strict=True)])
-    theta = np.empty((len(own), 3))
-    for row, (j, i) in enumerate(zip(own, inside, strict=True)):
-        location, scale = place[i]
-        alpha, delta, sigma, _ = shapes[j]
-        theta[row, 0], theta[row, 1] = (alpha - location) / scale, math.log(delta / scale)
-        theta[row, 2] = math.log(sigma / scale) if sigma > 0 else LOG_LITTLE
     gammas = np.array([fit.gamma for fit in fits])
-    excess = losses(grouped, inside, gammas[own], theta) - np.array([fit.loss for fit in fits])[inside]
+    theta = np.array([standard_theta(*shapes[j][:3], *place[i]) for j, i in zip(own, inside, strict=True)])
+    # Both on the same spacings, which are pooled where there are many.
+    best = np.array([standard_theta(*shape[:3], *where) for shape, where in zip(shapes, place, strict=True)])
+    excess = losses(grouped, inside, gammas[own], theta) - losses(grouped, np.arange(len(fits)), gammas, best)[inside]
     counts = np.array([one.num_scores + 1 for one in data])
     np.maximum.at(ratios, own, 2 * counts[inside] * excess)
     return ratios
