@@ -281,5 +281,5 @@ def _row(
         cell.name,
         note,
         *(f"{100 * share:.1f}" for share in covered),
-        *(f"{np.median(widths[:, i]):.3g}" for i in WIDTHS),
+        *(f"{np.nanmedian(widths[:, i]):.3g}" for i in WIDTHS),
     ]

@@ -46,7 +46,8 @@ def region_document(region: "Region", *, head: "Mapping[str, Any]", trials: "Seq
     """Return the intervals of a region, its gammas and its tuning-curve band."""
     ends = {name: region.interval(name) for name in ("alpha", "beta", "sigma", "regime_probability")}
     low, high = region.quantile_tuning_curve_bands(trials)
-    empty = "no noisy quadratic keeps within the band over the regime: choose a threshold with fewer scores"
+    within = "keeps within the band over the regime" if head["method"] == "consonance" else "fits well enough"
+    empty = f"no noisy quadratic {within}: choose a threshold with fewer scores"
     return {
         **head,
         "num_scores": region.num_scores,
