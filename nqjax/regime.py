@@ -119,9 +119,9 @@ def find_regime(
 
     Notes
     -----
-    The tests' p-values come from simulations of true regimes (`nqjax.data.make_regime_null`), which allow for the
-    four estimated parameters; where some are fixed, true regimes are rejected more often. Few scores cannot contradict much: of 24 trials, a regime that is a little too large is seldom
-    rejected. See `docs/coverage.md` for what that costs.
+    The tests' p-values come from simulations of true regimes (`nqjax.data.make_regime_null`), which allow for the four
+    estimated parameters; where some are fixed, true regimes are rejected more often. Few scores cannot contradict much:
+    of 24 trials, a regime that is a little too large is seldom rejected. See `docs/coverage.md` for what that costs.
     """
     if not 0 < level < 1:
         raise InputError(f"level is {level}: give a number between 0 and 1, such as 0.1")
