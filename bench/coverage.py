@@ -34,8 +34,8 @@ GAMMAS, NOISES, SIZES = (1, 2, 3, 4), (0.01, 0.05, 0.2), (24, 48, 96)
 LEVELS = (0.8, 0.95)
 REGIME, TAIL = 0.6, 2.0
 SEARCHES, CHUNK, RESAMPLES = 1000, 250, 39
-#: Of the searches of a cell, how many have a bootstrap, and how many a region's ends.
-BOOTSTRAPS, REGIONS = 250, 52
+#: Of the searches of a cell, how many have the ends of a consonance region, which are costly.
+REGIONS = 52
 FREE = read_constraints(None, None, (1, 5), None, True)
 THRESHOLDS, PARTS = ("known", "auto"), ("regimes", "profile", "bootstrap", "consonance")
 QUANTITIES = ("alpha", "gamma", "curve at 2n", "curve at 10n")
@@ -85,7 +85,7 @@ def study(part: str, cell: Cell, chunk: int, count: int, regimes: Part | None) -
     if regimes is None:
         return _regimes(cell, scores)
     found: Part = {}
-    share = {"profile": SEARCHES, "bootstrap": BOOTSTRAPS, "consonance": REGIONS}[part] / SEARCHES
+    share = REGIONS / SEARCHES if part == "consonance" else 1.0
     method = {"profile": _profile, "bootstrap": _bootstrap, "consonance": _consonance}[part]
     for name in THRESHOLDS:
         ends = [cell.threshold] * count if name == "known" else regimes["threshold"]
