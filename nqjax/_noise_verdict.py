@@ -106,7 +106,7 @@ def _reasons(tests: Sequence[NoiseTest], used: "Sequence[ConfigurationNoise]", m
     return (
         "the residuals are not normal",
         f"the spread differs between configurations, from {_range(min(spreads), max(spreads))}",
-        f"it {direction} as scores get worse",
+        f"the spread {direction} as scores get worse",
     )
 
 

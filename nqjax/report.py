@@ -67,22 +67,22 @@ def fit_document(
         "file": file,
         "metric": metric,
         "minimize": bool(fit.minimize),
-        "threshold": None if threshold is None else _finite(threshold),
-        "limits": [_finite(limit) for limit in fit.limits],
-        "alpha": _finite(fit.alpha),
-        "beta": _finite(fit.beta),
+        "threshold": None if threshold is None else finite(threshold),
+        "limits": [finite(limit) for limit in fit.limits],
+        "alpha": finite(fit.alpha),
+        "beta": finite(fit.beta),
         "gamma": int(fit.gamma),
-        "sigma": _finite(fit.sigma),
+        "sigma": finite(fit.sigma),
         "constraints": {name: _constraint(constraint) for name, constraint in constraints.items()},
-        "loss": _finite(fit.loss),
-        "losses_by_gamma": {str(int(gamma)): _finite(loss) for gamma, loss in fit.losses_by_gamma.items()},
+        "loss": finite(fit.loss),
+        "losses_by_gamma": {str(int(gamma)): finite(loss) for gamma, loss in fit.losses_by_gamma.items()},
         "converged": bool(fit.converged),
         "num_scores": int(fit.num_scores),
         "num_used": int(fit.num_used),
         "num_censored": int(fit.num_censored),
         "num_failed": int(fit.num_failed),
-        "regime_probability": _finite(fit.regime_probability) if bounded else None,
-        "regime_start": _finite(fit.regime_start) if bounded else None,
+        "regime_probability": finite(fit.regime_probability) if bounded else None,
+        "regime_start": finite(fit.regime_start) if bounded else None,
         "tuning_curve": _curve(fit, trials, bounded),
         "suggested_threshold": _median(scores, minimize=fit.minimize) if threshold is None else None,
         "warnings": _warnings(fit, constraints),
@@ -95,7 +95,7 @@ def _curve(fit: "Fit", trials: "Sequence[float]", bounded: bool) -> list[dict[st
     return [
         {
             "trials": int(n) if n == int(n) else float(n),
-            "median_best_score": _finite(score),
+            "median_best_score": finite(score),
             "in_regime": bool(n >= fit.regime_start) if bounded else None,
             "extrapolated": n > fit.num_scores,
             "beyond_best_reachable": bool(score < end if fit.minimize else score > end),
@@ -104,7 +104,8 @@ def _curve(fit: "Fit", trials: "Sequence[float]", bounded: bool) -> list[dict[st
     ]
 
 
-def _finite(number: float) -> float | None:
+def finite(number: float) -> float | None:
+    """Return the number as JSON has it: None for NaN and infinity."""
     return float(number) if math.isfinite(number) else None
 
 
@@ -120,7 +121,7 @@ def _median(scores: np.ndarray, *, minimize: bool) -> float | None:
     """Return a median score, a first threshold to try; failed runs rank last."""
     losing = math.inf if minimize else -math.inf
     ranked = np.where(np.isfinite(scores), scores, losing)
-    return _finite(np.quantile(ranked, 0.5, method="lower" if minimize else "higher"))
+    return finite(np.quantile(ranked, 0.5, method="lower" if minimize else "higher"))
 
 
 def _warnings(fit: "Fit", constraints: "Mapping[str, Constraint]") -> list[str]:

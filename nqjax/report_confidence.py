@@ -1,11 +1,10 @@
 """What there is to say about bands and regions: documents for machines, tables for people."""
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nqjax.report import print_head, significant, small_table, warn
+from nqjax.report import finite, print_head, significant, small_table, warn
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -52,7 +51,7 @@ def region_document(region: "Region", *, head: "Mapping[str, Any]", trials: "Seq
         **head,
         "num_scores": region.num_scores,
         "gammas": list(region.gammas),
-        "intervals": {name: {"low": _finite(a), "high": _finite(b)} for name, (a, b) in ends.items()},
+        "intervals": {name: {"low": finite(a), "high": finite(b)} for name, (a, b) in ends.items()},
         "tuning_curve": _curve(trials, low, None, high),
         "warnings": [empty] if region.is_empty else [_UNDER] if head["method"] == "bootstrap" else [],
     }
@@ -97,15 +96,11 @@ def _curve(
 ) -> list[dict[str, Any]]:
     rows = []
     for i, n in enumerate(trials):
-        row: dict[str, Any] = {"trials": int(n) if n == int(n) else float(n), "low": _finite(low[i])}
+        row: dict[str, Any] = {"trials": int(n) if n == int(n) else float(n), "low": finite(low[i])}
         if point is not None:
-            row["median_best_score"] = _finite(point[i])
-        rows.append({**row, "high": _finite(high[i])})
+            row["median_best_score"] = finite(point[i])
+        rows.append({**row, "high": finite(high[i])})
     return rows
-
-
-def _finite(number: float) -> float | None:
-    return float(number) if math.isfinite(number) else None
 
 
 def _show(number: float | None) -> str:

@@ -1,9 +1,8 @@
 """What there is to say about the noise: a document for machines, tables for people."""
 
-import math
 from typing import TYPE_CHECKING, Any
 
-from nqjax.report import print_head, significant, small_table, warn
+from nqjax.report import finite, print_head, significant, small_table, warn
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,8 +26,8 @@ def noise_document(diagnostics: "NoiseDiagnostics", *, head: "Mapping[str, Any]"
         **head,
         "holds": diagnostics.holds,
         "verdict": diagnostics.verdict,
-        "sigma": _finite(diagnostics.sigma),
-        "sigma_interval": [_finite(end) for end in diagnostics.sigma_interval],
+        "sigma": finite(diagnostics.sigma),
+        "sigma_interval": [finite(end) for end in diagnostics.sigma_interval],
         "degrees_of_freedom": diagnostics.degrees_of_freedom,
         "tests": {
             name: {key: _plain(value) for key, value in getattr(diagnostics, name)._asdict().items()} for name in _TESTS
@@ -37,8 +36,8 @@ def noise_document(diagnostics: "NoiseDiagnostics", *, head: "Mapping[str, Any]"
         if comparison is None
         else {
             "fitted_sigma": comparison.fitted_sigma,
-            "ratio": _finite(comparison.ratio),
-            "interval": [_finite(end) for end in comparison.interval],
+            "ratio": finite(comparison.ratio),
+            "interval": [finite(end) for end in comparison.interval],
             "differs": comparison.differs,
         },
         "configurations": [
@@ -131,8 +130,4 @@ def _notes_of(row: "Mapping[str, Any]") -> list[str]:
 def _plain(value: Any) -> Any:
     if isinstance(value, tuple):
         return [_plain(one) for one in value]
-    return _finite(value) if isinstance(value, float) else value
-
-
-def _finite(number: float) -> float | None:
-    return float(number) if math.isfinite(number) else None
+    return finite(value) if isinstance(value, float) else value

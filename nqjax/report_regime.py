@@ -1,9 +1,8 @@
 """What there is to say about a regime: a document for machines, tables for people."""
 
-import math
 from typing import TYPE_CHECKING, Any
 
-from nqjax.report import significant, small_table
+from nqjax.report import finite, significant, small_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,17 +18,17 @@ def regime_document(regime: "Regime", shares: "Sequence[tuple[float, float, Fit]
     return {
         "found": regime.found,
         "reason": regime.reason,
-        "threshold": regime.threshold if regime.found else None,
+        "threshold": finite(regime.threshold),
         "level": regime.level,
-        "regime_probability": regime.probability if regime.found else None,
+        "regime_probability": finite(regime.probability),
         "path": [
             {
                 "threshold": one.threshold,
                 "chosen": regime.found and one.threshold == regime.threshold,
                 **_estimates(one.fit),
-                "misfit": one.misfit,
+                "misfit": finite(one.misfit),
                 "misfit_p_value": one.misfit_p_value,
-                "instability": one.instability,
+                "instability": finite(one.instability),
                 "instability_p_value": one.instability_p_value,
                 "p_value": one.p_value,
             }
@@ -41,7 +40,7 @@ def regime_document(regime: "Regime", shares: "Sequence[tuple[float, float, Fit]
 
 def _estimates(fit: "Fit") -> dict[str, Any]:
     best = {"alpha": fit.alpha, "beta": fit.beta, "gamma": fit.gamma, "sigma": fit.sigma}
-    return {"num_used": fit.num_used, **{k: v if math.isfinite(v) else None for k, v in best.items()}}
+    return {"num_used": fit.num_used, **{name: finite(value) for name, value in best.items()}}
 
 
 def print_regime(document: "Mapping[str, Any]", console: "Console") -> None:
@@ -53,21 +52,18 @@ def print_regime(document: "Mapping[str, Any]", console: "Console") -> None:
     console.print(Text(f"{document['metric']} in {document['file']}, {direction}", style="bold"))
     console.print()
     best = "alpha" if document["minimize"] else "beta"
-    table = small_table("threshold", ["scores", best, "gamma", "sigma", "fits its scores", "agrees inside", "p"], "")
+    table = small_table("threshold", ["scores", best, "gamma", "own", "inside", "both"], "")
     table.columns[0].justify = "right"
     for one in document["path"]:
         cells = [significant(one["threshold"], 5), f"{one['num_used']:,}", significant(one[best], 5), str(one["gamma"])]
-        cells += [
-            significant(one["sigma"], 3),
-            *(_p(one[k]) for k in ("misfit_p_value", "instability_p_value", "p_value")),
-        ]
+        cells += [_p(one[name]) for name in ("misfit_p_value", "instability_p_value", "p_value")]
         note = "chosen" if one["chosen"] else "rejected" if one["p_value"] <= document["level"] else ""
         table.add_row(*cells, note, style="bold" if one["chosen"] else "")
     console.print(Padding(table, (0, 0, 1, 2), expand=False))
     console.print(
         Text(
-            "Columns of p-values: whether the fit meets its own scores; whether it fits the best of them as well as "
-            "they are fitted by themselves; both together. The largest regime that is not rejected is chosen.",
+            "p-values. own: does the fit meet its own scores? inside: does it fit the best of them as well as they are "
+            "fitted by themselves? both: together. The largest regime that is not rejected is chosen.",
             style="dim",
         )
     )

@@ -45,7 +45,7 @@ def output(capsys):
 
 
 @pytest.mark.smoke
-def test_regime(file, scores, capsys, tmp_path):
+def test_regime(file, scores, capsys, tmp_path, monkeypatch):
     picture = tmp_path / "path.png"
     assert cli.main(["regime", file, "--metric", "y", "--json", "--plot", str(picture)]) == 0
     document = json.loads(output(capsys))
@@ -55,10 +55,17 @@ def test_regime(file, scores, capsys, tmp_path):
     assert [one["p_value"] for one in document["path"]] == [one.p_value for one in regime.path]
     assert [one["chosen"] for one in document["path"]].count(True) == 1
     assert picture.stat().st_size > 10_000
+    monkeypatch.setenv("COLUMNS", "80")
     assert cli.main(["regime", file, "--metric", "y"]) == 0
     text = output(capsys)
-    assert "chosen" in text
     assert repr(regime.threshold) in text
+    lines = text.splitlines()
+    assert max(map(len, lines)) <= 80
+    # A row a candidate, whole at the width of a terminal: its threshold and scores first, what became of it last.
+    rows = [line.split() for line in lines if line.split()[:2] and line.split()[0].startswith("0.") and "…" not in line]
+    assert [row[0] for row in rows] == [f"{one.threshold:#.5g}" for one in regime.path]
+    assert [row[1] for row in rows] == [str(one.num_used) for one in regime.path]
+    assert [row[-1] == "chosen" for row in rows] == [one.threshold == regime.threshold for one in regime.path]
 
 
 def test_fit_chooses_the_threshold(file, scores, capsys):

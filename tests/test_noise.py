@@ -172,11 +172,11 @@ def test_a_false_model_is_named():
     assert found.holds is False
     assert "does not hold" in found.verdict
     assert "the spread differs between configurations" in found.verdict
-    assert "it grows as scores get worse" in found.verdict
+    assert "the spread grows as scores get worse" in found.verdict
     assert found.trend.statistic > 0.8
     assert "normal" not in found.verdict
     mirrored = nqjax.noise_diagnostics({"config_id": IDS, "y": -table_of(noise)["y"]}, minimize=False)
-    assert "it grows as scores get worse" in mirrored.verdict
+    assert "the spread grows as scores get worse" in mirrored.verdict
 
 
 @pytest.mark.parametrize("kind", ["fit", "number"])
