@@ -162,18 +162,6 @@ def noiseless_knot(z: Array, theta: Array, family: Family) -> Knot:
     return Knot(cdf, sf, p, (-p, -g * f, zero), second, (zero, zero, zero))
 
 
-def loss_of(theta: Array, family: Family, knots: Array, shares: Array, bits: int) -> Array:
-    """The loss by itself, in double precision; parameters as those of `mps`."""
-    knot = noisy_knot(knots, theta, family, True, bits)
-    low, high = (jax.tree.map(lambda a, part=part: a[part], knot) for part in (slice(None, -1), slice(1, None)))
-    used, gap = shares > 0, jnp.diff(knots)
-    difference = jnp.where(high.cdf < 0.5, high.cdf - low.cdf, low.sf - high.sf)
-    short = gap / jnp.exp(theta[2]) < _PRECISION["float64"].short
-    mass = jnp.where(short, gap * (low.density + high.density) / 2, difference)
-    ratio = jnp.where(used & (mass > 0), mass / jnp.where(used, shares, 1.0), 1.0)
-    return jnp.sum(jnp.where(used & ~(mass > 0), jnp.inf, -shares * jnp.log(ratio)))
-
-
 def mps(
     theta: Array,
     family: Family,

@@ -11,7 +11,6 @@ from typing import Literal, NamedTuple
 import numpy as np
 import scipy.optimize
 import scipy.special
-import scipy.stats
 from numpy.typing import ArrayLike, NDArray
 
 from nqjax._crossing import probability_within
@@ -108,6 +107,8 @@ def _band(n: int, confidence: float, method: BandMethod) -> OrderStatisticBand:
     if method in ("ks", "dkw"):
         # The distance between an empirical CDF and its own.
         if method == "ks":
+            import scipy.stats  # it takes half a second to import, and nothing else here needs it
+
             distance = float(scipy.stats.kstwo.ppf(confidence, n))
         else:
             distance = math.sqrt(math.log(2 / (1 - confidence)) / (2 * n))

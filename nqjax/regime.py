@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
-import scipy.stats
 from numpy.typing import ArrayLike, NDArray
 
 from nqjax._evaluate import group, losses, standard_theta
@@ -272,5 +271,7 @@ def _is_uniform(y: Floats) -> bool:
     """Whether all scores look like draws from one interval."""
     if len(y) < _MANY or not np.all(np.isfinite(y)):
         return False
+    import scipy.stats  # it takes half a second to import, and small searches do not need it
+
     inner = (y[1:-1] - y[0]) / (y[-1] - y[0])
     return bool(scipy.stats.kstest(inner, "uniform").pvalue > _UNIFORM)
