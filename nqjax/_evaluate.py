@@ -74,7 +74,7 @@ def losses(grouped: Grouped, study: NDArray[np.integer], gamma: NDArray[np.integ
     alpha, delta, sigma = theta[:, :1], np.exp(theta[:, 1:2]), np.exp(np.maximum(theta[:, 2:], LOG_LITTLE))
     knots, shares = grouped.knots[study], grouped.shares[study]
     real = np.abs(knots) < BEYOND
-    cdf = in_chunks(_cdf, np.where(real, knots - alpha, 0.0), delta, sigma, gamma[:, None])
+    cdf = noisy_cdf(np.where(real, knots - alpha, 0.0), delta, sigma, gamma[:, None])
     mass = np.diff(np.where(real, cdf, knots > 0), axis=1)
     used = shares > 0
     with np.errstate(divide="ignore"):
@@ -147,15 +147,20 @@ _cdf = jax.jit(_kernel.cdf)
 
 def standard_quantile(log_tail: ArrayLike, s: ArrayLike, gamma: ArrayLike) -> Floats:
     """Quantiles of the noisy quadratic from 0 to 1 with noise s, given by the logarithm of the upper tail."""
-    return in_chunks(_quantile, log_tail, s, gamma)
+    return _in_chunks(_quantile, log_tail, s, gamma)
+
+
+def noisy_cdf(r: ArrayLike, delta: ArrayLike, sigma: ArrayLike, gamma: ArrayLike) -> Floats:
+    """CDF of the noisy quadratic at the distance r above alpha."""
+    return _in_chunks(_cdf, r, delta, sigma, gamma)
 
 
 def standard_cdf(u: ArrayLike, s: ArrayLike, gamma: ArrayLike) -> Floats:
     """CDF of the noisy quadratic from 0 to 1 with noise s."""
-    return in_chunks(_cdf, u, 1.0, s, gamma)
+    return noisy_cdf(u, 1.0, s, gamma)
 
 
-def in_chunks(function: Callable[..., Array], *arguments: ArrayLike) -> Floats:
+def _in_chunks(function: Callable[..., Array], *arguments: ArrayLike) -> Floats:
     """A function of arrays of one shape, so many elements at a time."""
     arrays = np.broadcast_arrays(*(np.asarray(a, np.float64) for a in arguments))
     shape, size = arrays[0].shape, arrays[0].size

@@ -12,8 +12,8 @@ import numpy as np
 from jax import Array
 from numpy.typing import ArrayLike, NDArray
 
-from nqjax import _kernel
 from nqjax._batch import Setup, Shape, Standard, single_shape, solve
+from nqjax._evaluate import noisy_cdf
 from nqjax._newton import Box, Solution
 from nqjax._pieces import PIECE, cut
 from nqjax._quantile import log_complement, log_tail_of_one, quantile
@@ -115,8 +115,7 @@ class Fit:
     def _tails(self) -> tuple[float, float]:
         """Probabilities of a score at least as good as either limit: the winning one's, the losing one's."""
         winning, losing = self.limits if self.minimize else self.limits[::-1]
-        with jax.enable_x64(True):
-            tails = np.asarray(_cdf(self._distance([winning, losing]), *self._parameters))
+        tails = noisy_cdf(self._distance([winning, losing]), *self._parameters)
         return float(tails[0]), float(tails[1])
 
     @property
@@ -154,9 +153,6 @@ class Fit:
         standard = replace(self, alpha=0.0, beta=delta, sigma=sigma, minimize=True)
         with jax.enable_x64(True):
             return self._score(standard.distribution.average_tuning_curve(n))
-
-
-_cdf = jax.jit(_kernel.cdf)
 
 
 @jax.jit
