@@ -107,9 +107,9 @@ def _band(n: int, confidence: float, method: BandMethod) -> OrderStatisticBand:
     if method in ("ks", "dkw"):
         # The distance between an empirical CDF and its own.
         if method == "ks":
-            import scipy.stats  # it takes half a second to import, and nothing else here needs it
+            from scipy.stats import kstwo  # it takes half a second to import, and nothing else here needs it
 
-            distance = float(scipy.stats.kstwo.ppf(confidence, n))
+            distance = float(kstwo.ppf(confidence, n))
         else:
             distance = math.sqrt(math.log(2 / (1 - confidence)) / (2 * n))
         low = np.clip(np.arange(1, n + 1) / n - distance, 0, 1)

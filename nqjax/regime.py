@@ -271,7 +271,7 @@ def _is_uniform(y: Floats) -> bool:
     """Whether all scores look like draws from one interval."""
     if len(y) < _MANY or not np.all(np.isfinite(y)):
         return False
-    import scipy.stats  # it takes half a second to import, and small searches do not need it
+    from scipy.stats import kstest  # it takes half a second to import, and small searches do not need it
 
     inner = (y[1:-1] - y[0]) / (y[-1] - y[0])
-    return bool(scipy.stats.kstest(inner, "uniform").pvalue > _UNIFORM)
+    return bool(kstest(inner, "uniform").pvalue > _UNIFORM)
