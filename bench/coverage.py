@@ -21,13 +21,14 @@ import numpy as np
 from bench.common import cache_folder, table
 from nqjax._batch import in_parallel
 from nqjax._evaluate import standard_cdf, standard_quantile
+from nqjax._level_sets import Resolution, level_sets
 from nqjax._refit import COLUMNS, Plan
 from nqjax.bands import order_statistic_band
 from nqjax.consonance import region_within
 from nqjax.constraints import read_constraints
 from nqjax.estimate import Fit, best_of, prepare
 from nqjax.many import fit_many
-from nqjax.profile import Resolution, allowed_excess, level_sets
+from nqjax.profile import allowed_excess
 from nqjax.regime import find_regimes
 
 GAMMAS, NOISES, SIZES = (1, 2, 3, 4), (0.01, 0.05, 0.2), (24, 48, 96)

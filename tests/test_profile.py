@@ -9,6 +9,7 @@ import scipy.stats
 import searches
 
 import nqjax
+from bench import coverage
 from nqjax._evaluate import group, losses, objective
 from nqjax._slices import clip_polygon
 from nqjax.errors import InputError
@@ -184,24 +185,10 @@ def test_errors(scores):
 # --- coverage -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
-def test_it_covers(scores):
-    """At n = 24, in 300 searches, within four standard errors and some points of what is said."""
-    from bench import coverage
-
+@pytest.mark.parametrize("count", [60, pytest.param(300, marks=pytest.mark.slow)])
+def test_it_covers(count):
+    """At n = 24, within some points of what is said (fewer and more than docs/coverage.md has) and four errors."""
     cell = coverage.Cell(2, 0.05, 24)
-    covers(cell, 300)
-
-
-def test_it_covers_in_a_small_study():
-    from bench import coverage
-
-    covers(coverage.Cell(2, 0.05, 24), 60)
-
-
-def covers(cell, count):
-    from bench import coverage
-
     y = cell.draw(np.random.default_rng(0), count)
     limits = (-INF, cell.threshold)
     fits = nqjax.fit_many(list(y), limits=limits)
@@ -209,5 +196,7 @@ def covers(cell, count):
     truth = np.array([0.0, cell.gamma, *cell.curve()])
     covered = np.mean((ends[..., 0] <= truth) & (truth <= ends[..., 1]), axis=0)
     for level, shares in zip(coverage.LEVELS, covered, strict=True):
-        assert np.all(shares > level - 0.05 - 4 * math.sqrt(level * (1 - level) / count))
-        assert np.all(shares[[0, 2, 3]] < level + 0.1 + 4 * math.sqrt(level * (1 - level) / count))
+        error = 4 * math.sqrt(level * (1 - level) / count)
+        assert np.all(shares > level - 0.05 - error)
+        # gamma is discrete and may cover more.
+        assert np.all(shares[[0, 2, 3]] < level + 0.1 + error)
