@@ -2,7 +2,8 @@
 
 import argparse
 import math
-from typing import NoReturn
+from collections.abc import Callable
+from typing import Any, NoReturn
 
 GAMMA = (1, 5)  # the default of nqjax.fit, which cannot be asked before it is imported
 AUTO = "auto"
@@ -173,6 +174,38 @@ def read_seed(text: str) -> int:
     if not text.isdecimal() or int(text) >= 2**32:
         raise argparse.ArgumentTypeError(f"give a whole number from 0 to {2**32 - 1}")
     return int(text)
+
+
+def add_command(
+    commands: Any,
+    name: str,
+    run: Callable[[argparse.Namespace], None],
+    *,
+    usage: str,
+    summary: str,
+    description: str,
+    epilog: str | None = None,
+) -> argparse.ArgumentParser:
+    """Declare a command, which ``run`` carries out, and return its parser."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name,
+        usage=usage,
+        help=summary,
+        description=description,
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.set_defaults(run=run, parser=parser)
+    return parser
+
+
+def add_search(parser: argparse.ArgumentParser) -> None:
+    """Declare what a fit to the search in a file needs: the file, the metric, the threshold, the constraints."""
+    add_file(parser)
+    add_study(parser)
+    add_threshold(parser)
+    add_constraints(parser)
 
 
 def add_file(parser: argparse.ArgumentParser) -> None:

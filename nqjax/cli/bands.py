@@ -5,7 +5,7 @@ import math
 from typing import Any
 
 from nqjax.cli import output
-from nqjax.cli.arguments import add_file, add_study, read_share
+from nqjax.cli.arguments import add_command, add_file, add_study, read_share
 
 #: Of `nqjax.confidence_bands`, which cannot be asked before it is imported.
 METHODS = ("ld_highest_density", "ld_equal_tailed", "ks", "dkw")
@@ -22,28 +22,27 @@ examples:
 
 def add(commands: Any) -> None:
     """Declare the command."""
-    bands = commands.add_parser(
+    parser = add_command(
+        commands,
         "bands",
+        _run,
         usage="nqjax bands FILE --metric NAME [--minimize | --maximize] [options]",
-        help="simultaneous confidence bands for the distribution of the scores and their tuning curve",
+        summary="simultaneous confidence bands for the distribution of the scores and their tuning curve",
         description="A simultaneous confidence band for the CDF of the scores, and for their tuning curve.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
-    add_file(bands)
-    add_study(bands)
-    bands.add_argument(
+    add_file(parser)
+    add_study(parser)
+    parser.add_argument(
         "--support",
         metavar="LO HI",
         type=output.read_support,
         default=(-math.inf, math.inf),
         help="what can be observed, such as 0 1 for an accuracy (default: -inf inf)",
     )
-    bands.add_argument("--confidence", metavar="P", type=read_share, default=0.95, help="(default: 0.95)")
-    bands.add_argument("--method", choices=METHODS, default=METHODS[0], help="of the band (default: the first)")
-    output.add_printed(bands)
-    bands.set_defaults(run=_run, parser=bands)
+    parser.add_argument("--confidence", metavar="P", type=read_share, default=0.95, help="(default: 0.95)")
+    parser.add_argument("--method", choices=METHODS, default=METHODS[0], help="of the band (default: the first)")
+    output.add_printed(parser)
 
 
 def _run(args: argparse.Namespace) -> None:

@@ -7,10 +7,8 @@ from typing import Any
 
 from nqjax.cli import output, process, regime
 from nqjax.cli.arguments import (
-    add_constraints,
-    add_file,
-    add_study,
-    add_threshold,
+    add_command,
+    add_search,
     constraints,
     limits,
     read_seed,
@@ -33,20 +31,17 @@ examples:
 
 def add(commands: Any) -> None:
     """Declare the command."""
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "bootstrap",
+        _run,
         usage="nqjax bootstrap FILE --metric NAME [--minimize | --maximize] [--threshold T|auto|none] [options]",
-        help="refit resamples of a file's scores: confidence intervals and a band for the tuning curve",
+        summary="refit resamples of a file's scores: confidence intervals and a band for the tuning curve",
         description="Fit the scores of a random search, then refit resamples of them drawn with replacement: how far\n"
         "would the estimates be off if the search were run again?",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
-    add_file(parser)
-    add_study(parser)
-    add_threshold(parser)
-    add_constraints(parser)
+    add_search(parser)
     parser.add_argument("--resamples", metavar="N", type=read_whole, default=1000, help="how many (default: 1000)")
     parser.add_argument(
         "--level", metavar="P", type=read_share, default=0.95, help="confidence level of the intervals (default: 0.95)"
@@ -60,7 +55,6 @@ def add(commands: Any) -> None:
     parser.add_argument("--seed", metavar="N", type=read_seed, default=0, help="of the resampling (default: 0)")
     output.add_output(parser)
     parser.add_argument("--save", metavar="FILE", help="write the resamples' estimates to a .parquet file")
-    parser.set_defaults(run=_run, parser=parser)
 
 
 def _run(args: argparse.Namespace) -> None:

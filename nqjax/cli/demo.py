@@ -4,19 +4,21 @@ import argparse
 import shlex
 from typing import Any
 
+from nqjax.cli.arguments import add_command
+
 METRIC = "val_loss"
 
 
 def add(commands: Any) -> None:
     """Declare the command."""
-    parser = commands.add_parser(
+    add_command(
+        commands,
         "demo",
+        _run,
         usage="nqjax demo",
-        help="fit the random search that ships with the package",
+        summary="fit the random search that ships with the package",
         description="Fit the random search that ships with the package: small neural networks on handwritten digits.",
-        allow_abbrev=False,
     )
-    parser.set_defaults(run=_run, parser=parser)
 
 
 def _run(_: argparse.Namespace) -> None:

@@ -4,7 +4,7 @@ import argparse
 from typing import Any
 
 from nqjax.cli import output, process, regime
-from nqjax.cli.arguments import add_constraints, add_file, add_study, add_threshold, constraints, limits
+from nqjax.cli.arguments import add_command, add_search, constraints, limits
 
 _EPILOG = """\
 PARAMETER OPTIONS take one number, which fixes the parameter, or two, its lowest and its highest value; an end may be
@@ -21,21 +21,17 @@ examples:
 
 def add(commands: Any) -> None:
     """Declare the command."""
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "fit",
+        _run,
         usage="nqjax fit FILE --metric NAME [--minimize | --maximize] [--threshold T|auto|none] [options]",
-        help="fit the noisy quadratic distribution to the scores in a file",
+        summary="fit the noisy quadratic distribution to the scores in a file",
         description="Fit the noisy quadratic distribution to the scores of a random search, one trial a row.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
-    add_file(parser)
-    add_study(parser)
-    add_threshold(parser)
-    add_constraints(parser)
+    add_search(parser)
     output.add_output(parser)
-    parser.set_defaults(run=_run, parser=parser)
 
 
 def _run(args: argparse.Namespace) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nqjax.cli import process
-from nqjax.cli.arguments import add_constraints, add_study, constraints, limits, read_share, read_threshold
+from nqjax.cli.arguments import add_command, add_constraints, add_study, constraints, limits, read_share, read_threshold
 from nqjax.errors import InputError
 
 if TYPE_CHECKING:
@@ -34,14 +34,14 @@ examples:
 
 def add(commands: Any) -> None:
     """Declare the command."""
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "fit-many",
+        _run,
         usage="nqjax fit-many FILES ... --metric NAME --out FITS.parquet [--quantile Q | --threshold T] [options]",
-        help="fit every file of many, one row each in a Parquet file",
+        summary="fit every file of many, one row each in a Parquet file",
         description="Fit the noisy quadratic distribution to each of many searches, a file each.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     parser.add_argument("files", metavar="FILES", nargs="+", help="files, or patterns such as 'sweeps/*.csv' in quotes")
     add_study(parser)
@@ -54,7 +54,6 @@ def add(commands: Any) -> None:
     add_constraints(parser)
     parser.add_argument("--float32", action="store_true", help="search in single precision, for accelerators")
     parser.add_argument("--retry-failed", action="store_true", help="read and fit studies again that have a failure")
-    parser.set_defaults(run=_run, parser=parser)
 
 
 def _run(args: argparse.Namespace) -> None:

@@ -4,7 +4,7 @@ import argparse
 from typing import Any
 
 from nqjax.cli import output
-from nqjax.cli.arguments import add_file, add_study, limits, read_positive, read_share, read_threshold
+from nqjax.cli.arguments import add_command, add_file, add_study, limits, read_positive, read_share, read_threshold
 
 _EPILOG = """\
 Retrain some configurations, such as those at the 12.5, 25, ..., 100 % quantiles of the scores, with many seeds each, a
@@ -20,15 +20,15 @@ examples:
 
 def add(commands: Any) -> None:
     """Declare the command."""
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "noise",
+        _run,
         usage="nqjax noise FILE --config NAME --metric NAME [--minimize | --maximize] [--threshold T] [options]",
-        help="check from retrained configurations whether the noise is normal and of one size",
+        summary="check from retrained configurations whether the noise is normal and of one size",
         description="Check from configurations that were retrained with many seeds whether the noise model holds:\n"
         "normal residuals, with one standard deviation for all configurations inside the regime.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     add_file(parser)
     parser.add_argument(
@@ -48,7 +48,6 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
     parser.add_argument("--plot", metavar="PICTURE", help="draw the residuals and spreads: a .png, .svg or .pdf file")
-    parser.set_defaults(run=_run, parser=parser)
 
 
 def _run(args: argparse.Namespace) -> None:

@@ -5,10 +5,8 @@ from typing import Any
 
 from nqjax.cli import output, process, regime
 from nqjax.cli.arguments import (
-    add_constraints,
-    add_file,
-    add_study,
-    add_threshold,
+    add_command,
+    add_search,
     constraints,
     limits,
     read_positive,
@@ -28,18 +26,16 @@ examples:
 
 def add(commands: Any) -> None:
     """Declare the command."""
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "plan",
+        _run,
         usage="nqjax plan FILE --metric NAME (--score S --probability P | --width W --at N) [options]",
-        help="how many trials it takes to reach a score, or to pin down the tuning curve",
+        summary="how many trials it takes to reach a score, or to pin down the tuning curve",
         description="How many trials does a search need, to reach a score or for a narrow band of the tuning curve?",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
-    add_file(parser)
-    add_study(parser)
-    add_threshold(parser)
+    add_search(parser)
     parser.add_argument("--score", metavar="S", type=read_threshold, help="the score to reach, or a better one")
     parser.add_argument("--probability", metavar="P", type=read_share, help="with which the best trial reaches it")
     parser.add_argument(
@@ -47,9 +43,7 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("--at", metavar="N", type=read_positive, help="the number of trials at which it may have it")
     parser.add_argument("--confidence", metavar="P", type=read_share, default=0.95, help="of that band (default: 0.95)")
-    add_constraints(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
-    parser.set_defaults(run=_run, parser=parser)
 
 
 def _run(args: argparse.Namespace) -> None:

@@ -4,7 +4,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from nqjax.cli import output, process
-from nqjax.cli.arguments import AUTO, add_constraints, add_file, add_study, constraints, read_share
+from nqjax.cli.arguments import AUTO, add_command, add_constraints, add_file, add_study, constraints, read_share
 from nqjax.errors import InputError
 
 if TYPE_CHECKING:
@@ -28,14 +28,14 @@ _SHARES = (0.25, 0.5, 0.75)
 
 def add(commands: Any) -> None:
     """Declare the command."""
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "regime",
+        _run,
         usage="nqjax regime FILE --metric NAME [--minimize | --maximize] [options]",
-        help="choose the threshold up to which the noisy quadratic holds, and show why",
+        summary="choose the threshold up to which the noisy quadratic holds, and show why",
         description="Where does the noisy quadratic hold? Choose the threshold of the regime by tests.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     add_file(parser)
     add_study(parser)
@@ -49,7 +49,6 @@ def add(commands: Any) -> None:
     add_constraints(parser)
     parser.add_argument("--plot", metavar="PICTURE", help="draw the path: a .png, .svg or .pdf file")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
-    parser.set_defaults(run=_run, parser=parser)
 
 
 def _run(args: argparse.Namespace) -> None:

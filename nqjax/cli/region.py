@@ -5,10 +5,8 @@ from typing import Any
 
 from nqjax.cli import output, process, regime
 from nqjax.cli.arguments import (
-    add_constraints,
-    add_file,
-    add_study,
-    add_threshold,
+    add_command,
+    add_search,
     constraints,
     limits,
     read_seed,
@@ -34,26 +32,22 @@ examples:
 
 def add(commands: Any) -> None:
     """Declare the command."""
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "region",
+        _run,
         usage="nqjax region FILE --metric NAME [--minimize | --maximize] [--threshold T|auto|none] [options]",
-        help="confidence intervals of the parameters and of the tuning curve",
+        summary="confidence intervals of the parameters and of the tuning curve",
         description="Confidence intervals: how good the model can get, what more trials would buy, and how sure it is.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
-    add_file(parser)
-    add_study(parser)
-    add_threshold(parser)
-    add_constraints(parser)
+    add_search(parser)
     parser.add_argument("--method", choices=_METHODS, default=_METHODS[0], help="see below (default: profile)")
     parser.add_argument("--confidence", metavar="P", type=read_share, default=0.95, help="(default: 0.95)")
     parser.add_argument("--band", choices=BANDS, default=BANDS[0], help="of consonance (default: the first)")
     parser.add_argument("--resamples", metavar="N", type=read_whole, default=1000, help="of bootstrap (default: 1000)")
     parser.add_argument("--seed", metavar="S", type=read_seed, default=0, help="of bootstrap (default: 0)")
     output.add_printed(parser)
-    parser.set_defaults(run=_run, parser=parser)
 
 
 def _run(args: argparse.Namespace) -> None:
