@@ -13,12 +13,14 @@ import json
 import math
 import time
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
 
-from bench.common import cache_folder, table
+from bench import coverage_report
+from bench.common import cache_folder
+from bench.coverage_report import LEVELS, QUANTITIES, THRESHOLDS, Cell, Part
 from nqjax._batch import in_parallel
 from nqjax._evaluate import standard_cdf, standard_quantile
 from nqjax._level_sets import Resolution, level_sets
@@ -32,30 +34,22 @@ from nqjax.profile import allowed_excess
 from nqjax.regime import find_regimes
 
 GAMMAS, NOISES, SIZES = (1, 2, 3, 4), (0.01, 0.05, 0.2), (24, 48, 96)
-LEVELS = (0.8, 0.95)
 REGIME, TAIL = 0.6, 2.0
 SEARCHES, CHUNK, RESAMPLES = 1000, 250, 39
 #: Of the searches of a cell, how many have the ends of a consonance region, which are costly.
 REGIONS = 52
 FREE = read_constraints(None, None, (1, 5), None, True)
-THRESHOLDS, PARTS = ("known", "auto"), ("regimes", "profile", "bootstrap", "consonance")
-QUANTITIES = ("alpha", "gamma", "curve at 2n", "curve at 10n")
-#: Of which the median width is shown.
-WIDTHS = (0, 2, 3)
+PARTS = ("regimes", "profile", "bootstrap", "consonance")
 #: After so many seconds a chunk that another process has begun is taken over.
 ABANDONED = 1800
 #: Of everything that changes what is in a chunk.
 VERSION = 2
 
 
-class Cell(NamedTuple):
-    gamma: int
-    s: float
-    n: int
+class Search(Cell):
+    """A cell, with how its searches are drawn and what is true of them."""
 
-    @property
-    def name(self) -> str:
-        return f"gamma {self.gamma}, s {self.s:g}, n {self.n}"
+    __slots__ = ()
 
     @property
     def threshold(self) -> float:
@@ -76,10 +70,9 @@ class Cell(NamedTuple):
 # --- one chunk ------------------------------------------------------------------------------------------------------
 
 Ends = np.ndarray  # (searches, levels, quantities, 2): lower and upper end
-Part = dict[str, Any]
 
 
-def study(part: str, cell: Cell, chunk: int, count: int, regimes: Part | None) -> Part:
+def study(part: str, cell: Search, chunk: int, count: int, regimes: Part | None) -> Part:
     """One part of a chunk: the regimes that are found, or what one method says with either threshold."""
     rng = np.random.default_rng([1, cell.gamma, round(1000 * cell.s), cell.n, chunk])
     scores = cell.draw(rng, count)
@@ -99,7 +92,7 @@ def study(part: str, cell: Cell, chunk: int, count: int, regimes: Part | None) -
     return found
 
 
-def _regimes(cell: Cell, scores: np.ndarray) -> Part:
+def _regimes(cell: Search, scores: np.ndarray) -> Part:
     regimes = find_regimes(list(scores), True, {"gamma": (1, 5)}, 0.1)
     ends = [regime.threshold for regime in regimes]
     return {
@@ -111,13 +104,13 @@ def _regimes(cell: Cell, scores: np.ndarray) -> Part:
     }
 
 
-def _summary(cell: Cell, ends: Ends) -> dict[str, Any]:
+def _summary(cell: Search, ends: Ends) -> dict[str, Any]:
     truth = np.array([0.0, cell.gamma, *cell.curve()])
     covered = (ends[..., 0] <= truth) & (truth <= ends[..., 1])
     return {"covered": covered.sum(axis=0).tolist(), "width": np.diff(ends)[..., 0].tolist()}
 
 
-def _profile(cell: Cell, mine: list[tuple[np.ndarray, tuple[float, float], Fit]], chunk: int = 0) -> Ends:
+def _profile(cell: Search, mine: list[tuple[np.ndarray, tuple[float, float], Fit]], chunk: int = 0) -> Ends:
     out = np.empty((len(mine), len(LEVELS), len(QUANTITIES), 2))
     studies = [prepare(y, limits, True, FREE) for y, limits, _ in mine]
     fits = [fit for *_, fit in mine]
@@ -141,7 +134,7 @@ def _profile(cell: Cell, mine: list[tuple[np.ndarray, tuple[float, float], Fit]]
     return out
 
 
-def _bootstrap(cell: Cell, mine: list[tuple[np.ndarray, tuple[float, float], Fit]], chunk: int) -> Ends:
+def _bootstrap(cell: Search, mine: list[tuple[np.ndarray, tuple[float, float], Fit]], chunk: int) -> Ends:
     out = np.empty((len(mine), len(LEVELS), len(QUANTITIES), 2))
     n = np.array([2.0 * cell.n, 10.0 * cell.n])
     keys = jax.random.split(jax.random.key(chunk), max(len(mine), 1))
@@ -170,7 +163,7 @@ def _bootstrap(cell: Cell, mine: list[tuple[np.ndarray, tuple[float, float], Fit
     return out
 
 
-def _consonance(cell: Cell, mine: list[tuple[np.ndarray, tuple[float, float], Fit]], chunk: int) -> Ends:
+def _consonance(cell: Search, mine: list[tuple[np.ndarray, tuple[float, float], Fit]], chunk: int) -> Ends:
     out = np.empty((len(mine), len(LEVELS), len(QUANTITIES), 2))
     for i, (y, limits, _) in enumerate(mine):
         for j, level in enumerate(LEVELS):
@@ -180,7 +173,7 @@ def _consonance(cell: Cell, mine: list[tuple[np.ndarray, tuple[float, float], Fi
     return out
 
 
-def _members(cell: Cell, scores: np.ndarray) -> list[int]:
+def _members(cell: Search, scores: np.ndarray) -> list[int]:
     """For each level, how many of the true distributions keep within the band over the true regime."""
     y = np.sort(scores, axis=1)
     u = standard_cdf(y, cell.s, float(cell.gamma))
@@ -198,9 +191,9 @@ def _members(cell: Cell, scores: np.ndarray) -> list[int]:
 
 
 def main(quick: bool = False) -> None:
-    cells = [Cell(*cell) for cell in itertools.product(GAMMAS, NOISES, SIZES)]
+    cells = [Search(*cell) for cell in itertools.product(GAMMAS, NOISES, SIZES)]
     if quick:
-        cells = [Cell(2, 0.05, 24)]
+        cells = [Search(2, 0.05, 24)]
     total, size = (32, 32) if quick else (SEARCHES, CHUNK)
     folder = cache_folder("coverage")
     parts: dict[tuple[str, Cell], list[Part]] = {}
@@ -228,9 +221,10 @@ def main(quick: bool = False) -> None:
             parts.setdefault((part, cell), []).append(json.loads(path.read_text()))
     missing = len(work) - sum(map(len, parts.values()))
     if missing:
-        print(f"\n{missing} chunks are in another process's hands: run this again when it has ended.")
-    report(cells, parts, size)
+        print(f"\n{missing} parts are in another process's hands: run this again when it has ended.")
     print(f"\n{time.perf_counter() - began:.0f} s in this run.")
+    coverage_report.tables(parts, size)
+    coverage_report.figure(parts, size, folder / "coverage.png")
 
 
 def _read(path: Path) -> Part | None:
@@ -247,40 +241,3 @@ def _claim(path: Path) -> bool:
             return False
         claim.touch()
     return True
-
-
-def report(cells: list[Cell], parts: dict[tuple[str, Cell], list[Part]], size: int) -> None:
-    """Print the tables."""
-    rows = []
-    for cell in cells:
-        regimes = parts.get(("regimes", cell), [])
-        shares = [100 * float(np.mean([one[name] for one in regimes])) for name in ("too large", "none")]
-        used = float(np.mean([one["used"] for one in regimes]))
-        rows.append([cell.name, str(size * len(regimes)), *(f"{x:.0f}" for x in (*shares, used))])
-    table("Thresholds found", ["cell", "searches", "beyond the regime, %", "none, %", "scores used"], rows)
-    for threshold, (j, level) in itertools.product(THRESHOLDS, enumerate(LEVELS)):
-        for method in PARTS[1:]:
-            rows = [_row(cell, parts, method, threshold, j, size) for cell in cells if (method, cell) in parts]
-            head = ["cell", "searches", *QUANTITIES, *(f"width, {QUANTITIES[i]}" for i in WIDTHS)]
-            table(f"{method}: coverage in %, confidence {level:g}, threshold {threshold}", head, rows)
-
-
-def _row(
-    cell: Cell, parts: dict[tuple[str, Cell], list[Part]], method: str, threshold: str, j: int, size: int
-) -> list[str]:
-    chunks = [chunk[threshold] for chunk in parts[method, cell]]
-    count = sum(chunk["answers"] for chunk in chunks)
-    covered = np.sum([chunk["covered"] for chunk in chunks], axis=0)[j] / max(count, 1)
-    note = str(count)
-    if method == "consonance" and threshold == "known":
-        # What a region that holds the truth says holds of it.
-        regimes = parts["regimes", cell]
-        note = f"{size * len(regimes)} ({count})"
-        covered = np.full(len(QUANTITIES), sum(one["member"][j] for one in regimes) / (size * len(regimes)))
-    widths = np.concatenate([np.array(chunk["width"]) for chunk in chunks if chunk["answers"]])[:, j]
-    return [
-        cell.name,
-        note,
-        *(f"{100 * share:.1f}" for share in covered),
-        *(f"{np.nanmedian(widths[:, i]):.3g}" for i in WIDTHS),
-    ]

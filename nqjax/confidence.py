@@ -101,17 +101,7 @@ class BootstrapRegion(Region):
         return tuple(g for g, share in shares.items() if share > rare)
 
     def interval(self, name: str) -> tuple[float, float]:
-        """Percentiles of a parameter.
-
-        Parameters
-        ----------
-        name : {"alpha", "beta", "gamma", "sigma", "regime_probability"}
-
-        Raises
-        ------
-        InputError
-            Another name.
-        """
+        """Percentiles of a parameter, see `Region.interval`."""
         check_name(name)
         if name != "regime_probability":
             return self.boot.interval(name, self.confidence)
@@ -119,13 +109,7 @@ class BootstrapRegion(Region):
         return float(low), float(high)
 
     def quantile_tuning_curve_bands(self, n: ArrayLike, q: float = 0.5) -> tuple[Floats, Floats]:
-        """Percentiles of a quantile of the best score after ``n`` trials, the median by default.
-
-        Raises
-        ------
-        InputError
-            ``n`` is not positive, or ``q`` not between 0 and 1.
-        """
+        """Percentiles of the tuning curve, see `Region.quantile_tuning_curve_bands`."""
         shape = as_trials(n).shape
         low, high = self.boot.tuning_curve_band(n, self.confidence, q)
         return low.reshape(shape), high.reshape(shape)

@@ -32,11 +32,27 @@ class Region(ABC):
 
     @abstractmethod
     def interval(self, name: str) -> tuple[float, float]:
-        """Lower and upper end of a parameter; NaN when the region is empty."""
+        """Lower and upper end of a parameter; NaN when the region is empty.
+
+        Parameters
+        ----------
+        name : {"alpha", "beta", "gamma", "sigma", "regime_probability"}
+
+        Raises
+        ------
+        InputError
+            Another name.
+        """
 
     @abstractmethod
     def quantile_tuning_curve_bands(self, n: ArrayLike, q: float = 0.5) -> tuple[Floats, Floats]:
-        """Lower and upper end of a quantile of the best score after ``n`` trials, the median by default."""
+        """Lower and upper end of a quantile of the best score after ``n`` trials, the median by default.
+
+        Raises
+        ------
+        InputError
+            ``n`` is not positive, or ``q`` not between 0 and 1.
+        """
 
 
 def check_name(name: str) -> None:
@@ -79,16 +95,10 @@ class SlicedRegion(Region):
     _constraints: Constraints = field(repr=False)
 
     def interval(self, name: str) -> tuple[float, float]:
-        """The lowest and the highest value of a parameter in the region; NaN when it is empty.
+        """The lowest and the highest value of a parameter in the region, see `Region.interval`.
 
-        Parameters
-        ----------
-        name : {"alpha", "beta", "gamma", "sigma", "regime_probability"}
-
-        Raises
-        ------
-        InputError
-            Another name.
+        The regime's probability is looked at where the set has corners: with limits on both sides it may reach a little
+        further between them.
         """
         check_name(name)
         if self.is_empty:
@@ -107,13 +117,7 @@ class SlicedRegion(Region):
         return (low, high) if as_is else (-high, -low)
 
     def quantile_tuning_curve_bands(self, n: ArrayLike, q: float = 0.5) -> tuple[Floats, Floats]:
-        """Lower and upper end of a quantile of the best score after ``n`` trials, the median by default.
-
-        Raises
-        ------
-        InputError
-            ``n`` is not positive, or ``q`` not between 0 and 1.
-        """
+        """The lowest and the highest quantile in the region, see `Region.quantile_tuning_curve_bands`."""
         log_tail = log_tails(n, q, self.minimize)
         if self.is_empty:
             return np.full(log_tail.shape, math.nan), np.full(log_tail.shape, math.nan)

@@ -188,7 +188,7 @@ def test_errors(scores):
 @pytest.mark.parametrize("count", [60, pytest.param(300, marks=pytest.mark.slow)])
 def test_it_covers(count):
     """At n = 24, within some points of what is said (fewer and more than docs/coverage.md has) and four errors."""
-    cell = coverage.Cell(2, 0.05, 24)
+    cell = coverage.Search(2, 0.05, 24)
     y = cell.draw(np.random.default_rng(0), count)
     limits = (-INF, cell.threshold)
     fits = nqjax.fit_many(list(y), limits=limits)
