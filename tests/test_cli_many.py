@@ -120,7 +120,13 @@ def test_a_real_ctrl_c(sweeps, tmp_path):
         "sys.exit(main())\n"
     )
     env = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
-    running = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE, text=True, env=env)
+    running = subprocess.Popen(
+        [sys.executable, "-c", program],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=env,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
+    )
     parts = tmp_path / "fits.parquet.parts"
     deadline = time.monotonic() + 120
     while len(list(parts.glob("*.parquet"))) < 3 and time.monotonic() < deadline:
