@@ -81,7 +81,8 @@ def test_more_files_add_rows_and_other_settings_do_not_mix(sweeps, capsys):
 def test_a_killed_run_goes_on(sweeps, tmp_path, capsys):
     """Killed without warning after some rows were written: every study is there exactly once, and none is redone."""
     program = (
-        "import sys, time\n"
+        "import signal, sys, time\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background jobs ignore it
         "from nqjax import store, many, _batch\n"
         "from nqjax.cli import main\n"
         "many.chunk_shape = lambda _: _batch.Shape(2, 64, 8)\n"
@@ -109,7 +110,8 @@ def test_a_killed_run_goes_on(sweeps, tmp_path, capsys):
 def test_a_real_ctrl_c(sweeps, tmp_path):
     """SIGINT in the middle of the work: one line, status 130, and the rows that were counted are there."""
     program = (
-        "import sys, time\n"
+        "import signal, sys, time\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background jobs ignore it
         "from nqjax import store, many, _batch\n"
         "from nqjax.__main__ import main\n"
         "many.chunk_shape = lambda _: _batch.Shape(2, 64, 8)\n"
@@ -120,13 +122,7 @@ def test_a_real_ctrl_c(sweeps, tmp_path):
         "sys.exit(main())\n"
     )
     env = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
-    running = subprocess.Popen(
-        [sys.executable, "-c", program],
-        stderr=subprocess.PIPE,
-        text=True,
-        env=env,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
-    )
+    running = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE, text=True, env=env)
     parts = tmp_path / "fits.parquet.parts"
     deadline = time.monotonic() + 120
     while len(list(parts.glob("*.parquet"))) < 3 and time.monotonic() < deadline:
