@@ -30,10 +30,16 @@ if TYPE_CHECKING:
     from nqjax.many import fit_many as fit_many
     from nqjax.noise import NoiseDiagnostics as NoiseDiagnostics
     from nqjax.noise import noise_diagnostics as noise_diagnostics
+    from nqjax.model import posterior_model as posterior_model
     from nqjax.planning import required_trials as required_trials
     from nqjax.plot import plot_noise as plot_noise
     from nqjax.plot import plot_regime as plot_regime
     from nqjax.plot import plot_tuning_curve as plot_tuning_curve
+    from nqjax.posterior import Posterior as Posterior
+    from nqjax.posterior import SamplingWarning as SamplingWarning
+    from nqjax.posterior import sample_posterior as sample_posterior
+    from nqjax.posterior import sample_posterior_many as sample_posterior_many
+    from nqjax.priors import Prior as Prior
     from nqjax.profile import ProfileRegion as ProfileRegion
     from nqjax.profile import profile_region as profile_region
     from nqjax.regime import Regime as Regime
@@ -58,6 +64,12 @@ _HOME = {
     "Empirical": "empirical",
     "confidence_bands": "bands",
     "consonance_region": "consonance",
+    "Posterior": "posterior",
+    "Prior": "priors",
+    "SamplingWarning": "posterior",
+    "posterior_model": "model",
+    "sample_posterior": "posterior",
+    "sample_posterior_many": "posterior",
     "Bootstrap": "resampling",
     "Failure": "many",
     "Fit": "estimate",

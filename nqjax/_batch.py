@@ -7,20 +7,18 @@ another, and as each runs the same program, results are the same to the last dig
 partitioned over the devices would wait for the slowest in every chunk, and its sums are compiled in another order.)
 """
 
-import collections
 import functools
 import os
 import queue
-import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any, NamedTuple, TypeVar
 
 import jax
 import numpy as np
-from jax.sharding import SingleDeviceSharding
 from numpy.typing import NDArray
 
+from nqjax._compiled import Compiled
 from nqjax._newton import Box, Options, Solution
 from nqjax._objective import families
 from nqjax._pieces import Problem, Problems, pack, to_single
@@ -100,29 +98,8 @@ def _families(gamma: tuple[int, int], dtype: str) -> Any:
     return families(np.arange(gamma[0], gamma[1] + 1, dtype=dtype))
 
 
-class _Program:
-    """A function compiled once for each device and shapes, however many threads call it at the same time.
-
-    `jax.jit` alone would let the threads that are first compile the same program side by side.
-    """
-
-    def __init__(self, function: Callable[..., Any], options: dict[str, Any]) -> None:
-        self._jitted = jax.jit(function, compiler_options=options or None)
-        self._locks: collections.defaultdict[Any, threading.Lock] = collections.defaultdict(threading.Lock)
-        self._compiled: dict[Any, Callable[..., Any]] = {}
-
-    def __call__(self, device: jax.Device, *arguments: Any) -> Any:
-        """Run on the device, to which the arguments are copied."""
-        key = device, tuple((leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(arguments))
-        arguments = jax.device_put(arguments, SingleDeviceSharding(device))
-        with self._locks[key]:
-            if key not in self._compiled:
-                self._compiled[key] = self._jitted.lower(*arguments).compile()
-        return self._compiled[key](*arguments)
-
-
 @functools.lru_cache(maxsize=64)
-def _program(platform: str, bits: int, noiseless: bool, width: int, single: bool) -> _Program:
+def _program(platform: str, bits: int, noiseless: bool, width: int, single: bool) -> Compiled:
     fit = functools.partial(fit_program, bits=bits, noiseless=noiseless, width=width)
     options: dict[str, Any] = {}
     if platform == "cpu":
@@ -131,7 +108,7 @@ def _program(platform: str, bits: int, noiseless: bool, width: int, single: bool
         if single:
             # One fit takes milliseconds, its program seconds to compile: a little less of these is worth more.
             options["xla_backend_optimization_level"] = 1
-    return _Program(fit, options)
+    return Compiled(fit, options)
 
 
 class Packed(NamedTuple):

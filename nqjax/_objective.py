@@ -92,6 +92,7 @@ class Knot(NamedTuple):
     first: Triple
     second: Symmetric
     log_density: Triple  # derivatives of the log-density
+    log_pdf: Array  # its value, which does not underflow
 
 
 def _once(like: Array, *arrays: Array) -> list[Array]:
@@ -123,6 +124,8 @@ def noisy_knot(z: Array, theta: Array, family: Family, fine: Array | bool, bits:
     # h is sigma times the density.
     h = gamma / 2 * jnp.where(w.from_zero, 1.0, w.width / (span * w.top_v)) * scale * total
     h = jnp.where(end, 0.0, h)
+    log_share = jnp.log(gamma / 2 * jnp.where(w.from_zero, 1.0, w.width / (span * w.top_v)) * total / _SQRT_2PI)
+    log_pdf = log_share + gamma / 2 * jnp.log(w.top_v) - w.peak**2 / 2 - theta[2]
     mean_q = weighted / total
     height = w.top_height * mean_q
     x1 = w.top - w.top_height * (1 - mean_q)
@@ -141,7 +144,7 @@ def noisy_knot(z: Array, theta: Array, family: Family, fine: Array | bool, bits:
         ds=-h * ((b + 1) * x1 - w.edge * t),
         ss=h * (2 * x1 + p3),
     )
-    return Knot(cdf, sf, h / sigma, first, second, (-x1 / sigma, t - (b + 1), p2))
+    return Knot(cdf, sf, h / sigma, first, second, (-x1 / sigma, t - (b + 1), p2), log_pdf)
 
 
 def noiseless_knot(z: Array, theta: Array, family: Family) -> Knot:
@@ -159,7 +162,7 @@ def noiseless_knot(z: Array, theta: Array, family: Family) -> Knot:
     f = jnp.where(inside, cdf, 0.0)
     p = f * g / r
     second = Symmetric(aa=p * (g - 1) / r, ad=p * g, as_=zero, dd=g * g * f, ds=zero, ss=zero)
-    return Knot(cdf, sf, p, (-p, -g * f, zero), second, (zero, zero, zero))
+    return Knot(cdf, sf, p, (-p, -g * f, zero), second, (zero, zero, zero), jnp.log(jnp.where(inside, p, 0.0)))
 
 
 def mps(

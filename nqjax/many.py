@@ -141,7 +141,7 @@ def fit_many(
         One pair of limits or constraints that no study could use, or another number of limits than of studies.
     """
     constraints = read_constraints(alpha, beta, gamma, sigma, minimize)
-    regimes = _as_regimes(limits, len(studies))
+    regimes = as_regimes(limits, len(studies))
     dtype, devices = as_dtype(dtype), as_devices(devices)
     mine = range(jax.process_index(), len(studies), jax.process_count())
     results: list[Fit | Failure] = [Failure("not fitted")] * len(mine)
@@ -229,7 +229,8 @@ def as_devices(devices: Sequence[jax.Device] | None) -> tuple[jax.Device, ...]:
     return chosen
 
 
-def _as_regimes(limits: Limits | Sequence[Limits], count: int) -> Sequence[Limits]:
+def as_regimes(limits: Limits | Sequence[Limits], count: int) -> Sequence[Limits]:
+    """A pair of limits for each study."""
     try:
         pairs = np.asarray(limits, np.float64)
     except (TypeError, ValueError):

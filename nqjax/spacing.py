@@ -36,6 +36,8 @@ class Spacings:
         Different values among the scores inside the limits.
     best, worst : float
         The lowest and the highest of them; NaN when there are none.
+    values, repeats : ndarray, shape (num_distinct,)
+        These values, increasing, and how often each occurs.
     """
 
     knots: NDArray[np.float64]
@@ -48,6 +50,8 @@ class Spacings:
     num_distinct: int
     best: float
     worst: float
+    values: NDArray[np.float64]
+    repeats: NDArray[np.float64]
 
     @property
     def num_censored(self) -> int:
@@ -159,6 +163,8 @@ def spacings(scores: ArrayLike, limits: tuple[float, float] = (-math.inf, math.i
         num_distinct=len(values),
         best=float(values[0]) if values.size else math.nan,
         worst=float(values[-1]) if values.size else math.nan,
+        values=values,
+        repeats=counts,
     )
 
 

@@ -1,0 +1,31 @@
+"""Programs that several threads use."""
+
+import collections
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import jax
+from jax.sharding import SingleDeviceSharding
+
+
+class Compiled:
+    """A function compiled once for each device and shapes, however many threads call it at the same time.
+
+    `jax.jit` alone would let the threads that are first compile the same program side by side.
+    """
+
+    def __init__(self, function: Callable[..., Any], options: dict[str, Any]) -> None:
+        self._jitted = jax.jit(function, compiler_options=options or None)
+        self._locks: collections.defaultdict[Any, threading.Lock] = collections.defaultdict(threading.Lock)
+        self._compiled: dict[Any, Callable[..., Any]] = {}
+
+    def __call__(self, device: jax.Device, *arguments: Any) -> Any:
+        """Run on the device, to which the arguments are copied."""
+        leaves, structure = jax.tree.flatten(arguments)
+        key = device, structure, tuple((leaf.shape, leaf.dtype) for leaf in leaves)
+        arguments = jax.device_put(arguments, SingleDeviceSharding(device))
+        with self._locks[key]:
+            if key not in self._compiled:
+                self._compiled[key] = self._jitted.lower(*arguments).compile()
+        return self._compiled[key](*arguments)

@@ -1,0 +1,104 @@
+"""Draws from a posterior that is known on a grid.
+
+The grid, interpolated linearly, is a density from which draws are independent; a Metropolis step with the exact density
+takes out what the interpolation leaves, and accepts nearly all of them.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nqjax._density import Evaluator
+from nqjax._integrate import Grid, Lane
+from nqjax._straighten import straight
+
+Floats = NDArray[np.float64]
+
+
+class Proposals(NamedTuple):
+    """Independent draws of the interpolated grids; leading axis of draws."""
+
+    number: NDArray[np.integer]  # of the lane
+    x: Floats  # (draws, 3), straightened
+    log_density: Floats  # of the interpolation, the lane's probability included
+
+
+def propose(lanes: Sequence[Lane], log_probability: Floats, count: int, rng: np.random.Generator) -> Proposals:
+    """Draw from all gammas of a study, whose probabilities are given by their logarithms."""
+    usable = np.array([lane.grid is not None for lane in lanes])
+    share = np.where(usable, np.exp(log_probability), 0.0)
+    number = rng.choice(len(lanes), size=count, p=share / share.sum())
+    x, log_density = np.empty((count, 3)), np.empty(count)
+    for i in np.unique(number):
+        grid, mine = lanes[i].grid, np.flatnonzero(number == i)
+        assert grid is not None
+        x[mine] = from_grid(grid, len(mine), rng)
+        log_density[mine] = log_probability[i] + _interpolated(grid, x[mine])
+    return Proposals(number, x, log_density)
+
+
+def from_grid(grid: Grid, count: int, rng: np.random.Generator) -> Floats:
+    """Draws of one lane, shape (count, 3), straightened."""
+    weights = grid.weights.ravel()
+    place = np.unravel_index(rng.choice(len(weights), size=count, p=weights / weights.sum()), grid.weights.shape)
+    step = grid.nodes[:, 1] - grid.nodes[:, 0]
+    corner = np.stack([grid.nodes[axis][place[axis]] for axis in range(3)], axis=1)
+    # A triangle over the neighbouring nodes on either side makes the sum over nodes a linear interpolation.
+    return corner + step * (rng.random((count, 3)) + rng.random((count, 3)) - 1)
+
+
+def _interpolated(grid: Grid, x: Floats) -> Floats:
+    """Log of the density that `from_grid` draws from."""
+    step = grid.nodes[:, 1] - grid.nodes[:, 0]
+    place = (x - grid.nodes[:, 0]) / step
+    first = np.floor(place).astype(int)
+    total = np.zeros(len(x))
+    size = grid.weights.shape[0]
+    for corner in np.ndindex(2, 2, 2):
+        here = first + np.array(corner)
+        inside = np.all((here >= 0) & (here < size), axis=1)
+        at = tuple(np.where(inside, here[:, axis], 0) for axis in range(3))
+        total += np.where(inside, np.prod(1 - np.abs(place - here), axis=1) * grid.weights[at], 0.0)
+    with np.errstate(divide="ignore"):
+        return np.asarray(np.log(total / grid.weights.sum()) - np.log(step).sum())
+
+
+def independent(
+    lanes: Sequence[Lane],
+    log_probability: Floats,
+    evaluator: Evaluator,
+    study: int,
+    first_gamma: int,
+    shape: tuple[int, int],
+    rng: np.random.Generator,
+) -> tuple[NDArray[np.integer], Floats, Floats, NDArray[np.bool_]]:
+    """Chains of draws of one study.
+
+    Returns
+    -------
+    number, theta, log_density, accepted
+        Of shape (chains, draws); theta with a last axis of 3, on the scale of the regime.
+    """
+    chains, draws = shape
+    # One more for each chain to start from.
+    proposals = propose(lanes, log_probability, chains * (draws + 1), rng)
+    target, theta = np.empty(len(proposals.x)), np.empty((len(proposals.x), 3))
+    for i in np.unique(proposals.number):
+        mine, grid = np.flatnonzero(proposals.number == i), lanes[i].grid
+        assert grid is not None
+        z, volume = straight(proposals.x[mine], grid.shape, np)
+        each = (np.full(len(mine), a) for a in (study, first_gamma + i))
+        value, theta[mine] = evaluator(z, *each, np.ones(len(mine)), exact=True)
+        target[mine] = value + volume + (log_probability[i] - lanes[i].log_evidence)
+    ratio = (target - proposals.log_density).reshape(chains, draws + 1)
+    luck = np.log(rng.random((chains, draws + 1)))
+    kept = np.zeros((chains, draws + 1), int)
+    accepted = np.ones((chains, draws + 1), bool)
+    for i in range(1, draws + 1):
+        last = ratio[np.arange(chains), kept[:, i - 1]]
+        accepted[:, i] = luck[:, i] < ratio[:, i] - last
+        kept[:, i] = np.where(accepted[:, i], i, kept[:, i - 1])
+    place = (np.arange(chains)[:, None] * (draws + 1) + kept)[:, 1:]
+    return proposals.number[place], theta[place], target[place], accepted[:, 1:]

@@ -1,0 +1,74 @@
+"""The exact likelihood of a censored search, with its gradient from the sums that give its value.
+
+Scores inside the limits count with their density, those outside with the probability of lying there (Lourie, He, Cho
+2025). Everything is oriented to minimisation and on the scale of the regime; parameters are
+(alpha, log(beta - alpha), log sigma).
+"""
+
+import functools
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from nqjax._objective import Family, noisy_knot
+
+#: A probability that the quadrature cannot tell from none.
+_LEAST_MASS = 1e-300
+
+
+class SearchData(NamedTuple):
+    """Scores of a search; arrays of studies have a leading axis."""
+
+    scores: Array  # (size,), different ones; padding repeats one of them
+    counts: Array  # (size,), 0 for padding
+    limits: Array  # (2,), finite: where nothing is censored, any score
+    censored: Array  # (2,), how many scores lie beyond either
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(4,))
+def log_likelihood(theta: Array, family: Family, data: SearchData, fine: Array, bits: int) -> Array:
+    """Log-likelihood at one set of parameters.
+
+    Parameters
+    ----------
+    theta : Array, shape (3,)
+        alpha, log(beta - alpha), log sigma.
+    family : Family
+        Of a whole gamma below ``2**bits - 1``.
+    data : SearchData
+    fine : Array, bool
+        Whether to compute to the dtype's precision, or to 1e-6 of a score's probability.
+
+    Notes
+    -----
+    Differentiable once, in ``theta``.
+    """
+    return _with_gradient(theta, family, data, fine, bits)[0]
+
+
+def _with_gradient(theta: Array, family: Family, data: SearchData, fine: Array, bits: int) -> tuple[Array, Array]:
+    count = data.scores.shape[-1]
+    knot = noisy_knot(jnp.concatenate([data.scores, data.limits]), theta, family, fine, bits)
+    below, above = knot.cdf[count], knot.sf[count + 1]
+    mass = jnp.stack([below, above])
+    possible = mass > _LEAST_MASS
+    safe = jnp.where(possible, mass, _LEAST_MASS)
+    used = data.censored > 0
+    densities = data.counts * jnp.where(data.counts > 0, knot.log_pdf[:count], 0.0)
+    value = jnp.sum(densities) + jnp.sum(jnp.where(used, data.censored * jnp.log(safe), 0.0))
+    weight = jnp.where(used & possible, data.censored / safe, 0.0)
+    slopes = [
+        jnp.sum(jnp.where(data.counts > 0, data.counts * slope[:count], 0.0))
+        + weight[0] * change[count]
+        - weight[1] * change[count + 1]
+        for slope, change in zip(knot.log_density, knot.first, strict=True)
+    ]
+    return value, jnp.stack(slopes)
+
+
+@log_likelihood.defjvp
+def _log_likelihood_jvp(bits: int, primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Array, Array]:
+    value, gradient = _with_gradient(*primals, bits)
+    return value, jnp.sum(gradient * tangents[0])

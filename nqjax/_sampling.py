@@ -1,0 +1,206 @@
+"""From searches to draws: quadrature for every gamma of every search, then the sampler where there is probability."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import scipy.special
+from jax import Array
+from numpy.typing import NDArray
+
+from nqjax import _nuts
+from nqjax._batch import power_of_two
+from nqjax._density import Evaluator, Model
+from nqjax._draws import from_grid, independent
+from nqjax._integrate import Lane, integrate
+from nqjax._straighten import stack
+from nqjax._study import Study, make_model
+from nqjax.constraints import Constraints
+from nqjax.priors import Prior
+
+Floats = NDArray[np.float64]
+#: Gammas with a smaller probability are not sampled.
+_RARE = 1e-3
+#: Studies whose grids are in memory at once, and chains that go in step.
+_STUDIES, _GROUP = 16, 64
+
+
+class Request(NamedTuple):
+    """What was asked for."""
+
+    prior: Prior
+    method: str
+    num_chains: int
+    num_warmup: int
+    num_samples: int
+    confidence: float
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What can be written down."""
+        return {
+            name: getattr(self, name) for name in ("method", "num_chains", "num_warmup", "num_samples", "confidence")
+        }
+
+
+class Draws(NamedTuple):
+    """Draws of one study; leading axes: chains, draws."""
+
+    gamma: NDArray[np.int64]
+    theta: Floats  # (..., 3), on the scale of the regime
+    stats: dict[str, NDArray[Any]]
+    num_divergent: int  # of all that were drawn, those that were left out included
+    log_probability: Floats  # (gammas,), posterior
+    log_evidence: float
+    error: float  # of the log evidences
+    seed: int
+
+
+def sample_studies(
+    studies: Sequence[Study],
+    constraints: Constraints,
+    request: Request,
+    keys: Sequence[Array],
+    advance: Callable[[int], None],
+) -> list[Draws | str]:
+    """Draws of each study, or what is wrong with it."""
+    results: list[Draws | str] = [""] * len(studies)
+    # Neighbours in size together, so that padding costs little.
+    order = sorted(range(len(studies)), key=lambda i: len(studies[i].data.values))
+    for start in range(0, len(order), _STUDIES):
+        places = order[start : start + _STUDIES]
+        some = [studies[i] for i in places]
+        for i, found in zip(places, _sample_some(some, constraints, request, [keys[i] for i in places]), strict=True):
+            results[i] = found
+            advance(1)
+    return results
+
+
+def _sample_some(
+    studies: Sequence[Study], constraints: Constraints, request: Request, keys: Sequence[Array]
+) -> list[Draws | str]:
+    gamma = constraints.gamma
+    log_prior = request.prior.log_gamma(*gamma)
+    model = make_model(studies, constraints, request.prior.parts)
+    inside = np.array([float(s.data.num_used) for s in studies])
+    outside = np.array([float(s.data.num_above) for s in studies])
+    lanes = integrate(model, inside, outside, gamma, log_prior)
+    seeds = [int(jax.random.bits(key, dtype=np.uint32)) for key in keys]
+    results: list[Draws | str] = [""] * len(studies)
+    todo = []
+    for i, mine in enumerate(lanes):
+        joint = np.array([lane.log_evidence for lane in mine]) + log_prior
+        if not np.isfinite(joint.max()):
+            results[i] = "the prior gives the data no probability: widen it, or the bounds"
+            continue
+        todo.append(i)
+        # The scores have density on their own scale.
+        total = float(scipy.special.logsumexp(joint)) - studies[i].data.num_used * math.log(studies[i].scale)
+        log_probability = joint - scipy.special.logsumexp(joint)
+        error = max((lane.error for lane in mine if lane.grid is not None), default=math.nan)
+        shared = log_probability, total, error, seeds[i]
+        if request.method == "quadrature":
+            results[i] = _by_quadrature(i, mine, model, gamma, request, *shared)
+        else:
+            results[i] = Draws(np.empty(0, int), np.empty(0), {}, 0, *shared)
+    if request.method == "nuts" and todo:
+        _by_nuts(todo, lanes, results, model, gamma, request, keys)
+    return results
+
+
+def _by_quadrature(
+    study: int,
+    lanes: list[Lane],
+    model: Model,
+    gamma: tuple[int, int],
+    request: Request,
+    log_probability: Floats,
+    total: float,
+    error: float,
+    seed: int,
+) -> Draws:
+    shape = request.num_chains, request.num_samples
+    rng = np.random.default_rng(seed)
+    number, theta, density, accepted = independent(
+        lanes, log_probability, Evaluator(model, gamma), study, gamma[0], shape, rng
+    )
+    stats = {"lp": density, "accepted": accepted, "diverging": np.zeros(shape, bool)}
+    return Draws(number + gamma[0], theta, stats, 0, log_probability, total, error, seed)
+
+
+def _by_nuts(
+    todo: list[int],
+    lanes: list[list[Lane]],
+    results: list[Draws | str],
+    model: Model,
+    gamma: tuple[int, int],
+    request: Request,
+    keys: Sequence[Array],
+) -> None:
+    """Run all chains of all studies, and put together what each study needs of them."""
+    chains = request.num_chains
+    where: list[tuple[int, int]] = []  # (study, number of the gamma), a row for the chains of each
+    starts, chain_keys = [], []
+    for i in todo:
+        draws = results[i]
+        assert isinstance(draws, Draws)
+        # The most probable one always.
+        active = np.exp(draws.log_probability) > min(_RARE, 0.9 * np.exp(draws.log_probability.max()))
+        rng = np.random.default_rng(draws.seed)
+        for number in np.flatnonzero(active):
+            grid = lanes[i][number].grid
+            assert grid is not None
+            where.append((i, int(number)))
+            starts.append(from_grid(grid, chains, rng))
+            chain_keys.append(jax.random.split(jax.random.fold_in(keys[i], number + gamma[0]), chains))
+    shapes = [lanes[i][number].grid.shape for i, number in where for _ in range(chains)]  # type: ignore[union-attr]
+    those = _nuts.Lanes(
+        np.repeat([i for i, _ in where], chains),
+        np.repeat([number + gamma[0] for _, number in where], chains),
+        stack(shapes),
+        np.concatenate(starts),
+    )
+    settings = _nuts.Settings(request.num_warmup, request.num_samples)
+    bits = int(gamma[1] + 1).bit_length()
+    total = len(those.study)
+    # One search keeps two cores busy with half of its chains each; many go in step by the dozen.
+    group = min(_GROUP, max(chains, power_of_two(-(-total // 2))))
+    found: list[Any] = [None] * total
+    for places, kept in _nuts.sample(model, those, jnp.concatenate(chain_keys), settings, bits, group):
+        for j, place in enumerate(places):
+            found[int(place)] = jax.tree.map(lambda a, j=j: a[j], kept)
+    for i in todo:
+        rows = [(number, found[k * chains : (k + 1) * chains]) for k, (study, number) in enumerate(where) if study == i]
+        results[i] = _mixed(results[i], rows, gamma[0], request)  # type: ignore[arg-type]
+
+
+def _mixed(draws: Draws, rows: list[tuple[int, list[Any]]], first: int, request: Request) -> Draws:
+    """Chains over all gammas from chains of each: gammas in their proportions, in random order."""
+    names = ("lp", "diverging", "n_steps", "acceptance_rate", "energy")
+    rng = np.random.default_rng([draws.seed, 1])
+    share = np.exp(draws.log_probability[[number for number, _ in rows]])
+    edges = np.cumsum(share / share.sum())
+    chains, size = request.num_chains, request.num_samples
+    gamma, theta = np.empty((chains, size), int), np.empty((chains, size, 3))
+    stats: dict[str, list[Any]] = {name: [] for name in names}
+    for c in range(chains):
+        # As many of each as its probability says, but for the rounding.
+        which = np.searchsorted(edges, (np.arange(size) + rng.random()) / size).clip(max=len(rows) - 1)
+        which = rng.permutation(which)
+        columns = [np.empty(size) for _ in names]
+        for k, (number, lane) in enumerate(rows):
+            mine = np.flatnonzero(which == k)
+            # Evenly spread over the chain.
+            some = ((np.arange(len(mine)) + 0.5) * size / max(len(mine), 1)).astype(int)
+            gamma[c, mine], theta[c, mine] = first + number, lane[c][0][some]
+            for column, values in zip(columns, lane[c][1:], strict=True):
+                column[mine] = values[some]
+        for name, column in zip(names, columns, strict=True):
+            stats[name].append(column)
+    arrays = {name: np.stack(columns) for name, columns in stats.items()}
+    arrays["diverging"], arrays["n_steps"] = arrays["diverging"].astype(bool), arrays["n_steps"].astype(int)
+    divergent = sum(int(lane[c][2].sum()) for _, lane in rows for c in range(chains))
+    return draws._replace(gamma=gamma, theta=theta, stats=arrays, num_divergent=divergent)

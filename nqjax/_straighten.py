@@ -1,0 +1,172 @@
+r"""A map that makes a posterior nearly standard normal.
+
+A posterior's shape changes with the noise level: where most of the spread is noise, the other parameters are as narrow
+as those of a normal distribution; where there is little, they are wide. Mean and covariance alone fit neither. So the
+map is triangular: the first coordinate, log sigma, follows its marginal quantiles, and the other two have the mean and
+the covariance that they have at that log sigma,
+
+    z0 = f(x0),    z1 = m1(x0) + a(x0) x1,    z2 = m2(x0) + b(x0) x1 + c(x0) x2.
+
+All of f, m1, m2, log a, b, log c are cubic splines in x0. They come from grids over (x1, x2) at some places of x0,
+which are drawn again where the map so far puts them, until the map stays as it is.
+"""
+
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+import scipy.interpolate
+import scipy.special
+from jax import Array
+from numpy.typing import NDArray
+
+from nqjax._density import Evaluator
+from nqjax._locate import Frames
+
+Floats = NDArray[np.float64]
+#: Splines go so far, with so many knots; beyond, they go on straight.
+_END, _KNOTS = 6.0, 25
+#: Points at each knot along either axis, and how far they go.
+_POINTS, _SPAN = 11, 4.0
+_ROUNDS = 4
+#: Slices with less than exp(-this) of the largest one's probability are taken to look like their neighbours.
+_EMPTY = 14.0
+#: Fineness of the marginal's integral.
+_FINE = 2001
+
+
+class Map(NamedTuple):
+    """Splines of some lanes, with a leading axis of lanes."""
+
+    coefficients: Array  # (pieces, 4, 6): highest power first, of (f, m1, m2, log a, b, log c)
+
+
+def straight(x: Any, shape: Map, xp: Any = jnp) -> tuple[Any, Any]:
+    """Coordinates of points x, shape (..., 3), and the log of the volume there; for one lane."""
+    x0 = x[..., 0]
+    step = 2 * _END / (_KNOTS - 1)
+    inside = xp.clip(x0, -_END, _END)
+    piece = xp.clip(xp.floor((inside + _END) / step), 0, _KNOTS - 2).astype(int)
+    t = (inside + _END - piece * step)[..., None]
+    c = shape.coefficients[piece]
+    value = ((c[..., 0, :] * t + c[..., 1, :]) * t + c[..., 2, :]) * t + c[..., 3, :]
+    slope = (3 * c[..., 0, :] * t + 2 * c[..., 1, :]) * t + c[..., 2, :]
+    # Straight on beyond the ends: of f and the means, not of the spreads.
+    beyond = (x0 - inside)[..., None] * xp.asarray([1.0, 1.0, 1.0, 0.0, 0.0, 0.0])
+    value = value + slope * beyond
+    f, m1, m2, log_a, b, log_c = (value[..., i] for i in range(6))
+    z = xp.stack([f, m1 + xp.exp(log_a) * x[..., 1], m2 + b * x[..., 1] + xp.exp(log_c) * x[..., 2]], axis=-1)
+    return z, xp.log(slope[..., 0]) + log_a + log_c
+
+
+def _knots() -> Floats:
+    return np.linspace(-_END, _END, _KNOTS)
+
+
+def _from_values(values: Floats) -> Map:
+    """The map of a lane from the values of its functions at the knots, shape (knots, 6)."""
+    x = _knots()
+    spline = scipy.interpolate.CubicSpline(x, values, bc_type="natural")
+    coefficients = np.moveaxis(spline.c, 0, 1)
+    if np.any(spline(np.linspace(-_END, _END, 8 * _KNOTS), 1)[:, 0] <= 0):
+        # Rough, but never backwards, and never at a stand.
+        secants = np.diff(values[:, 0]) / np.diff(x)
+        flattest = np.minimum(np.append(secants[0], secants), np.append(secants, secants[-1]))
+        slopes = np.maximum(scipy.interpolate.PchipInterpolator(x, values[:, 0])(x, 1), 0.3 * flattest)
+        coefficients = coefficients.copy()
+        coefficients[:, :, 0] = scipy.interpolate.CubicHermiteSpline(x, values[:, 0], slopes).c.T
+    return Map(coefficients)  # type: ignore[arg-type]
+
+
+def from_frames(mean: Floats, factor: Floats) -> Floats:
+    """Values at the knots of the map that has one mean and covariance, shape (knots, 6)."""
+    x = _knots()
+    constant = np.ones_like(x)
+    return np.stack(
+        [
+            mean[0] + factor[0, 0] * x,
+            mean[1] + factor[1, 0] * x,
+            mean[2] + factor[2, 0] * x,
+            np.log(factor[1, 1]) * constant,
+            factor[2, 1] * constant,
+            np.log(factor[2, 2]) * constant,
+        ],
+        axis=1,
+    )
+
+
+def stack(maps: list[Map]) -> Map:
+    return Map(np.stack([m.coefficients for m in maps]))  # type: ignore[arg-type]
+
+
+def straighten(evaluator: Evaluator, frames: Frames, study: Any, gamma: Any) -> list[Map]:
+    """Maps of some lanes, from their means and covariances."""
+    lanes = len(study)
+    values = [from_frames(frames.mean[i], frames.factor[i]) for i in range(lanes)]
+    side = np.linspace(-_SPAN, _SPAN, _POINTS)
+    flat = np.stack(np.meshgrid(side, side, indexing="ij"), axis=-1).reshape(-1, 2)
+    x = np.concatenate([np.repeat(_knots(), len(flat))[:, None], np.tile(flat, (_KNOTS, 1))], axis=1)
+    for _ in range(_ROUNDS):
+        maps = [_from_values(v) for v in values]
+        points = [straight(x, m, np) for m in maps]
+        z = np.concatenate([p[0] for p in points])
+        each = [np.repeat(a, len(x)) for a in (study, gamma, np.ones(lanes))]
+        density, _ = evaluator(z, *each, exact=False)
+        for i, part in enumerate(np.split(density, lanes)):
+            values[i] = _improved(values[i], maps[i], (part + points[i][1]).reshape(_KNOTS, -1), flat)
+    return [_from_values(v) for v in values]
+
+
+def _improved(values: Floats, shape: Map, density: Floats, flat: Floats) -> Floats:
+    """Values at the knots from log densities at the slices, shape (knots, points)."""
+    x = _knots()
+    mass = scipy.special.logsumexp(density, axis=1)
+    full = mass > mass.max() - _EMPTY
+    weights = np.exp(density - mass[:, None])
+    mean = weights @ flat
+    centred = flat - mean[:, None]
+    covariance = np.einsum("kp,kpi,kpj->kij", weights, centred, centred)
+    covariance += np.eye(2) * (0.3 * 2 * _SPAN / (_POINTS - 1)) ** 2
+    inner = np.linalg.cholesky(covariance)
+    # Empty slices go on as their neighbours do.
+    nearest = np.flatnonzero(full)[np.argmin(np.abs(np.flatnonzero(full)[None] - np.arange(len(x))[:, None]), axis=1)]
+    mean, inner = mean[nearest], inner[nearest]
+    a, b, c = np.exp(values[:, 3]), values[:, 4], np.exp(values[:, 5])
+    new = np.stack(
+        [
+            values[:, 0],
+            values[:, 1] + a * mean[:, 0],
+            values[:, 2] + b * mean[:, 0] + c * mean[:, 1],
+            np.log(a * inner[:, 0, 0]),
+            b * inner[:, 0, 0] + c * inner[:, 1, 0],
+            np.log(c * inner[:, 1, 1]),
+        ],
+        axis=1,
+    )
+    # The first coordinate at the quantiles of a standard normal variable.
+    fine = np.linspace(-_END, _END, _FINE)
+    height = scipy.interpolate.PchipInterpolator(x, np.maximum(mass - mass.max(), -60.0))(fine)
+    places = _quantiles(fine, height, x)
+    new = scipy.interpolate.CubicSpline(x, new, bc_type="natural")(places)
+    # Of what does not change, the map so far, which only goes forwards.
+    new[:, 0] = straight(np.stack([places, 0 * x, 0 * x], axis=1), shape, np)[0][:, 0]
+    return np.asarray(new)
+
+
+def _quantiles(fine: Floats, log_density: Floats, x: Floats) -> Floats:
+    """Where a density given on a fine grid has the quantiles that a standard normal variable has at x."""
+    weights = np.exp(log_density)
+    below = np.concatenate([[0.0], np.cumsum((weights[1:] + weights[:-1]) / 2)])
+    above = below[-1] - below
+    total = below[-1]
+    # From the nearer end, so that both tails keep their digits.
+    with np.errstate(divide="ignore"):
+        score = np.where(below < above, scipy.special.ndtri(below / total), -scipy.special.ndtri(above / total))
+    usable = np.isfinite(score) & (np.abs(score) < _END + 1)
+    score, place = np.maximum.accumulate(score[usable]), fine[usable]
+    keep = np.concatenate([[True], np.diff(score) > 1e-9])
+    spline = scipy.interpolate.PchipInterpolator(score[keep], place[keep])
+    low, high = score[keep][0], score[keep][-1]
+    inside = np.clip(x, low, high)
+    slope = np.where(x < low, spline(low, 1), spline(high, 1))
+    return np.asarray(spline(inside) + np.maximum(slope, 0.05) * (x - inside))

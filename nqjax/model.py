@@ -1,0 +1,101 @@
+"""The posterior as a NumPyro model, to reuse inside a larger one."""
+
+import math
+
+import jax.numpy as jnp
+import numpy as np
+import numpyro
+import numpyro.distributions as dist
+from jax import Array
+from numpy.typing import ArrayLike
+from numpyro.distributions import constraints as support
+
+from nqjax._study import make_study
+from nqjax.constraints import Constraint, read_constraints
+from nqjax.distributions import NoisyQuadratic
+from nqjax.estimate import prepare
+from nqjax.priors import Prior
+from nqjax.spacing import oriented_limits
+
+
+def posterior_model(
+    scores: ArrayLike,
+    *,
+    limits: tuple[float, float] = (-math.inf, math.inf),
+    minimize: bool = True,
+    alpha: Constraint = None,
+    beta: Constraint = None,
+    gamma: Constraint | Array = (1, 5),
+    sigma: Constraint = None,
+    prior: Prior | None = None,
+) -> dict[str, Array]:
+    """Model of one search, with the sites and the prior of `nqjax.sample_posterior`.
+
+    Sites: ``gamma`` (discrete, marked for enumeration), ``width``, ``regime_probability`` (with a threshold),
+    ``location`` (without), ``relative_noise``; ``alpha``, ``beta`` and ``sigma`` are deterministic, and the likelihood
+    is the factor ``log_likelihood``. Use `numpyro.handlers.scope` to have several of them in one model.
+
+    Parameters
+    ----------
+    scores, limits, minimize, alpha, beta, sigma, prior
+        As for `nqjax.sample_posterior`; bounds are a factor.
+    gamma : int, pair of int, or Array
+        The range, or a gamma that was sampled before, for instance one that several searches share.
+
+    Returns
+    -------
+    dict of str to Array
+        alpha, beta, gamma and sigma.
+
+    Notes
+    -----
+    Sample it in double precision (``jax.enable_x64``). `nqjax.sample_posterior` samples the same posterior in other
+    coordinates, which leave no divergences.
+    """
+    prior = Prior() if prior is None else prior
+    given = isinstance(gamma, Array)
+    bounds = read_constraints(alpha, beta, (1, 5) if given else gamma, sigma, minimize)  # type: ignore[arg-type]
+    study = make_study(prepare(scores, limits, minimize, bounds).data, *oriented_limits(limits, minimize))
+    data, scale = study.data, study.scale
+    if given:
+        effective = jnp.asarray(gamma, float)
+    else:
+        low, high = bounds.gamma
+        number = numpyro.sample("gamma", dist.DiscreteUniform(low, high), infer={"enumerate": "parallel"})
+        numpyro.factor("gamma_prior", jnp.asarray(prior.log_gamma(low, high))[number - low])
+        effective = jnp.asarray(number, float)
+    if prior.width is None:
+        width = numpyro.sample("width", dist.ImproperUniform(support.positive, (), ()))
+        numpyro.factor("width_prior", -jnp.log(width))
+    else:
+        width = numpyro.sample("width", prior.width)
+    noise = width * numpyro.sample("relative_noise", prior.relative_noise)
+    if study.has_threshold:
+        share = numpyro.sample("regime_probability", prior.regime_probability)
+        first = study.limits[1] - width
+        delta = width * share ** (-2 / effective)
+    else:
+        # On the scale of the data, where samplers begin.
+        first = data.best + scale * numpyro.sample("location", dist.ImproperUniform(support.real, (), ()))
+        delta = width
+    last = first + delta
+    outside = [
+        (value < low) | (value > high)
+        for value, (low, high) in ((first, bounds.alpha), (last, bounds.beta), (noise, bounds.sigma))
+    ]
+    numpyro.factor("bounds", jnp.where(jnp.any(jnp.stack(jnp.broadcast_arrays(*outside)), axis=0), -jnp.inf, 0.0))
+    distribution = NoisyQuadratic(
+        *(jnp.asarray(a)[..., None] for a in (first, last, effective, noise)), validate_args=False
+    )
+    value = jnp.sum(data.repeats * distribution.log_prob(np.asarray(data.values)), axis=-1)
+    if data.num_below:
+        value = value + data.num_below * distribution.log_cdf(study.limits[0])[..., 0]
+    if data.num_above and study.has_threshold:
+        value = value + data.num_above * distribution.log_sf(study.limits[1])[..., 0]
+    numpyro.factor("log_likelihood", value)
+    if not minimize:
+        first, last = -last, -first
+    found = {"alpha": first, "beta": last, "sigma": noise}
+    for name, site in found.items():
+        numpyro.deterministic(name, site)
+    return {**found, "gamma": effective}
