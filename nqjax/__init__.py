@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from nqjax.many import Failure as Failure
     from nqjax.many import Fits as Fits
     from nqjax.many import fit_many as fit_many
+    from nqjax.model import posterior_model as posterior_model
     from nqjax.noise import NoiseDiagnostics as NoiseDiagnostics
     from nqjax.noise import noise_diagnostics as noise_diagnostics
-    from nqjax.model import posterior_model as posterior_model
     from nqjax.planning import required_trials as required_trials
     from nqjax.plot import plot_noise as plot_noise
     from nqjax.plot import plot_regime as plot_regime

@@ -89,8 +89,8 @@ def independent(
         mine, grid = np.flatnonzero(proposals.number == i), lanes[i].grid
         assert grid is not None
         z, volume = straight(proposals.x[mine], grid.shape, np)
-        each = (np.full(len(mine), a) for a in (study, first_gamma + i))
-        value, theta[mine] = evaluator(z, *each, np.ones(len(mine)), exact=True)
+        lane, gamma = np.full(len(mine), study), np.full(len(mine), first_gamma + i)
+        value, theta[mine] = evaluator(z, lane, gamma, np.ones(len(mine)), exact=True)
         target[mine] = value + volume + (log_probability[i] - lanes[i].log_evidence)
     ratio = (target - proposals.log_density).reshape(chains, draws + 1)
     luck = np.log(rng.random((chains, draws + 1)))

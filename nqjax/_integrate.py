@@ -51,7 +51,7 @@ def _evaluate(
 ) -> tuple[Floats, Floats]:
     """Log densities of the straightened points, shape (points, 3), of one lane; and the parameters."""
     z, volume = straight(x, shape, np)
-    value, theta = evaluator(z, *(np.full(len(x), a) for a in (study, gamma)), np.ones(len(x)), exact=exact)
+    value, theta = evaluator(z, np.full(len(x), study), np.full(len(x), gamma), np.ones(len(x)), exact=exact)
     return value + volume, theta
 
 

@@ -70,5 +70,6 @@ def _with_gradient(theta: Array, family: Family, data: SearchData, fine: Array, 
 
 @log_likelihood.defjvp
 def _log_likelihood_jvp(bits: int, primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Array, Array]:
-    value, gradient = _with_gradient(*primals, bits)
+    theta, family, data, fine = primals
+    value, gradient = _with_gradient(theta, family, data, fine, bits)
     return value, jnp.sum(gradient * tangents[0])

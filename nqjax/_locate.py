@@ -37,15 +37,14 @@ def tensor(nodes: Floats) -> Floats:
 def _evaluate(evaluator: Evaluator, frames: Frames, whitened: Floats, study: Any, gamma: Any, temper: Floats) -> Floats:
     """Log densities of the whitened points, shape (lanes, points)."""
     z = frames.mean[:, None] + np.einsum("lij,pj->lpi", frames.factor, whitened)
-    each = [np.repeat(a, len(whitened)) for a in (study, gamma, temper)]
-    value, _ = evaluator(z.reshape(-1, 3), *each, exact=False)
+    lane, number, power = (np.repeat(a, len(whitened)) for a in (study, gamma, temper))
+    value, _ = evaluator(z.reshape(-1, 3), lane, number, power, exact=False)
     return value.reshape(len(study), -1)
 
 
 def _moments(frames: Frames, whitened: Floats, log_values: Floats) -> Frames:
     """Frames by mean and covariance."""
-    weights = np.exp(log_values - log_values.max(axis=1, keepdims=True))
-    weights /= weights.sum(axis=1, keepdims=True)
+    weights = _shares(log_values)
     mean = weights @ whitened
     centred = whitened - mean[:, None]
     covariance = np.einsum("lp,lpi,lpj->lij", weights, centred, centred)
@@ -55,10 +54,16 @@ def _moments(frames: Frames, whitened: Floats, log_values: Floats) -> Frames:
     return Frames(frames.mean + np.einsum("lij,lj->li", frames.factor, mean), frames.factor @ factor)
 
 
+def _shares(log_values: Floats) -> Floats:
+    """Probabilities of the points of each lane; all the same where there is no density at all."""
+    top = log_values.max(axis=1, keepdims=True)
+    weights = np.where(np.isfinite(top), np.exp(log_values - np.where(np.isfinite(top), top, 0.0)), 1.0)
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True))
+
+
 def _edge_share(log_values: Floats, points: int) -> Floats:
     """The share of the probability on the outermost points."""
-    weights = np.exp(log_values - log_values.max(axis=1, keepdims=True)).reshape(-1, points, points, points)
-    return 1 - weights[:, 1:-1, 1:-1, 1:-1].sum(axis=(1, 2, 3)) / weights.sum(axis=(1, 2, 3))
+    return 1 - _shares(log_values).reshape(-1, points, points, points)[:, 1:-1, 1:-1, 1:-1].sum(axis=(1, 2, 3))
 
 
 def find_frames(evaluator: Evaluator, start: Frames, size: Floats, study: Any, gamma: Any) -> Frames:

@@ -109,7 +109,7 @@ def _programs(settings: Settings, bits: int) -> _Programs:
                 rng_key=key,
             )
 
-        return jax.vmap(one, in_axes=(axes, 0, 0))(lane, lanes.start, keys)
+        return jax.vmap(one, in_axes=(axes, 0, 0))(lane, jnp.asarray(lanes.start), keys)
 
     def go_on(those: Family, model: Model, lanes: Lanes, state: Any) -> tuple[Any, Any]:
         lane, axes = lanes_of(those, model, lanes)

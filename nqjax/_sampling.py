@@ -128,7 +128,7 @@ def _by_quadrature(
         lanes, log_probability, Evaluator(model, gamma), study, gamma[0], shape, rng
     )
     stats = {"lp": density, "accepted": accepted, "diverging": np.zeros(shape, bool)}
-    return Draws(number + gamma[0], theta, stats, 0, log_probability, total, error, seed)
+    return Draws(np.asarray(number + gamma[0], np.int64), theta, stats, 0, log_probability, total, error, seed)
 
 
 def _by_nuts(

@@ -110,8 +110,8 @@ def straighten(evaluator: Evaluator, frames: Frames, study: Any, gamma: Any) -> 
         maps = [_from_values(v) for v in values]
         points = [straight(x, m, np) for m in maps]
         z = np.concatenate([p[0] for p in points])
-        each = [np.repeat(a, len(x)) for a in (study, gamma, np.ones(lanes))]
-        density, _ = evaluator(z, *each, exact=False)
+        lane, number = np.repeat(study, len(x)), np.repeat(gamma, len(x))
+        density, _ = evaluator(z, lane, number, np.ones(len(z)), exact=False)
         for i, part in enumerate(np.split(density, lanes)):
             values[i] = _improved(values[i], maps[i], (part + points[i][1]).reshape(_KNOTS, -1), flat)
     return [_from_values(v) for v in values]
@@ -121,6 +121,9 @@ def _improved(values: Floats, shape: Map, density: Floats, flat: Floats) -> Floa
     """Values at the knots from log densities at the slices, shape (knots, points)."""
     x = _knots()
     mass = scipy.special.logsumexp(density, axis=1)
+    if not np.isfinite(mass.max()):
+        return values
+    mass = np.maximum(mass, mass.max() - 700)
     full = mass > mass.max() - _EMPTY
     weights = np.exp(density - mass[:, None])
     mean = weights @ flat

@@ -116,8 +116,8 @@ def make_model(studies: Sequence[Study], bounds: Constraints, parts: Parts) -> M
         data.limits[:, 1],  # type: ignore[arg-type]
         np.array([s.has_threshold for s in studies]),  # type: ignore[arg-type]
         np.array([(s.data.worst - s.data.best) / s.scale for s in studies]),  # type: ignore[arg-type]
-        low,
-        high,
+        low,  # type: ignore[arg-type]
+        high,  # type: ignore[arg-type]
     )
     return Model(
         data,

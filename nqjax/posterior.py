@@ -116,8 +116,20 @@ class Posterior(Region):
         """
         check_name(name)
         tails = self._tails(prob)
-        low, high = np.quantile(getattr(self, name), tails, method="nearest" if name == "gamma" else "linear")
+        values = getattr(self, name)
+        if name == "gamma":
+            low, high = np.quantile(values, tails, method="nearest")
+        elif name in ("alpha", "beta"):
+            low, high = self._quantiles(values, tails)
+        else:
+            low, high = np.quantile(values, tails)
         return float(low), float(high)
+
+    def _quantiles(self, scores: Floats, tails: list[float]) -> Floats:
+        """Quantiles over the draws of what is on the scale of the scores; mirror images to the last digit."""
+        if self.minimize:
+            return np.asarray(np.quantile(scores, tails, axis=(0, 1)))
+        return -np.asarray(np.quantile(-scores, [1 - t for t in tails], axis=(0, 1)))
 
     def _tails(self, prob: float | None) -> list[float]:
         prob = self.confidence if prob is None else prob
@@ -156,7 +168,7 @@ class Posterior(Region):
             Of the posterior of the curve.
         """
         tails = self._tails(prob)
-        lower, median, upper = np.quantile(self.tuning_curves(n, q), [tails[0], 0.5, tails[1]], axis=(0, 1))
+        lower, median, upper = self._quantiles(self.tuning_curves(n, q), [tails[0], 0.5, tails[1]])
         return lower, median, upper
 
     def quantile_tuning_curve_bands(self, n: ArrayLike, q: float = 0.5) -> tuple[Floats, Floats]:
@@ -348,7 +360,7 @@ def sample_posterior_many(
             good[i] = _prepare(scores, pair, minimize, constraints)
         except InputError as error:
             results[i] = Failure(str(error))
-    keys = jax.random.split(key, len(studies)) if len(studies) else []
+    keys = jax.random.split(key, max(len(studies), 1))
     with Progress("studies", len(good), show=progress) as bar:
         found = sample_studies(list(good.values()), constraints, request, [keys[i] for i in good], bar.advance)
         for i, draws in zip(good, found, strict=True):

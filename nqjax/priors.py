@@ -104,7 +104,9 @@ def _check(name: str, prior: Any, where: str) -> None:
     most = 1.0 if name == "regime_probability" else math.inf
     if not (low >= 0 and high <= most and low < high):
         raise InputError(f"the prior of {name} reaches beyond its values: give a distribution of numbers {where}")
-    if np.isnan(np.asarray(prior.log_prob(jnp.asarray(_some(prior))))):
+    with jax.ensure_compile_time_eval():
+        density = np.asarray(prior.log_prob(jnp.asarray(_some(prior))))
+    if np.isnan(density):
         raise InputError(f"the prior of {name} has no density: check its parameters")
 
 
