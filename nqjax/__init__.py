@@ -14,6 +14,8 @@ from nqjax.errors import InputError as InputError
 if TYPE_CHECKING:
     from nqjax.bands import Bands as Bands
     from nqjax.bands import confidence_bands as confidence_bands
+    from nqjax.comparison import Comparison as Comparison
+    from nqjax.comparison import compare as compare
     from nqjax.confidence import confidence_region as confidence_region
     from nqjax.consonance import ConsonanceRegion as ConsonanceRegion
     from nqjax.consonance import consonance_region as consonance_region
@@ -64,7 +66,9 @@ _HOME = {
     "Empirical": "empirical",
     "confidence_bands": "bands",
     "consonance_region": "consonance",
+    "Comparison": "comparison",
     "Posterior": "posterior",
+    "compare": "comparison",
     "Prior": "priors",
     "SamplingWarning": "posterior",
     "posterior_model": "model",

@@ -69,10 +69,11 @@ def _standard(study: Study, bounds: Constraints) -> tuple[tuple[float, ...], tup
 
 def check_bounds(study: Study, bounds: Constraints, minimize: bool) -> None:
     """Bounds must leave room; raises InputError."""
-    losing = "beta" if minimize else "alpha"
-    for name, (low, high) in (("alpha", bounds.alpha), ("beta", bounds.beta), ("sigma", bounds.sigma)):
+    winning, losing = ("alpha", "beta") if minimize else ("beta", "alpha")
+    for name, (low, high) in ((winning, bounds.alpha), (losing, bounds.beta), ("sigma", bounds.sigma)):
         if low == high:
-            raise InputError(f"a posterior needs room: give {name} an interval instead of {show(low)}")
+            given = low if minimize or name == "sigma" else -low
+            raise InputError(f"a posterior needs room: give {name} an interval instead of {show(given)}")
     end = study.limits[1]
     if study.has_threshold and bounds.beta[1] <= end:
         raise InputError(f"the constraint on {losing} ends inside the regime: it must reach beyond the threshold")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from nqjax.resampling import Bootstrap
 
 # Okabe and Ito's colours, which the colour-blind can tell apart.
-_BLUE, _ORANGE, _GREY = "#0072B2", "#D55E00", "#8C8C8C"
+BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#8C8C8C"
 
 
 def plot_tuning_curve(
@@ -62,25 +62,25 @@ def plot_tuning_curve(
     boot: Any = result if hasattr(result, "fit") else None
     fit: Any = boot.fit if boot else result
     if ax is None:
-        ax = _new_figure().subplots()
+        ax = new_figure().subplots()
     most = 10 * fit.num_scores if max_trials is None else max_trials
     trials = np.geomspace(1, most, 80)
     seen = trials[trials <= fit.num_scores]
-    ax.plot(seen, _empirical(scores, seen, fit.minimize), color=_GREY, linewidth=4, alpha=0.6, label="empirical")
+    ax.plot(seen, empirical_curve(scores, seen, fit.minimize), color=GREY, linewidth=4, alpha=0.6, label="empirical")
     curve = fit.quantile_tuning_curve(trials)
     governed = trials >= fit.regime_start
-    ax.plot(trials[governed], curve[governed], color=_BLUE, linewidth=2, label="fitted")
+    ax.plot(trials[governed], curve[governed], color=BLUE, linewidth=2, label="fitted")
     if not np.all(governed):
-        ax.plot(trials[~governed], curve[~governed], color=_BLUE, linestyle=":", label="fitted, before the regime")
+        ax.plot(trials[~governed], curve[~governed], color=BLUE, linestyle=":", label="fitted, before the regime")
     if boot:
         low, high = boot.tuning_curve_band(trials, level)
         ax.fill_between(
-            trials, low, high, where=governed, color=_BLUE, alpha=0.2, linewidth=0, label=f"{100 * level:g} % band"
+            trials, low, high, where=governed, color=BLUE, alpha=0.2, linewidth=0, label=f"{100 * level:g} % band"
         )
     end, text = (fit.alpha, "alpha") if fit.minimize else (fit.beta, "beta")
-    ax.axhline(end, color=_ORANGE, linestyle="--", linewidth=1, label=f"{text}: best without luck")
+    ax.axhline(end, color=ORANGE, linestyle="--", linewidth=1, label=f"{text}: best without luck")
     if most > fit.num_scores:
-        ax.axvspan(fit.num_scores, most, color=_GREY, alpha=0.12, linewidth=0, label="more trials than there are")
+        ax.axvspan(fit.num_scores, most, color=GREY, alpha=0.12, linewidth=0, label="more trials than there are")
     ax.set(xscale="log", xlim=(1, most), xlabel="trials", ylabel=f"median of the best {name}")
     _zoom(ax, curve[governed] if np.any(governed) else curve, end)
     ax.legend(frameon=False, fontsize="small")
@@ -95,7 +95,7 @@ def save_tuning_curve(path: "str | Path", result: "Fit | Bootstrap", scores: Arr
     InputError
         As `plot_tuning_curve`, or an ending that is none of these, or a file that cannot be written.
     """
-    figure = _new_figure()
+    figure = new_figure()
     plot_tuning_curve(result, scores, ax=figure.subplots(), **options)
     _save(figure, path)
 
@@ -123,7 +123,7 @@ def plot_noise(
     InputError
         Matplotlib is missing.
     """
-    left, right = _new_figure((9.6, 4.2)).subplots(1, 2) if axes is None else axes
+    left, right = new_figure((9.6, 4.2)).subplots(1, 2) if axes is None else axes
     _draw_qq(left, diagnostics)
     _draw_spreads(right, diagnostics, name)
     return left, right
@@ -135,9 +135,9 @@ def _draw_qq(ax: "Axes", diagnostics: "NoiseDiagnostics") -> None:
         reach = 1.1 * max(3.0, *np.abs(qq.residuals[[0, -1]]))
         # The first and the last residual have no bound on one side: the band goes on to the end of the picture.
         low, high = np.clip(qq.low, -reach, reach), np.clip(qq.high, -reach, reach)
-        ax.fill_between(qq.theoretical, low, high, color=_BLUE, alpha=0.2, linewidth=0, label=f"{percent} band")
-        ax.plot(qq.theoretical, qq.theoretical, color=_GREY, linewidth=1, label="normal")
-        ax.plot(qq.theoretical, qq.residuals, "o", color=_BLUE, markersize=3, label="residuals")
+        ax.fill_between(qq.theoretical, low, high, color=BLUE, alpha=0.2, linewidth=0, label=f"{percent} band")
+        ax.plot(qq.theoretical, qq.theoretical, color=GREY, linewidth=1, label="normal")
+        ax.plot(qq.theoretical, qq.residuals, "o", color=BLUE, markersize=3, label="residuals")
         ax.set_ylim(-reach, reach)
         ax.legend(frameon=False, fontsize="small")
     ax.set(xlabel="normal quantile", ylabel="studentised residual")
@@ -146,9 +146,9 @@ def _draw_qq(ax: "Axes", diagnostics: "NoiseDiagnostics") -> None:
 def _draw_spreads(ax: "Axes", diagnostics: "NoiseDiagnostics", name: str) -> None:
     percent = f"{100 * (1 - diagnostics.level):g} %"
     if math.isfinite(diagnostics.sigma):
-        ax.axhspan(*diagnostics.sigma_interval, color=_ORANGE, alpha=0.2, linewidth=0)
-        ax.axhline(diagnostics.sigma, color=_ORANGE, label=f"pooled sigma, {percent}")
-    for used, color, label in ((True, _BLUE, f"in the regime, {percent} each"), (False, _GREY, "not judged")):
+        ax.axhspan(*diagnostics.sigma_interval, color=ORANGE, alpha=0.2, linewidth=0)
+        ax.axhline(diagnostics.sigma, color=ORANGE, label=f"pooled sigma, {percent}")
+    for used, color, label in ((True, BLUE, f"in the regime, {percent} each"), (False, GREY, "not judged")):
         rows = [row for row in diagnostics.configurations if row.used == used and math.isfinite(row.sd)]
         if rows:
             sds = np.array([row.sd for row in rows])
@@ -157,7 +157,7 @@ def _draw_spreads(ax: "Axes", diagnostics: "NoiseDiagnostics", name: str) -> Non
             ax.errorbar([row.mean for row in rows], sds, bars, fmt="o", color=color, markersize=4, label=label)
     worse = diagnostics.limits[1 if diagnostics.minimize else 0]
     if math.isfinite(worse):
-        ax.axvline(worse, color=_GREY, linestyle="--", linewidth=1, label="threshold")
+        ax.axvline(worse, color=GREY, linestyle="--", linewidth=1, label="threshold")
     ax.set(xlabel=f"mean {name}", ylabel=f"standard deviation of {name}")
     ax.set_ylim(0, 1.3 * ax.get_ylim()[1])  # room for the legend
     if ax.get_legend_handles_labels()[0]:
@@ -172,7 +172,7 @@ def save_noise(path: "str | Path", diagnostics: "NoiseDiagnostics", *, name: str
     InputError
         As `plot_noise`, or an ending that is none of these, or a file that cannot be written.
     """
-    figure = _new_figure((9.6, 4.2))
+    figure = new_figure((9.6, 4.2))
     plot_noise(diagnostics, name=name, axes=tuple(figure.subplots(1, 2)))
     _save(figure, path)
 
@@ -204,7 +204,7 @@ def plot_regime(regime: "Regime", *, name: str = "score", axes: "Sequence[Axes] 
     InputError
         Matplotlib is missing.
     """
-    axes = _new_figure().subplots(3, sharex=True) if axes is None else axes
+    axes = new_figure().subplots(3, sharex=True) if axes is None else axes
     path, minimize = regime.path, regime.path[0].fit.minimize
     places = [one.threshold for one in path]
     best = "alpha" if minimize else "beta"
@@ -214,13 +214,13 @@ def plot_regime(regime: "Regime", *, name: str = "score", axes: "Sequence[Axes] 
         ("p-value", [max(one.p_value, 1e-4) for one in path]),
     )
     for ax, (label, values) in zip(axes, rows, strict=True):
-        ax.plot(places, values, "o-", color=_BLUE, markersize=4, linewidth=1)
+        ax.plot(places, values, "o-", color=BLUE, markersize=4, linewidth=1)
         ax.set_ylabel(label)
         if regime.found:
-            ax.axvline(regime.threshold, color=_ORANGE, label="chosen threshold")
+            ax.axvline(regime.threshold, color=ORANGE, label="chosen threshold")
     axes[1].set_yticks(sorted({one.fit.gamma for one in path}))
     axes[2].set_yscale("log")
-    axes[2].axhline(regime.level, color=_GREY, linestyle="--", label="level of the tests")
+    axes[2].axhline(regime.level, color=GREY, linestyle="--", label="level of the tests")
     axes[2].set_xlabel(f"threshold ({name})")
     axes[2].legend(frameon=False, fontsize="small")
     return axes
@@ -234,7 +234,7 @@ def save_regime(path: "str | Path", regime: "Regime", **options: Any) -> None:
     InputError
         As `plot_regime`, or an ending that is none of these, or a file that cannot be written.
     """
-    figure = _new_figure()
+    figure = new_figure()
     plot_regime(regime, axes=figure.subplots(3, sharex=True), **options)
     _save(figure, path)
 
@@ -243,10 +243,11 @@ def check_picture(path: str) -> None:
     """Raise InputError if a picture cannot be written there, before any work is done."""
     if not path.lower().endswith((".png", ".svg", ".pdf")):
         raise InputError(f"cannot tell the kind of picture from {path!r}: give it the ending .png, .svg or .pdf")
-    _new_figure()
+    new_figure()
 
 
-def _new_figure(size: tuple[float, float] = (6.4, 4.2)) -> "Figure":
+def new_figure(size: tuple[float, float] = (6.4, 4.2)) -> "Figure":
+    """An empty figure; InputError where Matplotlib is missing."""
     try:
         from matplotlib.figure import Figure
     except ImportError:
@@ -254,7 +255,7 @@ def _new_figure(size: tuple[float, float] = (6.4, 4.2)) -> "Figure":
     return Figure(figsize=size, dpi=150, layout="constrained")
 
 
-def _empirical(scores: ArrayLike, trials: np.ndarray, minimize: bool) -> np.ndarray:
+def empirical_curve(scores: ArrayLike, trials: np.ndarray, minimize: bool) -> np.ndarray:
     """Median of the best of n draws from the scores; failed runs are worst."""
     y = np.asarray(scores, np.float64)
     y = np.where(np.isfinite(y), y if minimize else -y, math.inf)

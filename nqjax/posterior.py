@@ -148,14 +148,24 @@ class Posterior(Region):
         n = as_trials(n)
         if not 0 < q < 1:
             raise InputError(f"q is {q}: give a number between 0 and 1, 0.5 for the median")
-        flat = [a.reshape(-1, 1) for a in (self.beta - self.alpha, self.sigma, self.gamma.astype(np.float64))]
-        unit = self._study.scale
-        with jax.enable_x64(True):
-            side = np.float64(q if self.minimize else 1 - q)
-            r = unit * np.asarray(best_of(n.reshape(1, -1), side, flat[0] / unit, flat[1] / unit, flat[2]))
-        best = (self.alpha if self.minimize else self.beta).reshape(-1, 1)
-        curves = best + r if self.minimize else best - r
+        curves = self._curves(self._parameters(slice(None)), n, q)
         return curves.reshape(*self.alpha.shape, *n.shape)
+
+    def _parameters(self, rows: Any) -> tuple[Floats, ...]:
+        """The best reachable score, the range, the noise and gamma of some draws, each of shape (draws,)."""
+        best = self.alpha if self.minimize else self.beta
+        arrays = best, self.beta - self.alpha, self.sigma, self.gamma.astype(np.float64)
+        return tuple(a.ravel()[rows] for a in arrays)
+
+    def _curves(self, parameters: tuple[Floats, ...], n: Floats, q: ArrayLike) -> Floats:
+        """Quantiles of the best of n trials for some draws, shape (draws, *n.shape); q may differ between the draws."""
+        unit = self._study.scale
+        best, delta, sigma, gamma = (a.reshape(-1, *[1] * n.ndim) for a in parameters)
+        with jax.enable_x64(True):
+            side = np.asarray(q if self.minimize else 1 - np.asarray(q), np.float64)
+            arrays = np.broadcast_arrays(n[None], side, delta / unit, sigma / unit, gamma)
+            r = unit * np.asarray(best_of(*arrays))
+        return best + r if self.minimize else best - r
 
     def quantile_tuning_curve(
         self, n: ArrayLike, prob: float | None = None, q: float = 0.5

@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from nqjax.cli import bands, bootstrap, demo, fit, many, noise, plan, regime, region
+from nqjax.cli import bands, bootstrap, compare, demo, fit, many, noise, plan, posterior, regime, region
 from nqjax.cli.arguments import Parser, Version, join_numbers
 from nqjax.errors import InputError
 
@@ -80,7 +80,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--version", action=Version, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command", prog="nqjax")
-    for command in (fit, regime, region, bootstrap, bands, plan, noise, many, demo):
+    for command in (fit, regime, region, posterior, compare, bootstrap, bands, plan, noise, many, demo):
         command.add(commands)
 
     args, unknown = parser.parse_known_args(join_numbers(argv))

@@ -20,6 +20,8 @@ NUMERIC_OPTIONS = (
     "--trials",
     "--level",
     "--confidence",
+    "--prob",
+    "--cost",
     "--support",
     "--score",
     "--probability",

@@ -1,0 +1,86 @@
+"""`nqjax compare`."""
+
+import argparse
+from typing import Any
+
+from nqjax.cli import output, process, regime
+from nqjax.cli.arguments import (
+    AUTO,
+    add_command,
+    add_constraints,
+    add_study,
+    add_threshold,
+    constraints,
+    limits,
+    read_numbers,
+)
+from nqjax.cli.posterior import add_sampler, sampler
+
+_EPILOG = """\
+Each search has its own threshold, chosen by tests unless one is given for both. Trials count for the first search; with
+--cost the second makes as many as cost the same.
+
+examples:
+  nqjax compare ours.csv theirs.csv --metric error
+  nqjax compare small.csv large.csv --metric accuracy --maximize --cost 1 4 --trials 16 64 256
+"""
+
+
+def read_cost(text: str) -> tuple[float, float]:
+    """Two positive numbers."""
+    numbers = read_numbers(text)
+    if len(numbers) != 2 or not all(0 < x < float("inf") for x in numbers):
+        raise argparse.ArgumentTypeError("give two positive numbers: what a trial of each costs")
+    return numbers[0], numbers[1]
+
+
+def add(commands: Any) -> None:
+    """Declare the command."""
+    parser = add_command(
+        commands,
+        "compare",
+        _run,
+        usage="nqjax compare FILE FILE --metric NAME [--minimize | --maximize] [options]",
+        summary="the probability that one search beats another at equal trials or equal cost",
+        description="Which of two models wins, when both are tuned as hard?",
+        epilog=_EPILOG,
+    )
+    for name, text in (("file", "the trials of the first"), ("other", "the trials of the second")):
+        parser.add_argument(name, metavar="FILE", help=text)
+    add_study(parser)
+    add_threshold(parser)
+    add_constraints(parser)
+    parser.add_argument("--cost", metavar="A B", type=read_cost, default=(1.0, 1.0), help="of a trial (default: 1 1)")
+    add_sampler(parser)
+    output.add_printed(parser)
+
+
+def _run(args: argparse.Namespace) -> None:
+    from nqjax.trials import read_scores
+
+    scores = [read_scores(file, args.metric) for file in (args.file, args.other)]
+    process.use_compilation_cache()
+    import warnings
+
+    import jax
+    import numpy as np
+
+    import nqjax
+    from nqjax.report_posterior import comparison_document, print_comparison
+
+    given, posts, notes = args.threshold, [], []
+    for name, y, key in zip((args.file, args.other), scores, jax.random.split(jax.random.key(args.seed)), strict=True):
+        args.threshold = given
+        if given == AUTO:
+            regime.choose(args, y)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", nqjax.SamplingWarning)
+            study: dict[str, Any] = {"limits": limits(args.threshold, args.minimize), "minimize": args.minimize}
+            study = {**study, **constraints(args), **sampler(args)}
+            posts.append(nqjax.sample_posterior(y, key=key, progress=True, **study))
+        notes += [f"{name}: {w.message}" for w in caught if issubclass(w.category, nqjax.SamplingWarning)]
+    comparison = nqjax.compare(posts[0], posts[1], np.asarray(args.trials), cost=args.cost)
+    head = {"metric": args.metric, "minimize": args.minimize, "cost": list(args.cost)}
+    document = comparison_document(comparison, head=head, names=(args.file, args.other), confidence=args.prob)
+    document["warnings"] = notes
+    output.give(args, document, print_comparison)

@@ -1,0 +1,151 @@
+"""Pictures of a posterior; they need the extra `nqjax[plot]`."""
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nqjax._diagnostics import observed
+from nqjax.plot import BLUE, GREY, ORANGE, empirical_curve, new_figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from nqjax.posterior import Posterior
+
+#: Replicated searches that are drawn.
+_REPLICATED = 200
+
+
+def plot_posterior(post: "Posterior", *, name: str = "score") -> "Figure":
+    """Draw a posterior: the best reachable score, gamma, the tuning curve and the predictive check.
+
+    Parameters
+    ----------
+    post : Posterior
+    name : str
+        The score's name, for the axes.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    InputError
+        Matplotlib is missing.
+    """
+    figure = new_figure((9.6, 7.2))
+    axes = figure.subplots(2, 2)
+    draw_best(axes[0, 0], post, name)
+    draw_gamma(axes[0, 1], post)
+    draw_curve(axes[1, 0], post, name)
+    draw_check(axes[1, 1], post, name)
+    return figure
+
+
+def draw_best(ax: "Axes", post: "Posterior", name: str) -> None:
+    """The posterior of the best reachable score, with the density that its prior has there."""
+    best = "alpha" if post.minimize else "beta"
+    draws = getattr(post, best).ravel()
+    low, high = np.quantile(draws, [0.002, 0.998])
+    ax.hist(draws, bins=60, range=(low, high), density=True, color=BLUE, alpha=0.6, label="posterior")
+    winner = post._study.data.best if post.minimize else -post._study.data.best
+    ax.axvline(winner, color=ORANGE, linestyle="--", linewidth=1, label="best score that was seen")
+    threshold = post.limits[1] if post.minimize else post.limits[0]
+    if math.isfinite(threshold) and post.prior.width is None:
+        x = np.linspace(low, high, 200)
+        density = 1 / np.maximum(np.abs(threshold - x), 1e-300)
+        density /= density.sum() * (x[1] - x[0])
+        ax.plot(x, density, color=GREY, label="prior, as far as shown")
+    ax.set(xlabel=f"{best}, the best reachable {name}", yticks=[])
+    ax.legend(frameon=False, fontsize="small")
+
+
+def draw_gamma(ax: "Axes", post: "Posterior") -> None:
+    """Prior and posterior probabilities of gamma."""
+    gammas = np.array(list(post.gamma_probabilities))
+    prior = np.exp(post.prior.log_gamma(int(gammas[0]), int(gammas[-1])))
+    ax.bar(gammas, list(post.gamma_probabilities.values()), width=0.6, color=BLUE, alpha=0.6, label="posterior")
+    ax.step(
+        np.append(gammas - 0.5, gammas[-1] + 0.5), np.append(prior, prior[-1]), where="post", color=GREY, label="prior"
+    )
+    ax.set(xlabel="gamma, the effective number of hyperparameters", ylabel="probability", xticks=gammas, ylim=(0, 1))
+    ax.legend(frameon=False, fontsize="small")
+
+
+def draw_curve(ax: "Axes", post: "Posterior", name: str) -> None:
+    """The median tuning curve with credible bands, over the empirical one."""
+    most = 10 * post.num_scores
+    trials = np.geomspace(1, most, 60)
+    seen = trials[trials <= post.num_scores]
+    ax.plot(
+        seen, empirical_curve(post._scores, seen, post.minimize), color=GREY, linewidth=4, alpha=0.6, label="empirical"
+    )
+    for prob, shade in ((0.95, 0.15), (0.5, 0.3)):
+        lower, median, upper = post.quantile_tuning_curve(trials, prob)
+        ax.fill_between(trials, lower, upper, color=BLUE, alpha=shade, linewidth=0, label=f"{100 * prob:g} % credible")
+    ax.plot(trials, median, color=BLUE, linewidth=2, label="posterior median")
+    ax.axvspan(post.num_scores, most, color=GREY, alpha=0.12, linewidth=0, label="more trials than there are")
+    share = float(np.median(post.regime_probability))
+    start = math.log(0.5) / math.log1p(-share) if 0 < share < 1 else 1.0
+    shown = trials >= start if start < most else trials > 0
+    ends = np.concatenate([lower[shown], upper[shown]])
+    room = 0.1 * (np.ptp(ends) or 1.0)
+    ax.set(xscale="log", xlim=(1, most), ylim=(ends.min() - room, ends.max() + 3 * room))
+    ax.set(xlabel="trials", ylabel=f"median of the best {name}")
+    ax.legend(frameon=False, fontsize="small")
+
+
+def draw_check(ax: "Axes", post: "Posterior", name: str) -> None:
+    """Posterior predictive check: the empirical CDF among those of replicated searches."""
+    y = np.sort(observed(post))
+    replicated = np.sort(post.predict(min(_REPLICATED, post.alpha.size)), axis=1)
+    rank = (np.arange(len(y)) + 1) / len(y)
+    low, high = np.quantile(replicated, [0.025, 0.975], axis=0)
+    ax.fill_betweenx(rank, low, high, color=BLUE, alpha=0.2, linewidth=0, label="95 % of replicated searches")
+    ax.step(y, rank, where="post", color=ORANGE, linewidth=1.5, label="the search")
+    worse = post.limits[1] if post.minimize else post.limits[0]
+    if math.isfinite(worse):
+        ax.axvline(worse, color=GREY, linestyle="--", linewidth=1, label="threshold: censored beyond")
+    inside = y[(y > post.limits[0]) & (y < post.limits[1])] if np.ptp(y) else y
+    if inside.size > 1:
+        room = 0.1 * np.ptp(inside)
+        ax.set_xlim(inside.min() - room, inside.max() + room)
+    ax.set(xlabel=name, ylabel="share of the scores at or below", ylim=(0, 1))
+    ax.legend(frameon=False, fontsize="small")
+
+
+def draw_priors(figure: "Figure", post: "Posterior") -> None:
+    """Priors under posteriors of the quantities that the prior is of."""
+    threshold = post.limits[1] if post.minimize else post.limits[0]
+    has_threshold = math.isfinite(threshold)
+    best = post.alpha if post.minimize else post.beta
+    delta = post.beta - post.alpha
+    width = np.abs(threshold - best) if has_threshold else delta
+    panels = [
+        ("relative noise: sigma / width of the regime", (post.sigma / width).ravel(), post.prior.relative_noise, True)
+    ]
+    if has_threshold:
+        share = (width / delta) ** (post.gamma / 2)
+        panels.append(("probability of the regime, without noise", share.ravel(), post.prior.regime_probability, False))
+    for ax, (label, draws, prior, logarithmic) in zip(
+        np.atleast_1d(figure.subplots(1, len(panels))), panels, strict=True
+    ):
+        if logarithmic:
+            low, high = np.quantile(draws, [0.001, 0.999])
+            x = np.geomspace(min(low, 1e-3), max(high, 3.0), 300)
+            bins = np.geomspace(x[0], x[-1], 60)
+            density = np.exp(np.asarray(prior.log_prob(x))) * x
+            heights, _ = np.histogram(np.log(draws), np.log(bins), density=True)
+            ax.set_xscale("log")
+        else:
+            x = np.linspace(1e-3, 1 - 1e-3, 300)
+            bins = np.linspace(0, 1, 60)
+            density = np.exp(np.asarray(prior.log_prob(x)))
+            heights, _ = np.histogram(draws, bins, density=True)
+        ax.stairs(heights, bins, fill=True, color=BLUE, alpha=0.6, label="posterior")
+        ax.plot(x, density, color=GREY, label="prior")
+        ax.set(xlabel=label, yticks=[])
+        ax.legend(frameon=False, fontsize="small")

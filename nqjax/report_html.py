@@ -1,0 +1,117 @@
+"""The posterior as one page that needs nothing else: HTML with its pictures inside."""
+
+import base64
+import io
+import json
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nqjax.errors import InputError
+from nqjax.plot import new_figure
+from nqjax.report_posterior import in_words
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from matplotlib.figure import Figure
+
+    from nqjax.posterior import Posterior
+
+_GREEN, _AMBER, _RED = "good", "fair", "poor"
+
+
+def check_page(path: str) -> None:
+    """Raise InputError if a page cannot be made there, before any work is done."""
+    if not path.lower().endswith((".html", ".htm")):
+        raise InputError(f"the report is a page: give {path!r} the ending .html")
+    if not Path(path).resolve().parent.is_dir():
+        raise InputError(f"there is no folder {str(Path(path).parent)!r} for the report")
+    new_figure()
+
+
+def save_page(path: str, post: "Posterior", document: "Mapping[str, Any]") -> None:
+    """Write the page.
+
+    Raises
+    ------
+    InputError
+        Matplotlib is missing, or the file cannot be written.
+    """
+    text = page(post, document)
+    draft = Path(f"{path}.draft")
+    try:
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(path)
+    except OSError as error:
+        raise InputError(f"--report cannot write {path!r}: {error.strerror or error}") from error
+
+
+def page(post: "Posterior", document: "Mapping[str, Any]") -> str:
+    """The page's HTML."""
+    import jinja2
+
+    from nqjax import plot_posterior as plots
+
+    name = document["metric"]
+    pictures = {
+        "best": _picture(lambda f: plots.draw_best(f.subplots(), post, name)),
+        "gamma": _picture(lambda f: plots.draw_gamma(f.subplots(), post)),
+        "curve": _picture(lambda f: plots.draw_curve(f.subplots(), post, name)),
+        "check": _picture(lambda f: plots.draw_check(f.subplots(), post, name)),
+        "priors": _picture(lambda f: plots.draw_priors(f, post), (9.6, 3.6)),
+    }
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["number"] = _number
+    template = environment.from_string(files("nqjax").joinpath("templates/posterior.html").read_text(encoding="utf-8"))
+    return template.render(
+        d=document,
+        sentences=in_words(document),
+        pictures=pictures,
+        lights=_lights(document),
+        raw=json.dumps({key: document[key] for key in ("settings", "versions")}, indent=2),
+    )
+
+
+def _picture(draw: "Callable[[Figure], object]", size: tuple[float, float] = (6.4, 4.0)) -> str:
+    """A picture as the text of a link."""
+    figure = new_figure(size)
+    draw(figure)
+    buffer = io.BytesIO()
+    # No date: the same posterior gives the same page.
+    figure.savefig(buffer, format="svg", metadata={"Date": None})
+    return "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def _number(value: float | None, digits: int = 5) -> str:
+    return "–" if value is None else f"{value:.{digits}g}"
+
+
+def _lights(document: "Mapping[str, Any]") -> list[dict[str, str]]:
+    """The diagnostics as traffic lights: what was found, and what is wanted."""
+    found = document["diagnostics"]
+    rhat = max((v for v in found["rhat"].values() if v is not None), default=None)
+    sizes = [v for kind in ("ess_bulk", "ess_tail") for v in found[kind].values() if v is not None]
+    ess, error = min(sizes, default=None), found["quadrature_error"]
+    return [
+        _light("R-hat, the largest", rhat, "at most 1.01", lambda x: x <= 1.01, lambda x: x <= 1.05, "{:.3f}"),
+        _light("effective draws, the fewest", ess, "at least 400", lambda x: x >= 400, lambda x: x >= 100, "{:,.0f}"),
+        _light("divergent transitions", found["num_divergent"], "none", lambda x: x == 0, lambda x: x <= 5, "{:,}"),
+        _light("error of the log evidences", error, "at most 0.1", lambda x: x <= 0.1, lambda x: x <= 0.3, "{:.1g}"),
+    ]
+
+
+def _light(
+    name: str,
+    value: float | None,
+    wanted: str,
+    good: "Callable[[float], bool]",
+    fair: "Callable[[float], bool]",
+    form: str,
+) -> dict[str, str]:
+    if value is None:
+        return {"name": name, "value": "–", "wanted": wanted, "state": _AMBER}
+    state = _GREEN if good(value) else _AMBER if fair(value) else _RED
+    return {"name": name, "value": form.format(value), "wanted": wanted, "state": state}
