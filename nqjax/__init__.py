@@ -49,6 +49,9 @@ if TYPE_CHECKING:
     from nqjax.region import Region as Region
     from nqjax.resampling import Bootstrap as Bootstrap
     from nqjax.resampling import bootstrap as bootstrap
+    from nqjax.shared import NoisePooling as NoisePooling
+    from nqjax.shared import SharedPosterior as SharedPosterior
+    from nqjax.shared import sample_posterior_shared as sample_posterior_shared
     from nqjax.spacing import quantile_limits as quantile_limits
 
 # Imported at first use, so that `nqjax --help` and a mistake on the command line do not wait for JAX.
@@ -67,7 +70,10 @@ _HOME = {
     "confidence_bands": "bands",
     "consonance_region": "consonance",
     "Comparison": "comparison",
+    "NoisePooling": "shared",
     "Posterior": "posterior",
+    "SharedPosterior": "shared",
+    "sample_posterior_shared": "shared",
     "compare": "comparison",
     "Prior": "priors",
     "SamplingWarning": "posterior",

@@ -101,14 +101,9 @@ def _families(gamma: tuple[int, int], dtype: str) -> Any:
 @functools.lru_cache(maxsize=64)
 def _program(platform: str, bits: int, noiseless: bool, width: int, single: bool) -> Compiled:
     fit = functools.partial(fit_program, bits=bits, noiseless=noiseless, width=width)
-    options: dict[str, Any] = {}
-    if platform == "cpu":
-        # Where there are such registers, they are used: a fifth faster.
-        options["xla_cpu_prefer_vector_width"] = 512
-        if single:
-            # One fit takes milliseconds, its program seconds to compile: a little less of these is worth more.
-            options["xla_backend_optimization_level"] = 1
-    return Compiled(fit, options)
+    # One fit takes milliseconds, its program seconds to compile: a little less of these is worth more.
+    options = {"xla_backend_optimization_level": 1} if platform == "cpu" and single else {}
+    return Compiled(fit, platform, options)
 
 
 class Packed(NamedTuple):

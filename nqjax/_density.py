@@ -18,7 +18,7 @@ from nqjax.priors import Parts, log_prior
 
 Floats = NDArray[np.float64]
 #: Points of a chunk, and scores times points side by side.
-_POINTS, _SIDE_BY_SIDE = 2048, 4096
+_POINTS, _SIDE_BY_SIDE = 2048, 1024
 
 
 class Model(NamedTuple):
@@ -51,7 +51,7 @@ def stacked_families(most: int) -> Any:
 
 @functools.lru_cache(maxsize=64)
 def _program(bits: int, batch: int) -> Compiled:
-    return Compiled(functools.partial(_densities, bits=bits, batch=batch), {})
+    return Compiled(functools.partial(_densities, bits=bits, batch=batch))
 
 
 def _densities(

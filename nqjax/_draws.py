@@ -46,7 +46,7 @@ def from_grid(grid: Grid, count: int, rng: np.random.Generator) -> Floats:
     step = grid.nodes[:, 1] - grid.nodes[:, 0]
     corner = np.stack([grid.nodes[axis][place[axis]] for axis in range(3)], axis=1)
     # A triangle over the neighbouring nodes on either side makes the sum over nodes a linear interpolation.
-    return corner + step * (rng.random((count, 3)) + rng.random((count, 3)) - 1)
+    return np.asarray(corner + step * (rng.random((count, 3)) + rng.random((count, 3)) - 1))
 
 
 def _interpolated(grid: Grid, x: Floats) -> Floats:

@@ -19,10 +19,10 @@ from nqjax._straighten import Map, straight, straighten
 Floats = NDArray[np.float64]
 #: Points along an axis when measuring how far the posterior reaches, and in the end: a grid for most posteriors, and
 #: one for those which half the points of the first give otherwise by more than the tolerance.
-_REACH, _FINAL = 17, (25, 41)
+_REACH, _FINAL = 13, (25, 41)
 _TOLERANCE = 0.02
 #: How far the grid goes when measuring.
-_FAR = 9.0
+_FAR = 8.5
 #: The grid ends where the density is below exp(-this) of its maximum, with some margin where that is interpolated.
 _DEPTH, _MARGIN = 17.0, 4.0
 #: Gammas with a smaller probability get no fine grid, and no draws.

@@ -125,7 +125,7 @@ def _programs(settings: Settings, bits: int) -> _Programs:
 
         return jax.vmap(one, in_axes=(axes, 0))(lane, state)
 
-    return _Programs(Compiled(begin, {}), Compiled(go_on, {}))
+    return _Programs(Compiled(begin), Compiled(go_on))
 
 
 def sample(

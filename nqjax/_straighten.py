@@ -28,7 +28,9 @@ Floats = NDArray[np.float64]
 _END, _KNOTS = 6.0, 25
 #: Points at each knot along either axis, and how far they go.
 _POINTS, _SPAN = 11, 4.0
-_ROUNDS = 4
+_ROUNDS = 5
+#: A map is good enough when it changes by less than this within so many standard deviations.
+_STEADY, _COUNTS = 0.15, 3.0
 #: Slices with less than exp(-this) of the largest one's probability are taken to look like their neighbours.
 _EMPTY = 14.0
 #: Fineness of the marginal's integral.
@@ -56,7 +58,7 @@ def straight(x: Any, shape: Map, xp: Any = jnp) -> tuple[Any, Any]:
     value = value + slope * beyond
     f, m1, m2, log_a, b, log_c = (value[..., i] for i in range(6))
     z = xp.stack([f, m1 + xp.exp(log_a) * x[..., 1], m2 + b * x[..., 1] + xp.exp(log_c) * x[..., 2]], axis=-1)
-    return z, xp.log(slope[..., 0]) + log_a + log_c
+    return z, xp.log(xp.maximum(slope[..., 0], 1e-12)) + log_a + log_c
 
 
 def _knots() -> Floats:
@@ -68,9 +70,11 @@ def _from_values(values: Floats) -> Map:
     x = _knots()
     spline = scipy.interpolate.CubicSpline(x, values, bc_type="natural")
     coefficients = np.moveaxis(spline.c, 0, 1)
-    if np.any(spline(np.linspace(-_END, _END, 8 * _KNOTS), 1)[:, 0] <= 0):
+    secants = np.diff(values[:, 0]) / np.diff(x)
+    # At and between the knots.
+    slopes = spline(np.linspace(-_END, _END, 8 * (_KNOTS - 1) + 1), 1)[:, 0]
+    if np.any(slopes[:-1] < 0.1 * np.repeat(secants, 8)) or slopes[-1] < 0.1 * secants[-1]:
         # Rough, but never backwards, and never at a stand.
-        secants = np.diff(values[:, 0]) / np.diff(x)
         flattest = np.minimum(np.append(secants[0], secants), np.append(secants, secants[-1]))
         slopes = np.maximum(scipy.interpolate.PchipInterpolator(x, values[:, 0])(x, 1), 0.3 * flattest)
         coefficients = coefficients.copy()
@@ -106,23 +110,32 @@ def straighten(evaluator: Evaluator, frames: Frames, study: Any, gamma: Any) -> 
     side = np.linspace(-_SPAN, _SPAN, _POINTS)
     flat = np.stack(np.meshgrid(side, side, indexing="ij"), axis=-1).reshape(-1, 2)
     x = np.concatenate([np.repeat(_knots(), len(flat))[:, None], np.tile(flat, (_KNOTS, 1))], axis=1)
+    todo = np.arange(lanes)
     for _ in range(_ROUNDS):
-        maps = [_from_values(v) for v in values]
+        maps = [_from_values(values[i]) for i in todo]
         points = [straight(x, m, np) for m in maps]
         z = np.concatenate([p[0] for p in points])
-        lane, number = np.repeat(study, len(x)), np.repeat(gamma, len(x))
+        lane, number = np.repeat(study[todo], len(x)), np.repeat(gamma[todo], len(x))
         density, _ = evaluator(z, lane, number, np.ones(len(z)), exact=False)
-        for i, part in enumerate(np.split(density, lanes)):
-            values[i] = _improved(values[i], maps[i], (part + points[i][1]).reshape(_KNOTS, -1), flat)
+        steady = []
+        for i, shape, (_, volume), part in zip(todo, maps, points, np.split(density, len(todo)), strict=True):
+            values[i], change = _improved(values[i], shape, (part + volume).reshape(_KNOTS, -1), flat)
+            steady.append(change < _STEADY)
+        todo = todo[~np.array(steady)]
+        if not todo.size:
+            break
     return [_from_values(v) for v in values]
 
 
-def _improved(values: Floats, shape: Map, density: Floats, flat: Floats) -> Floats:
-    """Values at the knots from log densities at the slices, shape (knots, points)."""
+def _improved(values: Floats, shape: Map, density: Floats, flat: Floats) -> tuple[Floats, float]:
+    """Values at the knots from log densities at the slices, shape (knots, points), and how much they change.
+
+    The change is the largest, where it counts, of a place or of a logarithm of a spread, in straightened coordinates.
+    """
     x = _knots()
     mass = scipy.special.logsumexp(density, axis=1)
     if not np.isfinite(mass.max()):
-        return values
+        return values, 0.0
     mass = np.maximum(mass, mass.max() - 700)
     full = mass > mass.max() - _EMPTY
     weights = np.exp(density - mass[:, None])
@@ -153,7 +166,10 @@ def _improved(values: Floats, shape: Map, density: Floats, flat: Floats) -> Floa
     new = scipy.interpolate.CubicSpline(x, new, bc_type="natural")(places)
     # Of what does not change, the map so far, which only goes forwards.
     new[:, 0] = straight(np.stack([places, 0 * x, 0 * x], axis=1), shape, np)[0][:, 0]
-    return np.asarray(new)
+    counts = full & (np.abs(x) < _COUNTS)
+    spread = np.log(np.diagonal(inner, axis1=1, axis2=2))
+    change = max(np.abs(a[counts]).max(initial=0.0) for a in (mean, spread, places - x))
+    return np.asarray(new), float(change)
 
 
 def _quantiles(fine: Floats, log_density: Floats, x: Floats) -> Floats:

@@ -18,7 +18,7 @@ from nqjax.spacing import Spacings
 
 Floats = NDArray[np.float64]
 #: Scores that arrays have at least, and at most when it does not matter much.
-_FEWEST, _POOLED = 64, 128
+_FEWEST, _POOLED = 16, 128
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,10 @@ def _pooled(data: Spacings) -> tuple[Floats, Floats]:
 
 def _arrays(studies: Sequence[Study], rows: Sequence[tuple[Floats, Floats]]) -> SearchData:
     """Values and counts of some studies on the scale of their regimes."""
-    size = power_of_two(max(_FEWEST, *(len(values) for values, _ in rows)))
+    most = max(_FEWEST, *(len(values) for values, _ in rows))
+    # Powers of two and numbers half way between: few sizes, and little padding.
+    size = power_of_two(most)
+    size = size * 3 // 4 if most <= size * 3 // 4 else size
     scores, counts = np.zeros((len(studies), size)), np.zeros((len(studies), size))
     limits, censored = np.zeros((len(studies), 2)), np.zeros((len(studies), 2))
     for i, (study, (values, repeats)) in enumerate(zip(studies, rows, strict=True)):

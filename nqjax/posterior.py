@@ -308,13 +308,13 @@ def sample_posterior(
     """
     request = _read_request(prior, method, num_chains, num_warmup, num_samples, confidence)
     constraints = read_constraints(alpha, beta, gamma, sigma, minimize)
-    study = _prepare(scores, limits, minimize, constraints)
+    study = prepare_study(scores, limits, minimize, constraints)
     steps = 3 if method == "nuts" else 2
     with Progress("steps", steps, show=progress) as bar:
         (draws,) = sample_studies([study], constraints, request, [key], bar.advance)
     if isinstance(draws, str):
         raise InputError(draws)
-    post = _finish(draws, study, as_scores(scores), minimize, constraints, request)
+    post = finish_draws(draws, study, as_scores(scores), minimize, constraints, request)
     if not post.diagnostics.good:
         warnings.warn(post.diagnostics.verdict, SamplingWarning, stacklevel=2)
     return post
@@ -367,7 +367,7 @@ def sample_posterior_many(
     good: dict[int, Study] = {}
     for i, (scores, pair) in enumerate(zip(studies, regimes, strict=True)):
         try:
-            good[i] = _prepare(scores, pair, minimize, constraints)
+            good[i] = prepare_study(scores, pair, minimize, constraints)
         except InputError as error:
             results[i] = Failure(str(error))
     keys = jax.random.split(key, max(len(studies), 1))
@@ -377,7 +377,7 @@ def sample_posterior_many(
             results[i] = (
                 Failure(draws)
                 if isinstance(draws, str)
-                else _finish(draws, good[i], as_scores(studies[i]), minimize, constraints, request)
+                else finish_draws(draws, good[i], as_scores(studies[i]), minimize, constraints, request)
             )
     return results
 
@@ -403,14 +403,15 @@ def _read_request(
     return Request(prior, method, num_chains, num_warmup, num_samples, confidence)
 
 
-def _prepare(scores: ArrayLike, limits: tuple[float, float], minimize: bool, constraints: Constraints) -> Study:
+def prepare_study(scores: ArrayLike, limits: tuple[float, float], minimize: bool, constraints: Constraints) -> Study:
+    """Check a search; raises InputError."""
     data = prepare(scores, limits, minimize, constraints).data
     study = make_study(data, *oriented_limits(limits, minimize))
     check_bounds(study, constraints, minimize)
     return study
 
 
-def _finish(
+def finish_draws(
     draws: Draws,
     study: Study,
     scores: Floats,

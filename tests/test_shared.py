@@ -1,0 +1,96 @@
+"""Searches that share gamma: one alone, agreement, and the pooling of noise."""
+
+import math
+
+import jax
+import numpy as np
+import numpyro
+import numpyro.distributions as dist
+import pytest
+import searches
+
+import nqjax
+from nqjax.errors import InputError
+
+INF = math.inf
+KEY = jax.random.key(0)
+
+
+def search(seed, gamma=2, sigma=0.05, size=48):
+    return searches.draw(np.random.default_rng(seed), size, gamma, sigma)
+
+
+@pytest.fixture(scope="module")
+def alone():
+    return nqjax.sample_posterior(search(1), limits=(-INF, 0.7), key=KEY, method="quadrature")
+
+
+def test_one_search_with_the_same_prior_is_that_search(alone):
+    """With little spread between searches the pooled prior of one search's noise is the centre's own."""
+    shared = nqjax.sample_posterior_shared(
+        [search(1)], limits=(-INF, 0.7), key=KEY, pooling=nqjax.NoisePooling(0.1, 1.5, 0.1)
+    )
+    assert shared.gamma_probabilities == pytest.approx(alone.gamma_probabilities, abs=5e-3)
+    for name in ("alpha", "beta", "sigma"):
+        mine, other = getattr(shared.posteriors[0], name), getattr(alone, name)
+        assert np.median(mine) == pytest.approx(np.median(other), abs=0.1 * np.std(other)), name
+        assert np.diff(np.quantile(mine, [0.1, 0.9])) == pytest.approx(
+            np.diff(np.quantile(other, [0.1, 0.9])), rel=0.08
+        )
+
+
+def test_searches_agree_on_gamma_and_on_noise():
+    some = [search(seed, gamma=1, sigma=0.03, size=32) for seed in range(4)]
+    shared = nqjax.sample_posterior_shared(some, limits=(-INF, 0.6), key=KEY)
+    single = nqjax.sample_posterior_many(some, limits=(-INF, 0.6), key=KEY, method="quadrature")
+    assert shared.gamma_probabilities[1] > max(p.gamma_probabilities[1] for p in single)
+    assert sum(shared.gamma_probabilities.values()) == pytest.approx(1)
+    assert shared.gamma.shape == (4, 1000)
+    for mine in shared.posteriors:
+        np.testing.assert_array_equal(mine.gamma, shared.gamma)
+        assert mine.diagnostics.good
+    widths = [np.std(np.log(p.sigma)) for p in single], [np.std(np.log(p.sigma)) for p in shared.posteriors]
+    assert np.mean(widths[1]) < np.mean(widths[0])
+    for name in ("noise_center", "noise_spread"):
+        assert np.all(getattr(shared, name) > 0)
+
+
+def test_mistakes():
+    with pytest.raises(InputError, match="search 1: 2 scores are too few"):
+        nqjax.sample_posterior_shared([search(1), [1.0, 2.0]], key=KEY)
+    with pytest.raises(InputError, match="no search"):
+        nqjax.sample_posterior_shared([], key=KEY)
+    with pytest.raises(InputError, match="above 0"):
+        nqjax.NoisePooling(spread=0.0)
+
+
+@pytest.mark.slow
+def test_against_numpyros_sampler(x64):
+    """The same model written down in NumPyro, for one gamma: two searches, pooled noise."""
+    some = [search(5), search(6, sigma=0.1)]
+
+    def model():
+        center = numpyro.sample("center", dist.Normal(math.log(0.1), 1.5))
+        spread = numpyro.sample("spread", dist.HalfNormal(0.5))
+        for i, scores in enumerate(some):
+            with numpyro.handlers.scope(prefix=str(i)):
+                prior = nqjax.Prior(relative_noise=dist.Uniform(1e-6, 1e3))
+                found = nqjax.posterior_model(scores, limits=(-INF, 0.7), gamma=jax.numpy.asarray(2.0), prior=prior)
+            noise = found["sigma"] / (0.7 - found["alpha"])
+            numpyro.factor(
+                f"pooled{i}", dist.Normal(center, spread).log_prob(jax.numpy.log(noise)) - jax.numpy.log(noise)
+            )
+
+    kernel = numpyro.infer.NUTS(model, target_accept_prob=0.95, init_strategy=numpyro.infer.init_to_median)
+    mcmc = numpyro.infer.MCMC(kernel, num_warmup=1500, num_samples=6000, progress_bar=False)
+    mcmc.run(KEY)
+    found = mcmc.get_samples()
+    shared = nqjax.sample_posterior_shared(some, limits=(-INF, 0.7), key=KEY, gamma=2, num_samples=2000)
+    for i, post in enumerate(shared.posteriors):
+        for name in ("alpha", "beta", "sigma"):
+            theirs, mine = np.asarray(found[f"{i}/{name}"]), getattr(post, name)
+            assert np.median(mine) == pytest.approx(np.median(theirs), abs=0.15 * np.std(theirs)), (i, name)
+            assert np.diff(np.quantile(mine, [0.16, 0.84])) == pytest.approx(
+                np.diff(np.quantile(theirs, [0.16, 0.84])), rel=0.15
+            )
+    assert np.median(np.log(shared.noise_center)) == pytest.approx(np.median(found["center"]), abs=0.15)
