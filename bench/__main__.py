@@ -6,7 +6,19 @@ import os
 
 from bench.common import machine
 
-PARTS = ("accuracy", "speed", "fits", "many", "cost", "bands", "coverage", "subsamples", "cli")
+PARTS = (
+    "accuracy",
+    "speed",
+    "fits",
+    "many",
+    "cost",
+    "bands",
+    "coverage",
+    "subsamples",
+    "posterior",
+    "calibration",
+    "cli",
+)
 
 
 def main() -> None:
