@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 #: What draws are held to.
 MOST_RHAT, LEAST_ESS = 1.01, 400
-#: The quadrature's error of a log evidence.
-MOST_ERROR = 0.1
+#: The quadrature's error of a probability of gamma.
+MOST_ERROR = 0.02
 #: Numbers that replicated searches hold at most.
 _REPLICATED = 4_000_000
 
@@ -35,7 +35,7 @@ class Diagnostics:
     num_divergent : int
         Divergent transitions after adaptation, of all gammas; none is wanted.
     quadrature_error : float
-        Of the logarithms of the evidences.
+        Of the probabilities of gamma; at most 0.02 is wanted.
     problems : tuple of str
         What is not as it should be, in words.
     """
@@ -77,9 +77,8 @@ def diagnose(parameters: dict[str, Floats], draws: "Draws") -> Diagnostics:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         rhat = {name: float(az.rhat(x)) for name, x in parameters.items()}
-        bulk, tail = (
-            {name: float(az.ess(x, method=method)) for name, x in parameters.items()} for method in ("bulk", "tail")
-        )
+        bulk = {name: float(az.ess(x, method="bulk")) for name, x in parameters.items()}
+        tail = {name: float(az.ess(x, method="tail", prob=(0.05, 0.95))) for name, x in parameters.items()}
     problems = []
     worst = max(rhat, key=lambda name: np.nan_to_num(rhat[name], nan=np.inf))
     if not rhat[worst] <= MOST_RHAT and len(next(iter(parameters.values()))) > 1:
@@ -93,7 +92,7 @@ def diagnose(parameters: dict[str, Floats], draws: "Draws") -> Diagnostics:
         some = f"{draws.num_divergent} divergent transition{'s' if draws.num_divergent > 1 else ''}"
         problems.append(f'{some}: compare with method="quadrature", and use more warmup')
     if draws.error > MOST_ERROR:
-        problems.append(f"the probabilities of gamma are good to {100 * draws.error:.0f} % of themselves only")
+        problems.append(f"the probabilities of gamma are good to {draws.error:.2f} only: narrow the range of gamma")
     return Diagnostics(rhat, bulk, tail, draws.num_divergent, draws.error, tuple(problems))
 
 
@@ -143,6 +142,6 @@ def to_arviz(post: "Posterior") -> Any:
     attributes = {"nqjax_settings": str(post._settings), "minimize": int(post.minimize), "limits": str(post.limits)}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        if hasattr(az, "InferenceData"):
+        if az.__version__.startswith("0."):
             return az.from_dict(**groups, dims=dims, attrs=attributes)
         return az.from_dict(groups, dims=dims, attrs={"/": attributes})

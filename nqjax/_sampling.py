@@ -55,7 +55,7 @@ class Draws(NamedTuple):
     num_divergent: int  # of all that were drawn, those that were left out included
     log_probability: Floats  # (gammas,), posterior
     log_evidence: float
-    error: float  # of the log evidences
+    error: float  # of the probabilities of gamma
     seed: int
 
 
@@ -65,22 +65,34 @@ def sample_studies(
     request: Request,
     keys: Sequence[Array],
     advance: Callable[[int], None],
+    *,
+    stages: bool = False,
 ) -> list[Draws | str]:
-    """Draws of each study, or what is wrong with it."""
+    """Draws of each study, or what is wrong with it; progress by studies, or by the two stages of one."""
     results: list[Draws | str] = [""] * len(studies)
     # Neighbours in size together, so that padding costs little.
     order = sorted(range(len(studies)), key=lambda i: len(studies[i].data.values))
     for start in range(0, len(order), _STUDIES):
         places = order[start : start + _STUDIES]
         some = [studies[i] for i in places]
-        for i, found in zip(places, _sample_some(some, constraints, request, [keys[i] for i in places]), strict=True):
+        at_half = advance if stages else _ignore
+        rows = _sample_some(some, constraints, request, [keys[i] for i in places], at_half)
+        for i, found in zip(places, rows, strict=True):
             results[i] = found
             advance(1)
     return results
 
 
+def _ignore(_: int) -> None:
+    pass
+
+
 def _sample_some(
-    studies: Sequence[Study], constraints: Constraints, request: Request, keys: Sequence[Array]
+    studies: Sequence[Study],
+    constraints: Constraints,
+    request: Request,
+    keys: Sequence[Array],
+    at_half: Callable[[int], None],
 ) -> list[Draws | str]:
     gamma = constraints.gamma
     log_prior = request.prior.log_gamma(*gamma)
@@ -88,6 +100,7 @@ def _sample_some(
     inside = np.array([float(s.data.num_used) for s in studies])
     outside = np.array([float(s.data.num_above) for s in studies])
     lanes = integrate(model, inside, outside, gamma, log_prior)
+    at_half(1)
     seeds = [int(jax.random.bits(key, dtype=np.uint32)) for key in keys]
     results: list[Draws | str] = [""] * len(studies)
     todo = []
@@ -100,7 +113,7 @@ def _sample_some(
         # The scores have density on their own scale.
         total = float(scipy.special.logsumexp(joint)) - studies[i].data.num_used * math.log(studies[i].scale)
         log_probability = joint - scipy.special.logsumexp(joint)
-        error = max((lane.error for lane in mine if lane.grid is not None), default=math.nan)
+        error = error_of(mine, log_probability)
         shared = log_probability, total, error, seeds[i]
         if request.method == "quadrature":
             results[i] = _by_quadrature(i, mine, model, gamma, request, *shared)
@@ -109,6 +122,12 @@ def _sample_some(
     if request.method == "nuts" and todo:
         _by_nuts(todo, lanes, results, model, gamma, request, keys)
     return results
+
+
+def error_of(lanes: Sequence[Lane], log_probability: Floats) -> float:
+    """Of the gammas' probabilities, from the difference that a coarser grid makes: an upper bound, mostly."""
+    errors = [math.exp(p) * lane.error for p, lane in zip(log_probability, lanes, strict=True) if lane.grid is not None]
+    return max(errors, default=math.nan)
 
 
 def _by_quadrature(

@@ -309,9 +309,8 @@ def sample_posterior(
     request = _read_request(prior, method, num_chains, num_warmup, num_samples, confidence)
     constraints = read_constraints(alpha, beta, gamma, sigma, minimize)
     study = prepare_study(scores, limits, minimize, constraints)
-    steps = 3 if method == "nuts" else 2
-    with Progress("steps", steps, show=progress) as bar:
-        (draws,) = sample_studies([study], constraints, request, [key], bar.advance)
+    with Progress("stages", 2, show=progress) as bar:
+        (draws,) = sample_studies([study], constraints, request, [key], bar.advance, stages=True)
     if isinstance(draws, str):
         raise InputError(draws)
     post = finish_draws(draws, study, as_scores(scores), minimize, constraints, request)

@@ -99,7 +99,7 @@ def _lights(document: "Mapping[str, Any]") -> list[dict[str, str]]:
         _light("R-hat, the largest", rhat, "at most 1.01", lambda x: x <= 1.01, lambda x: x <= 1.05, "{:.3f}"),
         _light("effective draws, the fewest", ess, "at least 400", lambda x: x >= 400, lambda x: x >= 100, "{:,.0f}"),
         _light("divergent transitions", found["num_divergent"], "none", lambda x: x == 0, lambda x: x <= 5, "{:,}"),
-        _light("error of the log evidences", error, "at most 0.1", lambda x: x <= 0.1, lambda x: x <= 0.3, "{:.1g}"),
+        _light("error of P(gamma)", error, "at most 0.02", lambda x: x <= 0.02, lambda x: x <= 0.05, "{:.1g}"),
     ]
 
 

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from nqjax._density import Evaluator
 from nqjax._integrate import Lane, integrate
-from nqjax._sampling import Draws, Request
+from nqjax._sampling import Draws, Request, error_of
 from nqjax._straighten import straight
 from nqjax._study import Study, make_model
 from nqjax.constraints import Constraint, read_constraints
@@ -191,7 +191,7 @@ def sample_posterior_shared(
             0,
             by_gamma - scipy.special.logsumexp(by_gamma),
             float(scipy.special.logsumexp(by_gamma)),
-            max((lane.error for lane in lanes[i] if lane.grid is not None), default=math.nan),
+            error_of(lanes[i], by_gamma - scipy.special.logsumexp(by_gamma)),
             seed,
         )
         posteriors.append(finish_draws(draws, study, as_scores(studies[i]), minimize, constraints, request))

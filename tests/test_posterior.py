@@ -266,6 +266,7 @@ def thinned(x, keep=1000):
     return np.random.default_rng(0).permutation(x.ravel())[:keep]
 
 
+@pytest.mark.smoke
 def test_nuts_and_quadrature_draw_from_one_distribution(scores, posterior):
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # no warning of convergence
@@ -336,6 +337,7 @@ def test_what_follows_from_the_draws(posterior):
     assert set(posterior.gammas) <= set(range(1, 6))
 
 
+@pytest.mark.smoke
 def test_arviz(posterior, scores):
     az = nqjax._diagnostics.arviz()
     idata = posterior.idata

@@ -1,0 +1,127 @@
+"""`nqjax posterior` and `nqjax compare`: tables, documents, the page, the draws, mistakes."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+import searches
+from pyarrow import parquet
+
+from nqjax import cli
+
+QUICK = ["--method", "quadrature"]
+
+
+@pytest.fixture
+def files(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "programs"))
+    for name, seed in (("a.csv", 1), ("b.csv", 2)):
+        y = searches.draw(np.random.default_rng(seed), 60, 2, 0.05, alpha=0.1 * seed, beta=1.0)
+        (tmp_path / name).write_text("loss,lr\n" + "".join(f"{x!r},1\n" for x in y.tolist()) + "nan,1\n")
+    return tmp_path
+
+
+def run(capsys, *arguments):
+    status = cli.main(list(arguments))
+    out, err = capsys.readouterr()
+    return status, out, err
+
+
+def test_posterior(files, capsys):
+    command = ["posterior", "a.csv", "--metric", "loss", "--threshold", "0.7", *QUICK, "--trials", "1", "50", "500"]
+    status, out, err = run(capsys, *command, "--report", "page.html", "--draws", "draws.parquet")
+    assert (status, err) == (0, "")
+    assert "95 % credible" in out
+    assert "the draws can be relied on" in out
+    assert "extrapolated" in out
+    draws = parquet.read_table("draws.parquet").to_pydict()
+    assert len(draws["alpha"]) == 4000
+    assert set(draws) == {"chain", "draw", "alpha", "beta", "gamma", "sigma", "regime_probability"}
+    page = (files / "page.html").read_text()
+    assert "<h1>Posterior of loss</h1>" in page
+    assert page.count("data:image/svg+xml;base64,") == 5
+    # Self-contained: nothing is loaded from elsewhere.
+    assert not re.search(r"""(src|href)\s*=\s*["'](?!data:)""", page)
+    for part in (
+        "In words",
+        "credible",
+        "Can the draws be relied on",
+        "R-hat",
+        "LogNormal",
+        "jax",
+        "61 scores",
+        "1 failed",
+    ):
+        assert part in page
+    status, out, _ = run(capsys, *command, "--json", "--prob", "0.8")
+    document = json.loads(out)
+    assert document["parameters"]["alpha"]["low"] < document["parameters"]["alpha"]["high"]
+    assert sum(document["gamma_probabilities"].values()) == pytest.approx(1)
+    assert document["diagnostics"]["good"]
+    assert document["settings"]["prior"]["width"] == "flat in its logarithm"
+    assert document["confidence"] == 0.8
+    assert [p["extrapolated"] for p in document["tuning_curve"]] == [False, False, True]
+
+
+def test_a_name_that_is_html_stays_a_name(files, capsys):
+    text = (files / "a.csv").read_text().replace("loss", "<b>loss&co</b>")
+    (files / "odd.csv").write_text(text)
+    command = ["posterior", "odd.csv", "--metric", "<b>loss&co</b>", "--threshold", "0.7", *QUICK, "--report", "p.html"]
+    assert run(capsys, *command)[0] == 0
+    page = (files / "p.html").read_text()
+    assert "<b>loss" not in page
+    assert "&lt;b&gt;loss&amp;co" in page
+
+
+def test_few_draws_are_said_to_be(files, capsys):
+    command = ["posterior", "a.csv", "--metric", "loss", "--threshold", "0.7", *QUICK, "--samples", "20"]
+    status, out, _ = run(capsys, *command, "--report", "p.html")
+    assert status == 0
+    assert "cannot be relied on" in out
+    assert 'class="verdict not"' in (files / "p.html").read_text()
+
+
+def test_compare(files, capsys):
+    command = ["compare", "a.csv", "b.csv", "--metric", "loss", "--threshold", "0.7", *QUICK, "--trials", "8", "64"]
+    status, out, _ = run(capsys, *command, "--cost", "1", "2")
+    assert status == 0
+    assert "A wins" in out
+    assert "8 and 4" in out
+    status, out, _ = run(capsys, *command, "--json")
+    rows = json.loads(out)["comparison"]
+    assert [row["trials_a"] for row in rows] == [8, 64]
+    assert rows[1]["probability"] > 0.7
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (["posterior", "a.csv", "--metric", "loss", "--report", "page.pdf"], "ending .html"),
+        (["posterior", "a.csv", "--metric", "loss", "--report", "no/p.html"], "no folder"),
+        (["posterior", "a.csv", "--metric", "loss", "--threshold", "0.7", "--alpha", "0"], "needs room"),
+        (["posterior", "a.csv", "--metric", "accuracy"], "accuracy"),
+        (["posterior", "a.csv", "--metric", "loss", "--threshold", "-3", *QUICK], "no score lies"),
+        (["posterior", "a.csv", "--metric", "loss", "--chains", "0"], "from 1 up"),
+        (
+            ["posterior", "a.csv", "--metric", "loss", "--threshold", "0.7", *QUICK, "--draws", "no/d.parquet"],
+            "cannot write",
+        ),
+        (["compare", "a.csv", "c.csv", "--metric", "loss"], "c.csv"),
+        (["compare", "a.csv", "b.csv", "--metric", "loss", "--cost", "1"], "two positive numbers"),
+    ],
+)
+def test_mistakes(files, capsys, arguments, part):
+    status, _, err = run(capsys, *arguments)
+    assert status == 2
+    assert part in err
+    assert err.count("\n") == 1
+    assert "Traceback" not in err
+
+
+def test_help_has_examples(capsys):
+    for command in ("posterior", "compare"):
+        with pytest.raises(SystemExit):
+            cli.parse([command, "--help"])
+        assert "examples:" in capsys.readouterr().out
