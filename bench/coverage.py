@@ -12,12 +12,14 @@ import itertools
 import json
 import math
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 
+import nqjax
 from bench import coverage_report
 from bench.common import cache_folder
 from bench.coverage_report import LEVELS, QUANTITIES, THRESHOLDS, Cell, Part
@@ -36,10 +38,12 @@ from nqjax.regime import find_regimes
 GAMMAS, NOISES, SIZES = (1, 2, 3, 4), (0.01, 0.05, 0.2), (24, 48, 96)
 REGIME, TAIL = 0.6, 2.0
 SEARCHES, CHUNK, RESAMPLES = 1000, 250, 39
-#: Of the searches of a cell, how many have the ends of a consonance region, which are costly.
+#: Of the searches of a cell, how many have the ends of a consonance region or of a posterior, which are costly.
 REGIONS = 52
 FREE = read_constraints(None, None, (1, 5), None, True)
-PARTS = ("regimes", "profile", "bootstrap", "consonance")
+PARTS = ("regimes", "profile", "bootstrap", "consonance", "posterior")
+#: Parts that are costly: they have some of the searches only.
+COSTLY = ("consonance", "posterior")
 #: After so many seconds a chunk that another process has begun is taken over.
 ABANDONED = 1800
 #: Of everything that changes what is in a chunk.
@@ -79,8 +83,9 @@ def study(part: str, cell: Search, chunk: int, count: int, regimes: Part | None)
     if regimes is None:
         return _regimes(cell, scores)
     found: Part = {}
-    share = REGIONS / SEARCHES if part == "consonance" else 1.0
-    method = {"profile": _profile, "bootstrap": _bootstrap, "consonance": _consonance}[part]
+    share = REGIONS / SEARCHES if part in COSTLY else 1.0
+    methods = {"profile": _profile, "bootstrap": _bootstrap, "consonance": _consonance, "posterior": _posterior}
+    method = methods[part]
     for name in THRESHOLDS:
         ends = [cell.threshold] * count if name == "known" else regimes["threshold"]
         limits = [(-math.inf, t) for t in ends]
@@ -170,6 +175,27 @@ def _consonance(cell: Search, mine: list[tuple[np.ndarray, tuple[float, float], 
             region = region_within(y, limits, level, True, FREE, "ld_highest_density", 2, 40)
             curve = np.array(region.quantile_tuning_curve_bands([2 * cell.n, 10 * cell.n])).T
             out[i, j] = [region.interval("alpha"), region.interval("gamma"), *curve]
+    return out
+
+
+def _posterior(cell: Search, mine: list[tuple[np.ndarray, tuple[float, float], Fit]], chunk: int) -> Ends:
+    """Central intervals under the default prior, which no cell is drawn from; of gamma the range of the likely ones."""
+    out = np.empty((len(mine), len(LEVELS), len(QUANTITIES), 2))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", nqjax.SamplingWarning)
+        found = nqjax.sample_posterior_many(
+            [y for y, *_ in mine],
+            limits=[limits for _, limits, _ in mine],
+            key=jax.random.key(chunk),
+            method="quadrature",
+        )
+    for i, post in enumerate(found):
+        if not isinstance(post, nqjax.Posterior):
+            raise RuntimeError(f"a simulated search has no posterior: {post}")
+        for j, level in enumerate(LEVELS):
+            gammas = post.likely_gammas(level)
+            lower, _, upper = post.quantile_tuning_curve([2 * cell.n, 10 * cell.n], level)
+            out[i, j] = [post.interval("alpha", level), (min(gammas), max(gammas)), *zip(lower, upper, strict=True)]
     return out
 
 

@@ -10,7 +10,8 @@ from bench.common import table
 
 LEVELS, THRESHOLDS = (0.8, 0.95), ("known", "auto")
 QUANTITIES = ("alpha", "gamma", "curve at 2n", "curve at 10n")
-METHODS = ("profile", "bootstrap", "consonance")
+METHODS = ("profile", "bootstrap", "consonance", "posterior")
+_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
 #: Of which quantities the median width is shown.
 _WIDTHS = (0, 2, 3)
 _WORDS = {"known": "the true threshold", "auto": "the threshold that find_regime chooses"}
@@ -107,17 +108,17 @@ def figure(parts: Parts, size: int, path: Path) -> None:
     axes = picture.subplots(len(LEVELS), len(THRESHOLDS), sharey="row")
     for (j, level), (k, threshold) in itertools.product(enumerate(LEVELS), enumerate(THRESHOLDS)):
         ax = axes[j, k]
-        for m, (method, color) in enumerate(zip(METHODS, ("#0072B2", "#D55E00", "#009E73"), strict=True)):
+        for m, (method, color) in enumerate(zip(METHODS, _COLORS, strict=True)):
             found = [_found(parts, size, method, cell, threshold, j) for name, cell in parts if name == method]
             covered = np.array([one.covered for one in found if one is not None]).reshape(-1, len(QUANTITIES))
-            spread = np.linspace(-0.1, 0.1, len(covered))[:, None]
-            places = np.arange(len(QUANTITIES)) + 0.28 * (m - 1) + spread
+            spread = np.linspace(-0.08, 0.08, len(covered))[:, None]
+            places = np.arange(len(QUANTITIES)) + 0.22 * (m - 1.5) + spread
             ax.plot(places.ravel(), 100 * covered.ravel(), ".", color=color, alpha=0.7, label=method)
         ax.axhline(100 * level, color="#8C8C8C", linestyle="--", label="promised")
         ax.set_xticks(range(len(QUANTITIES)), QUANTITIES)
         ax.set_title(f"confidence {level:g}, {_WORDS[threshold]}", fontsize="medium")
         if k == 0:
             ax.set_ylabel("coverage, %")
-    picture.legend(*axes[0, 0].get_legend_handles_labels(), frameon=False, ncols=4, loc="outside lower center")
+    picture.legend(*axes[0, 0].get_legend_handles_labels(), frameon=False, ncols=5, loc="outside lower center")
     picture.savefig(path)
     print(f"\nThe picture is {path}.")

@@ -17,8 +17,8 @@ from nqjax.resampling import Bootstrap, bootstrap
 from nqjax.spacing import as_trials
 
 Floats = NDArray[np.float64]
-RegionMethod = Literal["profile", "consonance", "bootstrap"]
-METHODS = ("profile", "consonance", "bootstrap")
+RegionMethod = Literal["profile", "consonance", "bootstrap", "posterior"]
+METHODS = ("profile", "consonance", "bootstrap", "posterior")
 #: Gammas that fit best in fewer of the resamples than this share of what the confidence leaves out are not listed.
 _RARE = 0.5
 
@@ -45,15 +45,16 @@ def confidence_region(
         One score a trial, as for `nqjax.fit`.
     limits, minimize, alpha, beta, gamma, sigma
         As for `nqjax.fit`.
-    method : {"profile", "consonance", "bootstrap"}
+    method : {"profile", "consonance", "bootstrap", "posterior"}
         ``profile``: what fits nearly as well as the best, each interval at the confidence by itself.
         ``consonance``: what keeps within a band, all intervals at the confidence together; wide.
         ``bootstrap``: percentiles of refitted resamples. It covers less than it says for few scores; see
-        `docs/coverage.md`, where the coverage of all three is measured.
+        `docs/coverage.md`, where the coverage of all is measured. ``posterior``: credible intervals under the default
+        prior, by quadrature (`nqjax.sample_posterior` has more).
     confidence : float
         Between 0 and 1.
     key : Array
-        A JAX random key; the bootstrap needs one.
+        A JAX random key; the bootstrap and the posterior need one.
     num_resamples : int
         Of the bootstrap.
 
@@ -72,12 +73,17 @@ def confidence_region(
         return profile_region(scores, confidence=confidence, **study)  # type: ignore[arg-type]
     if method == "consonance":
         return consonance_region(scores, confidence=confidence, **study)  # type: ignore[arg-type]
-    if method != "bootstrap":
+    if method not in METHODS:
         raise InputError(f"there is no method {method!r}: choose one of {', '.join(METHODS)}")
     if key is None:
-        raise InputError("the bootstrap is random: give a key, such as jax.random.key(0)")
+        raise InputError(f"the {method} is random: give a key, such as jax.random.key(0)")
     if not 0 < confidence < 1:
         raise InputError(f"confidence is {confidence}: give a number between 0 and 1, such as 0.95")
+    if method == "posterior":
+        # With it comes NumPyro, which takes as long to import as JAX itself.
+        from nqjax.posterior import sample_posterior
+
+        return sample_posterior(scores, key=key, confidence=confidence, method="quadrature", **study)  # type: ignore[arg-type]
     boot = bootstrap(scores, num_resamples, key=key, **study)  # type: ignore[arg-type]
     boot.interval("alpha", confidence)  # raises what is to be raised
     return BootstrapRegion(confidence, boot.fit.num_scores, boot.fit.limits, minimize, boot)

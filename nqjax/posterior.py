@@ -83,9 +83,13 @@ class Posterior(Region):
     @property
     def gammas(self) -> tuple[int, ...]:  # type: ignore[override]
         """The fewest gammas that hold the probability ``confidence`` together."""
+        return self.likely_gammas(self.confidence)
+
+    def likely_gammas(self, prob: float) -> tuple[int, ...]:
+        """The fewest gammas that hold a probability together."""
         ordered = sorted(self.gamma_probabilities, key=self.gamma_probabilities.__getitem__, reverse=True)
         held = np.cumsum([self.gamma_probabilities[g] for g in ordered])
-        return tuple(sorted(ordered[: 1 + int(np.searchsorted(held, self.confidence - 1e-12))]))
+        return tuple(sorted(ordered[: 1 + int(np.searchsorted(held, prob - 1e-12))]))
 
     @property
     def regime_probability(self) -> Floats:

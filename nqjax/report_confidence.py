@@ -72,7 +72,7 @@ def print_confidence(document: "Mapping[str, Any]", console: "Console") -> None:
         table.add_row("gamma", ", ".join(map(str, document["gammas"])) or "none")
         console.print(Padding(table, (0, 0, 1, 2), expand=False))
     warn(document, console)
-    together = document["method"] not in ("profile", "bootstrap")
+    together = document["method"] not in ("profile", "bootstrap", "posterior")
     console.print(
         Text(
             f"Tuning curve: the median of the best score, {'within the' if together else 'with pointwise'} {percent} "

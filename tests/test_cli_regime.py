@@ -109,7 +109,7 @@ def test_regime_says_that_there_is_none(heaps, capsys):
     assert document["threshold"] is None
 
 
-@pytest.mark.parametrize("method", ["profile", "bootstrap"])
+@pytest.mark.parametrize("method", ["profile", "bootstrap", "posterior"])
 def test_region(file, scores, capsys, method):
     argv = ["region", file, "--metric", "y", "--threshold", "0.7", "--method", method, "--resamples", "60"]
     assert cli.main([*argv, "--json", "--trials", "2", "20"]) == 0

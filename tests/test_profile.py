@@ -143,7 +143,7 @@ def test_intervals_grow_with_the_confidence(scores, region):
 # --- one interface --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("method", ["profile", "consonance", "bootstrap"])
+@pytest.mark.parametrize("method", ["profile", "consonance", "bootstrap", "posterior"])
 def test_every_method_answers_the_same_questions(scores, method):
     region = nqjax.confidence_region(
         scores, limits=LIMITS, method=method, confidence=0.8, key=jax.random.key(0), num_resamples=100
@@ -175,7 +175,7 @@ def test_errors(scores):
         nqjax.confidence_region(scores, method="magic")
     with pytest.raises(InputError, match="give a key"):
         nqjax.confidence_region(scores, method="bootstrap")
-    for method in ("profile", "consonance", "bootstrap"):
+    for method in ("profile", "consonance", "bootstrap", "posterior"):
         with pytest.raises(InputError, match="confidence"):
             nqjax.confidence_region(scores, method=method, confidence=1.5, key=jax.random.key(0))
     with pytest.raises(InputError, match="different scores"):

@@ -15,13 +15,14 @@ from nqjax.cli.arguments import (
 )
 from nqjax.cli.bands import METHODS as BANDS
 
-_METHODS = ("profile", "consonance", "bootstrap")
+_METHODS = ("profile", "consonance", "bootstrap", "posterior")
 _EPILOG = """\
 profile     what fits nearly as well as the best fit does; each interval has the confidence by itself
 consonance  what keeps within a confidence band over the regime; all intervals together have the confidence: wide
 bootstrap   percentiles of refitted resamples; with few scores it covers less than it says
+posterior   credible intervals under a weak prior; nqjax posterior says more
 
-docs/coverage.md has the coverage of all three, measured.
+docs/coverage.md has the coverage of all, measured.
 
 examples:
   nqjax region trials.csv --metric val_loss
@@ -46,7 +47,9 @@ def add(commands: Any) -> None:
     parser.add_argument("--confidence", metavar="P", type=read_share, default=0.95, help="(default: 0.95)")
     parser.add_argument("--band", choices=BANDS, default=BANDS[0], help="of consonance (default: the first)")
     parser.add_argument("--resamples", metavar="N", type=read_whole, default=1000, help="of bootstrap (default: 1000)")
-    parser.add_argument("--seed", metavar="S", type=read_seed, default=0, help="of bootstrap (default: 0)")
+    parser.add_argument(
+        "--seed", metavar="S", type=read_seed, default=0, help="of bootstrap and posterior (default: 0)"
+    )
     output.add_printed(parser)
 
 
