@@ -99,11 +99,7 @@ def main(quick: bool = False) -> None:
             rows = collect(mode, method, total, size)
             label = f"{method}, {mode}"
             pictures[label] = rows
-            pvalues = []
-            for name in (*NAMES, "gamma"):
-                values = np.array([row[name] for row in rows]) / (1 if name == "gamma" else RANKS + 1)
-                counts, _ = np.histogram(values, BINS, (0, 1))
-                pvalues.append(f"{scipy.stats.chisquare(counts).pvalue:.3f}")
+            pvalues = [f"{scipy.stats.chisquare(_counts(rows, name)).pvalue:.3f}" for name in (*NAMES, "gamma")]
             good = np.mean([row["good"] for row in rows])
             uniform.append(
                 [label, str(len(rows)), *pvalues, f"{100 * good:.1f} %", f"{time.monotonic() - began:.0f} s"]
@@ -122,6 +118,13 @@ def main(quick: bool = False) -> None:
         draw_ranks(pictures)
 
 
+def _counts(rows: list[dict[str, float]], name: str) -> np.ndarray:
+    """How many ranks, or places of gamma, are in each bin."""
+    values = np.array([row[name] for row in rows])
+    bins = np.floor(values * BINS) if name == "gamma" else values // ((RANKS + 1) // BINS)
+    return np.bincount(np.minimum(bins, BINS - 1).astype(int), minlength=BINS)
+
+
 def draw_ranks(found: dict[str, list[dict[str, float]]]) -> None:
     """Rank histograms, with where 99 % of uniform ones lie."""
     from matplotlib.figure import Figure
@@ -131,9 +134,8 @@ def draw_ranks(found: dict[str, list[dict[str, float]]]) -> None:
     for row, (label, rows) in zip(axes, found.items(), strict=True):
         low, high = scipy.stats.binom.ppf([0.005, 0.995], len(rows), 1 / BINS)
         for ax, name in zip(row, (*NAMES, "gamma"), strict=True):
-            values = np.array([r[name] for r in rows]) / (1 if name == "gamma" else RANKS + 1)
             ax.axhspan(low, high, color="#8C8C8C", alpha=0.25, linewidth=0)
-            ax.hist(values, BINS, (0, 1), color="#0072B2", alpha=0.8)
+            ax.stairs(_counts(rows, name), np.linspace(0, 1, BINS + 1), fill=True, color="#0072B2", alpha=0.8)
             ax.set(title=f"{name}: {label}", xlabel="rank", xlim=(0, 1))
             ax.title.set_fontsize(8)
     path = cache_folder("calibration") / "calibration.png"

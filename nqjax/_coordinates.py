@@ -22,8 +22,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-#: What stands for no bound, in units of the regime.
-FAR = 1e6
+#: What stands for no bound, in units of the regime; of the losing end, whose logarithm alone is used.
+FAR, FAR_AWAY = 1e6, 1e30
 #: Noise that floating point can still show beside the scores, and more than any search has.
 LOG_NOISE = (math.log(1e-8), math.log(1e4))
 #: Of Newton's method; one more gives the derivative.

@@ -18,6 +18,8 @@ Floats = NDArray[np.float64]
 MOST_RHAT, LEAST_ESS = 1.01, 400
 #: The quadrature's error of a probability of gamma.
 MOST_ERROR = 0.02
+#: The share of the quadrature's draws that is accepted.
+LEAST_ACCEPTANCE = 0.5
 #: Numbers that replicated searches hold at most.
 _REPLICATED = 4_000_000
 
@@ -34,6 +36,8 @@ class Diagnostics:
         Effective sample sizes; at least 400 is wanted.
     num_divergent : int
         Divergent transitions after adaptation, of all gammas; none is wanted.
+    acceptance : float, optional
+        Share of the quadrature's draws that its Metropolis step accepts; at least 0.5 is wanted. None for NUTS.
     quadrature_error : float
         Of the probabilities of gamma; at most 0.02 is wanted.
     problems : tuple of str
@@ -44,6 +48,7 @@ class Diagnostics:
     ess_bulk: dict[str, float]
     ess_tail: dict[str, float]
     num_divergent: int
+    acceptance: float | None
     quadrature_error: float
     problems: tuple[str, ...]
 
@@ -74,6 +79,9 @@ def arviz() -> Any:
 def diagnose(parameters: dict[str, Floats], draws: "Draws") -> Diagnostics:
     """R-hat, effective sample sizes, divergences."""
     az = arviz()
+    if len(draws.gamma) == 1:  # the two halves of one chain
+        half = draws.gamma.shape[1] // 2
+        parameters = {name: np.stack([x[0, :half], x[0, half : 2 * half]]) for name, x in parameters.items()}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         rhat = {name: float(az.rhat(x)) for name, x in parameters.items()}
@@ -81,19 +89,23 @@ def diagnose(parameters: dict[str, Floats], draws: "Draws") -> Diagnostics:
         tail = {name: float(az.ess(x, method="tail", prob=(0.05, 0.95))) for name, x in parameters.items()}
     problems = []
     worst = max(rhat, key=lambda name: np.nan_to_num(rhat[name], nan=np.inf))
-    if not rhat[worst] <= MOST_RHAT and len(next(iter(parameters.values()))) > 1:
+    if not rhat[worst] <= MOST_RHAT:
         problems.append(f"R-hat of {worst} is {rhat[worst]:.3f}, above {MOST_RHAT}: draw more samples")
     for kind, sizes in (("bulk", bulk), ("tail", tail)):
-        least = min(sizes, key=sizes.__getitem__)
+        least = min(sizes, key=lambda name, sizes=sizes: np.nan_to_num(sizes[name], nan=-1.0))  # type: ignore[misc]
         if not sizes[least] >= LEAST_ESS:
             few = f"{sizes[least]:.0f} effective draws ({kind}) of {least} are fewer than {LEAST_ESS}"
             problems.append(f"{few}: draw more samples")
     if draws.num_divergent:
         some = f"{draws.num_divergent} divergent transition{'s' if draws.num_divergent > 1 else ''}"
         problems.append(f'{some}: compare with method="quadrature", and use more warmup')
-    if draws.error > MOST_ERROR:
+    accepted = draws.stats.get("accepted")
+    acceptance = None if accepted is None else float(np.mean(accepted))
+    if acceptance is not None and not acceptance >= LEAST_ACCEPTANCE:
+        problems.append(f"the quadrature's grid is off: {100 * acceptance:.0f} % of its draws are accepted")
+    if not draws.error <= MOST_ERROR:
         problems.append(f"the probabilities of gamma are good to {draws.error:.2f} only: narrow the range of gamma")
-    return Diagnostics(rhat, bulk, tail, draws.num_divergent, draws.error, tuple(problems))
+    return Diagnostics(rhat, bulk, tail, draws.num_divergent, acceptance, draws.error, tuple(problems))
 
 
 def observed(post: "Posterior") -> Floats:
@@ -115,7 +127,7 @@ def replicate(post: "Posterior", num: int | None, key: Array | None) -> Floats:
     """Searches of the same size from the posterior predictive distribution, shape (num, num_scores)."""
     alpha, beta, sigma, gamma = (a.ravel() for a in (post.alpha, post.beta, post.sigma, post.gamma))
     fits = max(1, _REPLICATED // post.num_scores)
-    num = min(len(alpha), fits) if num is None else num
+    num = min(len(alpha), fits if num is None else num)
     seed = post._draws.seed if key is None else int(jax.random.bits(key, dtype=np.uint32))
     rng = np.random.default_rng([seed, 2])
     some = (np.arange(num) * (len(alpha) / num)).astype(int)

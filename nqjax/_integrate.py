@@ -42,7 +42,7 @@ class Lane(NamedTuple):
     """One gamma of one study."""
 
     log_evidence: float
-    error: float  # of it, from a grid with fewer points
+    error: float  # of it, from a grid with fewer points and from what lies on the edge
     grid: Grid | None  # None for a hopeless gamma
 
 
@@ -56,7 +56,13 @@ def _evaluate(
 
 
 def integrate(
-    model: Model, size: Floats, outside: Floats, gamma: tuple[int, int], log_prior: Floats
+    model: Model,
+    size: Floats,
+    outside: Floats,
+    gamma: tuple[int, int],
+    log_prior: Floats,
+    *,
+    hopeless: float = _HOPELESS,
 ) -> list[list[Lane]]:
     """The posteriors of all gammas of some studies.
 
@@ -68,6 +74,8 @@ def integrate(
     gamma : pair of int
         The range.
     log_prior : ndarray, shape (gammas,)
+    hopeless : float
+        Gammas with a smaller posterior probability get no grid; 0 for all that are possible.
 
     Returns
     -------
@@ -88,16 +96,16 @@ def integrate(
         seen.append(_Seen(np.full(3, -_FAR), np.full(3, reach[1] - reach[0]), value.reshape(3 * (_REACH,))))
     rough = np.array([scipy.special.logsumexp(s.values) + np.log(s.step).sum() for s in seen])
     total = (rough + np.tile(log_prior, len(size))).reshape(len(size), -1)
-    hopeful = (total > total.max(axis=1, keepdims=True) + math.log(_HOPELESS)).ravel()
-    return [
-        [
-            _lane(evaluator, maps[i], seen[i], study[i], which[i])
-            if hopeful[i]
-            else Lane(float(rough[i]), math.nan, None)
-            for i in range(first, first + len(numbers))
-        ]
-        for first in range(0, len(study), len(numbers))
-    ]
+    least = math.log(hopeless) if hopeless else -math.inf
+    hopeful = ((total > total.max(axis=1, keepdims=True) + least) & np.isfinite(total)).ravel()
+    found: list[list[Lane]] = []
+    for first in range(0, len(study), len(numbers)):
+        mine = range(first, first + len(numbers))
+        grids = {i: _lane(evaluator, maps[i], seen[i], study[i], which[i]) for i in mine if hopeful[i]}
+        # What joining scores does to the evidence is nearly the same for all gammas.
+        shift = max((lane.log_evidence - rough[i] for i, lane in grids.items()), default=0.0)
+        found.append([grids.get(i, Lane(float(rough[i] + shift), math.nan, None)) for i in mine])
+    return found
 
 
 class _Seen(NamedTuple):
@@ -145,8 +153,11 @@ def _lane(evaluator: Evaluator, shape: Map, seen: _Seen, study: int, gamma: int)
             if best is None
             else best.log_evidence
         )
-        grid = Grid(shape, nodes, np.exp(cube + cell - evidence), theta.reshape(points, points, points, 3))
-        best = Lane(evidence, abs(coarser - evidence), grid)
+        weights = np.exp(cube + cell - evidence)
+        grid = Grid(shape, nodes, weights, theta.reshape(points, points, points, 3))
+        # What the outermost points hold is a sign that there is more beyond.
+        edge = 1 - float(weights[1:-1, 1:-1, 1:-1].sum() / weights.sum())
+        best = Lane(evidence, abs(coarser - evidence) + edge, grid)
         if best.error <= _TOLERANCE:
             break
         seen = _Seen(low, step, cube)

@@ -1,7 +1,7 @@
 """From searches to draws: quadrature for every gamma of every search, then the sampler where there is probability."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -26,6 +26,8 @@ Floats = NDArray[np.float64]
 _RARE = 1e-3
 #: Studies whose grids are in memory at once, and chains that go in step.
 _STUDIES, _GROUP = 16, 64
+#: Studies of fewer scores may share a chunk with any such; and chains times scores of a group.
+_SMALL, _LARGE = 64, 1 << 18
 
 
 class Request(NamedTuple):
@@ -72,8 +74,7 @@ def sample_studies(
     results: list[Draws | str] = [""] * len(studies)
     # Neighbours in size together, so that padding costs little.
     order = sorted(range(len(studies)), key=lambda i: len(studies[i].data.values))
-    for start in range(0, len(order), _STUDIES):
-        places = order[start : start + _STUDIES]
+    for places in _chunks(order, [len(s.data.values) for s in studies]):
         some = [studies[i] for i in places]
         at_half = advance if stages else _ignore
         rows = _sample_some(some, constraints, request, [keys[i] for i in places], at_half)
@@ -81,6 +82,18 @@ def sample_studies(
             results[i] = found
             advance(1)
     return results
+
+
+def _chunks(order: list[int], sizes: list[int]) -> Iterator[list[int]]:
+    """Some studies at a time, none more than twice as large as another."""
+    chunk: list[int] = []
+    for i in order:
+        if chunk and (len(chunk) == _STUDIES or sizes[i] > 2 * max(sizes[chunk[0]], _SMALL)):
+            yield chunk
+            chunk = []
+        chunk.append(i)
+    if chunk:
+        yield chunk
 
 
 def _ignore(_: int) -> None:
@@ -111,7 +124,9 @@ def _sample_some(
             continue
         todo.append(i)
         # The scores have density on their own scale.
-        total = float(scipy.special.logsumexp(joint)) - studies[i].data.num_used * math.log(studies[i].scale)
+        log_scale = math.log(studies[i].scale)
+        total = float(scipy.special.logsumexp(joint)) - studies[i].data.num_used * log_scale
+        total += 0.0 if request.prior.width is None else log_scale
         log_probability = joint - scipy.special.logsumexp(joint)
         error = error_of(mine, log_probability)
         shared = log_probability, total, error, seeds[i]
@@ -125,9 +140,11 @@ def _sample_some(
 
 
 def error_of(lanes: Sequence[Lane], log_probability: Floats) -> float:
-    """Of the gammas' probabilities, from the difference that a coarser grid makes: an upper bound, mostly."""
-    errors = [math.exp(p) * lane.error for p, lane in zip(log_probability, lanes, strict=True) if lane.grid is not None]
-    return max(errors, default=math.nan)
+    """Of the gammas' probabilities, from what a coarser grid says of the evidences: larger than it is, mostly."""
+    share = np.exp(log_probability)
+    errors = np.array([0.0 if lane.grid is None else lane.error for lane in lanes])
+    others = np.sum(share * errors) - share * errors
+    return float(np.max(share * ((1 - share) * errors + others)))
 
 
 def _by_quadrature(
@@ -146,7 +163,7 @@ def _by_quadrature(
     number, theta, density, accepted = independent(
         lanes, log_probability, Evaluator(model, gamma), study, gamma[0], shape, rng
     )
-    stats = {"lp": density, "accepted": accepted, "diverging": np.zeros(shape, bool)}
+    stats = {"lp": density, "accepted": accepted}
     return Draws(np.asarray(number + gamma[0], np.int64), theta, stats, 0, log_probability, total, error, seed)
 
 
@@ -168,6 +185,7 @@ def _by_nuts(
         assert isinstance(draws, Draws)
         # The most probable one always.
         active = np.exp(draws.log_probability) > min(_RARE, 0.9 * np.exp(draws.log_probability.max()))
+        active &= np.array([lane.grid is not None for lane in lanes[i]])
         rng = np.random.default_rng(draws.seed)
         for number in np.flatnonzero(active):
             grid = lanes[i][number].grid
@@ -186,7 +204,7 @@ def _by_nuts(
     bits = int(gamma[1] + 1).bit_length()
     total = len(those.study)
     # One search keeps two cores busy with half of its chains each; many go in step by the dozen.
-    group = min(_GROUP, max(chains, power_of_two(-(-total // 2))))
+    group = min(_GROUP, max(chains, power_of_two(-(-total // 2))), max(1, _LARGE // model.data.scores.shape[1]))
     found: list[Any] = [None] * total
     for places, kept in _nuts.sample(model, those, jnp.concatenate(chain_keys), settings, bits, group):
         for j, place in enumerate(places):

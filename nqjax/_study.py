@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nqjax._batch import power_of_two
-from nqjax._coordinates import FAR, LOG_NOISE, Place
+from nqjax._coordinates import FAR, FAR_AWAY, LOG_NOISE, Place
 from nqjax._density import Model
 from nqjax._likelihood import SearchData
 from nqjax.constraints import Constraints
@@ -19,6 +19,8 @@ from nqjax.spacing import Spacings
 Floats = NDArray[np.float64]
 #: Scores that arrays have at least, and at most when it does not matter much.
 _FEWEST, _POOLED = 16, 128
+#: So many scores may be joined to that many bins: a tenth of a unit of log-likelihood, a hundredth of a deviation.
+_SAFE = 600
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ def _standard(study: Study, bounds: Constraints) -> tuple[tuple[float, ...], tup
     """Bounds on the scale of the regime."""
     location, scale = study.data.best, study.scale
     low = [max((end - location) / scale, -FAR) for end in (bounds.alpha[0], bounds.beta[0])]
-    high = [min((end - location) / scale, FAR) for end in (bounds.alpha[1], bounds.beta[1])]
+    high = [min((bounds.alpha[1] - location) / scale, FAR), min((bounds.beta[1] - location) / scale, FAR_AWAY)]
     noise = [math.log(min(max(s / scale, math.exp(LOG_NOISE[0])), math.exp(LOG_NOISE[1]))) for s in bounds.sigma]
     return (*low, noise[0]), (*high, noise[1])
 
@@ -74,6 +76,10 @@ def check_bounds(study: Study, bounds: Constraints, minimize: bool) -> None:
         if low == high:
             given = low if minimize or name == "sigma" else -low
             raise InputError(f"a posterior needs room: give {name} an interval instead of {show(given)}")
+    least, most = (study.scale * math.exp(end) for end in LOG_NOISE)
+    if bounds.sigma[1] <= least or bounds.sigma[0] >= most:
+        ends = f"({show(bounds.sigma[0])}, {show(bounds.sigma[1])})"
+        raise InputError(f"the constraint on sigma, {ends}, is far from the scores' own range of {show(study.scale)}")
     end = study.limits[1]
     if study.has_threshold and bounds.beta[1] <= end:
         raise InputError(f"the constraint on {losing} ends inside the regime: it must reach beyond the threshold")
@@ -86,10 +92,12 @@ def _values(data: Spacings) -> tuple[Floats, Floats]:
 def _pooled(data: Spacings) -> tuple[Floats, Floats]:
     """Values and counts with neighbours joined where there are many; the best and the worst stay as they are."""
     values, repeats = _values(data)
-    if len(values) <= _POOLED:
+    # What joining loses of the log-likelihood grows with the scores and falls with the square of the bins.
+    most = max(_POOLED, round(_POOLED * math.sqrt(data.num_used / _SAFE)))
+    if len(values) <= most:
         return values, repeats
-    kept = _POOLED // 4
-    middle = np.linspace(2 * kept, len(values) - kept, _POOLED - 3 * kept + 1).round().astype(int)
+    kept = most // 4
+    middle = np.linspace(2 * kept, len(values) - kept, most - 3 * kept + 1).round().astype(int)
     edges = np.concatenate([np.arange(2 * kept), middle, np.arange(len(values) - kept + 1, len(values))])
     edges = np.unique(edges[edges < len(values)])
     counts = np.add.reduceat(repeats, edges)

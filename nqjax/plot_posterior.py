@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 #: Replicated searches that are drawn.
 _REPLICATED = 200
+#: Ranks at which they are drawn.
+_RANKS = 1000
 
 
 def plot_posterior(post: "Posterior", *, name: str = "score") -> "Figure":
@@ -45,6 +47,11 @@ def plot_posterior(post: "Posterior", *, name: str = "score") -> "Figure":
     return figure
 
 
+def _plain(name: str) -> str:
+    """A name in which a dollar sign begins no formula."""
+    return name.replace("$", r"\$")
+
+
 def draw_best(ax: "Axes", post: "Posterior", name: str) -> None:
     """The posterior of the best reachable score, with the density that its prior has there."""
     best = "alpha" if post.minimize else "beta"
@@ -59,7 +66,7 @@ def draw_best(ax: "Axes", post: "Posterior", name: str) -> None:
         density = 1 / np.maximum(np.abs(threshold - x), 1e-300)
         density /= density.sum() * (x[1] - x[0])
         ax.plot(x, density, color=GREY, label="prior, as far as shown")
-    ax.set(xlabel=f"{best}, the best reachable {name}", yticks=[])
+    ax.set(xlabel=f"{best}, the best reachable {_plain(name)}", yticks=[])
     ax.legend(frameon=False, fontsize="small")
 
 
@@ -94,15 +101,16 @@ def draw_curve(ax: "Axes", post: "Posterior", name: str) -> None:
     ends = np.concatenate([lower[shown], upper[shown]])
     room = 0.1 * (np.ptp(ends) or 1.0)
     ax.set(xscale="log", xlim=(1, most), ylim=(ends.min() - room, ends.max() + 3 * room))
-    ax.set(xlabel="trials", ylabel=f"median of the best {name}")
+    ax.set(xlabel="trials", ylabel=f"median of the best {_plain(name)}")
     ax.legend(frameon=False, fontsize="small")
 
 
 def draw_check(ax: "Axes", post: "Posterior", name: str) -> None:
     """Posterior predictive check: the empirical CDF among those of replicated searches."""
     y = np.sort(observed(post))
-    replicated = np.sort(post.predict(min(_REPLICATED, post.alpha.size)), axis=1)
-    rank = (np.arange(len(y)) + 1) / len(y)
+    some = np.unique(np.linspace(0, len(y) - 1, _RANKS).astype(int))
+    replicated = np.sort(post.predict(_REPLICATED), axis=1)[:, some]
+    y, rank = y[some], (some + 1) / len(y)
     low, high = np.quantile(replicated, [0.025, 0.975], axis=0)
     ax.fill_betweenx(rank, low, high, color=BLUE, alpha=0.2, linewidth=0, label="95 % of replicated searches")
     ax.step(y, rank, where="post", color=ORANGE, linewidth=1.5, label="the search")
@@ -113,7 +121,7 @@ def draw_check(ax: "Axes", post: "Posterior", name: str) -> None:
     if inside.size > 1:
         room = 0.1 * np.ptp(inside)
         ax.set_xlim(inside.min() - room, inside.max() + room)
-    ax.set(xlabel=name, ylabel="share of the scores at or below", ylim=(0, 1))
+    ax.set(xlabel=_plain(name), ylabel="share of the scores at or below", ylim=(0, 1))
     ax.legend(frameon=False, fontsize="small")
 
 

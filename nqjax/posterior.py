@@ -54,7 +54,8 @@ class Posterior(Region):
     prior : Prior
     minimize : bool
     limits : pair of float
-        The regime, as it was given.
+        The regime. A limit beyond which no score lies is infinite; failed runs without a limit are beyond the worst
+        score.
     num_scores, num_used : int
         All scores, and those inside the limits.
     confidence : float
@@ -199,7 +200,7 @@ class Posterior(Region):
         out = np.empty(score.shape)
         for place in np.ndindex(score.shape):
             if self.minimize:
-                out[place] = np.mean(-np.expm1(n[place] * np.log1p(-np.minimum(self._cdf(float(score[place])), 1.0))))
+                out[place] = np.mean(1 - (1 - np.minimum(self._cdf(float(score[place])), 1.0)) ** n[place])
             else:
                 out[place] = np.mean((1 - self._cdf(-float(score[place]))) ** n[place])
         return out
@@ -286,7 +287,7 @@ def sample_posterior(
         A JAX random key.
     method : {"nuts", "quadrature"}
         ``nuts``: NumPyro's sampler for each gamma, in the proportions that quadrature gives the gammas.
-        ``quadrature``: independent draws of the quadrature's grid, with a Metropolis step; a few seconds less.
+        ``quadrature``: independent draws of the quadrature's grid, with a Metropolis step; faster.
     num_chains, num_warmup, num_samples : int
         Chains, and draws of each before and after adaptation.
     confidence : float
@@ -307,10 +308,10 @@ def sample_posterior(
     -----
     Likelihood: the density of each score inside the limits, the probability of lying outside for the others (Lourie,
     He, Cho 2025). Every gamma has its own posterior over (alpha, beta, sigma), a mode apart from the others; its
-    probability is its evidence, an integral over three dimensions that quadrature gives to about 1e-3. Computed in
-    float64 whatever the process's setting.
+    probability is its evidence, an integral over three dimensions by quadrature, whose error is in the diagnostics.
+    Computed in float64 whatever the process's setting.
     """
-    request = _read_request(prior, method, num_chains, num_warmup, num_samples, confidence)
+    request = read_request(prior, method, num_chains, num_warmup, num_samples, confidence)
     constraints = read_constraints(alpha, beta, gamma, sigma, minimize)
     study = prepare_study(scores, limits, minimize, constraints)
     with Progress("stages", 2, show=progress) as bar:
@@ -363,7 +364,7 @@ def sample_posterior_many(
     InputError
         Options that no study could use.
     """
-    request = _read_request(prior, method, num_chains, num_warmup, num_samples, confidence)
+    request = read_request(prior, method, num_chains, num_warmup, num_samples, confidence)
     constraints = read_constraints(alpha, beta, gamma, sigma, minimize)
     regimes = as_regimes(limits, len(studies))
     results: list[Posterior | Failure] = [Failure("not sampled")] * len(studies)
@@ -382,12 +383,18 @@ def sample_posterior_many(
                 if isinstance(draws, str)
                 else finish_draws(draws, good[i], as_scores(studies[i]), minimize, constraints, request)
             )
+    poor = [i for i, post in enumerate(results) if isinstance(post, Posterior) and not post.diagnostics.good]
+    if poor:
+        some = ", ".join(map(str, poor[:5])) + (", ..." if len(poor) > 5 else "")
+        text = f"{len(poor)} of {len(results)} posteriors cannot be relied on (studies {some}): see their diagnostics"
+        warnings.warn(text, SamplingWarning, stacklevel=2)
     return results
 
 
-def _read_request(
+def read_request(
     prior: Prior | None, method: str, num_chains: int, num_warmup: int, num_samples: int, confidence: float
 ) -> Request:
+    """Check options; raises InputError."""
     prior = Prior() if prior is None else prior
     if not isinstance(prior, Prior):
         raise InputError(f"the prior is {prior!r}: give a nqjax.Prior")

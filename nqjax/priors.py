@@ -48,8 +48,8 @@ class Prior:
     Notes
     -----
     A flat logarithm of a scale is improper, but the posterior is not: three different scores are asked for. It is the
-    right Haar prior of the scale, under which credible intervals also cover in repeated searches (Stein 1965, averaged
-    over the other priors); the calibration in `docs/posterior.md` measures that.
+    right Haar prior of the scale, under which credible intervals also cover in repeated searches, averaged over the
+    other priors (Stein 1965). Bounds cut the joint prior off, and so change the probabilities that it gives to gamma.
     """
 
     regime_probability: Distribution = field(default_factory=_uniform)

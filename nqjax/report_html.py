@@ -7,6 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nqjax._diagnostics import LEAST_ACCEPTANCE, LEAST_ESS, MOST_ERROR, MOST_RHAT
 from nqjax.errors import InputError
 from nqjax.plot import new_figure
 from nqjax.report_posterior import in_words
@@ -95,23 +96,22 @@ def _lights(document: "Mapping[str, Any]") -> list[dict[str, str]]:
     rhat = max((v for v in found["rhat"].values() if v is not None), default=None)
     sizes = [v for kind in ("ess_bulk", "ess_tail") for v in found[kind].values() if v is not None]
     ess, error = min(sizes, default=None), found["quadrature_error"]
-    return [
-        _light("R-hat, the largest", rhat, "at most 1.01", lambda x: x <= 1.01, lambda x: x <= 1.05, "{:.3f}"),
-        _light("effective draws, the fewest", ess, "at least 400", lambda x: x >= 400, lambda x: x >= 100, "{:,.0f}"),
-        _light("divergent transitions", found["num_divergent"], "none", lambda x: x == 0, lambda x: x <= 5, "{:,}"),
-        _light("error of P(gamma)", error, "at most 0.02", lambda x: x <= 0.02, lambda x: x <= 0.05, "{:.1g}"),
+    lights = [
+        _light("R-hat, the largest", rhat, f"at most {MOST_RHAT}", [MOST_RHAT, 1.05], "{:.3f}"),
+        _light("effective draws, the fewest", ess, f"at least {LEAST_ESS}", [-LEAST_ESS, -LEAST_ESS / 4], "{:,.0f}"),
+        _light("error of P(gamma)", error, f"at most {MOST_ERROR}", [MOST_ERROR, 0.05], "{:.1g}"),
     ]
+    if found["acceptance"] is None:
+        return [*lights, _light("divergent transitions", found["num_divergent"], "none", [0, 5], "{:,}")]
+    wanted = f"at least {LEAST_ACCEPTANCE}"
+    ends = [-LEAST_ACCEPTANCE, -LEAST_ACCEPTANCE / 2]
+    return [*lights, _light("share of the quadrature's draws accepted", found["acceptance"], wanted, ends, "{:.2f}")]
 
 
-def _light(
-    name: str,
-    value: float | None,
-    wanted: str,
-    good: "Callable[[float], bool]",
-    fair: "Callable[[float], bool]",
-    form: str,
-) -> dict[str, str]:
+def _light(name: str, value: float | None, wanted: str, ends: "list[float]", form: str) -> dict[str, str]:
+    """One light: good up to the first end, fair up to the second; negative ends are least values."""
     if value is None:
         return {"name": name, "value": "–", "wanted": wanted, "state": _AMBER}
-    state = _GREEN if good(value) else _AMBER if fair(value) else _RED
+    place = -value if ends[0] < 0 else value
+    state = _GREEN if place <= ends[0] else _AMBER if place <= ends[1] else _RED
     return {"name": name, "value": form.format(value), "wanted": wanted, "state": state}

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from nqjax.comparison import Comparison
     from nqjax.posterior import Posterior
 
+#: A gamma with this probability is said to be the one; those with less than the other are not named.
+_SURE, _WORTH = 0.9, 0.05
 _PACKAGES = ("nqjax", "jax", "numpyro", "numpy", "scipy", "arviz")
 
 
@@ -55,6 +57,7 @@ def posterior_document(
             "ess_bulk": {k: finite(v) for k, v in diagnostics.ess_bulk.items()},
             "ess_tail": {k: finite(v) for k, v in diagnostics.ess_tail.items()},
             "num_divergent": diagnostics.num_divergent,
+            "acceptance": diagnostics.acceptance,
             "quadrature_error": finite(diagnostics.quadrature_error),
         },
         "settings": {**post._settings, "seed": seed, "prior": describe_prior(post), "bounds": _bounds(post)},
@@ -126,13 +129,19 @@ def in_words(document: "Mapping[str, Any]") -> list[str]:
     likely = max(chances, key=chances.__getitem__)
     noise = document["parameters"]["sigma"]
     last = document["tuning_curve"][-1]
+    sure = chances[likely] >= _SURE
     matter = "1 hyperparameter matters" if likely == "1" else f"{likely} hyperparameters matter"
     reach = (
         f"The best {document['metric']} that this search can reach, apart from luck, lies between "
-        f"{significant(shown['low'], 4)} and {significant(shown['high'], 4)} with probability {percent}; no number of "
-        f"trials takes its noiseless score {direction} that."
+        f"{significant(shown['low'], 4)} and {significant(shown['high'], 4)} with probability {percent}, if the "
+        f"model holds: more trials take its noiseless score no further {direction} than to {best}."
     )
-    effective = f"About {matter} (gamma = {likely}, with probability {100 * chances[likely]:.3g} %)."
+    shares = ", ".join(f"{g} with {100 * p:.2g} %" for g, p in chances.items() if p >= _WORTH)
+    effective = (
+        f"About {matter} (gamma = {likely}, with probability {100 * chances[likely]:.3g} %)."
+        if sure
+        else f"How many hyperparameters matter is not settled: gamma may be {shares}."
+    )
     spread = (
         f"One run's noise has standard deviation {significant(noise['median'], 3)} "
         f"({significant(noise['low'], 3)} to {significant(noise['high'], 3)})."
@@ -163,7 +172,6 @@ def print_posterior(document: "Mapping[str, Any]", console: "Console") -> None:
     console.print(Text.assemble(("Scores ", "bold"), counts + failed))
     console.print(Text.assemble(("Draws  ", "bold"), document["diagnostics"]["verdict"]))
     console.print()
-    warn({"warnings": document.get("notes", [])}, console)
     console.print(
         Text(f"Tuning curve: the median of the best score, with pointwise {percent} credible intervals", "bold")
     )

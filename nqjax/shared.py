@@ -2,11 +2,12 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import jax
 import numpy as np
+import numpyro.distributions as dist
 import scipy.interpolate
 import scipy.special
 import scipy.stats
@@ -15,13 +16,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from nqjax._density import Evaluator
 from nqjax._integrate import Lane, integrate
-from nqjax._sampling import Draws, Request, error_of
+from nqjax._sampling import Draws, error_of
 from nqjax._straighten import straight
 from nqjax._study import Study, make_model
 from nqjax.constraints import Constraint, read_constraints
 from nqjax.errors import InputError
 from nqjax.many import as_regimes
-from nqjax.posterior import Posterior, finish_draws, prepare_study
+from nqjax.posterior import Posterior, finish_draws, prepare_study, read_request
 from nqjax.priors import Prior
 from nqjax.spacing import as_scores
 
@@ -30,6 +31,8 @@ Floats = NDArray[np.float64]
 _CENTRES, _SPREADS = 61, 25
 #: Nodes of a grid's first axis for each that it has, the width of a bin of log relative noise, and how deep nodes go.
 _REFINED, _BIN, _DEPTH = 16, 0.01, 20.0
+#: Times that their grid is laid anew where the posterior is, and what matters of its largest weight.
+_ZOOMS, _MATTERS = 3, 1e-7
 #: Chains that independent draws are arranged in, so that they look like those of a sampler.
 _CHAINS = 4
 
@@ -120,7 +123,7 @@ def sample_posterior_shared(
     key : Array
         A JAX random key.
     num_samples : int
-        Draws of each of four chains; all draws are independent.
+        Draws of each of four chains; all draws are independent, of grids interpolated linearly.
     confidence : float
         Probability of the intervals, unless another is asked for.
 
@@ -138,9 +141,14 @@ def sample_posterior_shared(
     By quadrature alone: given gamma, centre and spread the searches are independent, and each one's evidence is a sum
     over its grid, reweighted from the prior under which the grid was found.
     """
-    prior = Prior() if prior is None else prior
+    request = read_request(prior, "quadrature", _CHAINS, 50, num_samples, confidence)
     pooling = NoisePooling() if pooling is None else pooling
-    request = Request(prior, "quadrature", _CHAINS, 0, num_samples, confidence)
+    if not isinstance(pooling, NoisePooling):
+        raise InputError(f"the pooling is {pooling!r}: give a nqjax.NoisePooling")
+    # The grids are found under what the pooling says of one search by itself.
+    wide = math.hypot(pooling.center_sd, 2 * pooling.spread)
+    prior = replace(request.prior, relative_noise=dist.LogNormal(math.log(pooling.center), wide))
+    request = request._replace(prior=prior)
     constraints = read_constraints(alpha, beta, gamma, sigma, minimize)
     regimes = as_regimes(limits, len(studies))
     if not len(studies):
@@ -155,20 +163,24 @@ def sample_posterior_shared(
     log_prior = prior.log_gamma(*span)
     inside, outside = (np.array([float(getattr(s.data, n)) for s in prepared]) for n in ("num_used", "num_above"))
     model = make_model(prepared, constraints, prior.parts)
-    lanes = integrate(model, inside, outside, span, np.zeros(len(log_prior)))
+    # Every gamma: one that a single search thinks hopeless, the others may want.
+    lanes = integrate(model, inside, outside, span, log_prior, hopeless=0.0)
     evaluator = Evaluator(model, span)
     seed = int(jax.random.bits(key, dtype=np.uint32))
     rng = np.random.default_rng(seed)
     tables = [[_reweighting(study, lane, prior) for lane in mine] for study, mine in zip(prepared, lanes, strict=True)]
-    centres, spreads, log_hyper = _hyper_grid(pooling)
-    joint = np.stack(
-        [
-            log_prior[g] + log_hyper + sum(_log_evidence(mine[g], centres, spreads) for mine in tables)
-            for g in range(len(log_prior))
-        ]
-    )
-    if not np.isfinite(joint.max()):
-        raise InputError("the prior gives the data no probability: widen it, or the bounds")
+    reach = _first_reach(pooling)
+    for _ in range(_ZOOMS):
+        centres, spreads, log_hyper = _hyper_grid(pooling, reach)
+        joint = np.stack(
+            [
+                log_prior[g] + log_hyper + sum(_log_evidence(mine[g], centres, spreads) for mine in tables)
+                for g in range(len(log_prior))
+            ]
+        )
+        if not np.isfinite(joint.max()):
+            raise InputError("the prior gives the data no probability: widen it, or the bounds")
+        reach = _reach(scipy.special.logsumexp(joint, axis=0), centres, spreads, reach)
     by_gamma = scipy.special.logsumexp(joint, axis=(1, 2))
     probability = np.exp(joint - scipy.special.logsumexp(joint))
     count = _CHAINS * num_samples
@@ -187,10 +199,10 @@ def sample_posterior_shared(
         draws = Draws(
             (number + span[0]).reshape(_CHAINS, -1).astype(np.int64),
             theta.reshape(_CHAINS, -1, 3),
-            {"diverging": np.zeros((_CHAINS, num_samples), bool)},
+            {},
             0,
             by_gamma - scipy.special.logsumexp(by_gamma),
-            float(scipy.special.logsumexp(by_gamma)),
+            math.nan,  # a search has no evidence without the others
             error_of(lanes[i], by_gamma - scipy.special.logsumexp(by_gamma)),
             seed,
         )
@@ -268,15 +280,36 @@ def _filled(values: Floats, known: NDArray[np.bool_]) -> Floats:
     return np.take_along_axis(values, nearest, axis=0)
 
 
-def _hyper_grid(pooling: NoisePooling) -> tuple[Floats, Floats, Floats]:
+_Reach = tuple[tuple[float, float], tuple[float, float]]
+
+
+def _first_reach(pooling: NoisePooling) -> _Reach:
+    """Ends of all that the pooling allows: of the centre, and of the spread."""
+    center = math.log(pooling.center)
+    return (center - 4 * pooling.center_sd, center + 4 * pooling.center_sd), (0.0, 3.5 * pooling.spread)
+
+
+def _hyper_grid(pooling: NoisePooling, reach: _Reach) -> tuple[Floats, Floats, Floats]:
     """Nodes of the centre and of the spread, and the log prior of each cell, shape (centres, spreads)."""
-    centres = math.log(pooling.center) + pooling.center_sd * np.linspace(-4, 4, _CENTRES)
-    spreads = pooling.spread * (np.arange(_SPREADS) + 0.5) * 3.5 / _SPREADS
+    (low, high), (least, most) = reach
+    centres = np.linspace(low, high, _CENTRES)
+    spreads = least + (most - least) * (np.arange(_SPREADS) + 0.5) / _SPREADS
     log_prior = np.add.outer(
         scipy.stats.norm.logpdf(centres, math.log(pooling.center), pooling.center_sd),
         scipy.stats.halfnorm.logpdf(spreads, scale=pooling.spread),
     )
-    return centres, spreads, log_prior - scipy.special.logsumexp(log_prior)
+    return centres, spreads, log_prior + math.log((centres[1] - centres[0]) * (spreads[1] - spreads[0]))
+
+
+def _reach(log_joint: Floats, centres: Floats, spreads: Floats, old: _Reach) -> _Reach:
+    """Where the posterior of centre and spread is, with room."""
+    share = np.exp(log_joint - scipy.special.logsumexp(log_joint))
+    ends = []
+    for nodes, weights, (low, high) in ((centres, share.sum(axis=1), old[0]), (spreads, share.sum(axis=0), old[1])):
+        there = nodes[weights > _MATTERS * weights.max()]
+        step = nodes[1] - nodes[0]
+        ends.append((max(float(there[0] - step), low), min(float(there[-1] + step), high)))
+    return ends[0], ends[1]
 
 
 def _log_evidence(table: _Table | None, centres: Floats, spreads: Floats) -> Floats:

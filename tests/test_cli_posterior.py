@@ -106,7 +106,7 @@ def test_compare(files, capsys):
         (["posterior", "a.csv", "--metric", "loss", "--chains", "0"], "from 1 up"),
         (
             ["posterior", "a.csv", "--metric", "loss", "--threshold", "0.7", *QUICK, "--draws", "no/d.parquet"],
-            "cannot write",
+            "no folder",
         ),
         (["compare", "a.csv", "c.csv", "--metric", "loss"], "c.csv"),
         (["compare", "a.csv", "b.csv", "--metric", "loss", "--cost", "1"], "two positive numbers"),

@@ -446,3 +446,37 @@ def test_too_few_draws_are_said_to_be(scores):
         post = quick(scores, limits=(-INF, 0.7), num_samples=20)
     assert not post.diagnostics.good
     assert "draw more samples" in post.diagnostics.verdict
+
+
+@pytest.mark.filterwarnings("ignore::nqjax.SamplingWarning")
+def test_one_chain_and_other_gammas(scores):
+    one = quick(scores, limits=(-INF, 0.7), num_chains=1, gamma=(3, 7))
+    assert set(one.gamma.ravel()) <= set(range(3, 8))
+    assert list(one.gamma_probabilities) == [3, 4, 5, 6, 7]
+    assert all(math.isfinite(x) for x in one.diagnostics.rhat.values())
+    with pytest.warns(nqjax.SamplingWarning):
+        few = quick(scores, limits=(-INF, 0.7), num_chains=1, num_samples=30)
+    assert not few.diagnostics.good
+
+
+def test_the_evidence_follows_the_unit(scores, posterior):
+    used = posterior.num_used
+    scaled = quick(8 * scores, limits=(-INF, 8 * 0.7))
+    assert scaled.log_evidence == pytest.approx(posterior.log_evidence - used * math.log(8), abs=1e-6)
+    width = nqjax.Prior(width=dist.LogNormal(0.0, 1.0)), nqjax.Prior(width=dist.LogNormal(math.log(8.0), 1.0))
+    small = quick(scores, limits=(-INF, 0.7), prior=width[0])
+    large = quick(8 * scores, limits=(-INF, 8 * 0.7), prior=width[1])
+    assert large.log_evidence == pytest.approx(small.log_evidence - used * math.log(8), abs=1e-6)
+
+
+@pytest.mark.slow
+def test_twenty_thousand_scores():
+    """More than are looked at one by one while searching: the estimate is where the parameters are."""
+    y = search(3, 20_000, 2, 0.05)
+    post = quick(y, limits=(-INF, 0.7))
+    assert post.gamma_probabilities[2] > 0.99
+    assert post.diagnostics.good
+    for name, truth in (("alpha", 0.0), ("beta", 1.0), ("sigma", 0.05)):
+        x = getattr(post, name)
+        assert abs(x.mean() - truth) < 4 * x.std(), name
+    assert np.std(post.alpha) < 0.01

@@ -1,18 +1,20 @@
 """`nqjax posterior`."""
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 from nqjax.cli import output, process, regime
 from nqjax.cli.arguments import add_command, add_search, constraints, limits, read_seed, read_share, read_whole
+from nqjax.errors import InputError
 
 METHODS = ("nuts", "quadrature")
 _EPILOG = """\
 nuts        NumPyro's sampler for each gamma, in the proportions that quadrature gives the gammas
 quadrature  independent draws from a grid over the posterior, with a Metropolis step: seconds less, and as good
 
-Credible intervals are statements of probability given the scores, the model and the prior; docs/posterior.md has the
-prior, and how often the intervals cover in simulated searches.
+Credible intervals are statements of probability given the scores, the model, the threshold and the prior, which
+docs/posterior.md has.
 
 examples:
   nqjax posterior trials.csv --metric val_loss --report posterior.html
@@ -72,6 +74,8 @@ def _run(args: argparse.Namespace) -> None:
         from nqjax.report_html import check_page
 
         check_page(args.report)
+    if args.draws is not None and not Path(args.draws).resolve().parent.is_dir():
+        raise InputError(f"there is no folder {str(Path(args.draws).parent)!r} for the draws")
     scores = read_scores(args.file, args.metric)
     process.use_compilation_cache()
     import warnings
@@ -81,7 +85,7 @@ def _run(args: argparse.Namespace) -> None:
     import nqjax
     from nqjax.report_posterior import posterior_document, print_posterior
 
-    regime.choose(args, scores)
+    chosen = regime.choose(args, scores)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", nqjax.SamplingWarning)  # the document says it
         study: dict[str, Any] = {
@@ -91,7 +95,8 @@ def _run(args: argparse.Namespace) -> None:
         }
         post = nqjax.sample_posterior(scores, key=jax.random.key(args.seed), progress=True, **study, **sampler(args))
     args.confidence = args.prob
-    document = posterior_document(post, head=output.head(args), trials=args.trials, seed=args.seed)
+    head = {**output.head(args), "threshold_chosen": chosen is not None}
+    document = posterior_document(post, head=head, trials=args.trials, seed=args.seed)
     if args.draws is not None:
         _save_draws(args.draws, post)
     output.give(args, document, print_posterior)
@@ -102,13 +107,9 @@ def _run(args: argparse.Namespace) -> None:
 
 
 def _save_draws(path: str, post: Any) -> None:
-    from pathlib import Path
-
     import numpy as np
     import pyarrow as pa
     from pyarrow import parquet
-
-    from nqjax.errors import InputError
 
     chain, draw = np.indices(post.alpha.shape)
     names = ("alpha", "beta", "gamma", "sigma", "regime_probability")

@@ -1,6 +1,7 @@
 """`nqjax region`."""
 
 import argparse
+import warnings
 from typing import Any
 
 from nqjax.cli import output, process, regime
@@ -22,7 +23,7 @@ consonance  what keeps within a confidence band over the regime; all intervals t
 bootstrap   percentiles of refitted resamples; with few scores it covers less than it says
 posterior   credible intervals under a weak prior; nqjax posterior says more
 
-docs/coverage.md has the coverage of all, measured.
+docs/coverage.md has the coverage of the first three, measured.
 
 examples:
   nqjax region trials.csv --metric val_loss
@@ -70,9 +71,15 @@ def _run(args: argparse.Namespace) -> None:
         "minimize": args.minimize,
         **constraints(args),
     }
+    notes: list[str] = []
     if args.method == "consonance":
         region: nqjax.Region = nqjax.consonance_region(scores, method=args.band, **study)
     else:
         key = jax.random.key(args.seed)
-        region = nqjax.confidence_region(scores, method=args.method, key=key, num_resamples=args.resamples, **study)
-    output.give(args, region_document(region, head=output.head(args), trials=args.trials), print_confidence)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            region = nqjax.confidence_region(scores, method=args.method, key=key, num_resamples=args.resamples, **study)
+        notes = [str(w.message) for w in caught if issubclass(w.category, nqjax.SamplingWarning)]
+    document = region_document(region, head=output.head(args), trials=args.trials)
+    document["warnings"] += notes
+    output.give(args, document, print_confidence)
