@@ -39,8 +39,8 @@ def regime_document(regime: "Regime", shares: "Sequence[tuple[float, float, Fit]
 
 
 def _estimates(fit: "Fit") -> dict[str, Any]:
-    best = {"alpha": fit.alpha, "beta": fit.beta, "gamma": fit.gamma, "sigma": fit.sigma}
-    return {"num_used": fit.num_used, **{name: finite(value) for name, value in best.items()}}
+    alpha, beta, sigma = (finite(value) for value in (fit.alpha, fit.beta, fit.sigma))
+    return {"num_used": fit.num_used, "alpha": alpha, "beta": beta, "gamma": int(fit.gamma), "sigma": sigma}
 
 
 def print_regime(document: "Mapping[str, Any]", console: "Console") -> None:

@@ -54,6 +54,7 @@ def test_regime(file, scores, capsys, tmp_path, monkeypatch):
     assert document["reason"] == regime.reason
     assert [one["p_value"] for one in document["path"]] == [one.p_value for one in regime.path]
     assert [one["chosen"] for one in document["path"]].count(True) == 1
+    assert all(type(one["gamma"]) is int for one in document["path"])  # a count is printed as one
     assert picture.stat().st_size > 10_000
     monkeypatch.setenv("COLUMNS", "80")
     assert cli.main(["regime", file, "--metric", "y"]) == 0
