@@ -22,12 +22,17 @@ class Compiled:
         self._locks: collections.defaultdict[Any, threading.Lock] = collections.defaultdict(threading.Lock)
         self._compiled: dict[Any, Callable[..., Any]] = {}
 
-    def __call__(self, device: jax.Device, *arguments: Any) -> Any:
-        """Run on the device, to which the arguments are copied."""
+    def prepare(self, device: jax.Device, *arguments: Any) -> Callable[..., Any]:
+        """Compile for a device and the shapes of the arguments, if that has not been done."""
         leaves, structure = jax.tree.flatten(arguments)
         key = device, structure, tuple((leaf.shape, leaf.dtype) for leaf in leaves)
-        arguments = jax.device_put(arguments, SingleDeviceSharding(device))
         with self._locks[key]:
             if key not in self._compiled:
+                arguments = jax.device_put(arguments, SingleDeviceSharding(device))
                 self._compiled[key] = self._jitted.lower(*arguments).compile()
-        return self._compiled[key](*arguments)
+        return self._compiled[key]
+
+    def __call__(self, device: jax.Device, *arguments: Any) -> Any:
+        """Run on the device, to which the arguments are copied."""
+        arguments = jax.device_put(arguments, SingleDeviceSharding(device))
+        return self.prepare(device, *arguments)(*arguments)

@@ -16,10 +16,12 @@ Order is (log sigma, p, the other end): the bounds of each depend on those befor
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+import scipy.special
 from jax import Array
 
 #: What stands for no bound, in units of the regime; of the losing end, whose logarithm alone is used.
@@ -28,6 +30,9 @@ FAR, FAR_AWAY = 1e6, 1e30
 LOG_NOISE = (math.log(1e-8), math.log(1e4))
 #: Of Newton's method; one more gives the derivative.
 _TURNS = 5
+_MOST_GAMMA = 127
+#: Log-odds as a cubic of a coordinate in which a uniform share is nearly standard normal: within 1e-4 of the probit.
+_FIRST, _THIRD = 1.5976, 0.070566
 
 
 class Place(NamedTuple):
@@ -43,83 +48,118 @@ class Place(NamedTuple):
 class Point(NamedTuple):
     """Parameters at some coordinates."""
 
-    theta: Array  # (3,): alpha, log(beta - alpha), log sigma
-    log_width: Array  # (), log of the regime's width: threshold - alpha, or beta - alpha
-    log_jacobian: Array  # (), of theta in the coordinates
+    theta: Any  # (..., 3): alpha, log(beta - alpha), log sigma
+    log_width: Any  # (...), log of the regime's width: threshold - alpha, or beta - alpha
+    log_jacobian: Any  # (...), of theta in the coordinates
 
 
-def _between(z: Array, low: Array, high: Array) -> tuple[Array, Array]:
+def _softplus(x: Any, xp: Any) -> Any:
+    return xp.maximum(x, 0.0) + xp.log1p(xp.exp(-xp.abs(x)))
+
+
+def _between(z: Any, low: Any, high: Any, xp: Any) -> tuple[Any, Any]:
     """A number between two others from any number, which it equals where both are far; and the log of its slope."""
-    x = z + jax.nn.softplus(low - z) - jax.nn.softplus(z - high)
-    slope = jax.nn.log_sigmoid(z - low) + jax.nn.log_sigmoid(high - z) + jnp.log(-jnp.expm1(low - high))
-    return x, slope
+    rise, fall = _softplus(low - z, xp), _softplus(z - high, xp)
+    return z + rise - fall, xp.log(-xp.expm1(low - high)) - rise - fall
 
 
-def _height(p: Array, log_sigma: Array) -> Array:
-    return jnp.exp(p) + jnp.exp(log_sigma) * (p - log_sigma)
+def _height(p: Any, log_sigma: Any, xp: Any) -> Any:
+    return xp.exp(p) + xp.exp(log_sigma) * (p - log_sigma)
 
 
-def _log_slope(p: Array, log_sigma: Array) -> Array:
-    return jnp.logaddexp(p, log_sigma)
-
-
-def _coordinate(height: Array, log_sigma: Array) -> Array:
-    """The inverse of `_height`: solves ``exp(h) + h = height / sigma`` for ``h = p - log sigma``."""
-    x = height / jnp.exp(log_sigma)
-    large = x > 1
-    h = jax.lax.stop_gradient(jnp.where(large, jnp.log(jnp.where(large, x, 1.0)), x))
+def _coordinates(heights: list[Any], log_sigma: Any, xp: Any) -> Any:
+    """The inverse of `_height` for some of them: solves ``exp(h) + h = height / sigma`` for ``h = p - log sigma``."""
+    constant = jax.lax.stop_gradient if xp is jnp else np.asarray
+    x = xp.stack(heights) / xp.exp(log_sigma)
+    h = constant(xp.where(x > 1, xp.log(xp.maximum(x, 1.0)), x))
     for _ in range(_TURNS):  # from above, where Newton's steps never overshoot
-        h = jax.lax.stop_gradient(h - (h + jnp.exp(h) - x) / (1 + jnp.exp(h)))
-    return log_sigma + h - (h + jnp.exp(h) - x) / (1 + jnp.exp(h))
+        h = constant(h - (h + xp.exp(h) - x) / (1 + xp.exp(h)))
+    return log_sigma + h - (h + xp.exp(h) - x) / (1 + xp.exp(h))
 
 
-def to_parameters(z: Array, gamma: Array, place: Place) -> Point:
-    """Parameters at coordinates z, shape (3,)."""
-    log_sigma, slope_s = _between(z[0], place.low[2], place.high[2])
+def to_parameters(z: Any, gamma: Any, place: Place, xp: Any = jnp) -> Point:
+    """Parameters at coordinates.
+
+    Parameters
+    ----------
+    z : array, shape (..., 3)
+    gamma : array, shape (...)
+        Whole, and at most 127.
+    place : Place, fields of shape (...) and (..., 3)
+    xp : module
+        ``jax.numpy`` or ``numpy``.
+    """
+    z0, z1, z2 = z[..., 0], z[..., 1], z[..., 2]
+    low, high = (tuple(bound[..., i] for i in range(3)) for bound in (place.low, place.high))
+    log_sigma, slope_s = _between(z0, low[2], high[2], xp)
     # alpha below what bounds it, and below the threshold.
-    most = jnp.where(place.has_threshold, jnp.minimum(place.high[0], place.threshold), place.high[0])
-    ends = _coordinate(-most, log_sigma), _coordinate(-place.low[0], log_sigma)
-    p, slope_p = _between(z[1], *ends)
-    alpha = -_height(p, log_sigma)
-    slope_alpha = _log_slope(p, log_sigma)
+    most = xp.where(place.has_threshold, xp.minimum(high[0], place.threshold), high[0])
+    first, last = _coordinates([-most + 0 * log_sigma, -low[0] + 0 * log_sigma], log_sigma, xp)
+    p, slope_p = _between(z1, first, last, xp)
+    alpha, slope_alpha = -_height(p, log_sigma, xp), xp.logaddexp(p, log_sigma)
 
-    # The other end by the log-odds of the regime.
-    width = jnp.maximum(jnp.where(place.has_threshold, place.threshold - alpha, 1.0), 1e-30)
-    noise = _noise_reach(gamma) * jnp.exp(log_sigma)
-    more = 2 * noise**2 / (width + jnp.sqrt(width**2 + 4 * noise**2))
-    closest = jnp.maximum(place.low[1] - alpha, width)
-    farthest = jnp.maximum(place.high[1] - alpha, closest)
-    log_wide = jnp.log(width + more)
-    rise = [_log_odds(gamma / 2 * (log_wide - jnp.log(d + more))) for d in (farthest, closest)]
-    odds, slope_odds = _between(z[2], *rise)
-    log_ratio = -2 / gamma * jax.nn.log_sigmoid(odds)
-    by_odds = width + (width + more) * jnp.expm1(log_ratio)
-    slope_odds = slope_odds + log_wide + jnp.log(2 / gamma) + log_ratio + jax.nn.log_sigmoid(-odds)
+    # The other end by the probability of the regime.
+    width = xp.maximum(xp.where(place.has_threshold, place.threshold - alpha, 1.0), 1e-30)
+    noise = _noise_reach(gamma, xp) * xp.exp(log_sigma)
+    more = 2 * noise**2 / (width + xp.sqrt(width**2 + 4 * noise**2))
+    closest = xp.maximum(low[1] - alpha, width)
+    farthest = xp.maximum(high[1] - alpha, closest)
+    log_wide = xp.log(width + more)
+    ends = xp.stack([xp.log(d + more) for d in (farthest, closest)])
+    low_z, high_z = _from_log_odds(_log_odds(gamma / 2 * (log_wide - ends), xp), xp)
+    z2_odds, slope_odds = _between(z2, low_z, high_z, xp)
+    odds = z2_odds * (_FIRST + _THIRD * z2_odds**2)
+    log_share = -_softplus(-odds, xp)
+    log_ratio = -2 / gamma * log_share
+    by_odds = width + (width + more) * xp.expm1(log_ratio)
+    slope_odds = (
+        slope_odds
+        + xp.log(_FIRST + 3 * _THIRD * z2_odds**2)
+        + log_wide
+        + xp.log(2 / gamma)
+        + log_ratio
+        + log_share
+        - odds
+    )
 
     # Or by its distance from the worst score.
-    least = jnp.maximum(place.low[1], alpha) - place.worst
-    ends = _coordinate(least, log_sigma), _coordinate(place.high[1] - place.worst, log_sigma)
-    r, slope_r = _between(z[2], *ends)
-    by_worst = jnp.maximum(place.worst + _height(r, log_sigma) - alpha, 1e-30)
+    least = xp.maximum(low[1], alpha) - place.worst
+    first, last = _coordinates([least, high[1] - place.worst + 0 * least], log_sigma, xp)
+    r, slope_r = _between(z2, first, last, xp)
+    by_worst = xp.maximum(place.worst + _height(r, log_sigma, xp) - alpha, 1e-30)
 
-    log_delta = jnp.log(jnp.where(place.has_threshold, by_odds, by_worst))
-    slope_delta = jnp.where(place.has_threshold, slope_odds, slope_r + _log_slope(r, log_sigma)) - log_delta
+    log_delta = xp.log(xp.where(place.has_threshold, by_odds, by_worst))
+    slope_worst = slope_r + xp.logaddexp(r, log_sigma)
+    slope_delta = xp.where(place.has_threshold, slope_odds, slope_worst) - log_delta
     return Point(
-        jnp.stack([alpha, log_delta, log_sigma]),
-        jnp.where(place.has_threshold, jnp.log(width), log_delta),
+        xp.stack([alpha, log_delta, log_sigma], axis=-1),
+        xp.where(place.has_threshold, xp.log(width), log_delta),
         slope_s + slope_p + slope_alpha + slope_delta,
     )
 
 
-def _noise_reach(gamma: Array) -> Array:
+def _from_log_odds(odds: Any, xp: Any) -> Any:
+    """The inverse of the cubic between the coordinate and the log-odds."""
+    unit = math.sqrt(_FIRST / (3 * _THIRD))
+    return 2 * unit * xp.sinh(xp.arcsinh(1.5 * odds / (_FIRST * unit)) / 3)
+
+
+def start_of_share(odds: Any) -> Any:
+    """The coordinate of a share without bounds, from its log-odds."""
+    return _from_log_odds(odds, np)
+
+
+def _noise_reach(gamma: Any, xp: Any) -> Any:
     """What noise adds to the width of the narrowest regime, in sigmas: ``E[max(Z, 0)**(gamma/2)]**(2/gamma)``."""
-    half = gamma / 2
-    log_moment = half / 2 * math.log(2) + jax.lax.lgamma((half + 1) / 2) - math.log(2 * math.sqrt(math.pi))
-    return jnp.exp(log_moment / half)
+    # From a table: a gamma function is long to compile.
+    half = np.arange(1, _MOST_GAMMA + 1) / 2
+    log_moment = half / 2 * math.log(2) + scipy.special.gammaln((half + 1) / 2) - math.log(2 * math.sqrt(math.pi))
+    table = np.concatenate([[1.0], np.exp(log_moment / half)])
+    return xp.asarray(table)[xp.asarray(gamma).astype(int)]
 
 
-def _log_odds(log_probability: Array) -> Array:
+def _log_odds(log_probability: Any, xp: Any) -> Any:
     """Of a probability given by its logarithm; that of 1 is a large number."""
     inside = log_probability < -1e-300
-    safe = jnp.where(inside, log_probability, -1.0)
-    return jnp.clip(jnp.where(inside, safe - jnp.log(-jnp.expm1(safe)), FAR), -FAR, FAR)
+    safe = xp.where(inside, log_probability, -1.0)
+    return xp.clip(xp.where(inside, safe - xp.log(-xp.expm1(safe)), FAR), -FAR, FAR)

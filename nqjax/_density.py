@@ -1,6 +1,7 @@
 """The posterior's density in its coordinates, for one point or for very many."""
 
 import functools
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -11,8 +12,8 @@ from numpy.typing import NDArray
 
 from nqjax._batch import in_parallel
 from nqjax._compiled import Compiled
-from nqjax._coordinates import Place, to_parameters
-from nqjax._likelihood import SearchData, log_likelihood
+from nqjax._coordinates import Place, Point, to_parameters
+from nqjax._likelihood import SearchData, likelihood_and_gradient
 from nqjax._objective import Family, families
 from nqjax.priors import Parts, log_prior
 
@@ -31,15 +32,34 @@ class Model(NamedTuple):
     parts: Parts  # the same for all
 
 
-def log_density(z: Array, family: Family, model: Model, temper: Array, fine: Array, bits: int) -> tuple[Array, Array]:
-    """Log of likelihood times prior as a density of the coordinates, for one study; and the parameters."""
-    point = to_parameters(z, family.gamma, model.place)
-    likelihood = log_likelihood(point.theta, family, model.data, fine, bits)
-    prior = log_prior(
-        model.parts, point.theta, point.log_width, family.gamma, model.place.has_threshold, model.log_scale
-    )
-    value = temper * likelihood + prior + point.log_jacobian
-    return jnp.where(jnp.isnan(value), -jnp.inf, value), point.theta
+class Target(NamedTuple):
+    """What a density is of: one gamma of one study."""
+
+    family: Family
+    model: Model
+
+
+def log_density(z: Array, target: Target, fine: Array, bits: int) -> tuple[Array, Array]:
+    """Log of likelihood times prior as a density of the coordinates, shape (3,), for one study; and its gradient."""
+    family, model = target
+
+    def rest(z: Array) -> tuple[Array, Array]:
+        """Everything but the likelihood, which gives its own gradient."""
+        point = to_parameters(z, family.gamma, model.place)
+        return point.theta, _log_prior(point, family.gamma, model) + point.log_jacobian
+
+    (theta, value), (slopes, slope) = with_slopes(rest, z)
+    likelihood, change = likelihood_and_gradient(theta, family, model.data, fine, bits)
+    return likelihood + value, change @ slopes + slope
+
+
+def with_slopes(function: Callable[[Array], Any], z: Array) -> tuple[Any, Any]:
+    """Values and forward derivatives, the latter with a last axis of the coordinates: short programs."""
+    return jax.vmap(lambda t: jax.jvp(function, (z,), (t,)), out_axes=(None, -1))(jnp.eye(3, dtype=z.dtype))
+
+
+def _log_prior(point: Point, gamma: Array, model: Model) -> Array:
+    return log_prior(model.parts, point.theta, point.log_width, gamma, model.place.has_threshold, model.log_scale)
 
 
 @functools.lru_cache(maxsize=8)
@@ -51,11 +71,14 @@ def stacked_families(most: int) -> Any:
 
 @functools.lru_cache(maxsize=64)
 def _program(bits: int, batch: int) -> Compiled:
-    return Compiled(functools.partial(_densities, bits=bits, batch=batch))
+    # As fast as with all of the compiler's passes, and ready earlier.
+    cpu = jax.default_backend() == "cpu"
+    options = {"xla_backend_optimization_level": 1, "xla_llvm_disable_expensive_passes": True} if cpu else {}
+    return Compiled(functools.partial(_densities, bits=bits, batch=batch), options=options)
 
 
 def _densities(
-    z: Array,
+    point: Point,
     study: Array,
     number: Array,
     temper: Array,
@@ -65,15 +88,18 @@ def _densities(
     *,
     bits: int,
     batch: int,
-) -> tuple[Array, Array]:
-    def one(args: tuple[Array, Array, Array, Array]) -> tuple[Array, Array]:
+) -> Array:
+    def one(args: tuple[Point, Array, Array, Array]) -> Array:
         point, which, gamma, power = args
         mine = model._replace(
             **{name: jax.tree.map(lambda a: a[which], getattr(model, name)) for name in ("data", "place", "log_scale")}
         )
-        return log_density(point, jax.tree.map(lambda a: a[gamma], those), mine, power, fine, bits)
+        family = jax.tree.map(lambda a: a[gamma], those)
+        likelihood, _ = likelihood_and_gradient(point.theta, family, mine.data, fine, bits)
+        return power * likelihood + _log_prior(point, family.gamma, mine) + point.log_jacobian
 
-    return jax.lax.map(one, (z, study, number, temper), batch_size=batch)
+    value = jax.lax.map(one, (point, study, number, temper), batch_size=batch)
+    return jnp.where(jnp.isnan(value), -jnp.inf, value)
 
 
 class Evaluator:
@@ -91,15 +117,21 @@ class Evaluator:
         model = model._replace(pooled=None)  # type: ignore[arg-type]
         program = _program(self._bits, max(1, _SIDE_BY_SIDE // model.data.scores.shape[-1]))
         value, theta = np.empty(len(z)), np.empty((len(z), 3))
-        arguments = z, study, gamma - 1, temper
+        arguments = z, study, gamma, temper
 
-        def work(start: int, device: jax.Device) -> tuple[int, Any]:
+        def work(start: int, device: jax.Device) -> tuple[int, Floats, Floats]:
             some = [a[start : start + _POINTS] for a in arguments]
-            some = [np.pad(a, [(0, _POINTS - len(a))] + [(0, 0)] * (a.ndim - 1), mode="edge") for a in some]
+            points, which, number, power = (
+                np.pad(a, [(0, _POINTS - len(a))] + [(0, 0)] * (a.ndim - 1), mode="edge") for a in some
+            )
+            # Of the host: they take a tenth of the likelihood's time, and would take as long to compile.
+            with np.errstate(all="ignore"):
+                place = jax.tree.map(lambda a: np.asarray(a)[which], model.place)
+                point = to_parameters(points, number.astype(np.float64), place, np)
             with jax.enable_x64(True):
-                result = program(device, *some, those, model, np.bool_(exact))
-                return start, jax.tree.map(np.asarray, result)
+                found = program(device, point, which, number - 1, power, those, model, np.bool_(exact))
+            return start, np.asarray(found), point.theta
 
-        for start, (v, t) in in_parallel(work, range(0, len(z), _POINTS), jax.local_devices()[:1]):
+        for start, v, t in in_parallel(work, range(0, len(z), _POINTS), jax.local_devices()[:1]):
             value[start : start + _POINTS], theta[start : start + _POINTS] = v[: len(z) - start], t[: len(z) - start]
         return value, theta

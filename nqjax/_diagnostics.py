@@ -76,6 +76,15 @@ def arviz() -> Any:
     return az
 
 
+def surely_good(draws: "Draws") -> bool:
+    """Whether the diagnostics need not be looked at: independent draws, nearly all accepted, and many of them."""
+    accepted = draws.stats.get("accepted")
+    if accepted is None or not draws.error <= MOST_ERROR:
+        return False
+    # A draw that is refused repeats another.
+    return accepted.size * (2 * float(np.mean(accepted)) - 1) >= 5 * LEAST_ESS
+
+
 def diagnose(parameters: dict[str, Floats], draws: "Draws") -> Diagnostics:
     """R-hat, effective sample sizes, divergences."""
     az = arviz()

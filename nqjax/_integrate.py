@@ -46,7 +46,7 @@ class Lane(NamedTuple):
     grid: Grid | None  # None for a hopeless gamma
 
 
-def _evaluate(
+def densities(
     evaluator: Evaluator, shape: Map, x: Floats, study: int, gamma: int, exact: bool
 ) -> tuple[Floats, Floats]:
     """Log densities of the straightened points, shape (points, 3), of one lane; and the parameters."""
@@ -92,7 +92,7 @@ def integrate(
     x = tensor(np.tile(reach, (3, 1)))
     seen = []
     for i, shape in enumerate(maps):
-        value, _ = _evaluate(evaluator, shape, x, study[i], which[i], exact=False)
+        value, _ = densities(evaluator, shape, x, study[i], which[i], exact=False)
         seen.append(_Seen(np.full(3, -_FAR), np.full(3, reach[1] - reach[0]), value.reshape(3 * (_REACH,))))
     rough = np.array([scipy.special.logsumexp(s.values) + np.log(s.step).sum() for s in seen])
     total = (rough + np.tile(log_prior, len(size))).reshape(len(size), -1)
@@ -144,7 +144,7 @@ def _lane(evaluator: Evaluator, shape: Map, seen: _Seen, study: int, gamma: int)
         x = tensor(nodes)
         worth = seen.worthwhile(x)
         value, theta = np.full(len(x), -np.inf), np.zeros((len(x), 3))
-        value[worth], theta[worth] = _evaluate(evaluator, shape, x[worth], study, gamma, exact=True)
+        value[worth], theta[worth] = densities(evaluator, shape, x[worth], study, gamma, exact=True)
         cell = float(np.log(step).sum())
         cube = value.reshape(points, points, points)
         evidence = float(scipy.special.logsumexp(value) + cell)

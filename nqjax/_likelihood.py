@@ -5,10 +5,8 @@ Scores inside the limits count with their density, those outside with the probab
 (alpha, log(beta - alpha), log sigma).
 """
 
-import functools
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jax import Array
 
@@ -27,9 +25,10 @@ class SearchData(NamedTuple):
     censored: Array  # (2,), how many scores lie beyond either
 
 
-@functools.partial(jax.custom_jvp, nondiff_argnums=(4,))
-def log_likelihood(theta: Array, family: Family, data: SearchData, fine: Array, bits: int) -> Array:
-    """Log-likelihood at one set of parameters.
+def likelihood_and_gradient(
+    theta: Array, family: Family, data: SearchData, fine: Array, bits: int
+) -> tuple[Array, Array]:
+    """Log-likelihood at one set of parameters, and its gradient.
 
     Parameters
     ----------
@@ -40,15 +39,7 @@ def log_likelihood(theta: Array, family: Family, data: SearchData, fine: Array, 
     data : SearchData
     fine : Array, bool
         Whether to compute to the dtype's precision, or to 1e-6 of a score's probability.
-
-    Notes
-    -----
-    Differentiable once, in ``theta``.
     """
-    return _with_gradient(theta, family, data, fine, bits)[0]
-
-
-def _with_gradient(theta: Array, family: Family, data: SearchData, fine: Array, bits: int) -> tuple[Array, Array]:
     count = data.scores.shape[-1]
     knot = noisy_knot(jnp.concatenate([data.scores, data.limits]), theta, family, fine, bits)
     below, above = knot.cdf[count], knot.sf[count + 1]
@@ -66,10 +57,3 @@ def _with_gradient(theta: Array, family: Family, data: SearchData, fine: Array, 
         for slope, change in zip(knot.log_density, knot.first, strict=True)
     ]
     return value, jnp.stack(slopes)
-
-
-@log_likelihood.defjvp
-def _log_likelihood_jvp(bits: int, primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Array, Array]:
-    theta, family, data, fine = primals
-    value, gradient = _with_gradient(theta, family, data, fine, bits)
-    return value, jnp.sum(gradient * tangents[0])

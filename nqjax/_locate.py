@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from nqjax._coordinates import start_of_share
 from nqjax._density import Evaluator
 
 Floats = NDArray[np.float64]
@@ -102,6 +103,10 @@ def start_frames(threshold: NDArray[np.bool_], inside: Floats, outside: Floats, 
     """Where to look first: all that is plausible, on the scale of the regime."""
     power = 2 / gamma
     bare = np.minimum((0.7 / inside) ** power / np.maximum(1 - (0.7 / inside) ** power, 0.1), 3.0)
-    share = np.where(threshold, np.log((inside + 0.5) / (outside + 0.5)), np.log(np.hypot(1 / inside, 0.1)))
+    share = np.where(
+        threshold, start_of_share(np.log((inside + 0.5) / (outside + 0.5))), np.log(np.hypot(1 / inside, 0.1))
+    )
     mean = np.stack([np.full(len(gamma), np.log(0.1)), np.log(np.hypot(bare, 0.1)), share], axis=1)
-    return Frames(mean, np.tile(np.diag([0.8, 0.8, 0.6]), (len(gamma), 1, 1)))
+    factor = np.tile(np.diag([0.8, 0.8, 0.6]), (len(gamma), 1, 1))
+    factor[threshold, 2, 2] = 0.4
+    return Frames(mean, factor)

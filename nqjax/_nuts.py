@@ -5,6 +5,7 @@ map, and starts from draws of the quadrature: what remains to be adapted is one 
 """
 
 import functools
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -17,22 +18,22 @@ from numpy.typing import NDArray
 from nqjax._batch import in_parallel
 from nqjax._compiled import Compiled
 from nqjax._coordinates import to_parameters
-from nqjax._density import Model, log_density, stacked_families
-from nqjax._objective import Family
-from nqjax._straighten import Map, straight
+from nqjax._density import Model, Target, log_density, stacked_families, with_slopes
+from nqjax._straighten import Map, identity, stack, straight
+from nqjax.priors import Parts
 
 Floats = NDArray[np.float64]
-#: Iterations between two reports of progress.
-_BLOCK = 250
+#: Iterations of one call of the program.
+_BLOCK = 50
 
 
 class Settings(NamedTuple):
     """Of the sampler; hashable."""
 
     num_warmup: int
-    num_samples: int
     target_accept_prob: float = 0.9
-    max_tree_depth: int = 8
+    # In straightened coordinates fifteen steps are enough, and all chains that go in step wait for the longest.
+    max_tree_depth: int = 4
 
 
 class Lanes(NamedTuple):
@@ -42,6 +43,7 @@ class Lanes(NamedTuple):
     gamma: NDArray[np.integer]
     shape: Map
     start: Floats  # (chains, 3), straightened
+    energy: Floats  # (chains,), minus the log density there
 
 
 class Chains(NamedTuple):
@@ -58,19 +60,34 @@ class Chains(NamedTuple):
 class _Lane(NamedTuple):
     """One chain's target."""
 
-    family: Family
-    model: Model
+    target: Target
     shape: Map
 
 
-def _potential(lane: _Lane, bits: int) -> Callable[[Array], Array]:
-    def potential(x: Array) -> Array:
-        z, volume = straight(x, lane.shape)
-        value, _ = log_density(z, lane.family, lane.model, jnp.ones(()), jnp.asarray(False), bits)
-        value = value + volume
-        # NUTS takes an energy that is not finite as a divergence, but needs a gradient that is.
-        return jnp.where(jnp.isfinite(value), -value, 1e10)
+# Compiled by itself it is traced once, and not in every turn of the tracing of nested loops.
+@functools.partial(jax.jit, static_argnames="bits")
+def _energy(x: Array, lane: _Lane, bits: int) -> tuple[Array, Array]:
+    """Minus the log density of straightened coordinates, and its gradient."""
 
+    def place(x: Array) -> tuple[Array, Array]:
+        return straight(x, lane.shape)
+
+    (z, volume), (slopes, slope) = with_slopes(place, x)
+    value, gradient = log_density(z, lane.target, jnp.asarray(False), bits)
+    value, gradient = value + volume, gradient @ slopes + slope
+    # NUTS takes an energy that is not finite as a divergence, but needs a gradient that is.
+    possible = jnp.isfinite(value)
+    return jnp.where(possible, -value, 1e10), jnp.where(possible, -gradient, 0.0)
+
+
+def _potential(lane: _Lane, bits: int) -> Callable[[Array], Array]:
+    """The energy, with its gradient made in one go with it: a shorter program than one for either."""
+
+    @jax.custom_vjp
+    def potential(x: Array) -> Array:
+        return _energy(x, lane, bits)[0]
+
+    potential.defvjp(lambda x: _energy(x, lane, bits), lambda gradient, change: (change * gradient,))
     return potential
 
 
@@ -82,54 +99,63 @@ class _Programs(NamedTuple):
 @functools.lru_cache(maxsize=16)
 def _programs(settings: Settings, bits: int) -> _Programs:
     from numpyro.infer.hmc import hmc
+    from numpyro.infer.util import ParamInfo
 
     init_kernel, sample_kernel = hmc(potential_fn_gen=functools.partial(_potential, bits=bits), algo="NUTS")
 
-    def lanes_of(those: Family, model: Model, lanes: Lanes) -> tuple[_Lane, Any]:
-        mine = {
-            name: jax.tree.map(lambda a: a[lanes.study], getattr(model, name))
-            for name in ("data", "place", "log_scale")
-        }
-        lane = _Lane(jax.tree.map(lambda a: a[lanes.gamma - 1], those), model._replace(**mine), lanes.shape)
-        axes = _Lane(0, model._replace(data=0, pooled=None, place=0, log_scale=0, parts=None), 0)  # type: ignore[arg-type]
-        return lane, axes
-
-    def begin(those: Family, model: Model, lanes: Lanes, keys: Array) -> Any:
-        lane, axes = lanes_of(those, model, lanes)
-
-        def one(lane: _Lane, start: Array, key: Array) -> Any:
+    def begin(starts: Array, energies: Array, keys: Array) -> Any:
+        def one(start: Array, energy: Array, key: Array) -> Any:
+            # The gradient is that of a standard normal density, which straightened coordinates nearly have: for the
+            # first half of a step of the warmup it need not be better.
             return init_kernel(
-                start,
+                ParamInfo(start, energy, start),
                 settings.num_warmup,
                 step_size=0.5,
                 adapt_mass_matrix=False,
                 target_accept_prob=settings.target_accept_prob,
                 max_tree_depth=settings.max_tree_depth,
-                model_args=(lane,),
+                model_args=(None,),
                 rng_key=key,
             )
 
-        return jax.vmap(one, in_axes=(axes, 0, 0))(lane, jnp.asarray(lanes.start), keys)
+        return jax.vmap(one)(starts, energies, keys)
 
-    def go_on(those: Family, model: Model, lanes: Lanes, state: Any) -> tuple[Any, Any]:
-        lane, axes = lanes_of(those, model, lanes)
-
+    def go_on(lanes: _Lane, parts: Parts, state: Any) -> tuple[Any, Any]:
         def one(lane: _Lane, state: Any) -> Any:
+            family, model = lane.target
+            lane = lane._replace(target=Target(family, model._replace(parts=parts)))
+
             def step(state: Any, _: None) -> tuple[Any, Any]:
                 state = sample_kernel(state, (lane,), {})
-                theta = to_parameters(straight(state.z, lane.shape)[0], lane.family.gamma, lane.model.place).theta
-                kept = theta, -state.potential_energy, state.diverging, state.num_steps, state.accept_prob, state.energy
+                kept = (
+                    state.z,
+                    -state.potential_energy,
+                    state.diverging,
+                    state.num_steps,
+                    state.accept_prob,
+                    state.energy,
+                )
                 return state, kept
 
             return jax.lax.scan(step, state, length=_BLOCK)
 
-        return jax.vmap(one, in_axes=(axes, 0))(lane, state)
+        return jax.vmap(one)(lanes, state)
 
     return _Programs(Compiled(begin), Compiled(go_on))
 
 
+def _targets(model: Model, lanes: Lanes, bits: int) -> _Lane:
+    """Each lane with its own data: programs do not depend on the number of studies."""
+    mine = {
+        name: jax.tree.map(lambda a: np.asarray(a)[lanes.study], getattr(model, name))
+        for name in ("data", "place", "log_scale")
+    }
+    family = jax.tree.map(lambda a: np.asarray(a)[lanes.gamma - 1], stacked_families(2**bits - 2))
+    return _Lane(Target(family, Model(**mine, pooled=None, parts=None)), lanes.shape)  # type: ignore[arg-type]
+
+
 def sample(
-    model: Model, lanes: Lanes, keys: Array, settings: Settings, bits: int, group: int
+    model: Model, lanes: Lanes, keys: Array, lengths: NDArray[np.integer], settings: Settings, bits: int, group: int
 ) -> Iterator[tuple[NDArray[np.integer], Any]]:
     """Run chains in groups, and yield the numbers of some chains with their draws as they are done.
 
@@ -138,29 +164,58 @@ def sample(
     model : Model
     lanes : Lanes
     keys : Array, shape (chains,)
+    lengths : ndarray of int, shape (chains,)
+        Draws that each needs at least, after warmup.
     settings : Settings
     bits : int
         Of the largest gamma.
     group : int
-        Chains that go in step; the last group is filled up.
+        Chains that go in step; those of a length go together, and groups are filled up.
     """
-    programs, those = _programs(settings, bits), stacked_families(2**bits - 2)
-    model = model._replace(pooled=None)  # type: ignore[arg-type]
-    total = settings.num_warmup + settings.num_samples
+    programs = _programs(settings, bits)
+    order = np.argsort(-lengths, kind="stable")
 
     def work(start: int, device: jax.Device) -> tuple[NDArray[np.integer], Any]:
-        places = np.arange(start, min(start + group, len(lanes.study)))
+        places = order[start : start + group]
         padded = np.resize(places, group)
         some = jax.tree.map(lambda a: a[padded], lanes)
+        total = settings.num_warmup + int(lengths[places].max())
         with jax.enable_x64(True):
-            state = programs.begin(device, those, model, some, keys[padded])
+            state = programs.begin(device, some.start, some.energy, keys[padded])
+            targets = _targets(model, some, bits)
             blocks = []
             for _ in range(-(-total // _BLOCK)):
-                state, kept = programs.go_on(device, those, model, some, state)
+                state, kept = programs.go_on(device, targets, model.parts, state)
                 blocks.append(jax.tree.map(np.asarray, kept))
-        draws = jax.tree.map(
+        x, *others = jax.tree.map(
             lambda *parts: np.concatenate(parts, axis=1)[: len(places), settings.num_warmup : total], *blocks
         )
-        return places, draws
+        return places, (_parameters(x, model, some), *others)
 
     yield from in_parallel(work, range(0, len(lanes.study), group), jax.local_devices()[:1])
+
+
+def _parameters(x: Floats, model: Model, lanes: Lanes) -> Floats:
+    """Of straightened coordinates, shape (chains, samples, 3)."""
+    theta = np.empty_like(x)
+    for i, some in enumerate(x):
+        shape = jax.tree.map(lambda a, i=i: a[i], lanes.shape)
+        place = jax.tree.map(lambda a, i=i: np.asarray(a)[lanes.study[i]], model.place)
+        theta[i] = to_parameters(straight(some, shape, np)[0], np.float64(lanes.gamma[i]), place, np).theta
+    return theta
+
+
+def prepare(model: Model, settings: Settings, bits: int, group: int) -> threading.Thread:
+    """Compile the programs for groups of a size, in a thread."""
+    programs, zeros = _programs(settings, bits), np.zeros(group, int)
+    some = Lanes(zeros, zeros + 1, stack([identity()] * group), np.zeros((group, 3)), np.zeros(group))
+
+    def work() -> None:
+        device = jax.local_devices()[0]
+        with jax.enable_x64(True):
+            state = programs.begin(device, some.start, some.energy, jax.random.split(jax.random.key(0), group))
+            programs.go_on.prepare(device, _targets(model, some, bits), model.parts, state)
+
+    thread = threading.Thread(target=work, name="nqjax-compile")
+    thread.start()
+    return thread

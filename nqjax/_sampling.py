@@ -11,11 +11,11 @@ import scipy.special
 from jax import Array
 from numpy.typing import NDArray
 
-from nqjax import _nuts
+from nqjax import _diagnostics, _nuts
 from nqjax._batch import power_of_two
 from nqjax._density import Evaluator, Model
 from nqjax._draws import from_grid, independent
-from nqjax._integrate import Lane, integrate
+from nqjax._integrate import Lane, densities, integrate
 from nqjax._straighten import stack
 from nqjax._study import Study, make_model
 from nqjax.constraints import Constraints
@@ -25,7 +25,7 @@ Floats = NDArray[np.float64]
 #: Gammas with a smaller probability are not sampled.
 _RARE = 1e-3
 #: Studies whose grids are in memory at once, and chains that go in step.
-_STUDIES, _GROUP = 16, 64
+_STUDIES, _GROUP = 16, 128
 #: Studies of fewer scores may share a chunk with any such; and chains times scores of a group.
 _SMALL, _LARGE = 64, 1 << 18
 
@@ -74,10 +74,12 @@ def sample_studies(
     results: list[Draws | str] = [""] * len(studies)
     # Neighbours in size together, so that padding costs little.
     order = sorted(range(len(studies)), key=lambda i: len(studies[i].data.values))
+    # Programs are for a number of studies: for one, or for all chunks of many.
+    pad = min(power_of_two(max(len(studies), 1)), _STUDIES)
     for places in _chunks(order, [len(s.data.values) for s in studies]):
         some = [studies[i] for i in places]
         at_half = advance if stages else _ignore
-        rows = _sample_some(some, constraints, request, [keys[i] for i in places], at_half)
+        rows = _sample_some(some, constraints, request, [keys[i] for i in places], at_half, pad)
         for i, found in zip(places, rows, strict=True):
             results[i] = found
             advance(1)
@@ -106,10 +108,39 @@ def _sample_some(
     request: Request,
     keys: Sequence[Array],
     at_half: Callable[[int], None],
+    pad: int,
 ) -> list[Draws | str]:
     gamma = constraints.gamma
+    model = make_model(studies, constraints, request.prior.parts, pad)
+    compiling = None
+    if request.method == "nuts":
+        compiling = _nuts.prepare(model, *_programs(request, gamma, model, pad))
+        _diagnostics.arviz()  # whose import takes seconds, which compilation takes anyway
+    try:
+        return _integrate_and_draw(studies, model, gamma, request, keys, at_half, pad)
+    finally:
+        if compiling is not None:
+            compiling.join()
+
+
+def _programs(request: Request, gamma: tuple[int, int], model: Model, studies: int) -> tuple[_nuts.Settings, int, int]:
+    """Settings, bits and group of the sampler's programs."""
+    # One search keeps two cores busy with half of its chains each; many go in step by the dozen.
+    lanes = request.num_chains * (gamma[1] - gamma[0] + 1) * studies
+    group = min(_GROUP, max(request.num_chains, -(-lanes // 2)), max(1, _LARGE // model.data.scores.shape[1]))
+    return _nuts.Settings(request.num_warmup), int(gamma[1] + 1).bit_length(), group
+
+
+def _integrate_and_draw(
+    studies: Sequence[Study],
+    model: Model,
+    gamma: tuple[int, int],
+    request: Request,
+    keys: Sequence[Array],
+    at_half: Callable[[int], None],
+    pad: int,
+) -> list[Draws | str]:
     log_prior = request.prior.log_gamma(*gamma)
-    model = make_model(studies, constraints, request.prior.parts)
     inside = np.array([float(s.data.num_used) for s in studies])
     outside = np.array([float(s.data.num_above) for s in studies])
     lanes = integrate(model, inside, outside, gamma, log_prior)
@@ -135,7 +166,7 @@ def _sample_some(
         else:
             results[i] = Draws(np.empty(0, int), np.empty(0), {}, 0, *shared)
     if request.method == "nuts" and todo:
-        _by_nuts(todo, lanes, results, model, gamma, request, keys)
+        _by_nuts(todo, lanes, results, model, gamma, request, keys, pad)
     return results
 
 
@@ -175,38 +206,39 @@ def _by_nuts(
     gamma: tuple[int, int],
     request: Request,
     keys: Sequence[Array],
+    pad: int,
 ) -> None:
     """Run all chains of all studies, and put together what each study needs of them."""
     chains = request.num_chains
     where: list[tuple[int, int]] = []  # (study, number of the gamma), a row for the chains of each
-    starts, chain_keys = [], []
+    starts, energies, chain_keys, lengths = [], [], [], []
+    evaluator = Evaluator(model, gamma)
     for i in todo:
         draws = results[i]
         assert isinstance(draws, Draws)
         # The most probable one always.
-        active = np.exp(draws.log_probability) > min(_RARE, 0.9 * np.exp(draws.log_probability.max()))
-        active &= np.array([lane.grid is not None for lane in lanes[i]])
+        share = np.exp(draws.log_probability)
+        active = (share > min(_RARE, 0.9 * share.max())) & np.array([lane.grid is not None for lane in lanes[i]])
         rng = np.random.default_rng(draws.seed)
         for number in np.flatnonzero(active):
             grid = lanes[i][number].grid
             assert grid is not None
             where.append((i, int(number)))
             starts.append(from_grid(grid, chains, rng))
+            energies.append(-densities(evaluator, grid.shape, starts[-1], i, int(number) + gamma[0], exact=True)[0])
             chain_keys.append(jax.random.split(jax.random.fold_in(keys[i], number + gamma[0]), chains))
+            lengths.append(math.ceil(request.num_samples * share[number] / share[active].sum()) + 1)
     shapes = [lanes[i][number].grid.shape for i, number in where for _ in range(chains)]  # type: ignore[union-attr]
     those = _nuts.Lanes(
         np.repeat([i for i, _ in where], chains),
         np.repeat([number + gamma[0] for _, number in where], chains),
         stack(shapes),
         np.concatenate(starts),
+        np.concatenate(energies),
     )
-    settings = _nuts.Settings(request.num_warmup, request.num_samples)
-    bits = int(gamma[1] + 1).bit_length()
-    total = len(those.study)
-    # One search keeps two cores busy with half of its chains each; many go in step by the dozen.
-    group = min(_GROUP, max(chains, power_of_two(-(-total // 2))), max(1, _LARGE // model.data.scores.shape[1]))
-    found: list[Any] = [None] * total
-    for places, kept in _nuts.sample(model, those, jnp.concatenate(chain_keys), settings, bits, group):
+    found: list[Any] = [None] * len(those.study)
+    programs = _programs(request, gamma, model, pad)
+    for places, kept in _nuts.sample(model, those, jnp.concatenate(chain_keys), np.repeat(lengths, chains), *programs):
         for j, place in enumerate(places):
             found[int(place)] = jax.tree.map(lambda a, j=j: a[j], kept)
     for i in todo:
@@ -231,7 +263,7 @@ def _mixed(draws: Draws, rows: list[tuple[int, list[Any]]], first: int, request:
         for k, (number, lane) in enumerate(rows):
             mine = np.flatnonzero(which == k)
             # Evenly spread over the chain.
-            some = ((np.arange(len(mine)) + 0.5) * size / max(len(mine), 1)).astype(int)
+            some = ((np.arange(len(mine)) + 0.5) * len(lane[c][1]) / max(len(mine), 1)).astype(int)
             gamma[c, mine], theta[c, mine] = first + number, lane[c][0][some]
             for column, values in zip(columns, lane[c][1:], strict=True):
                 column[mine] = values[some]

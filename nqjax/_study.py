@@ -120,8 +120,9 @@ def _arrays(studies: Sequence[Study], rows: Sequence[tuple[Floats, Floats]]) -> 
     return SearchData(scores, counts, limits, censored)  # type: ignore[arg-type]
 
 
-def make_model(studies: Sequence[Study], bounds: Constraints, parts: Parts) -> Model:
-    """Arrays of some studies, padded to one size."""
+def make_model(studies: Sequence[Study], bounds: Constraints, parts: Parts, pad: int = 1) -> Model:
+    """Arrays of some studies, padded to one size, and to ``pad`` studies at least."""
+    studies = [*studies, *[studies[0]] * (pad - len(studies))]
     data, pooled = (_arrays(studies, [f(s.data) for s in studies]) for f in (_values, _pooled))
     low, high = (np.array(b) for b in zip(*(_standard(s, bounds) for s in studies), strict=True))
     place = Place(

@@ -229,6 +229,10 @@ class Posterior(Region):
         draws = {name: getattr(self, name) for name in ("alpha", "beta", "sigma")}
         return _diagnostics.diagnose(draws, self._draws)
 
+    @property
+    def _is_good(self) -> bool:
+        return _diagnostics.surely_good(self._draws) or self.diagnostics.good
+
     @functools.cached_property
     def idata(self) -> Any:
         """The draws as ArviZ has them: posterior, sample_stats, observed_data and posterior_predictive.
@@ -319,7 +323,7 @@ def sample_posterior(
     if isinstance(draws, str):
         raise InputError(draws)
     post = finish_draws(draws, study, as_scores(scores), minimize, constraints, request)
-    if not post.diagnostics.good:
+    if not post._is_good:
         warnings.warn(post.diagnostics.verdict, SamplingWarning, stacklevel=2)
     return post
 
@@ -383,7 +387,7 @@ def sample_posterior_many(
                 if isinstance(draws, str)
                 else finish_draws(draws, good[i], as_scores(studies[i]), minimize, constraints, request)
             )
-    poor = [i for i, post in enumerate(results) if isinstance(post, Posterior) and not post.diagnostics.good]
+    poor = [i for i, post in enumerate(results) if isinstance(post, Posterior) and not post._is_good]
     if poor:
         some = ", ".join(map(str, poor[:5])) + (", ..." if len(poor) > 5 else "")
         text = f"{len(poor)} of {len(results)} posteriors cannot be relied on (studies {some}): see their diagnostics"

@@ -105,7 +105,7 @@ def _check(name: str, prior: Any, where: str) -> None:
     if not (low >= 0 and high <= most and low < high):
         raise InputError(f"the prior of {name} reaches beyond its values: give a distribution of numbers {where}")
     with jax.ensure_compile_time_eval():
-        density = np.asarray(prior.log_prob(jnp.asarray(_some(prior))))
+        density = np.asarray(jax.jit(prior.log_prob)(jnp.asarray(_some(prior))))
     if np.isnan(density):
         raise InputError(f"the prior of {name} has no density: check its parameters")
 

@@ -16,7 +16,7 @@ import searches
 from numpyro.infer.util import log_density
 
 import nqjax
-from nqjax import _density, _likelihood
+from nqjax import _density, _integrate, _likelihood, _nuts, _straighten
 from nqjax._coordinates import to_parameters
 from nqjax._study import check_bounds, make_model, make_study
 from nqjax.constraints import read_constraints
@@ -138,8 +138,8 @@ def test_density_in_coordinates_is_the_log_joint(scores, posterior, x64):
         differences = []
         for _ in range(5):
             z = jnp.asarray(rng.normal([-2.5, -2.5, 0.5], 0.7))
-            value, theta = _density.log_density(z, family, model, jnp.ones(()), jnp.asarray(True), 3)
-            jacobian = to_parameters(z, float(gamma), model.place).log_jacobian
+            value, _ = _density.log_density(z, _density.Target(family, model), jnp.asarray(True), 3)
+            theta, _, jacobian = to_parameters(z, jnp.asarray(float(gamma)), model.place)
             alpha, delta, sigma = study.data.best + study.scale * theta[0], *(study.scale * jnp.exp(theta[1:]))
             joint = posterior.log_joint(alpha, alpha + delta, gamma, sigma) + math.log(5)
             differences.append(float(value - jacobian - (joint + jnp.log(delta) + jnp.log(sigma))))
@@ -157,12 +157,37 @@ def test_the_likelihoods_gradient(scores, x64):
         family = jax.tree.map(lambda a, gamma=gamma: a[gamma - 1], _density.stacked_families(6))
 
         def f(t, family=family):
-            return _likelihood.log_likelihood(t, family, data, jnp.asarray(True), 3)
+            return _likelihood.likelihood_and_gradient(t, family, data, jnp.asarray(True), 3)
 
         at = jnp.array(theta)
         steps = 1e-5 * np.eye(3)
-        numeric = [(f(at + h) - f(at - h)) / 2e-5 for h in steps]
-        assert jax.grad(f)(at) == pytest.approx(np.array(numeric), rel=1e-5, abs=1e-5)
+        numeric = [(f(at + h)[0] - f(at - h)[0]) / 2e-5 for h in steps]
+        assert f(at)[1] == pytest.approx(np.array(numeric), rel=1e-5, abs=1e-5)
+
+
+@pytest.mark.parametrize("limits", [(0.05, 0.7), (-INF, INF)])
+@pytest.mark.parametrize("bounds", [{}, {"alpha": (-0.2, 0.2), "beta": (0.75, 1.3), "sigma": (0.01, 0.2)}])
+def test_what_the_sampler_follows(scores, limits, bounds, x64):
+    """Its energy and gradient are those of the quadrature's density, computed on the host and elsewhere."""
+    constraints = read_constraints(bounds.get("alpha"), bounds.get("beta"), (1, 5), bounds.get("sigma"), True)
+    study = make_study(spacings(scores, limits), *limits)
+    model = make_model([study], constraints, nqjax.Prior().parts)
+    rng = np.random.default_rng(2)
+    shape = _straighten.Map(rng.normal(0, [[0.003], [0.01], [0.1], [1.0]], (24, 4, 6)))
+    shape.coefficients[:, 2, 0] = 0.5  # forwards
+    lanes = _nuts.Lanes(np.zeros(3, int), np.array([1, 3, 5]), _straighten.stack([shape] * 3), None, None)
+    x = rng.normal(0, 0.5, (3, 3))
+    targets = jax.tree.map(jnp.asarray, _nuts._targets(model, lanes, 3))
+    evaluator = _density.Evaluator(model, (1, 5))
+    for i, gamma in enumerate((1, 3, 5)):
+        lane = jax.tree.map(lambda a, i=i: a[i], targets)
+        target = lane.target._replace(model=lane.target.model._replace(parts=model.parts))
+        energy, gradient = _nuts._energy(jnp.asarray(x[i]), lane._replace(target=target), 3)
+        steps = 1e-5 * np.concatenate([np.zeros((1, 3)), np.eye(3), -np.eye(3)])
+        value, _ = _integrate.densities(evaluator, shape, x[i] + steps, 0, gamma, exact=True)
+        # The sampler's sums are good to 1e-6 of a score's probability.
+        assert energy == pytest.approx(-value[0], abs=48e-6)
+        assert gradient == pytest.approx(-(value[1:4] - value[4:]) / 2e-5, rel=1e-4, abs=1e-3)
 
 
 @pytest.mark.filterwarnings("ignore::nqjax.SamplingWarning")
