@@ -12,6 +12,7 @@ from nqjax._version import __version__ as __version__
 from nqjax.errors import InputError as InputError
 
 if TYPE_CHECKING:
+    from nqjax._pooling import NoisePooling as NoisePooling
     from nqjax.bands import Bands as Bands
     from nqjax.bands import confidence_bands as confidence_bands
     from nqjax.comparison import Comparison as Comparison
@@ -39,8 +40,6 @@ if TYPE_CHECKING:
     from nqjax.plot import plot_tuning_curve as plot_tuning_curve
     from nqjax.posterior import Posterior as Posterior
     from nqjax.posterior import SamplingWarning as SamplingWarning
-    from nqjax.posterior import sample_posterior as sample_posterior
-    from nqjax.posterior import sample_posterior_many as sample_posterior_many
     from nqjax.priors import Prior as Prior
     from nqjax.profile import ProfileRegion as ProfileRegion
     from nqjax.profile import profile_region as profile_region
@@ -49,7 +48,8 @@ if TYPE_CHECKING:
     from nqjax.region import Region as Region
     from nqjax.resampling import Bootstrap as Bootstrap
     from nqjax.resampling import bootstrap as bootstrap
-    from nqjax.shared import NoisePooling as NoisePooling
+    from nqjax.sampling import sample_posterior as sample_posterior
+    from nqjax.sampling import sample_posterior_many as sample_posterior_many
     from nqjax.shared import SharedPosterior as SharedPosterior
     from nqjax.shared import sample_posterior_shared as sample_posterior_shared
     from nqjax.spacing import quantile_limits as quantile_limits
@@ -70,7 +70,7 @@ _HOME = {
     "confidence_bands": "bands",
     "consonance_region": "consonance",
     "Comparison": "comparison",
-    "NoisePooling": "shared",
+    "NoisePooling": "_pooling",
     "Posterior": "posterior",
     "SharedPosterior": "shared",
     "sample_posterior_shared": "shared",
@@ -78,8 +78,8 @@ _HOME = {
     "Prior": "priors",
     "SamplingWarning": "posterior",
     "posterior_model": "model",
-    "sample_posterior": "posterior",
-    "sample_posterior_many": "posterior",
+    "sample_posterior": "sampling",
+    "sample_posterior_many": "sampling",
     "Bootstrap": "resampling",
     "Failure": "many",
     "Fit": "estimate",

@@ -81,7 +81,7 @@ def confidence_region(
         raise InputError(f"confidence is {confidence}: give a number between 0 and 1, such as 0.95")
     if method == "posterior":
         # With it comes NumPyro, which takes as long to import as JAX itself.
-        from nqjax.posterior import sample_posterior
+        from nqjax.sampling import sample_posterior
 
         return sample_posterior(scores, key=key, confidence=confidence, method="quadrature", **study)  # type: ignore[arg-type]
     boot = bootstrap(scores, num_resamples, key=key, **study)  # type: ignore[arg-type]

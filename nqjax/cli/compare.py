@@ -15,6 +15,7 @@ from nqjax.cli.arguments import (
     read_numbers,
 )
 from nqjax.cli.posterior import add_sampler, sampler
+from nqjax.errors import InputError
 
 _EPILOG = """\
 Each search has its own threshold, chosen by tests unless one is given for both. Trials count for the first search; with
@@ -68,19 +69,29 @@ def _run(args: argparse.Namespace) -> None:
     import nqjax
     from nqjax.report_posterior import comparison_document, print_comparison
 
-    given, posts, notes = args.threshold, [], []
+    given, posts, notes, searches = args.threshold, [], [], []
     for name, y, key in zip((args.file, args.other), scores, jax.random.split(jax.random.key(args.seed)), strict=True):
         args.threshold = given
-        if given == AUTO:
-            regime.choose(args, y)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", nqjax.SamplingWarning)
-            study: dict[str, Any] = {"limits": limits(args.threshold, args.minimize), "minimize": args.minimize}
-            study = {**study, **constraints(args), **sampler(args)}
-            posts.append(nqjax.sample_posterior(y, key=key, progress=True, **study))
+            try:
+                if given == AUTO:
+                    regime.choose(args, y)
+                study: dict[str, Any] = {"limits": limits(args.threshold, args.minimize), "minimize": args.minimize}
+                study = {**study, **constraints(args), **sampler(args)}
+                posts.append(nqjax.sample_posterior(y, key=key, progress=True, **study))
+            except InputError as error:
+                raise InputError(f"{name}: {error}") from None
+        searches.append({"file": name, "threshold": args.threshold, "num_used": posts[-1].num_used})
         notes += [f"{name}: {w.message}" for w in caught if issubclass(w.category, nqjax.SamplingWarning)]
     comparison = nqjax.compare(posts[0], posts[1], np.asarray(args.trials), cost=args.cost)
-    head = {"metric": args.metric, "minimize": args.minimize, "cost": list(args.cost)}
+    head = {
+        "metric": args.metric,
+        "minimize": args.minimize,
+        "cost": list(args.cost),
+        "seed": args.seed,
+        "searches": searches,
+    }
     document = comparison_document(comparison, head=head, names=(args.file, args.other), confidence=args.prob)
     document["warnings"] = notes
     output.give(args, document, print_comparison)

@@ -1,0 +1,243 @@
+"""What searches of one space have in common: gamma, and where and how widely their noise levels lie.
+
+Each search's grid becomes a table of evidences by its relative noise. Given centre and spread the searches are
+independent, so the posterior of these and of gamma is a sum over the tables on another grid.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax
+import numpy as np
+import scipy.interpolate
+import scipy.special
+import scipy.stats
+from numpy.typing import NDArray
+
+from nqjax._density import Evaluator
+from nqjax._integrate import Lane, densities
+from nqjax._study import Study
+from nqjax.errors import InputError
+from nqjax.priors import Prior
+
+Floats = NDArray[np.float64]
+#: Nodes for the centre and for the spread of the noise levels.
+_CENTRES, _SPREADS = 61, 25
+#: Nodes of a grid's first axis for each that it has, the width of a bin of log relative noise, and how deep nodes go.
+_REFINED, _BIN, _DEPTH = 16, 0.01, 20.0
+#: Times that their grid is laid anew where the posterior is, and what matters of its largest weight.
+_ZOOMS, _MATTERS = 3, 1e-7
+
+
+@dataclass(frozen=True)
+class NoisePooling:
+    """How the noise levels of searches belong together.
+
+    The logarithm of each search's relative noise (sigma divided by the regime's width) is normal around a common
+    centre.
+
+    Attributes
+    ----------
+    center, center_sd : float
+        Median of the relative noise, and the standard deviation of its logarithm, before any search is seen.
+    spread : float
+        Scale of the half-normal prior of the standard deviation between searches: 0.5 means that most noise levels are
+        within a factor of 2 to 3 of each other.
+    """
+
+    center: float = 0.1
+    center_sd: float = 1.5
+    spread: float = 0.5
+
+    def __post_init__(self) -> None:
+        """Raise InputError for numbers that are not positive."""
+        for name in ("center", "center_sd", "spread"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise InputError(f"{name} of the pooling is {getattr(self, name)}: give a number above 0")
+
+
+class Table(NamedTuple):
+    """One gamma of one search by its log relative noise, without the prior of that.
+
+    The grid's first axis, along which the noise changes, is refined, so that a narrow pooling finds enough nodes.
+    """
+
+    log_evidence: float
+    bins: Floats  # (bins,), log relative noise
+    log_weights: Floats  # (bins,)
+    ends: NDArray[np.integer]  # (bins + 1,), of the nodes of each bin, in order
+    below: Floats  # (nodes + 1,), cumulative weights of the nodes in order
+    x: Floats  # (nodes, 3), their places, straightened
+    step: Floats  # (3,), between nodes
+
+
+def reweighting(study: Study, lane: Lane, prior: Prior) -> Table | None:
+    """The table of a lane, whose grid was found under a prior; None without a grid."""
+    if lane.grid is None:
+        return None
+    grid = lane.grid
+    count = grid.weights.shape[0]
+    fine = np.linspace(0, count - 1, _REFINED * (count - 1) + 1)
+    theta = grid.theta
+    threshold = (study.limits[1] - study.data.best) / study.scale
+    log_width = np.log(np.maximum(threshold - theta[..., 0], 1e-300)) if study.has_threshold else theta[..., 1]
+    known = grid.weights > 0
+    log_noise = _filled(theta[..., 2] - log_width, known)
+    log_weights = np.log(np.maximum(grid.weights, grid.weights.max() * 1e-12))
+    spline = scipy.interpolate.CubicSpline(np.arange(count), np.stack([log_weights, log_noise]), axis=1)
+    log_weights, log_noise = spline(fine)
+    used = log_weights > log_weights.max() - _DEPTH
+    log_weights, log_noise = log_weights[used] - math.log(_REFINED), log_noise[used]
+    order = np.argsort(log_noise)
+    log_noise = log_noise[order]
+    with jax.enable_x64(True):
+        old = np.asarray(prior.relative_noise.log_prob(np.exp(log_noise))) + log_noise
+    weights = np.exp(log_weights[order] - old)
+    number = np.floor((log_noise - log_noise[0]) / _BIN).astype(int)
+    ends = np.append(np.flatnonzero(np.diff(number, prepend=-1)), len(number))
+    below = np.append(0.0, np.cumsum(weights))
+    step = grid.nodes[:, 1] - grid.nodes[:, 0]
+    first = grid.nodes[0, 0] + step[0] * fine
+    places = np.stack(np.meshgrid(first, grid.nodes[1], grid.nodes[2], indexing="ij"), axis=-1)[used][order]
+    return Table(
+        lane.log_evidence,
+        log_noise[0] + _BIN * (number[ends[:-1]] + 0.5),
+        np.log(np.diff(below[ends])),
+        ends,
+        below,
+        places,
+        step / np.array([_REFINED, 1, 1]),
+    )
+
+
+def _filled(values: Floats, known: NDArray[np.bool_]) -> Floats:
+    """Values along the first axis, where they are not known those of the nearest that are."""
+    rank = np.arange(len(values))[:, None, None]
+    last = np.maximum.accumulate(np.where(known, rank, -1), axis=0)
+    following = np.minimum.accumulate(np.where(known, rank, len(values))[::-1], axis=0)[::-1]
+    nearest = np.where((rank - last <= following - rank) & (last >= 0), last, following)
+    nearest = np.where(nearest < len(values), nearest, np.maximum(last, 0))
+    return np.take_along_axis(values, nearest, axis=0)
+
+
+_Reach = tuple[tuple[float, float], tuple[float, float]]
+
+
+def _first_reach(pooling: NoisePooling) -> _Reach:
+    """Ends of all that the pooling allows: of the centre, and of the spread."""
+    center = math.log(pooling.center)
+    return (center - 4 * pooling.center_sd, center + 4 * pooling.center_sd), (0.0, 3.5 * pooling.spread)
+
+
+def _hyper_grid(pooling: NoisePooling, reach: _Reach) -> tuple[Floats, Floats, Floats]:
+    """Nodes of the centre and of the spread, and the log prior of each cell, shape (centres, spreads)."""
+    (low, high), (least, most) = reach
+    centres = np.linspace(low, high, _CENTRES)
+    spreads = least + (most - least) * (np.arange(_SPREADS) + 0.5) / _SPREADS
+    log_prior = np.add.outer(
+        scipy.stats.norm.logpdf(centres, math.log(pooling.center), pooling.center_sd),
+        scipy.stats.halfnorm.logpdf(spreads, scale=pooling.spread),
+    )
+    return centres, spreads, log_prior + math.log((centres[1] - centres[0]) * (spreads[1] - spreads[0]))
+
+
+def _reach(log_joint: Floats, centres: Floats, spreads: Floats, old: _Reach) -> _Reach:
+    """Where the posterior of centre and spread is, with room."""
+    share = np.exp(log_joint - scipy.special.logsumexp(log_joint))
+    ends = []
+    for nodes, weights, (low, high) in ((centres, share.sum(axis=1), old[0]), (spreads, share.sum(axis=0), old[1])):
+        there = nodes[weights > _MATTERS * weights.max()]
+        step = nodes[1] - nodes[0]
+        ends.append((max(float(there[0] - step), low), min(float(there[-1] + step), high)))
+    return ends[0], ends[1]
+
+
+def _log_evidence(table: Table | None, centres: Floats, spreads: Floats) -> Floats:
+    """Of one search given centre and spread, shape (centres, spreads)."""
+    if table is None:
+        return np.full((len(centres), len(spreads)), -np.inf)
+    out = np.empty((len(centres), len(spreads)))
+    for i, centre in enumerate(centres):
+        far = ((table.bins[:, None] - centre) / spreads) ** 2 / 2
+        normal = -far - np.log(spreads) - 0.5 * math.log(2 * math.pi)
+        out[i] = scipy.special.logsumexp(table.log_weights[:, None] + normal, axis=0)
+    return table.log_evidence + out
+
+
+class Common(NamedTuple):
+    """Posterior of what searches have in common, on a grid."""
+
+    log_joint: Floats  # (gammas, centres, spreads), not normalised
+    centres: Floats
+    spreads: Floats
+
+
+def common_posterior(tables: list[list[Table | None]], pooling: NoisePooling, log_prior: Floats) -> Common:
+    """Of gamma, centre and spread, from the tables of each search, a row for each gamma; raises InputError for none."""
+    reach = _first_reach(pooling)
+    for _ in range(_ZOOMS):
+        centres, spreads, log_hyper = _hyper_grid(pooling, reach)
+        joint = np.stack(
+            [
+                log_prior[g] + log_hyper + sum(_log_evidence(mine[g], centres, spreads) for mine in tables)
+                for g in range(len(log_prior))
+            ]
+        )
+        if not np.isfinite(joint.max()):
+            raise InputError("the prior gives the data no probability: widen it, or the bounds")
+        reach = _reach(scipy.special.logsumexp(joint, axis=0), centres, spreads, reach)
+    return Common(joint, centres, spreads)
+
+
+class Hyper(NamedTuple):
+    """Draws of what searches have in common, shape (draws,)."""
+
+    number: NDArray[np.integer]  # of the gamma
+    center: Floats
+    spread: Floats
+
+
+def draw_hyper(common: Common, count: int, rng: np.random.Generator) -> Hyper:
+    """Independent draws."""
+    probability = np.exp(common.log_joint - scipy.special.logsumexp(common.log_joint))
+    flat = rng.choice(probability.size, size=count, p=probability.ravel())
+    number, i, j = np.unravel_index(flat, probability.shape)
+    centres, spreads = common.centres, common.spreads
+    center = centres[i] + (centres[1] - centres[0]) * (rng.random(count) + rng.random(count) - 1)
+    spread = np.abs(spreads[j] + (spreads[1] - spreads[0]) * (rng.random(count) - 0.5))
+    return Hyper(number, center, spread)
+
+
+def draw_search(
+    study: int,
+    lanes: list[Lane],
+    tables: list[Table | None],
+    hyper: Hyper,
+    evaluator: Evaluator,
+    first_gamma: int,
+    rng: np.random.Generator,
+) -> Floats:
+    """Parameters of one search for each draw of what is common, shape (draws, 3), on the scale of its regime."""
+    theta = np.empty((len(hyper.number), 3))
+    for g in np.unique(hyper.number):
+        mine = np.flatnonzero(hyper.number == g)
+        grid, table = lanes[g].grid, tables[g]
+        assert grid is not None
+        assert table is not None
+        x = _draw_places(table, hyper.center[mine], hyper.spread[mine], rng)
+        _, theta[mine] = densities(evaluator, grid.shape, x, study, int(g) + first_gamma, exact=True)
+    return theta
+
+
+def _draw_places(table: Table, center: Floats, spread: Floats, rng: np.random.Generator) -> Floats:
+    """A place in one search's grid for each centre and spread, straightened."""
+    node = np.empty(len(center), int)
+    for k, (c, s) in enumerate(zip(center, spread, strict=True)):
+        log_weights = table.log_weights - ((table.bins - c) / s) ** 2 / 2
+        cumulative = np.cumsum(np.exp(log_weights - log_weights.max()))
+        one = min(int(np.searchsorted(cumulative, rng.random() * cumulative[-1])), len(table.bins) - 1)
+        low, high = table.below[table.ends[one]], table.below[table.ends[one + 1]]
+        node[k] = np.searchsorted(table.below, low + rng.random() * (high - low), side="right") - 1
+    corner = table.x[np.minimum(node, len(table.x) - 1)]
+    return np.asarray(corner + table.step * (rng.random(corner.shape) + rng.random(corner.shape) - 1))
