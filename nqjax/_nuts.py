@@ -214,7 +214,7 @@ def prepare(model: Model, settings: Settings, bits: int, group: int) -> threadin
         device = jax.local_devices()[0]
         with jax.enable_x64(True):
             state = programs.begin(device, some.start, some.energy, jax.random.split(jax.random.key(0), group))
-            programs.go_on.prepare(device, _targets(model, some, bits), model.parts, state)
+            programs.go_on.compiled(device, _targets(model, some, bits), model.parts, state)
 
     thread = threading.Thread(target=work, name="nqjax-compile")
     thread.start()
