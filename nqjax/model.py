@@ -10,7 +10,7 @@ from jax import Array
 from numpy.typing import ArrayLike
 from numpyro.distributions import constraints as support
 
-from nqjax._study import make_study
+from nqjax._study import check_bounds, make_study
 from nqjax.constraints import Constraint, read_constraints
 from nqjax.distributions import NoisyQuadratic
 from nqjax.estimate import prepare
@@ -47,6 +47,11 @@ def posterior_model(
     dict of str to Array
         alpha, beta, gamma and sigma.
 
+    Raises
+    ------
+    InputError
+        As `nqjax.sample_posterior`.
+
     Notes
     -----
     Sample it in double precision (``jax.enable_x64``). `nqjax.sample_posterior` samples the same posterior in other
@@ -56,6 +61,7 @@ def posterior_model(
     given = isinstance(gamma, Array)
     bounds = read_constraints(alpha, beta, (1, 5) if given else gamma, sigma, minimize)  # type: ignore[arg-type]
     study = make_study(prepare(scores, limits, minimize, bounds).data, *oriented_limits(limits, minimize))
+    check_bounds(study, bounds, minimize)
     data, scale = study.data, study.scale
     if given:
         effective = jnp.asarray(gamma, float)
