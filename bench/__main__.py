@@ -17,6 +17,7 @@ PARTS = (
     "subsamples",
     "posterior",
     "calibration",
+    "search",
     "cli",
 )
 
