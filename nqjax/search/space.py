@@ -21,6 +21,8 @@ import numpy as np
 from nqjax.errors import InputError
 
 Config = dict[str, Any]
+#: More configurations than this are no grid that anyone means.
+LARGEST_GRID = 1_000_000
 _Pick = Callable[[str, "Distribution"], Any]
 
 
@@ -265,12 +267,16 @@ def grid(space: Mapping[str, Any], points: int) -> Iterator[Config]:
     checked = check(space)
     if points < 1:
         raise InputError(f"a grid of {points} points a hyperparameter has none: give 1 or more")
+    known = {name: entry.points(points) for name, entry in checked.items() if not isinstance(entry, Derived | When)}
+    size = math.prod(map(len, known.values()))  # at the least: conditional ones come on top
+    if size > LARGEST_GRID:
+        raise InputError(f"a grid of {points} points has {size:,} trials and more: give fewer, or fix hyperparameters")
     path: list[int] = []  # which of its values each hyperparameter takes, in the order they are asked for
     while True:
         counts: list[int] = []
 
-        def pick(_: str, distribution: Distribution, counts: list[int] = counts) -> Any:
-            values = distribution.points(points)
+        def pick(name: str, distribution: Distribution, counts: list[int] = counts) -> Any:
+            values = known[name] if name in known else distribution.points(points)
             counts.append(len(values))
             if len(counts) > len(path):
                 path.append(0)
@@ -337,7 +343,11 @@ class _Resolving(Mapping[str, Any]):
 
     def _draw(self, name: str, distribution: Distribution) -> Any:
         if isinstance(distribution, Derived):
-            return _plain(self._call(name, distribution.function))
+            value = self._call(name, distribution.function)
+            try:
+                return _plain(value)
+            except InputError as error:
+                raise InputError(f"hyperparameter {name!r}: its function gives {error}") from None
         if isinstance(distribution, When):
             holds = bool(self._call(name, distribution.condition))
             return self._draw(name, distribution.distribution if holds else distribution.otherwise)
