@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -233,6 +234,46 @@ def on_devices(count):
 
 def test_two_devices_change_nothing(reference):
     assert on_devices(2) == list(reference.rows)
+
+
+_HOSTS = """
+import json, sys, jax
+jax.distributed.initialize(sys.argv[2], 2, int(sys.argv[1]))
+import tiny_task
+from nqjax import search
+runs = [search.run(tiny_task.Line(), num_trials=n, key=jax.random.key(0), out=sys.argv[3]).rows for n in (9, 21)]
+print(json.dumps([jax.process_count(), *runs]))
+"""
+
+
+@pytest.mark.slow
+def test_two_hosts_change_nothing(reference, tmp_path):
+    """Each trains its share; both get the table, and the first one writes it. The second call adds trials."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        address = f"localhost:{free.getsockname()[1]}"
+    out = tmp_path / "trials.jsonl"
+    path = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+    env = {**os.environ, "PYTHONPATH": path, "JAX_PLATFORMS": "cpu"}
+    hosts = [
+        subprocess.Popen(
+            [sys.executable, "-c", _HOSTS, str(i), address, str(out)],
+            env=env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for i in range(2)
+    ]
+    for host in hosts:
+        text, error = host.communicate(timeout=300)
+        assert host.returncode == 0, error[-2000:]
+        count, first, second = json.loads(text.splitlines()[-1])
+        assert count == 2
+        assert first == list(reference.rows[:9])
+        assert second == list(reference.rows)
+    assert search.read_trials(out).rows == reference.rows
+    assert [path.name for path in tmp_path.iterdir()] == ["trials.jsonl"]
 
 
 @pytest.mark.slow
