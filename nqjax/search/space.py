@@ -184,15 +184,7 @@ class Derived(Distribution):
 
 @dataclass(frozen=True)
 class When(Distribution):
-    """A conditional hyperparameter: one distribution or value where a condition on the others holds, else another.
-
-    Parameters
-    ----------
-    condition : callable
-        Called with the configuration; may read any other hyperparameter.
-    distribution, otherwise : distribution or value
-        What is drawn from where it holds, and where it does not.
-    """
+    """A conditional hyperparameter: a distribution or value where a function of the others holds, else another."""
 
     condition: Callable[[Mapping[str, Any]], Any]
     distribution: Any
@@ -238,12 +230,7 @@ def sample(space: Mapping[str, Any], key: Any, trial: int) -> Config:
     Returns
     -------
     dict
-        Plain Python values in the order of the space.
-
-    Raises
-    ------
-    InputError
-        For a space that is none, or where a derived hyperparameter fails or waits for itself.
+        Plain Python values in the order of the space; InputError names the hyperparameter that cannot be drawn.
     """
     words = key_words(key)
 
