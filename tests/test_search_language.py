@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from nqjax.errors import InputError
-from nqjax.search.models.deberta import Classifier, Encoder, MaskedLanguageModel, by_distance, position_index
+from nqjax.search.models.deberta import Classifier, Encoder, Pretrainer, by_distance, position_index
 from nqjax.search.models.deberta_released import load_encoder
 from nqjax.search.models.llama import Llama, hidden_width
 from nqjax.search.models.weights import read_safetensors
@@ -256,13 +256,12 @@ def test_padding_changes_nothing() -> None:
     np.testing.assert_allclose(run(model, params, longer, mask_longer), run(model, params, x, mask), atol=1e-6)
 
 
-def test_masked_language_model_has_a_logit_a_token() -> None:
-    model = MaskedLanguageModel(Encoder(VOCABULARY, WIDTH, 1, HEADS, HIDDEN, 8, 20))
+def test_pretraining_has_logits_of_tokens_and_classes() -> None:
+    model = Pretrainer(Encoder(VOCABULARY, WIDTH, 1, HEADS, HIDDEN, 8, 20), 2)
     x = tokens(10)
-    params = start(model, x, x >= 0)
-    logits = run(model, params, x, x >= 0, 0.1, jax.random.key(1))
-    assert logits.shape == (5, 10, VOCABULARY)
-    assert np.isfinite(logits).all()
+    words, classes = run(model, start(model, x, x >= 0), x, x >= 0)
+    assert (words.shape, classes.shape) == ((5, 10, VOCABULARY), (5, 2))
+    assert np.isfinite(words).all()
 
 
 def test_models_train_side_by_side_as_they_do_alone() -> None:

@@ -189,12 +189,15 @@ def test_lines_become_pairs_of_what_follows_and_what_does_not() -> None:
     assert vocabulary.size == 48
     order = [vocabulary.encode(line) for line in files[0]]
     for tokens, label in zip(pairs["tokens"].tolist(), pairs["label"], strict=True):
-        assert (tokens[0], tokens[4], tokens[8]) == (line_pairs.CLS, line_pairs.SEP, line_pairs.SEP)
-        assert tokens[9:] == [line_pairs.PAD] * 3
-        first, second = order.index(tokens[1:4]), order.index(tokens[5:8])
+        ends = [line_pairs.SEP, line_pairs.PAD, line_pairs.PAD]  # each half has room for five, and a line has three
+        assert (tokens[0], tokens[4:6], tokens[9:]) == (line_pairs.CLS, ends[:2], ends)
+        first, second = order.index(tokens[1:4]), order.index(tokens[6:9])
         assert (second == first + 1) == label
         assert second != first
-    assert line_pairs.line_pairs(files, vocabulary, 19, 12, seed=0, all_follow=True)["label"].all()
+    anywhere = line_pairs.line_pairs([*files, ["zz"] * 40], vocabulary, 50, 12, seed=0, elsewhere=True)
+    begins = anywhere["tokens"][:, [1, 6]] == vocabulary.encode("zz")[0]
+    assert (begins[:, 0] == begins[:, 1])[anywhere["label"] == 1].all()
+    assert (begins[:, 0] != begins[:, 1])[anywhere["label"] == 0].any()
     assert len(vocabulary.encode("unknown_name")) == 3
     assert max(vocabulary.encode("unknown")) >= 44  # a bucket
 

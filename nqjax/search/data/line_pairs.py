@@ -54,9 +54,9 @@ def lines_of(texts: dict[str, bytes]) -> list[list[str]]:
 
 
 def line_pairs(
-    files: list[list[str]], vocabulary: Vocabulary, count: int, length: int, seed: int, *, all_follow: bool = False
+    files: list[list[str]], vocabulary: Vocabulary, count: int, length: int, seed: int, *, elsewhere: bool = False
 ) -> Batch:
-    """Draw pairs of lines of one file.
+    """Draw pairs of lines, in one half of which the second follows the first in its file.
 
     Parameters
     ----------
@@ -64,38 +64,51 @@ def line_pairs(
         The lines of each file.
     vocabulary : Vocabulary
     count, length : int
-        Pairs, and tokens of each: a start, the first line, a separator, the second line, a separator, padding. Each
-        line is cut to its half.
+        Pairs, and tokens of each: a start, and the two lines. Each line has one half of the rest, in which it is cut
+        or padded, with a separator at its end, so that the second always begins at the same place.
     seed : int
         Of the draws.
-    all_follow : bool
-        Whether every second line is the one that follows, and not only one half of them.
+    elsewhere : bool
+        Whether a second line that does not follow is any of any file, instead of any other of the same file.
 
     Returns
     -------
     dict
         ``tokens``, uint16, of shape (count, length), and ``label``, int32, of shape (count,): 1 where the second line
-        follows the first, 0 where it is any other of the same file.
+        follows the first.
     """
     rng = np.random.default_rng(seed)
     long_enough = [lines for lines in files if len(lines) > 2]
     ends = np.cumsum([len(lines) - 1 for lines in long_enough])  # a file's last line has none that follows
     places = rng.choice(ends[-1], count, replace=False)
-    label = np.ones(count, np.int32) if all_follow else (rng.permutation(count) % 2).astype(np.int32)
-    tokens = np.full((count, length), PAD, np.uint16)
+    label = (rng.permutation(count) % 2).astype(np.int32)
+    tokens = np.empty((count, length), np.uint16)
     for i, place in enumerate(places):
-        file = int(np.searchsorted(ends, place, "right"))
+        file, first = _line_at(ends, int(place))
         lines = long_enough[file]
-        first = int(place - (ends[file - 1] if file else 0))
-        second = first + 1
-        if not label[i]:  # any but the first and the one that follows
-            second = int(rng.integers(len(lines) - 2))
-            second += 2 * (second >= first)
-        tokens[i] = _joined([vocabulary.encode(lines[n]) for n in (first, second)], length)
+        if label[i]:
+            second = lines[first + 1]
+        elif elsewhere:
+            other, number = _line_at(ends, int(rng.integers(ends[-1])))
+            second = long_enough[other][number]
+        else:  # any but the first and the one that follows
+            number = int(rng.integers(len(lines) - 2))
+            second = lines[number + 2 * (number >= first)]
+        tokens[i] = _joined([vocabulary.encode(line) for line in (lines[first], second)], length)
     return {"tokens": tokens, "label": label}
 
 
+def _line_at(ends: NDArray[np.int64], place: int) -> tuple[int, int]:
+    """Return the file of a line that is known by its number among all, and its number there."""
+    file = int(np.searchsorted(ends, place, "right"))
+    return file, place - int(ends[file - 1] if file else 0)
+
+
 def _joined(lines: list[list[int]], length: int) -> NDArray[np.uint16]:
-    half = (length - 3) // 2
-    joined = [CLS, *lines[0][:half], SEP, *lines[1][:half], SEP]
-    return np.array(joined + [PAD] * (length - len(joined)), np.uint16)
+    half = (length - 1) // 2
+    joined = np.full(length, PAD, np.uint16)
+    joined[0] = CLS
+    for start, line in zip((1, 1 + half), lines, strict=True):
+        cut = [*line[: half - 1], SEP]
+        joined[start : start + len(cut)] = cut
+    return joined

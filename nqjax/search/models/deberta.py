@@ -196,22 +196,34 @@ class Classifier(nn.Module):
         return nn.Dense(self.classes, kernel_init=initial, name="classifier")(pooled.astype(jnp.float32))
 
 
-class MaskedLanguageModel(nn.Module):
-    """The encoder, and each token from its features, by the embeddings."""
+class Pretrainer(nn.Module):
+    """The encoder, with heads that tell each token from its features, and a class from those of the first one."""
 
     encoder: Encoder
+    classes: int
 
     @nn.compact
-    def __call__(
-        self, tokens: jax.Array, mask: jax.Array, rate: jax.Array | float = 0.0, key: _Key = None
-    ) -> jax.Array:
-        """Return the logits, of shape (texts, length, vocab_size); the arguments are the encoder's."""
-        initial = nn.initializers.normal(self.encoder.deviation)
-        x = self.encoder(tokens, mask, rate, key)
-        dense = nn.Dense(self.encoder.width, dtype=self.encoder.dtype, kernel_init=initial, name="dense")
-        norm = nn.LayerNorm(epsilon=self.encoder.epsilon, use_fast_variance=False, name="norm")
-        bias = self.param("bias", nn.initializers.zeros, (self.encoder.vocab_size,))
-        return self.encoder.decode(norm(nn.gelu(dense(x), approximate=False))).astype(jnp.float32) + bias
+    def __call__(self, tokens: jax.Array, mask: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Return the logits of the tokens, and those of the classes.
+
+        Parameters
+        ----------
+        tokens, mask : array, shape (texts, length)
+            The encoder's arguments.
+
+        Returns
+        -------
+        array, shape (texts, length, vocab_size)
+            By the embeddings, and a bias.
+        array, shape (texts, classes)
+        """
+        encoder, initial = self.encoder, nn.initializers.normal(self.encoder.deviation)
+        x = encoder(tokens, mask)
+        inner = nn.gelu(nn.Dense(encoder.width, kernel_init=initial, name="dense")(x), approximate=False)
+        inner = nn.LayerNorm(epsilon=encoder.epsilon, use_fast_variance=False, name="norm")(inner)
+        bias = self.param("bias", nn.initializers.zeros, (encoder.vocab_size,))
+        classes = nn.Dense(self.classes, kernel_init=initial, name="classifier")(x[..., 0, :])
+        return encoder.decode(inner) + bias, classes
 
 
 def position_index(length: int, buckets: int, farthest: int) -> NDArray[np.intp]:

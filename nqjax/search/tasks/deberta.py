@@ -210,13 +210,13 @@ class DebertaStdlib(DebertaFineTuning):
     micro_batch = 8
     length = 32
 
-    def __init__(self, pretraining: int = 1000) -> None:
+    def __init__(self, pretraining: int = 1500) -> None:
         corpus = read_corpus()
         train, valid = lines_of(corpus.train), lines_of(corpus.valid)
         vocabulary = Vocabulary(line for file in train for line in file)
-        encoder = Encoder(vocabulary.size, 64, 2, 2, 256, buckets=16, farthest=32, deviation=0.05)
-        unlabelled = line_pairs(train, vocabulary, 65_536, self.length, 0, all_follow=True)["tokens"]
-        self.pretrained, weights = pretrained_encoder(encoder, unlabelled, pretraining, corpus.fingerprint)
+        encoder = Encoder(vocabulary.size, 64, 2, 2, 256, buckets=32, farthest=64, deviation=0.1)
+        pairs = line_pairs(train, vocabulary, 65_536, self.length, 0, elsewhere=True)
+        self.pretrained, weights = pretrained_encoder(encoder, pairs, pretraining, corpus.fingerprint)
         self.model = Classifier(encoder, 2)
         self.train = Arrays(**line_pairs(train, vocabulary, 1024, self.length, 1))
         self.valid = Arrays(**line_pairs(valid, vocabulary, 1024, self.length, 2))
