@@ -18,6 +18,7 @@ PARTS = (
     "posterior",
     "calibration",
     "integrals",
+    "search",
     "cli",
 )
 

@@ -35,21 +35,22 @@ class Progress:
                 BarColumn(),
                 MofNCompleteColumn(),
                 TextColumn("{task.fields[rate]}"),
+                TextColumn("{task.fields[note]}"),
                 TimeRemainingColumn(compact=True),
                 console=console,
                 transient=True,
                 disable=not console.is_terminal,
             )
             self._bar.start()
-            self._task = self._bar.add_task(self._unit, total=self._total, completed=self._done, rate="")
+            self._task = self._bar.add_task(self._unit, total=self._total, completed=self._done, rate="", note="")
         return self
 
-    def advance(self, count: int) -> None:
-        """Say that so many more are done."""
+    def advance(self, count: float, note: str = "") -> None:
+        """Say that so many more are done, which may be parts of one, and what else there is to say."""
         if self._bar is not None:
             speed = self._bar.tasks[self._task].speed
             rate = "" if speed is None else f"{speed:,.0f}/s" if speed >= 10 else f"{60 * speed:,.0f}/min"
-            self._bar.update(self._task, advance=count, rate=rate)
+            self._bar.update(self._task, advance=count, rate=rate, note=note)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -23,6 +23,8 @@ if TYPE_CHECKING:  # pyarrow is imported inside the readers: the command line mu
     import pyarrow as pa
 
 JSON_ENDINGS = (".jsonl", ".ndjson")
+#: The only key of a line of JSON that is no trial, but says what made those after it (see `nqjax.search`).
+HEADER = "nqjax_search"
 ENDINGS = (".csv", ".tsv", *JSON_ENDINGS, ".parquet")
 
 
@@ -31,7 +33,8 @@ def read_scores(path: str | Path, metric: str) -> np.ndarray:
 
     The format follows from the ending: ``.csv``, ``.tsv``, ``.jsonl`` or ``.ndjson`` (one JSON object a line), each
     also with ``.gz`` after it, and ``.parquet``. A CSV file has a header line and may begin with comment lines (``#``);
-    blank lines are skipped. In JSON Lines and Parquet a dotted name reaches into objects: ``metrics.val_loss``.
+    blank lines are skipped, and so are the headers in a file by `nqjax.search`. In JSON Lines and Parquet a dotted name
+    reaches into objects: ``metrics.val_loss``.
 
     Parameters
     ----------
@@ -232,17 +235,20 @@ def _read_jsonl(path: Path, metric: str) -> np.ndarray:
     field = pa.field(parts[-1], pa.float64())
     for part in reversed(parts[:-1]):
         field = pa.field(part, pa.struct([field]))
-    options = arrow_json.ParseOptions(explicit_schema=pa.schema([field]), unexpected_field_behavior="ignore")
+    header = pa.field(HEADER, pa.struct([]))
+    options = arrow_json.ParseOptions(explicit_schema=pa.schema([field, header]), unexpected_field_behavior="ignore")
     try:
         with pa.input_stream(str(path), compression="detect") as file:
             table = arrow_json.read_json(file, arrow_json.ReadOptions(block_size=1 << 24), options)
     except pa.ArrowInvalid:  # scores written as text, or a malformed line: Python reads the one and names the other
         return _read_jsonl_slowly(path, metric, parts)
+    if table.column(1).null_count < len(table):
+        table = table.filter(table.column(1).is_null())
     return to_numpy(_descend(table.column(0), parts[1:]))
 
 
 def json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield each trial's line in the file and its object."""
+    """Yield each trial's line in the file and its object; a search's header is no trial."""
     with _open(path) as file:
         for line, text in enumerate(file, start=1):
             if not text.strip():
@@ -253,7 +259,8 @@ def json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                 raise InputError(f"{path}, line {line}: not a JSON object ({_first_line(error)})") from error
             if not isinstance(value, dict):
                 raise InputError(f"{path}, line {line}: a {type(value).__name__}; each line must be one JSON object")
-            yield line, value
+            if value.keys() != {HEADER}:
+                yield line, value
 
 
 def json_path(path: Path, metric: str) -> list[str]:

@@ -12,7 +12,22 @@ import os
 import sys
 from collections.abc import Sequence
 
-from nqjax.cli import bands, bootstrap, compare, demo, fit, many, noise, plan, posterior, regime, region
+from nqjax.cli import (
+    ablation,
+    bands,
+    bootstrap,
+    compare,
+    demo,
+    fit,
+    many,
+    noise,
+    plan,
+    posterior,
+    regime,
+    region,
+    residual,
+    search,
+)
 from nqjax.cli.arguments import Parser, Version, join_numbers
 from nqjax.errors import InputError
 
@@ -80,7 +95,8 @@ def parse(argv: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--version", action=Version, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command", prog="nqjax")
-    for command in (fit, regime, region, posterior, compare, bootstrap, bands, plan, noise, many, demo):
+    analyses = fit, regime, region, posterior, compare, bootstrap, bands, plan, noise, many
+    for command in (*analyses, search, residual, ablation, demo):
         command.add(commands)
 
     args, unknown = parser.parse_known_args(join_numbers(argv))

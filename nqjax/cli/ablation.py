@@ -1,0 +1,106 @@
+"""`nqjax ablation`."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nqjax.cli import process
+from nqjax.cli.arguments import add_command, add_file, read_seed, read_whole
+from nqjax.cli.residual import task_of
+from nqjax.cli.search import add_running
+from nqjax.errors import InputError
+
+if TYPE_CHECKING:
+    from nqjax.search.ablation import Stage
+    from nqjax.search.table import Trials
+
+_EPILOG = """\
+Hyperparameters are fixed one after another at the best trial's values; each stage is a search of its own, in a file of
+the folder. Where hyperparameters that matter are fixed, gamma falls. After Ctrl-C the same command goes on.
+
+examples:
+  nqjax ablation trials.jsonl --out-dir ablation --trials 512
+  nqjax ablation trials.jsonl --out-dir ablation --trials 512 --order learning_rate momentum
+"""
+
+
+def add(commands: Any) -> None:
+    """Declare the command."""
+    parser = add_command(
+        commands,
+        "ablation",
+        _run,
+        usage="nqjax ablation TRIALS.jsonl --out-dir FOLDER --trials N [--order NAME ...] [options]",
+        summary="fix hyperparameters of a search one after another, and watch gamma fall",
+        description="Fix the hyperparameters of a search one after another, search again, and report gamma each time.",
+        epilog=_EPILOG,
+    )
+    add_file(parser)
+    parser.add_argument("--out-dir", metavar="FOLDER", required=True, help="where the searches' files are written")
+    parser.add_argument(
+        "--trials", dest="count", metavar="N", type=read_whole, required=True, help="how many trials each search has"
+    )
+    parser.add_argument("--order", metavar="NAME", nargs="+", help="which are fixed, in order (default: all but one)")
+    add_running(parser, out=False)
+    parser.add_argument("--seed", metavar="S", type=read_seed, default=1, help="the searches' seed (default: 1)")
+    parser.add_argument("--data", metavar="FOLDER", help="where the task's data are, if it needs any")
+
+
+def _run(args: argparse.Namespace) -> None:
+    from nqjax.search.table import read_trials
+
+    trials = read_trials(args.file)
+    task = task_of(trials, args.file, args.data)
+    folder = Path(args.out_dir)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder} cannot be made: {error.strerror}; give another --out-dir") from error
+    process.use_compilation_cache()
+    process.listen_for_ctrl_c()
+    import jax
+
+    from nqjax.search.ablation import ablation
+
+    stages = []
+    try:
+        for stage in ablation(
+            task,
+            trials,
+            num_trials=args.count,
+            key=jax.random.key(args.seed),
+            order=args.order,
+            space=space_of(trials, task.space),
+            folder=folder,
+            population=args.population,
+            progress=True,
+        ):
+            stages.append(stage)
+            print(_line(stage), flush=True)
+    except KeyboardInterrupt:
+        import sys
+
+        print(f"interrupted; the finished trials are safe in {folder}, and the same command goes on", file=sys.stderr)
+        raise
+
+
+def space_of(trials: "Trials", space: Any) -> dict[str, Any]:
+    """The space that was searched: the task's, but for what was fixed."""
+    from nqjax.search.space import Fixed
+
+    found = {}
+    for name, entry in space.items():
+        description = trials.settings["space"].get(name, {})
+        found[name] = Fixed(description["fixed"]) if "fixed" in description else entry
+    return found
+
+
+def _line(stage: "Stage") -> str:
+    fixed = ", ".join(stage.fixed) or "nothing"
+    text = f"{fixed} fixed: {len(stage.trials):,} trials, best {stage.trials.score} "
+    best = stage.trials.best
+    text += "none" if best is None else f"{best[stage.trials.score]:.5g}"
+    fit = None if stage.regime is None else stage.regime.fit
+    if fit is None:
+        return f"{text}; no regime found, so no gamma"
+    return f"{text}; gamma {fit.gamma}, alpha {fit.alpha:.4g}, sigma {fit.sigma:.2g} (threshold {fit.limits[1]:.4g})"

@@ -1,0 +1,126 @@
+"""`nqjax residual`."""
+
+import argparse
+import math
+from typing import TYPE_CHECKING, Any
+
+from nqjax.cli import process
+from nqjax.cli.arguments import AUTO, add_command, add_file, limits, read_regime, read_whole
+from nqjax.cli.search import add_running, check_out, telling
+from nqjax.errors import InputError
+
+if TYPE_CHECKING:
+    from nqjax.search.table import Trials
+    from nqjax.search.task import Task
+
+_EPILOG = """\
+The configurations at the even quantiles of a search's scores are each retrained with many seeds, and the noise is
+judged: is it normal, and of one size inside the regime? After Ctrl-C the same command goes on where it was.
+
+examples:
+  nqjax residual trials.jsonl --seeds 128 --out residual.jsonl
+  nqjax residual trials.jsonl --seeds 32 --quantiles 8 --threshold 0.07 --out residual.jsonl
+  nqjax noise residual.jsonl --config config_id --metric val_loss --threshold 0.07 --plot noise.png
+"""
+
+
+def add(commands: Any) -> None:
+    """Declare the command."""
+    parser = add_command(
+        commands,
+        "residual",
+        _run,
+        usage="nqjax residual TRIALS.jsonl --out RUNS.jsonl [--seeds N] [--quantiles K] [--threshold T] [options]",
+        summary="retrain configurations of a search with many seeds, and judge the noise",
+        description="Retrain configurations of a search with many seeds each, and judge whether the noise model holds.",
+        epilog=_EPILOG,
+    )
+    add_file(parser)
+    parser.add_argument("--seeds", metavar="N", type=read_whole, default=128, help="runs of each (default: 128)")
+    parser.add_argument(
+        "--quantiles", metavar="K", type=read_whole, default=8, help="how many configurations (default: 8)"
+    )
+    add_running(parser)
+    parser.add_argument(
+        "--threshold",
+        metavar="T|auto|none",
+        type=read_regime,
+        default=AUTO,
+        help="where the regime ends, for the verdict; auto finds it from the search, none judges all (default: auto)",
+    )
+    parser.add_argument("--data", metavar="FOLDER", help="where the task's data are, if it needs any")
+
+
+def _run(args: argparse.Namespace) -> None:
+    from nqjax.search.table import read_trials
+
+    if args.out is None:
+        args.parser.error("give --out, the file of the runs")
+    check_out(args.out)
+    trials = read_trials(args.file)
+    task = task_of(trials, args.file, args.data)
+    process.use_compilation_cache()
+    process.listen_for_ctrl_c()
+    from nqjax.search.residual import residual
+
+    with telling(args.out):
+        residual(
+            task,
+            trials,
+            num_seeds=args.seeds,
+            num_quantiles=args.quantiles,
+            out=args.out,
+            population=args.population,
+            progress=True,
+        )
+    _judge(args, trials)
+
+
+def _judge(args: argparse.Namespace, trials: "Trials") -> None:
+    from nqjax.noise import noise_diagnostics
+    from nqjax.report_noise import noise_document, print_noise
+
+    threshold, sigma = args.threshold, None
+    if threshold == AUTO:
+        threshold, sigma = _regime(trials)
+    regime = limits(threshold, trials.minimize)
+    found = noise_diagnostics(args.out, "config_id", trials.score, limits=regime, minimize=trials.minimize, fit=sigma)
+    head = {
+        "file": args.out,
+        "config": "config_id",
+        "metric": trials.score,
+        "minimize": trials.minimize,
+        "threshold": threshold,
+        "level": found.level,
+    }
+    print_noise(noise_document(found, head=head), process.console())
+
+
+def _regime(trials: "Trials") -> tuple[float | None, float | None]:
+    """The threshold and the fitted sigma of the search; None where there is no regime."""
+    from nqjax.regime import find_regime
+
+    try:
+        regime = find_regime(trials.scores, minimize=trials.minimize)
+    except InputError:  # too few different scores
+        return None, None
+    if regime.fit is None or not math.isfinite(regime.threshold):
+        return None, None
+    return regime.threshold, regime.fit.sigma or None
+
+
+def task_of(trials: "Trials", file: str, data: str | None) -> "Task":
+    """The reference task that a file's trials are of."""
+    from nqjax.search import tasks
+
+    name = trials.settings["task"]
+    if name not in tasks.REGISTRY:
+        raise InputError(
+            f"{file} is of the task {name!r}, which is none of nqjax search --list: use nqjax.search from Python"
+        )
+    task = tasks.load(name, **({} if data is None else {"data": data}))
+    if dict(task.settings) != trials.settings["task_settings"]:
+        raise InputError(
+            f"{file} was made with the task's settings {trials.settings['task_settings']}: give its --data"
+        )
+    return task

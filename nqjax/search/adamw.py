@@ -1,0 +1,82 @@
+"""AdamW with hyperparameters that may all be traced, and the learning-rate schedules that go with it."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+
+class AdamWState(NamedTuple):
+    """The parameters, Adam's moments, and how many updates are done."""
+
+    params: Any
+    moments: Any
+    updates: jax.Array
+
+
+def start(params: Any) -> AdamWState:
+    """Return the state before the first update."""
+    return AdamWState(params, optax.scale_by_adam().init(params), jnp.int32(0))
+
+
+def update(
+    state: AdamWState,
+    gradient: Any,
+    learning_rate: jax.Array | float,
+    *,
+    beta1: jax.Array | float = 0.9,
+    beta2: jax.Array | float = 0.999,
+    epsilon: float = 1e-8,
+    weight_decay: jax.Array | float = 0.0,
+) -> AdamWState:
+    """Return the state after one update of Adam with decoupled weight decay (Loshchilov and Hutter, 2019).
+
+    Parameters
+    ----------
+    state : AdamWState
+        Before the update.
+    gradient : pytree
+        Of the loss, with the structure of the parameters.
+    learning_rate, beta1, beta2, weight_decay : scalar
+        Traced or not. As in most training of transformers only matrices decay, embeddings among them, and not biases
+        or the scales of norms.
+    epsilon : float
+        Added to the root of the second moment.
+    """
+    direction, moments = optax.scale_by_adam(beta1, beta2, epsilon).update(gradient, state.moments)
+
+    def moved(p: jax.Array, d: jax.Array) -> jax.Array:
+        decayed = d + weight_decay * p if p.ndim > 1 else d
+        return p - (learning_rate * decayed).astype(p.dtype)
+
+    return AdamWState(jax.tree.map(moved, state.params, direction), moments, state.updates + 1)
+
+
+def warmup_stable_decay(
+    count: jax.Array, total: jax.Array | float, warmup: jax.Array | float, decay: float = 0.2
+) -> jax.Array:
+    """Return the share of the peak learning rate at an update: linear warmup, a plateau, a linear fall to 0.
+
+    Parameters
+    ----------
+    count : scalar
+        How many updates are done, 0 for the first.
+    total, warmup : scalar
+        How many there are, and over how many of them the rate rises; traced or not.
+    decay : float
+        The share of all updates, at the end, over which the rate falls. A warmup that is not over by then goes on
+        rising, to a lower peak.
+    """
+    rise = (count + 1) / jnp.maximum(warmup, 1)
+    fall = (total - count) / jnp.maximum(decay * total, 1)
+    return jnp.clip(jnp.minimum(rise, 1) * jnp.minimum(fall, 1), 0, 1)
+
+
+def warmup_linear(count: jax.Array, total: jax.Array | float, warmup: jax.Array | float) -> jax.Array:
+    """Return the share of the peak learning rate at an update: linear warmup, then a linear fall to 0 at the end."""
+    rise = (count + 1) / jnp.maximum(warmup, 1)
+    fall = (total - count) / jnp.maximum(total - warmup, 1)
+    return jnp.clip(jnp.minimum(rise, fall), 0, 1)

@@ -1,0 +1,131 @@
+"""Checkpoints of tiles, written by Orbax: what long trials had reached when the process ended."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import threading
+import uuid
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nqjax.errors import InputError
+
+
+class Checkpoints:
+    """A folder of checkpoints, one a tile, the last one each.
+
+    Parameters
+    ----------
+    folder : Path
+        Where they are; it is made at the first save.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def save(self, tile: str, state: Any, lanes: list[dict[str, Any] | None]) -> None:
+        """Replace a tile's checkpoint: the leaves of its state, and its lanes as JSON."""
+        import orbax.checkpoint as ocp
+
+        leaves = {f"{i:04}": np.asarray(leaf) for i, leaf in enumerate(_leaves(state))}
+        args = ocp.args.Composite(state=ocp.args.PyTreeSave(leaves), lanes=ocp.args.JsonSave({"lanes": lanes}))
+        older = self._of(tile)
+        try:
+            (self.folder / tile).mkdir(parents=True, exist_ok=True)
+            with _quiet(), _checkpointer() as checkpointer:
+                checkpointer.save((self.folder / tile / uuid.uuid4().hex).absolute(), args)
+        except OSError as error:
+            raise InputError(
+                f"{self.folder} cannot be written: {error.strerror or error}; the finished trials are safe: make room "
+                "and run the same again"
+            ) from error
+        for path in older:
+            shutil.rmtree(path, ignore_errors=True)
+
+    def tiles(self) -> list[tuple[str, list[dict[str, Any] | None]]]:
+        """Return the tiles that have a checkpoint, and their lanes."""
+        import orbax.checkpoint as ocp
+
+        found = []
+        for folder in sorted(self.folder.glob("*")):
+            for path in self._of(folder.name)[-1:]:
+                with _quiet(), _checkpointer() as checkpointer:
+                    try:
+                        read = checkpointer.restore(path.absolute(), ocp.args.Composite(lanes=ocp.args.JsonRestore()))
+                    except (OSError, ValueError, KeyError):  # cut off while it was written: its trials begin anew
+                        continue
+                found.append((folder.name, read["lanes"]["lanes"]))
+        return found
+
+    def state(self, tile: str, like: Any) -> Any:
+        """Return a tile's state, whose structure is that of another one."""
+        import jax
+        import orbax.checkpoint as ocp
+
+        leaves, structure = jax.tree.flatten(like)
+        wanted = {f"{i:04}": np.asarray(leaf) for i, leaf in enumerate(leaves)}
+        with _quiet(), _checkpointer() as checkpointer:
+            args = ocp.args.Composite(state=ocp.args.PyTreeRestore(wanted))
+            read = checkpointer.restore(self._of(tile)[-1].absolute(), args)["state"]
+        restored = [np.asarray(read[name]) for name in wanted]
+        if any((a.shape, a.dtype) != (b.shape, b.dtype) for a, b in zip(restored, wanted.values(), strict=True)):
+            raise ValueError("the checkpoint is of another program")
+        return jax.tree.unflatten(structure, restored)
+
+    def drop(self, tile: str) -> None:
+        """Remove a tile's checkpoint, and the folder with the last one."""
+        shutil.rmtree(self.folder / tile, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            self.folder.rmdir()
+
+    def clear(self) -> None:
+        """Remove all of them."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _of(self, tile: str) -> list[Path]:
+        """The whole checkpoints of a tile, the newest last; Orbax gives a name only to what is whole."""
+        folder = self.folder / tile
+        whole = [path for path in folder.glob("*") if path.is_dir() and "." not in path.name]
+        return sorted(whole, key=lambda path: path.stat().st_mtime_ns)
+
+
+def _leaves(state: Any) -> list[Any]:
+    import jax
+
+    return jax.tree.leaves(state)
+
+
+_ONE = threading.Lock()
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    # Orbax warns on every save which of its own interfaces are old; Python's filters are the whole process's.
+    with _ONE, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _checkpointer() -> Any:
+    """A checkpointer of this process alone: others of `jax.distributed` save at other times."""
+    import jax
+    import orbax.checkpoint as ocp
+
+    alone: dict[str, Any] = {}
+    if jax.process_count() > 1:
+        index = jax.process_index()
+        options = ocp.options.MultiprocessingOptions(
+            primary_host=index, active_processes={index}, barrier_sync_key_prefix=f"nqjax-{index}"
+        )
+        alone = {"multiprocessing_options": options}
+    handler = ocp.CompositeCheckpointHandler(
+        composite_options=ocp.CompositeOptions(**alone),
+        state=ocp.PyTreeCheckpointHandler(**alone),
+        lanes=ocp.JsonCheckpointHandler(**alone),
+    )
+    return ocp.Checkpointer(handler, **alone)

@@ -1,0 +1,1 @@
+"""Where the examples of the reference searches come from."""

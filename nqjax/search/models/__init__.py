@@ -1,0 +1,1 @@
+"""The models of the reference searches, written for one trial in Flax."""

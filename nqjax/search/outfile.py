@@ -1,0 +1,217 @@
+"""The file of a search: JSON Lines, a header that says what made it, then a line a trial.
+
+Lines are appended as trials finish and flushed to the disk, so that whatever was counted is there. A last line that was
+cut off (the process was killed, the disk was full) is removed when the search goes on. The file itself is locked while
+it is written.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+try:
+    import fcntl
+except ImportError:  # not on this system: there, nothing keeps a second process out
+    fcntl = None  # type: ignore[assignment]
+
+from nqjax.errors import InputError
+from nqjax.trials import HEADER, JSON_ENDINGS
+
+Row = dict[str, Any]
+
+
+class TrialsFile:
+    """The trials of one search, on the disk; use it in a `with` statement, which holds the lock.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file, ending in .jsonl or .ndjson.
+    settings : mapping
+        What the search is, for JSON: trials of other settings are not mixed with these.
+    made_by : mapping
+        Versions and the like, which are recorded and may change when a search goes on.
+    resume : bool
+        Whether to go on with a file that is there; if not, one that holds trials is refused.
+
+    Attributes
+    ----------
+    rows : dict
+        The finished trials, by number.
+    made_by : mapping
+        As the file's first header has it.
+
+    Raises
+    ------
+    InputError
+        The file is of other settings, is no file of a search, or cannot be read or written.
+    """
+
+    def __init__(
+        self, path: str | Path, settings: Mapping[str, Any], made_by: Mapping[str, Any], *, resume: bool = True
+    ) -> None:
+        self.path = Path(path)
+        if self.path.suffix not in JSON_ENDINGS:
+            raise InputError(f"{self.path} must end in {' or '.join(JSON_ENDINGS)}, the format that is written")
+        self.settings = json.loads(json.dumps(settings))
+        self.made_by = json.loads(json.dumps(made_by))
+        self.rows: dict[int, Row] = {}
+        self._resume = resume
+        self._headers: list[bytes] = []
+        self._header_due = True
+        self._size = 0
+
+    def __enter__(self) -> Self:
+        try:
+            self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
+        except OSError as error:
+            raise InputError(f"{self.path} cannot be written: {error.strerror}; give another --out") from error
+        try:
+            self._lock()
+            self._read()
+        except BaseException:
+            os.close(self._file)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        os.close(self._file)
+
+    def add(self, rows: Iterable[Row]) -> None:
+        """Append finished trials; when this returns, they are safe."""
+        new = list(rows)
+        self._append(b"".join(map(_line, new)))
+        self.rows.update({row["trial"]: row for row in new})
+
+    def finish(self) -> None:
+        """Put the trials in order, so that the same search gives the same file."""
+        if list(self.rows) == sorted(self.rows):
+            return
+        draft = self.path.with_name(self.path.name + ".draft")
+        try:
+            with draft.open("wb") as file:
+                file.write(b"".join([*self._headers, *(_line(self.rows[number]) for number in sorted(self.rows))]))
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(self.path)
+        except OSError:  # the trials are safe, if not in order
+            with contextlib.suppress(OSError):
+                draft.unlink()
+
+    def _lock(self) -> None:
+        if fcntl is not None:
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise InputError(
+                    f"another process is writing {self.path}: wait until it is done, or give another --out"
+                ) from None
+            except OSError:  # a file system without locks
+                pass
+
+    def _read(self) -> None:
+        try:
+            text = self.path.read_bytes()
+        except OSError as error:
+            raise InputError(f"{self.path} cannot be read: {error.strerror}; give another --out") from error
+        lines = text.splitlines(keepends=True)
+        if lines and not _whole(lines[-1]):
+            lines.pop()
+        self._size = sum(map(len, lines))
+        parsed = [self._parse(line, number) for number, line in enumerate(lines, start=1)]
+        if text and (not parsed or HEADER not in parsed[0]) and not _cut_header(text):
+            raise InputError(f"{self.path} was not written by this command; give another --out")
+        for line, value in zip(lines, parsed, strict=True):
+            if HEADER in value:
+                self._check(value[HEADER].get("settings", {}))
+                self._headers.append(line)
+            else:
+                self.rows[value["trial"]] = value
+        if self.rows and not self._resume:
+            raise InputError(f"{self.path} holds {len(self.rows):,} trials already; give another --out, or resume")
+        if self._size < len(text):
+            os.ftruncate(self._file, self._size)
+        if self._headers:
+            first, last = (json.loads(self._headers[i])[HEADER]["made_by"] for i in (0, -1))
+            self.made_by["lanes"] = first["lanes"]
+            self._header_due = last != self.made_by
+
+    def begin(self, lanes: int) -> None:
+        """Write the header, if there is none that says the same."""
+        self.made_by["lanes"] = lanes
+        if self._header_due:
+            header = _line({HEADER: {"settings": self.settings, "made_by": self.made_by}})
+            self._append(header)
+            self._headers.append(header)
+            self._header_due = False
+
+    def _parse(self, line: bytes, number: int) -> Row:
+        try:
+            value = json.loads(line)
+        except ValueError as error:
+            raise InputError(f"{self.path}, line {number}: not a JSON object; mend it or give another --out") from error
+        if not isinstance(value, dict) or (HEADER not in value and not isinstance(value.get("trial"), int)):
+            raise InputError(f"{self.path}, line {number}: not a trial of a search; give another --out")
+        return value
+
+    def _check(self, theirs: Mapping[str, Any]) -> None:
+        found, wanted = _flat(theirs), _flat(self.settings)
+        names = [name for name in {**wanted, **found} if found.get(name) != wanted.get(name)]
+        if names:
+            differences = ", ".join(f"{name} = {json.dumps(found.get(name))}" for name in names[:4])
+            more = f" and {len(names) - 4} more differences" if len(names) > 4 else ""
+            now = json.dumps(wanted.get(names[0]))
+            raise InputError(
+                f"{self.path} was made with {differences}{more} (now {names[0]} = {now}); give another --out"
+            )
+
+    def _append(self, text: bytes) -> None:
+        try:
+            os.lseek(self._file, self._size, os.SEEK_SET)
+            rest = memoryview(text)
+            while rest:
+                rest = rest[os.write(self._file, rest) :]
+            os.fsync(self._file)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._file, self._size)
+            safe = f"its {len(self.rows):,} finished trials are safe"
+            raise InputError(
+                f"{self.path} cannot be written: {error.strerror}; {safe}: make room and run the same again"
+            ) from error
+        self._size += len(text)
+
+
+def _line(value: Mapping[str, Any]) -> bytes:
+    return json.dumps(value, allow_nan=False, separators=(", ", ": ")).encode() + b"\n"
+
+
+def _whole(line: bytes) -> bool:
+    if not line.endswith(b"\n"):
+        return False
+    try:
+        json.loads(line)
+    except ValueError:
+        return False
+    return True
+
+
+def _cut_header(text: bytes) -> bool:
+    """Whether a text is no more than the beginning of a header."""
+    beginning = _line({HEADER: None})[: len(HEADER) + 5]
+    return b"\n" not in text and (text.startswith(beginning) or beginning.startswith(text))
+
+
+def _flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, inner in value.items():
+        flat.update(_flat(inner, f"{prefix}{name}.") if isinstance(inner, dict) else {prefix + name: inner})
+    return flat

@@ -1,0 +1,306 @@
+"""Run a search: draw its trials, train them, write them as they finish, and go on where it was."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import platform
+from collections.abc import Iterable, Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Self
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from nqjax._batch import from_all_hosts
+from nqjax._progress import Progress
+from nqjax._version import __version__
+from nqjax.errors import InputError
+from nqjax.search import space as spaces
+from nqjax.search.checkpoint import Checkpoints
+from nqjax.search.outfile import TrialsFile
+from nqjax.search.population import Trial
+from nqjax.search.schedule import Schedule
+from nqjax.search.table import Row, Trials, best_row
+from nqjax.search.task import Task, check_task
+from nqjax.search.tile import RESERVED
+
+
+def run(
+    task: Task,
+    space: Mapping[str, Any] | None = None,
+    *,
+    num_trials: int | None = None,
+    key: Any,
+    grid: int | None = None,
+    out: str | Path | None = None,
+    resume: bool = True,
+    population: int | None = None,
+    memory: int | None = None,
+    devices: Sequence[jax.Device] | None = None,
+    checkpoint_every: float = 120.0,
+    progress: bool = False,
+) -> Trials:
+    """Run a random or a grid search, many trials side by side.
+
+    Trial ``i`` depends on the key and on ``i`` alone, not on how many trials are run, in which order, how many at a
+    time or on how many devices: its configuration to the last digit, its training as far as one program on one kind
+    of device gives the same numbers again.
+
+    Parameters
+    ----------
+    task : Task
+        What is trained.
+    space : mapping, optional
+        From names to distributions or values (`nqjax.search.space`); the task's own by default.
+    num_trials : int
+        How many; the first ones of a grid, or all of it by default.
+    key : key
+        A JAX key of the kind "threefry2x32", such as ``jax.random.key(0)``.
+    grid : int, optional
+        Search a grid instead, with so many values of each continuous hyperparameter.
+    out : str or Path, optional
+        A .jsonl file to which finished trials are written, and with which the search goes on. Checkpoints of trials
+        under way are in the folder ``<out>.checkpoints``. With `jax.distributed`, a path that all processes share.
+    resume : bool
+        Whether to go on with a file that is there; if not, one with trials is refused.
+    population : int, optional
+        How many trials to have in hand at once; by default as many as keep the devices busy and fit the memory. On a
+        CPU it is rounded up to whole programs of 16 trials (or what the task says).
+    memory : int, optional
+        Bytes that may be used on each device; by default 70 % of what is free.
+    devices : sequence of Device, optional
+        All local ones by default.
+    checkpoint_every : float
+        Seconds of work between checkpoints.
+    progress : bool
+        Whether to show a bar on a terminal.
+
+    Returns
+    -------
+    Trials
+        The table of the trials.
+
+    Raises
+    ------
+    InputError
+        A task or space that is none, a file of another search, one that cannot be written, or one that another process
+        is writing.
+    """
+    check_task(task)
+    space = spaces.check(task.space if space is None else space)
+    taken = [name for name in space if name in RESERVED or name == "num_rounds"]
+    if taken:
+        raise InputError(f"hyperparameter {taken[0]!r} has the name of another column of the table: rename it")
+    missing = [name for name in task.static if name not in space]
+    if missing:
+        raise InputError(f"the space lacks {missing[0]!r}, which the task {task.name} needs")
+    key_words(key)
+    configs = _configs(space, key, num_trials, grid)
+    trials = as_trials(task, list(enumerate(configs)), trial_words(key, range(len(configs))))
+    settings = search_settings(task, space, key, "random" if grid is None else {"grid": grid})
+    return execute(
+        task,
+        trials,
+        settings,
+        out=out,
+        resume=resume,
+        population=population,
+        memory=memory,
+        devices=devices,
+        checkpoint_every=checkpoint_every,
+        progress=progress,
+    )
+
+
+def key_words(key: Any) -> tuple[int, ...]:
+    """Return the words of a key, or raise InputError for one whose draws depend on what else is drawn."""
+    words = spaces.key_words(key)
+    if len(words) != 2:
+        raise InputError('the key is not of the kind "threefry2x32": give jax.random.key(0, impl="threefry2x32")')
+    return words
+
+
+def _configs(space: Mapping[str, Any], key: Any, num_trials: int | None, grid: int | None) -> list[dict[str, Any]]:
+    if num_trials is not None and num_trials < 1:
+        raise InputError(f"{num_trials} trials are none: give 1 or more")
+    if grid is None:
+        if num_trials is None:
+            raise InputError("give num_trials, or grid for a grid search")
+        return [spaces.sample(space, key, trial) for trial in range(num_trials)]
+    return list(itertools.islice(spaces.grid(space, grid), num_trials))
+
+
+def trial_words(key: Any, numbers: Iterable[int]) -> list[tuple[int, ...]]:
+    """Return the words of each trial's own key: the search's, folded with its number."""
+    words = np.array(key_words(key), np.uint32)
+
+    def one(number: jax.Array) -> jax.Array:
+        own = jax.random.wrap_key_data(jnp.asarray(words), impl="threefry2x32")
+        return jax.random.key_data(jax.random.fold_in(own, number))
+
+    with jax.enable_x64(False):
+        found = np.asarray(jax.jit(jax.vmap(one))(np.array(list(numbers), np.uint32)))
+    return [tuple(map(int, row)) for row in found]
+
+
+def as_trials(
+    task: Task, configs: Sequence[tuple[int, dict[str, Any]]], words: Sequence[tuple[int, ...]]
+) -> list[Trial]:
+    """Return trials from their numbers, configurations and keys."""
+    trials = []
+    for (number, config), own in zip(configs, words, strict=True):
+        rounds = int(task.num_rounds(config))
+        if rounds < 1:
+            raise InputError(f"trial {number} of the task {task.name} has {rounds} rounds: it needs 1 or more")
+        trials.append(Trial(number, config, own, rounds))
+    return trials
+
+
+def search_settings(task: Task, space: Mapping[str, Any], key: Any, sampling: Any) -> dict[str, Any]:
+    """Return what makes a search what it is, for the header of its file."""
+    return {
+        "task": task.name,
+        "task_settings": dict(task.settings),
+        "score": task.score,
+        "minimize": bool(task.minimize),
+        "space": spaces.describe(space),
+        "sampling": sampling,
+        "key": list(key_words(key)),
+    }
+
+
+def execute(
+    task: Task,
+    trials: Sequence[Trial],
+    settings: Mapping[str, Any],
+    *,
+    out: str | Path | None = None,
+    resume: bool = True,
+    population: int | None = None,
+    memory: int | None = None,
+    devices: Sequence[jax.Device] | None = None,
+    checkpoint_every: float = 120.0,
+    progress: bool = False,
+) -> Trials:
+    """Train given trials; the other arguments are those of `run`."""
+    if population is not None and population < 1:
+        raise InputError(f"a population of {population} is none: give 1 or more")
+    devices = jax.local_devices() if devices is None else list(devices)
+    made_by = _made_by(devices[0])
+    host, hosts = jax.process_index(), jax.process_count()
+    file: TrialsFile | _InMemory = _InMemory()
+    if out is not None:
+        path = Path(out) if hosts == 1 else _part(Path(out), host)
+        file = TrialsFile(path, settings, made_by, resume=resume)
+    with file:
+        rows = _shared(file.rows, out, settings) if hosts > 1 else file.rows
+        mine = [trial for i, trial in enumerate(trials) if i % hosts == host]
+        left = {trial.number for trial in mine} - rows.keys()
+        if left:
+            lanes = file.made_by.get("lanes")
+            schedule = Schedule(task, trials, devices, lanes=lanes, population=population, memory=memory)
+            file.begin(schedule.lanes)
+            checkpoints = Checkpoints(Path(f"{file.path}.checkpoints")) if isinstance(file, TrialsFile) else None
+            with Progress("trials", len(mine), done=len(mine) - len(left), show=progress) as bar:
+                _train(schedule, file, {t.number for t in trials} - left, checkpoints, checkpoint_every, bar, settings)
+            if checkpoints:
+                checkpoints.clear()
+        if isinstance(file, TrialsFile):
+            file.finish()
+    rows = _joined(file, out, settings, made_by) if hosts > 1 else file.rows
+    numbers = sorted(trial.number for trial in trials)
+    return Trials(tuple(rows[number] for number in numbers), settings, file.made_by or made_by)
+
+
+def _train(
+    schedule: Schedule,
+    file: TrialsFile | _InMemory,
+    done: set[int],
+    checkpoints: Checkpoints | None,
+    every: float,
+    bar: Progress,
+    settings: Mapping[str, Any],
+) -> None:
+    """Write rows as they come; after Ctrl-C, those that came meanwhile, too."""
+    failed = sum(bool(row["failed"]) for row in file.rows.values())
+    score, minimize = settings["score"], settings["minimize"]
+    best = best_row(file.rows.values(), score, minimize)
+    with contextlib.closing(schedule.run(done, checkpoints, every)) as results:
+        try:
+            for rows, work in results:
+                if rows:
+                    file.add(rows)
+                failed += sum(row["failed"] for row in rows)
+                best = best_row([*([best] if best else []), *rows], score, minimize)
+                note = f"{failed:,} failed" + (f", best {best[score]:.5g}" if best else "")
+                bar.advance(work, note)
+        except KeyboardInterrupt:
+            results.close()
+            if rest := schedule.rest():
+                file.add(rest)
+            raise
+
+
+def _made_by(device: jax.Device) -> dict[str, Any]:
+    versions = {name: metadata.version(name) for name in ("jax", "flax", "optax", "numpy")}
+    return {"nqjax": __version__, "python": platform.python_version(), **versions, "device": device.device_kind}
+
+
+class _InMemory:
+    """What stands for a file where none is wanted."""
+
+    def __init__(self) -> None:
+        self.rows: dict[int, Row] = {}
+        self.made_by: dict[str, Any] = {}
+        self.path = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def begin(self, lanes: int) -> None:
+        """Do nothing."""
+
+    def add(self, rows: Iterable[Row]) -> None:
+        """Keep rows."""
+        self.rows.update({row["trial"]: row for row in rows})
+
+
+# --- several hosts: each writes a file of its own, which the first one joins at the end -------------------------------
+
+
+def _part(out: Path, host: int) -> Path:
+    return out.with_name(f"{out.stem}.host{host}{out.suffix}")
+
+
+def _shared(rows: Mapping[int, Row], out: str | Path | None, settings: Mapping[str, Any]) -> dict[int, Row]:
+    """The rows of all hosts; the first one reads the joined file of an earlier run, too."""
+    found = dict(rows)
+    if out is not None and jax.process_index() == 0 and Path(out).exists():
+        with TrialsFile(out, settings, {}) as file:
+            found.update(file.rows)
+    parts = from_all_hosts(json.dumps(list(found.values())).encode())
+    return {row["trial"]: row for part in parts for row in json.loads(part)}
+
+
+def _joined(
+    file: TrialsFile | _InMemory, out: str | Path | None, settings: Mapping[str, Any], made_by: Mapping[str, Any]
+) -> dict[int, Row]:
+    """The rows of all hosts, which the first one has written to one file; the parts are gone."""
+    rows = _shared(file.rows, out, settings)
+    if out is not None:
+        if jax.process_index() == 0:
+            with TrialsFile(out, settings, made_by) as whole:
+                whole.begin(file.made_by.get("lanes") or 0)
+                whole.add(row for number, row in rows.items() if number not in whole.rows)
+                whole.finish()
+        from_all_hosts(b"")  # nobody removes a part before the whole is there
+        if file.path is not None:
+            file.path.unlink(missing_ok=True)
+    return rows

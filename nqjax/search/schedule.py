@@ -1,0 +1,264 @@
+"""Which trials run where: programs, devices, and a few threads that each train a tile.
+
+A device trains a tile at a time (a CPU one for each core), which takes the next trial whenever a lane is free: nothing
+is communicated and none waits for another, so that results are the same on any number of devices.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import os
+import queue
+import threading
+import time
+from collections.abc import Generator, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from nqjax._batch import power_of_two
+from nqjax.errors import InputError
+from nqjax.search.checkpoint import Checkpoints
+from nqjax.search.population import Lane, Program, Trial
+from nqjax.search.task import Task
+from nqjax.search.tile import Tile
+
+#: Trials side by side in a program: on a CPU as many as the caches of a core like, on an accelerator as many as fit.
+LANES, LANES_ACCELERATOR = 16, 1024
+#: The share of the memory that is free that may be used.
+_SHARE = 0.7
+#: Seconds between looks at what the threads have done, in which Ctrl-C is noticed.
+_LOOK = 0.2
+
+_programs_lock = threading.Lock()
+
+
+class Schedule:
+    """The trials of a search, and how they are trained.
+
+    Parameters
+    ----------
+    task : Task
+    trials : sequence of Trial
+        All trials of the search, finished ones included: they decide what types hyperparameters have.
+    devices : sequence of Device
+        Of one kind.
+    lanes : int, optional
+        Trials in a program; found from the memory by default.
+    population : int, optional
+        Trials in hand at once, rounded up to whole programs on a CPU.
+    memory : int, optional
+        Bytes that may be used on each device; most of what is free by default.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        trials: Sequence[Trial],
+        devices: Sequence[jax.Device],
+        *,
+        lanes: int | None = None,
+        population: int | None = None,
+        memory: int | None = None,
+    ) -> None:
+        self.task, self.devices = task, list(devices)
+        self._platform = devices[0].platform
+        self._groups: dict[Any, list[Trial]] = collections.defaultdict(list)
+        for trial in trials:
+            self._groups[_static(task, trial)].append(trial)
+        self._dtypes = _dtypes(task, trials)
+        slots = _slots(self.devices)
+        self._memory = memory or _free(self.devices[0], slots)
+        self.lanes = lanes or self._fitting(population)
+        self.workers = slots if population is None else min(slots, -(-population // self.lanes))
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._news: queue.SimpleQueue[Any] = queue.SimpleQueue()
+
+    def _fitting(self, population: int | None) -> int:
+        """How many lanes fit: the largest program is compiled to see, and again with fewer if it is too large."""
+        if self._platform == "cpu":
+            lanes = self.task.lanes or LANES
+        else:
+            most = max(map(len, self._groups.values()))
+            lanes = min(population or LANES_ACCELERATOR, power_of_two(-(-most // len(self.devices))))
+        static, trials = max(self._groups.items(), key=lambda item: self._program(item[0], lanes).batch_size)
+        while lanes > 1:
+            needed = self._program(static, lanes).bytes(self.devices[0], trials[:1] * lanes)
+            if needed <= self._memory:
+                break
+            lanes = max(1, power_of_two(int(lanes * self._memory / needed) + 1) // 2)
+        return lanes
+
+    def _program(self, static: Any, lanes: int) -> Program:
+        key = static, tuple(self._dtypes.items()), lanes, self._platform
+        with _programs_lock:
+            known = vars(self.task).setdefault("_programs", {})  # of this instance: it has the data, too
+            if key not in known:
+                known[key] = Program(self.task, dict(static), self._dtypes, lanes, self._platform)
+            program: Program = known[key]
+            return program
+
+    def run(
+        self, done: set[int], checkpoints: Checkpoints | None, every: float
+    ) -> Generator[tuple[list[dict[str, Any]], float]]:
+        """Train what is not done; yield rows and the work behind them, in trials, as they come.
+
+        When the caller stops, Ctrl-C included, each tile ends its round, and saves what long trials have reached.
+        """
+        pending = {
+            static: collections.deque(sorted((t for t in group if t.number not in done), key=lambda t: -t.rounds))
+            for static, group in self._groups.items()
+        }
+        self._pending = {static: group for static, group in pending.items() if group}
+        self._restored = self._read(checkpoints) if checkpoints else []
+        self._checkpoints, self._every = checkpoints, every
+        news: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._news = news
+        self._stop.clear()
+        tiles = sum(-(-len(group) // self.lanes) for group in self._pending.values()) + len(self._restored)
+        threads = [
+            threading.Thread(
+                target=self._work, args=(self.devices[i % len(self.devices)], news), name=f"nqjax-{i}", daemon=True
+            )
+            for i in range(min(self.workers, tiles))
+        ]
+        working = len(threads)
+        try:
+            for thread in threads:
+                thread.start()
+            while working:
+                with contextlib.suppress(queue.Empty):
+                    new = news.get(timeout=_LOOK)
+                    if new is None:
+                        working -= 1
+                    elif isinstance(new, BaseException):
+                        raise new
+                    else:
+                        yield new
+        finally:
+            self._stop.set()
+            for thread in threads:
+                thread.join()
+
+    def rest(self) -> list[dict[str, Any]]:
+        """Return the rows that came after the caller had stopped."""
+        rows = []
+        with contextlib.suppress(queue.Empty):
+            while True:
+                new = self._news.get_nowait()
+                if isinstance(new, tuple):
+                    rows += new[0]
+        return rows
+
+    def _read(self, checkpoints: Checkpoints) -> list[tuple[Any, str, list[Lane | None]]]:
+        """Lanes of checkpoints whose trials are still wanted; those trials are no longer pending."""
+        found = []
+        for name, saved in checkpoints.tiles():
+            places = {trial.number: (static, trial) for static, group in self._pending.items() for trial in group}
+            wanted = [places.get(lane["trial"]) if lane else None for lane in saved]
+            statics = {place[0] for place in wanted if place}
+            if len(saved) != self.lanes or len(statics) != 1:
+                checkpoints.drop(name)
+                continue
+            static = statics.pop()
+            lanes = [
+                Lane(place[1], lane["curve"], lane["round"]) if place and lane else None
+                for place, lane in zip(wanted, saved, strict=True)
+            ]
+            for lane in lanes:
+                if lane is not None:
+                    self._pending[static].remove(lane.trial)
+            found.append((static, name, lanes))
+        return found
+
+    def _work(self, device: jax.Device, news: queue.SimpleQueue[Any]) -> None:
+        # Training is in single precision, whatever the process is set to: this thread's setting is its own.
+        try:
+            with jax.enable_x64(False):
+                while not self._stop.is_set():
+                    with self._lock:
+                        restored = self._restored.pop(0) if self._restored else None
+                        static = (
+                            restored[0]
+                            if restored
+                            else max(self._pending, key=lambda s: len(self._pending[s]), default=None)
+                        )
+                    if static is None or not (restored or self._pending[static]):
+                        break
+                    self._train(static, device, news, restored)
+        except BaseException as error:  # noqa: BLE001 - the main thread raises it
+            news.put(error)
+        else:
+            news.put(None)
+
+    def _train(self, static: Any, device: jax.Device, news: queue.SimpleQueue[Any], restored: Any) -> None:
+        """Train a tile until there is nothing left for it."""
+        tile = Tile(self._program(static, self.lanes), device, restored[1] if restored else None)
+        checkpoints = self._checkpoints
+        if restored and checkpoints:
+            try:
+                tile.restore(restored[2], lambda like: checkpoints.state(tile.name, like))
+            except (OSError, ValueError, KeyError):  # damaged, or of another version: from the beginning, then
+                with self._lock:
+                    self._pending[static].extend(lane.trial for lane in restored[2] if lane)
+                tile = Tile(tile.program, device)
+        tile.fill(lambda: self._take(static))
+        safe = time.monotonic()
+        while tile.busy and not self._stop.is_set():
+            news.put(tile.advance())
+            tile.fill(lambda: self._take(static))
+            since = time.monotonic() - safe
+            if checkpoints and tile.busy and since > (self._every / 10 if self._stop.is_set() else self._every):
+                checkpoints.save(tile.name, tile.state, [None if lane is None else lane.saved() for lane in tile.lanes])
+                safe = time.monotonic()
+        if checkpoints and not tile.busy:
+            checkpoints.drop(tile.name)
+
+    def _take(self, static: Any) -> Trial | None:
+        with self._lock:
+            if self._stop.is_set() or not self._pending[static]:
+                return None
+            return self._pending[static].popleft()
+
+
+def _static(task: Task, trial: Trial) -> tuple[tuple[str, Any], ...]:
+    return tuple((name, trial.config[name]) for name in task.static)
+
+
+def _dtypes(task: Task, trials: Sequence[Trial]) -> dict[str, Any]:
+    """Of the traced hyperparameters: int32 where all values are whole numbers of that type, else float32."""
+    dtypes: dict[str, Any] = {}
+    for name in trials[0].config:
+        if name in task.static:
+            continue
+        kinds = {type(trial.config[name]) for trial in trials}
+        if not kinds <= {bool, int, float}:
+            other = next(trial.config[name] for trial in trials if type(trial.config[name]) not in (bool, int, float))
+            raise InputError(
+                f"hyperparameter {name!r} is {other!r}, no number: name it in the task's static, or give numbers"
+            )
+        dtypes[name] = np.float32 if float in kinds else np.int32
+    return dtypes
+
+
+def _slots(devices: Sequence[jax.Device]) -> int:
+    """How many tiles to have in hand at once: on CPUs one for each core, else one for each device."""
+    if devices[0].platform != "cpu":
+        return len(devices)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(len(devices), min(cores, 16))
+
+
+def _free(device: jax.Device, slots: int) -> int:
+    """Bytes that a tile may use."""
+    if device.platform != "cpu":
+        stats = device.memory_stats() or {}
+        return int(_SHARE * (stats.get("bytes_limit", 2**33) - stats.get("bytes_in_use", 0)))
+    try:
+        available = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        available = 2**32
+    return int(_SHARE * available / slots)

@@ -1,0 +1,121 @@
+"""The table of trials that a search gives."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nqjax.errors import InputError
+from nqjax.trials import HEADER, json_lines, reading
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Trials:
+    """The trials of a search, in the order of their numbers.
+
+    ``trials["val_loss"]`` is a column, and so are ``trials.keys()``: it goes where a mapping of columns goes, and
+    ``trials.scores`` into `nqjax.fit`.
+
+    Attributes
+    ----------
+    rows : tuple of dict
+        As the file has them: the trial's number, its hyperparameters, its metrics at the round where the score was
+        best, ``failed``, ``best_round`` and ``rounds``, and ``curve``, the metrics after each round.
+    settings : mapping
+        What the search is: task, space, key.
+    made_by : mapping
+        Versions, the device, and how many trials a program held.
+    """
+
+    rows: tuple[Row, ...] = field(repr=False)
+    settings: Mapping[str, Any]
+    made_by: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def keys(self) -> list[str]:
+        """Return the names of the columns."""
+        names = dict.fromkeys(name for row in self.rows for name in row)
+        return [name for name in names if name != "curve"]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.keys()
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        if name not in self.keys():
+            raise KeyError(f"there is no column {name!r}; the columns: {', '.join(self.keys())}")
+        values = [row.get(name) for row in self.rows]
+        if any(isinstance(value, str) for value in values):
+            return np.array(values, object)
+        if all(isinstance(value, bool) for value in values):
+            return np.array(values)
+        if all(isinstance(value, int) for value in values):
+            return np.array(values)
+        return np.array([math.nan if value is None else value for value in values], np.float64)
+
+    @property
+    def score(self) -> str:
+        """The name of the score."""
+        return str(self.settings["score"])
+
+    @property
+    def minimize(self) -> bool:
+        """Whether lower scores are better."""
+        return bool(self.settings["minimize"])
+
+    @property
+    def scores(self) -> NDArray[np.float64]:
+        """One score a trial; NaN for a trial that failed before it had one."""
+        return np.asarray(self[self.score], np.float64)
+
+    @property
+    def failed(self) -> NDArray[np.bool_]:
+        """Whether each trial's loss or metrics ceased to be finite."""
+        return np.asarray(self["failed"], bool)
+
+    @property
+    def best(self) -> Row | None:
+        """The row of the best score; None where no trial has one."""
+        return best_row(self.rows, self.score, self.minimize)
+
+    def curves(self, metric: str) -> list[NDArray[np.float64]]:
+        """Return a metric after each round of each trial, NaN where it was not finite."""
+        return [np.array([math.nan if v is None else v for v in row["curve"][metric]]) for row in self.rows]
+
+
+def best_row(rows: Iterable[Row], score: str, minimize: bool) -> Row | None:
+    """Return the row with the best score, the first of equals."""
+    scored = [row for row in rows if row.get(score) is not None]
+    return (min if minimize else max)(scored, key=lambda row: row[score]) if scored else None
+
+
+def read_trials(path: str | Path) -> Trials:
+    """Read the file that a search has written.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, or was not written by a search.
+    """
+    path = Path(path)
+    with reading(path):
+        with path.open("rb") as file:
+            first = file.readline()
+        try:
+            header = json.loads(first)[HEADER]
+        except (ValueError, KeyError, TypeError):
+            raise InputError(
+                f"{path} was not written by nqjax search: its first line does not say what made it"
+            ) from None
+        rows: dict[int, Row] = {row["trial"]: row for _, row in json_lines(path) if "trial" in row}
+    return Trials(tuple(rows[number] for number in sorted(rows)), header["settings"], header["made_by"])

@@ -1,0 +1,126 @@
+"""The reference searches, by name; each is a file here, imported when it is asked for."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from nqjax.errors import InputError
+
+if TYPE_CHECKING:
+    from nqjax.search.task import Task
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What is known of a reference search without importing it.
+
+    Attributes
+    ----------
+    module, attribute : str
+        Where its class is.
+    summary, paper : str
+        What it trains, and where the search comes from.
+    hyperparameters : str
+        The searched ones.
+    time_here, time_gpu : str
+        What to expect of its usual number of trials on two CPU cores, and on one GPU; "not measured" where it was not.
+    options : Mapping
+        Arguments of the class that make this entry what it is.
+    """
+
+    module: str
+    attribute: str
+    summary: str
+    paper: str
+    hyperparameters: str
+    time_here: str
+    time_gpu: str
+    options: Mapping[str, Any]
+
+
+_HERE = "nqjax.search.tasks"
+
+REGISTRY: dict[str, Entry] = {
+    "digits-mlp": Entry(
+        f"{_HERE}.digits_mlp",
+        "DigitsMLP",
+        "a small multilayer perceptron on scikit-learn's handwritten digits",
+        "this package's own demonstration",
+        "learning_rate, momentum, weight_decay, dropout, init_scale",
+        "2 min for 1,024 trials",
+        "not measured",
+        {},
+    ),
+    "llama-33m": Entry(
+        f"{_HERE}.llama",
+        "Llama33M",
+        "a 33M-parameter Llama on files of tokens",
+        "Lourie, He, Cho 2025 (arXiv 2510.02721)",
+        "lr, beta1, beta2, warmup_steps, weight_decay, dropout",
+        "not measured",
+        "not measured",
+        {},
+    ),
+    "llama-stdlib": Entry(
+        f"{_HERE}.llama",
+        "LlamaStdlib",
+        "a tiny Llama on the source text of Python's standard library",
+        "Lourie, He, Cho 2025 (arXiv 2510.02721), scaled down",
+        "lr, beta1, beta2, warmup_steps, weight_decay, dropout",
+        "not measured",
+        "not measured",
+        {},
+    ),
+    "deberta-mnli": Entry(
+        f"{_HERE}.deberta",
+        "DebertaMNLI",
+        "DeBERTaV3-base, fine-tuned on MultiNLI",
+        "Lourie, He, Cho 2025 (arXiv 2510.02721)",
+        "batch_size, num_epochs, warmup_proportion, learning_rate, dropout",
+        "not measured",
+        "not measured",
+        {},
+    ),
+    "deberta-stdlib": Entry(
+        f"{_HERE}.deberta",
+        "DebertaStdlib",
+        "a tiny DeBERTa, pretrained and fine-tuned on the standard library's source text",
+        "Lourie, He, Cho 2025 (arXiv 2510.02721), scaled down",
+        "batch_size, num_epochs, warmup_proportion, learning_rate, dropout",
+        "not measured",
+        "not measured",
+        {},
+    ),
+}
+
+
+def load(name: str, **options: Any) -> Task:
+    """Return the reference search of this name.
+
+    Parameters
+    ----------
+    name : str
+        One of `REGISTRY`.
+    **options
+        Further arguments of its class, such as ``data``, the folder of its data.
+
+    Raises
+    ------
+    InputError
+        For an unknown name, with the known ones, or an option that the task does not take.
+    """
+    if name not in REGISTRY:
+        close = difflib.get_close_matches(name, REGISTRY, n=1)
+        hint = f" (did you mean {close[0]!r}?)" if close else ""
+        raise InputError(f"there is no task {name!r}{hint}; the tasks: {', '.join(REGISTRY)}")
+    entry = REGISTRY[name]
+    kind = getattr(import_module(entry.module), entry.attribute)
+    try:
+        task: Task = kind(**{**entry.options, **options})
+    except TypeError as error:
+        raise InputError(f"the task {name!r} does not take these options: {error}") from error
+    return task

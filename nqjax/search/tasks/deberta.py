@@ -1,0 +1,223 @@
+"""``deberta-mnli`` and ``deberta-stdlib``: fine-tuning a pretrained encoder of the DeBERTaV3 architecture.
+
+**deberta-mnli**, the search of Lourie, He, Cho 2025 (arXiv 2510.02721): DeBERTaV3-base (183,831,552 parameters in the
+encoder) on MultiNLI. AdamW (beta1 0.9, beta2 0.999, epsilon 1e-6, weight decay 0.01 on matrices, no clipping), the
+learning rate warms up linearly over a part of the first epoch and falls linearly to 0; one rate for all dropout, which
+is where the released model has it.
+
+- Space: batch_size ~ DiscreteUniform(16, 64), num_epochs ~ DiscreteUniform(1, 4), warmup_proportion ~ Uniform(0, 0.6),
+  learning_rate ~ LogUniform(1e-6, 1e-3), dropout ~ Uniform(0, 0.3).
+- Command: ``nqjax search deberta-mnli --data FOLDER --trials 1024 --out trials.jsonl``. The folder holds model/, the
+  released model (config.json, its weights, its tokenizer's files), and train.jsonl and valid.jsonl with sentence1,
+  sentence2 and gold_label (MultiNLI's own files, its matched development set for valid); `nqjax.search.data.mnli`
+  says more.
+- Expected time: not measured here. The 49 batch sizes make 49 programs, each compiled once.
+- Score: val_error, the share of errors after the epoch where it was lowest. Published fit (minimising, threshold
+  0.11): alpha 0.095, beta 0.141, gamma 1, sigma 1.0e-3, with 57.3 % of the trials below.
+
+**deberta-stdlib**, the same in small: {small}
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from nqjax.errors import InputError
+from nqjax.search import adamw
+from nqjax.search.data.corpus import read_corpus
+from nqjax.search.data.line_pairs import PAD, Vocabulary, line_pairs, lines_of
+from nqjax.search.data.mnli import LABELS, load_pairs
+from nqjax.search.models.deberta import Classifier, Encoder
+from nqjax.search.models.deberta_released import load_encoder
+from nqjax.search.sources import Arrays
+from nqjax.search.space import DiscreteUniform, LogUniform, Uniform
+from nqjax.search.task import Config, Task
+from nqjax.search.tasks.deberta_pretraining import pretrained_encoder
+
+
+class State(NamedTuple):
+    """Of a trial: what AdamW has, and the gradient of examples that no update has used yet.
+
+    Attributes
+    ----------
+    adamw : AdamWState
+    gradient : pytree
+        Summed over the waiting examples; None where every step is an update.
+    waiting, seen : int
+        How many examples wait, and how many there have been.
+    """
+
+    adamw: adamw.AdamWState
+    gradient: Any
+    waiting: jax.Array
+    seen: jax.Array
+
+
+class DebertaFineTuning(Task):
+    """What both searches share; a subclass gives the model, its pretrained encoder, and the examples.
+
+    Attributes
+    ----------
+    model : Classifier
+    pretrained : dict
+        The encoder's parameters.
+    micro_batch : int or None
+        With None the batch size is static: each one is a program of its own, and a step is an update. With a number
+        it is traced: a step adds the gradient of so many examples to those that wait, and an update follows as soon as
+        the examples seen so far make another batch. So an epoch sees every example once and has as many updates as
+        it should; an update's examples are the batch size rounded down or up to steps, and equal it in the mean.
+    """
+
+    score = "val_error"
+    space = {  # noqa: RUF012
+        "batch_size": DiscreteUniform(16, 64),
+        "num_epochs": DiscreteUniform(1, 4),
+        "warmup_proportion": Uniform(0, 0.6),
+        "learning_rate": LogUniform(1e-6, 1e-3),
+        "dropout": Uniform(0, 0.3),
+    }
+    model: Classifier
+    pretrained: dict[str, Any]
+    micro_batch: int | None = None
+
+    def batch_size(self, config: Config) -> int:
+        """Return the examples of a step."""
+        return self.micro_batch or int(config["batch_size"])
+
+    def num_rounds(self, config: Config) -> int:
+        """Return the number of epochs."""
+        return int(config["num_epochs"])
+
+    def init(self, config: Config, key: jax.Array) -> State:  # noqa: ARG002
+        """Return the pretrained encoder with a new classifier, and the state of AdamW."""
+        tokens = jnp.ones((1, 2), jnp.int32)
+        fresh = self.model.init(key, tokens, tokens)["params"]  # the encoder's draws are not used, so not computed
+        # The host hands the weights over when the program runs: as constants they would be written out in it.
+        shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), fresh["encoder"])
+        params = {"params": {**fresh, "encoder": jax.pure_callback(lambda: self.pretrained, shapes)}}
+        waiting = jax.tree.map(jnp.zeros_like, params) if self.micro_batch else None
+        return State(adamw.start(params), waiting, jnp.int32(0), jnp.int32(0))
+
+    def step(
+        self, state: State, config: Config, batch: dict[str, jax.Array], key: jax.Array
+    ) -> tuple[State, jax.Array]:
+        """Return the state after an update, or, with micro-batches, after a part of one; and the cross-entropy."""
+
+        def total(params: Any) -> jax.Array:
+            return self.losses(params, batch, config["dropout"], key)[0].sum()
+
+        loss, gradient = jax.value_and_grad(total)(state.adamw.params)
+        examples = len(batch["label"])
+        waiting, seen = state.waiting + examples, state.seen + examples
+        if state.gradient is not None:
+            gradient = jax.tree.map(jnp.add, gradient, state.gradient)
+        mean = jax.tree.map(lambda g: g / waiting, gradient)
+        updated = adamw.update(
+            state.adamw, mean, self.learning_rate(config, state.adamw.updates), epsilon=1e-6, weight_decay=0.01
+        )
+        if state.gradient is None:
+            return State(updated, None, jnp.int32(0), seen), loss / examples
+        full = seen // config["batch_size"] > state.seen // config["batch_size"]
+        new = jax.tree.map(lambda new, old: jnp.where(full, new, old), updated, state.adamw)
+        left = jax.tree.map(lambda g: jnp.where(full, 0, g), gradient)
+        return State(new, left, jnp.where(full, 0, waiting), seen), loss / examples
+
+    def learning_rate(self, config: Config, updates: jax.Array) -> jax.Array:
+        """Return the learning rate of an update."""
+        static = {"batch_size": config["batch_size"]}
+        epoch = self.steps_per_round(static) * self.batch_size(static) / config["batch_size"]
+        total = jnp.floor(epoch * config["num_epochs"])
+        rise = config["warmup_proportion"] * epoch
+        return config["learning_rate"] * adamw.warmup_linear(updates, total, rise)
+
+    def losses(
+        self, params: Any, batch: dict[str, jax.Array], rate: Any = 0.0, key: jax.Array | None = None
+    ) -> tuple[jax.Array, jax.Array]:
+        """Return the cross-entropy of each example, in nats, and the most likely class."""
+        tokens = batch["tokens"].astype(jnp.int32)
+        logits: Any = self.model.apply(params, tokens, tokens != PAD, rate, key)
+        losses: Any = optax.softmax_cross_entropy_with_integer_labels(logits, batch["label"])  # type: ignore[arg-type]
+        return losses, logits.argmax(-1)
+
+    def evaluate(self, state: State, config: Config, batch: dict[str, jax.Array]) -> dict[str, jax.Array]:  # noqa: ARG002
+        """Return whether each example is told wrong, and its cross-entropy."""
+        losses, told = self.losses(state.adamw.params, batch)
+        return {"val_error": told != batch["label"], "val_loss": losses}
+
+
+class DebertaMNLI(DebertaFineTuning):
+    """``deberta-mnli``.
+
+    Parameters
+    ----------
+    data : Path or str
+        The folder of the model and the data.
+    dtype : str
+        Of the computation.
+
+    Raises
+    ------
+    InputError
+        Without a folder, or where its files are missing or broken.
+    """
+
+    name = "deberta-mnli"
+    summary = "DeBERTaV3-base, fine-tuned on MultiNLI"
+    static = ("batch_size",)
+    evaluation_size = 64
+    lanes = 1
+    length = 128
+
+    def __init__(self, data: Path | str | None = None, dtype: str = "bfloat16") -> None:
+        if data is None:
+            raise InputError("deberta-mnli needs a folder with model/, train.jsonl and valid.jsonl: give data=FOLDER")
+        encoder, self.pretrained = load_encoder(Path(data) / "model", dtype=jnp.dtype(dtype))
+        self.model = Classifier(encoder, len(LABELS))
+        self.train = Arrays(**load_pairs(data, "train", self.length, encoder.vocab_size))
+        self.valid = Arrays(**load_pairs(data, "valid", self.length, encoder.vocab_size))
+        self.settings = {"data": str(Path(data).resolve()), "dtype": dtype}
+
+
+class DebertaStdlib(DebertaFineTuning):
+    """``deberta-stdlib``.
+
+    Parameters
+    ----------
+    pretraining : int
+        Steps of pretraining.
+
+    Raises
+    ------
+    InputError
+        Where this Python comes without its source files.
+    """
+
+    name = "deberta-stdlib"
+    summary = "a tiny DeBERTa, pretrained and fine-tuned on the source text of Python's standard library"
+    space = {  # noqa: RUF012
+        "batch_size": DiscreteUniform(8, 32),
+        "num_epochs": DiscreteUniform(1, 4),
+        "warmup_proportion": Uniform(0, 0.6),
+        "learning_rate": LogUniform(1e-5, 1e-2),
+        "dropout": Uniform(0, 0.3),
+    }
+    evaluation_size = 128
+    micro_batch = 8
+    length = 32
+
+    def __init__(self, pretraining: int = 1500) -> None:
+        corpus = read_corpus()
+        train, valid = lines_of(corpus.train), lines_of(corpus.valid)
+        vocabulary = Vocabulary(line for file in train for line in file)
+        encoder = Encoder(vocabulary.size, 64, 2, 2, 256, buckets=32, farthest=64, deviation=0.1)
+        pairs = line_pairs(train, vocabulary, 65_536, self.length, 0, elsewhere=True)
+        self.pretrained, weights = pretrained_encoder(encoder, pairs, pretraining, corpus.fingerprint)
+        self.model = Classifier(encoder, 2)
+        self.train = Arrays(**line_pairs(train, vocabulary, 1024, self.length, 1))
+        self.valid = Arrays(**line_pairs(valid, vocabulary, 1024, self.length, 2))
+        self.settings = {"python": corpus.python, "text": corpus.fingerprint, "pretrained": weights}

@@ -1,0 +1,110 @@
+"""``digits-mlp``: a small multilayer perceptron on handwritten digits, this package's own demonstration.
+
+Command: ``nqjax search digits-mlp --trials 1024 --out trials.jsonl``.
+
+Data: scikit-learn's bundled copy of the test set of UCI's Optical Recognition of Handwritten Digits (Alpaydin and
+Kaynak, 1998): 1,797 images of 8 x 8 pixels, 1,152 for training and the rest for validation, standardised by the mean
+and the deviation of all training pixels. Model: two hidden layers of 64 rectified units, each followed by dropout;
+He-normal initial weights (LeCun-normal in the last layer) times init_scale; biases start at 0. Training: 30 epochs,
+batches of 64; SGD with heavy-ball momentum; the learning rate warms up linearly over the first tenth and falls to 0
+along a cosine; weight_decay is an L2 penalty on all parameters. A trial's score is the validation cross-entropy (nats
+an image) after the epoch where it was lowest.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import optax
+
+from nqjax.data import DIGITS_MLP_SPACE
+from nqjax.data.make_digits_mlp import load_digits
+from nqjax.search.dropout import dropout
+from nqjax.search.sources import Arrays
+from nqjax.search.space import LogUniform, Uniform
+from nqjax.search.task import Config, Task
+
+_KINDS = {"uniform": Uniform, "log_uniform": LogUniform}
+
+
+class MLP(nn.Module):
+    """A multilayer perceptron with rectified hidden layers and dropout after each of them."""
+
+    hidden: tuple[int, ...]
+
+    @nn.compact
+    def __call__(self, x: jax.Array, rate: jax.Array | float = 0.0, key: jax.Array | None = None) -> jax.Array:
+        """Return the logits, of shape (images, 10); dropout is applied where there is a key."""
+        for depth, width in enumerate(self.hidden):
+            x = nn.relu(nn.Dense(width, kernel_init=nn.initializers.he_normal())(x))
+            if key is not None:
+                x = dropout(x, rate, jax.random.fold_in(key, depth))
+        return nn.Dense(10, kernel_init=nn.initializers.lecun_normal())(x)
+
+
+class DigitsMLP(Task):
+    """The search of `nqjax.data.make_digits_mlp`, whose space, model, split and training it has."""
+
+    name = "digits-mlp"
+    summary = "a small multilayer perceptron on handwritten digits"
+    score = "val_loss"
+    space = {name: _KINDS[kind](low, high) for name, (kind, low, high) in DIGITS_MLP_SPACE.items()}  # noqa: RUF012
+
+    epochs = 30
+    warmup = 0.1  # as a fraction of training
+
+    def __init__(self) -> None:
+        data = load_digits()
+        self.train = Arrays(x=data["x"], y=data["y"])
+        self.valid = Arrays(x=data["x_val"], y=data["y_val"])
+        self.model = MLP((64, 64))
+
+    def batch_size(self, config: Config) -> int:  # noqa: ARG002
+        """Return 64."""
+        return 64
+
+    def num_rounds(self, config: Config) -> int:  # noqa: ARG002
+        """Return the number of epochs."""
+        return self.epochs
+
+    def init(self, config: Config, key: jax.Array) -> Any:
+        """Return the parameters, their momentum and the number of steps done."""
+        params = self.model.init(key, jnp.zeros((1, 64)))
+        params = jax.tree.map(lambda p: config["init_scale"] * p, params)
+        return {"params": params, "momentum": jax.tree.map(jnp.zeros_like, params), "count": jnp.int32(0)}
+
+    def step(self, state: Any, config: Config, batch: dict[str, jax.Array], key: jax.Array) -> tuple[Any, jax.Array]:
+        """Return the state after one step of SGD, and the cross-entropy."""
+
+        def cross_entropy(params: Any) -> jax.Array:
+            logits = self.model.apply(params, batch["x"], config["dropout"], key)
+            return optax.softmax_cross_entropy_with_integer_labels(logits, batch["y"]).mean()  # type: ignore[arg-type]
+
+        loss, gradient = jax.value_and_grad(cross_entropy)(state["params"])
+        rate = self.learning_rate(config, state["count"])
+        # Heavy-ball momentum (optax.trace) after an L2 penalty (optax.add_decayed_weights).
+        momentum = jax.tree.map(
+            lambda m, g, p: config["momentum"] * m + (g + config["weight_decay"] * p),
+            state["momentum"],
+            gradient,
+            state["params"],
+        )
+        params = jax.tree.map(lambda p, m: p - rate * m, state["params"], momentum)
+        return {"params": params, "momentum": momentum, "count": state["count"] + 1}, loss
+
+    def learning_rate(self, config: Config, count: jax.Array) -> jax.Array:
+        """Return the learning rate of a step."""
+        total = self.epochs * self.steps_per_round(config)
+        schedule = optax.warmup_cosine_decay_schedule(0.0, 1.0, round(self.warmup * total), total)
+        return config["learning_rate"] * schedule(count)
+
+    def evaluate(self, state: Any, config: Config, batch: dict[str, jax.Array]) -> dict[str, jax.Array]:  # noqa: ARG002
+        """Return each image's cross-entropy, and whether it was told right."""
+        logits: Any = self.model.apply(state["params"], batch["x"])
+        return {
+            "val_loss": optax.softmax_cross_entropy_with_integer_labels(logits, batch["y"]),
+            "val_accuracy": logits.argmax(-1) == batch["y"],
+        }

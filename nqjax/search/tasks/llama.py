@@ -1,0 +1,190 @@
+"""``llama-33m`` and ``llama-stdlib``: pretraining a language model of the Llama architecture.
+
+**llama-33m**, the search of Lourie, He, Cho 2025 (arXiv 2510.02721): a decoder with 384 features, 8 layers, 6 heads,
+sequences of 512 tokens out of 50,304 (GPT-2's, padded). Its 33 million parameters (33,479,040) are counted with tied
+embeddings and feed-forward layers of 4 x 384 x 2 / 3 = 1,024 features. 10,000 steps on batches of 200 sequences; AdamW
+(epsilon 1e-8, only matrices decay, no clipping); the learning rate warms up linearly, stays, and falls linearly to 0
+over the last 20 % (warmup-stable-decay). Dropout after the embedding and at the end of each attention and each
+feed-forward layer.
+
+- Space: lr ~ LogUniform(1e-5, 1e-1), beta1 ~ Uniform(0.7, 1), beta2 ~ Uniform(0.8, 1), warmup_steps ~
+  DiscreteUniform(0, 3000), weight_decay ~ LogUniform(1e-4, 1), dropout ~ Uniform(0, 0.1).
+- Command: ``nqjax search llama-33m --data FOLDER --trials 1024 --out trials.jsonl``. The folder holds train.npy and
+  val.npy (or .bin), the tokens of SlimPajama-6B there; `nqjax.search.data.tokens` writes such files.
+- Expected time: not measured here. A trial is 2.1e17 floating-point operations.
+- Score: val_loss, the cross-entropy (nats a token) after the thousand steps where it was lowest. Published fit
+  (minimising, threshold 3.695): alpha 3.580, beta 4.171, gamma 1, sigma 0.028, with 43.8 % of the trials below.
+
+**llama-stdlib**, the same in small, on the source text of Python's standard library: {small}
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from nqjax.errors import InputError
+from nqjax.search import adamw
+from nqjax.search.data.corpus import ASCII, read_corpus, windows
+from nqjax.search.data.tokens import TokenWindows, find_tokens
+from nqjax.search.models.llama import Llama, hidden_width
+from nqjax.search.sources import Arrays
+from nqjax.search.space import DiscreteUniform, LogUniform, Uniform
+from nqjax.search.task import Config, Task
+
+
+class LlamaPretraining(Task):
+    """What both searches share; a subclass gives the sizes and the examples, windows of ``length + 1`` tokens.
+
+    Attributes
+    ----------
+    model : Llama
+    length : int
+        How many tokens of a window are predicted.
+    sequences, steps, rounds : int
+        The batch, the updates, and how often the model is evaluated on the way.
+    at_once : int
+        The gradient is summed over parts of a batch with so many sequences, which bounds the memory.
+    """
+
+    score = "val_loss"
+    model: Llama
+    length: int
+    sequences: int
+    steps: int
+    rounds: int
+    at_once: int
+
+    def batch_size(self, config: Config) -> int:  # noqa: ARG002
+        """Return the number of sequences."""
+        return self.sequences
+
+    def num_rounds(self, config: Config) -> int:  # noqa: ARG002
+        """Return how often the model is evaluated."""
+        return self.rounds
+
+    def steps_per_round(self, config: Config) -> int:  # noqa: ARG002
+        """Return the number of steps between evaluations."""
+        return self.steps // self.rounds
+
+    def init(self, config: Config, key: jax.Array) -> adamw.AdamWState:  # noqa: ARG002
+        """Return the initial parameters and the state of AdamW."""
+        return adamw.start(self.model.init(key, jnp.zeros((1, self.length), jnp.int32)))
+
+    def step(
+        self, state: adamw.AdamWState, config: Config, batch: dict[str, jax.Array], key: jax.Array
+    ) -> tuple[adamw.AdamWState, jax.Array]:
+        """Return the state after one update, and the cross-entropy."""
+
+        def loss_of(params: Any, tokens: jax.Array, key: jax.Array) -> jax.Array:
+            return self.cross_entropy(params, tokens, config["dropout"], key).mean()
+
+        tokens = batch["tokens"].astype(jnp.int32)
+        parts = self.sequences // self.at_once
+        if parts == 1:
+            loss, gradient = jax.value_and_grad(loss_of)(state.params, tokens, key)
+        else:
+
+            def add(total: Any, part: Any) -> tuple[Any, None]:
+                return jax.tree.map(jnp.add, total, jax.value_and_grad(loss_of)(state.params, *part)), None
+
+            zero = (jnp.float32(0), jax.tree.map(jnp.zeros_like, state.params))
+            split = tokens.reshape(parts, self.at_once, -1), jax.random.split(key, parts)
+            loss, gradient = jax.tree.map(lambda leaf: leaf / parts, jax.lax.scan(add, zero, split)[0])
+        state = adamw.update(
+            state,
+            gradient,
+            config["lr"] * adamw.warmup_stable_decay(state.updates, self.steps, config["warmup_steps"]),
+            beta1=config["beta1"],
+            beta2=config["beta2"],
+            weight_decay=config["weight_decay"],
+        )
+        return state, loss
+
+    def evaluate(
+        self,
+        state: adamw.AdamWState,
+        config: Config,  # noqa: ARG002
+        batch: dict[str, jax.Array],
+    ) -> dict[str, jax.Array]:
+        """Return each window's cross-entropy, in nats a token."""
+        return {"val_loss": self.cross_entropy(state.params, batch["tokens"].astype(jnp.int32))}
+
+    def cross_entropy(self, params: Any, tokens: jax.Array, rate: Any = 0.0, key: jax.Array | None = None) -> jax.Array:
+        """Return the mean cross-entropy of each window, of shape (windows,)."""
+        logits: Any = self.model.apply(params, tokens[:, :-1], rate, key)
+        return optax.softmax_cross_entropy_with_integer_labels(logits, tokens[:, 1:]).mean(-1)  # type: ignore[arg-type]
+
+
+class Llama33M(LlamaPretraining):
+    """``llama-33m``.
+
+    Parameters
+    ----------
+    data : Path or str
+        The folder of train.npy and val.npy, or train.bin and val.bin.
+    dtype : str
+        Of the computation.
+
+    Raises
+    ------
+    InputError
+        Without a folder, or where its files are missing or too short.
+    """
+
+    name = "llama-33m"
+    summary = "a 33M-parameter Llama on files of tokens"
+    space = {  # noqa: RUF012
+        "lr": LogUniform(1e-5, 1e-1),
+        "beta1": Uniform(0.7, 1),
+        "beta2": Uniform(0.8, 1),
+        "warmup_steps": DiscreteUniform(0, 3000),
+        "weight_decay": LogUniform(1e-4, 1),
+        "dropout": Uniform(0, 0.1),
+    }
+    length, sequences, steps, rounds, at_once = 512, 200, 10_000, 10, 20
+    evaluation_size = 20
+    lanes = 1
+    vocab_size = 50_304
+
+    def __init__(self, data: Path | str | None = None, dtype: str = "bfloat16") -> None:
+        if data is None:
+            raise InputError("llama-33m needs the folder of its tokens, train.npy and val.npy: give data=FOLDER")
+        self.train = TokenWindows(find_tokens(data, "train"), self.length, self.vocab_size)
+        self.valid = TokenWindows(find_tokens(data, "val"), self.length, self.vocab_size, limit=2_000)
+        self.model = Llama(self.vocab_size, 384, 8, 6, hidden_width(384, 256), dtype=jnp.dtype(dtype))
+        self.settings = {"data": str(Path(data).resolve()), "dtype": dtype}
+
+
+class LlamaStdlib(LlamaPretraining):
+    """``llama-stdlib``.
+
+    Raises
+    ------
+    InputError
+        Where this Python comes without its source files.
+    """
+
+    name = "llama-stdlib"
+    summary = "a tiny Llama on the source text of Python's standard library"
+    space = {  # noqa: RUF012
+        "lr": LogUniform(1e-4, 1),
+        "beta1": Uniform(0.7, 1),
+        "beta2": Uniform(0.8, 1),
+        "warmup_steps": DiscreteUniform(0, 60),
+        "weight_decay": LogUniform(1e-4, 1),
+        "dropout": Uniform(0, 0.1),
+    }
+    length, sequences, steps, rounds, at_once = 64, 8, 200, 4, 8
+    evaluation_size = 64
+
+    def __init__(self) -> None:
+        corpus = read_corpus()
+        self.train = Arrays(tokens=windows(corpus.train, self.length + 1, 4096))
+        self.valid = Arrays(tokens=windows(corpus.valid, self.length + 1, 256))
+        self.model = Llama(ASCII, 64, 2, 2, hidden_width(64, 32), deviation=0.05)
+        self.settings = {"python": corpus.python, "text": corpus.fingerprint}

@@ -1,0 +1,137 @@
+"""A tile: the lanes of one program on one device, the trials in them, and what becomes of those."""
+
+from __future__ import annotations
+
+import math
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+
+from nqjax.errors import InputError
+from nqjax.search.population import Lane, Program, Trial
+
+#: Keys of a trial's row that are no hyperparameters.
+RESERVED = ("trial", "failed", "best_round", "rounds", "curve")
+
+
+class Tile:
+    """Lanes that train together.
+
+    Parameters
+    ----------
+    program : Program
+        What they run.
+    device : Device
+        Where.
+    name : str, optional
+        By which its checkpoint is known.
+    """
+
+    def __init__(self, program: Program, device: jax.Device, name: str | None = None) -> None:
+        self.program, self.device = program, device
+        self.name = name or uuid.uuid4().hex
+        self.lanes: list[Lane | None] = [None] * program.lanes
+        self._state: Any = None
+        self._configs: dict[str, np.ndarray] = {}
+        self._words: np.ndarray = np.zeros((program.lanes, 2), np.uint32)
+
+    @property
+    def busy(self) -> bool:
+        """Whether any lane holds a trial."""
+        return any(self.lanes)
+
+    def fill(self, take: Callable[[], Trial | None]) -> None:
+        """Give the empty lanes trials, as long as there are any."""
+        fresh = np.zeros(self.program.lanes, bool)
+        for i, lane in enumerate(self.lanes):
+            if lane is None:
+                trial = take()
+                if trial is None:
+                    break
+                self.lanes[i], fresh[i] = Lane(trial), True
+        if fresh.any():
+            self._prepare()
+            self._state = self.program.start(self.device, self._state, self._configs, self._words, fresh)
+
+    def restore(self, lanes: list[Lane | None], state: Callable[[Any], Any]) -> None:
+        """Go on where a checkpoint was; ``state`` reads it, given one that is alike."""
+        self.lanes = lanes
+        self._prepare()
+        self._state = state(self._state)
+
+    def _prepare(self) -> None:
+        """Set each lane's hyperparameters and key; an empty lane repeats a trial that is there."""
+        some = next(lane.trial for lane in self.lanes if lane is not None)
+        trials = [some if lane is None else lane.trial for lane in self.lanes]
+        self._configs = self.program.configs(trials)
+        self._words = np.array([trial.words for trial in trials], np.uint32)
+        if self._state is None:
+            self._state = self.program.empty_state(self._configs, self._words)
+
+    def advance(self) -> tuple[list[dict[str, Any]], float]:
+        """Train a round and evaluate.
+
+        Returns
+        -------
+        rows : list of dict
+            Of the trials that ended, well or not.
+        work : float
+            What was done, in trials.
+        """
+        rounds = np.array([0 if lane is None else lane.round for lane in self.lanes], np.int32)
+        self._state, loss = self.program.train_round(self.device, self._state, self._configs, self._words, rounds)
+        metrics = self.program.evaluate(self.device, self._state, self._configs)
+        values = {"train_loss": np.asarray(loss), **metrics}
+        rows, work = [], 0.0
+        for i, lane in enumerate(self.lanes):
+            if lane is None:
+                continue
+            lane.record({name: _shortest(value[i]) for name, value in values.items()})
+            work += 1 / lane.trial.rounds
+            if lane.failed or lane.round == lane.trial.rounds:
+                work += 1 - lane.round / lane.trial.rounds
+                rows.append(row(lane, self.program.task.score, self.program.task.minimize))
+                self.lanes[i] = None
+        return rows, work
+
+    @property
+    def state(self) -> Any:
+        """The state of all lanes, as NumPy arrays."""
+        return jax.device_get(self._state)
+
+
+def row(lane: Lane, score: str, minimize: bool) -> dict[str, Any]:
+    """Return what is written of a trial: all metrics are those of the round where the score was best.
+
+    The round in which a trial failed does not count; a trial that failed in its first has no metrics (None).
+    """
+    if score not in lane.curve:
+        raise InputError(f"the score is {score!r}, but the metrics are {', '.join(sorted(lane.curve))}")
+    finite = lane.curve[score][: lane.round - lane.failed]
+    best = (min if minimize else max)(range(len(finite)), key=finite.__getitem__) if finite else None
+    metrics = {name: None if best is None else values[best] for name, values in lane.curve.items()}
+    taken = [name for name in lane.trial.config if name in metrics or name in RESERVED]
+    if taken:
+        raise InputError(f"hyperparameter {taken[0]!r} has the name of another column of the table: rename it")
+    return {
+        "trial": lane.trial.number,
+        **lane.trial.labels,
+        **lane.trial.config,
+        **metrics,
+        "failed": lane.failed,
+        "best_round": best,
+        "rounds": lane.trial.rounds,
+        "curve": {name: [_or_none(value) for value in values] for name, values in lane.curve.items()},
+    }
+
+
+def _shortest(value: Any) -> float:
+    """The number with the fewest decimal digits that is this one in single precision."""
+    return float(str(np.float32(value)))
+
+
+def _or_none(value: float) -> float | None:
+    return value if math.isfinite(value) else None

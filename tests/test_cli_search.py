@@ -1,0 +1,148 @@
+"""The commands that run searches: what they write and say, and what they refuse."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import tiny_task
+
+from nqjax import cli, search
+from nqjax.cli import process
+from nqjax.search import tasks
+from nqjax.trials import read_scores
+
+
+@pytest.fixture(autouse=True)
+def here(monkeypatch, tmp_path):
+    monkeypatch.setattr(process, "use_compilation_cache", lambda: None)
+    monkeypatch.setattr(process, "listen_for_ctrl_c", lambda: None)
+    monkeypatch.chdir(tmp_path)
+    entry = tasks.Entry("tiny_task", "Line", "a straight line", "none", "learning_rate", "a second", "-", {})
+    monkeypatch.setitem(tasks.REGISTRY, "line", entry)
+    line = tiny_task.Line()  # one for all commands, so that its programs are compiled once
+    monkeypatch.setattr(tiny_task, "Line", lambda: line)
+
+
+COMMAND = ["search", "line", "--trials", "12", "--out", "trials.jsonl", "--fix", "batch_size=8"]
+
+
+def test_search_residual_and_ablation(capsys):
+    assert cli.main(COMMAND) == 0
+    text = capsys.readouterr().out
+    assert "12 trials in trials.jsonl, 0 failed" in text
+    trials = search.read_trials("trials.jsonl")
+    assert f"Best val_loss: {trials.scores.min():.5g} (trial {trials.best['trial']}: " in text
+    assert "Next: nqjax fit trials.jsonl --metric val_loss\n" in text
+    assert set(trials["batch_size"]) == {8}
+    before = Path("trials.jsonl").read_bytes()
+    assert cli.main([*COMMAND, "--population", "1"]) == 0
+    assert Path("trials.jsonl").read_bytes() == before
+    capsys.readouterr()
+    # The command that it names goes on from here.
+    command = re.search(r"Next: nqjax (fit .*)", text)[1].split()
+    assert cli.main([*command, "--threshold", "none", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["num_scores"] == 12
+
+    argv = ["residual", "trials.jsonl", "--seeds", "8", "--quantiles", "3", "--out", "runs.jsonl"]
+    assert cli.main([*argv, "--threshold", "none"]) == 0
+    text = capsys.readouterr().out
+    assert len(read_scores("runs.jsonl", "val_loss")) == 24
+    assert "erdict" in text or "noise" in text
+    assert cli.main(["noise", "runs.jsonl", "--config", "config_id", "--metric", "val_loss"]) == 0
+    assert capsys.readouterr().out.split()[-10:] == text.split()[-10:]
+
+    argv = ["ablation", "trials.jsonl", "--out-dir", "ablation", "--trials", "6", "--order", "noise"]
+    assert cli.main(argv) == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith("nothing fixed: 12 trials, best val_loss ")
+    assert second.startswith("noise fixed: 6 trials, best val_loss ")
+    fixed = search.read_trials("ablation/1-noise.jsonl")
+    assert set(fixed["batch_size"]) == {8}
+    assert set(fixed["noise"]) == {trials.best["noise"]}
+
+
+def test_grid(capsys):
+    argv = ["search", "line", "--grid", "2", "--fix", "epochs=2", "--fix", "noise=0.0", "--out", "grid.jsonl"]
+    assert cli.main(argv) == 0
+    assert "4 trials in grid.jsonl" in capsys.readouterr().out
+
+
+def test_list(capsys):
+    assert cli.main(["search", "--list"]) == 0
+    text = capsys.readouterr().out
+    assert "digits-mlp" in text
+    assert "one GPU" in text
+
+
+@pytest.mark.parametrize(
+    ("argv", "part"),
+    [
+        (["search", "digit-mlp", "--trials", "3", "--out", "x.jsonl"], "did you mean 'digits-mlp'?"),
+        (["search", "nothing", "--trials", "3", "--out", "x.jsonl"], "the tasks: digits-mlp"),
+        (["search"], "give a task"),
+        (["search", "line", "--out", "x.jsonl"], "give --trials"),
+        (["search", "line", "--trials", "3"], "give --out"),
+        (["search", "line", "--trials", "3", "--out", "x.csv"], ".jsonl"),
+        (["search", "line", "--trials", "3", "--out", "no/x.jsonl"], "folder no does not exist"),
+        (["search", "line", "--trials", "0", "--out", "x.jsonl"], "whole number"),
+        (["search", "line", "--trials", "3", "--fix", "noisy=1", "--out", "x.jsonl"], "did you mean 'noise'?"),
+        (["search", "line", "--trials", "3", "--fix", "noise", "--out", "x.jsonl"], "NAME=VALUE"),
+        (["search", "line", "--trials", "3", "--fix", "noise=text", "--out", "x.jsonl"], "'noise' is 'text'"),
+        (["search", "line", "--trials", "3", "--data", "here", "--out", "x.jsonl"], "does not take these options"),
+        (["residual", "none.jsonl", "--out", "x.jsonl"], "does not exist"),
+        (["residual", "other.jsonl", "--out", "x.jsonl"], "not written by nqjax search"),
+        (["residual", "other.jsonl"], "give --out"),
+        (["ablation", "none.jsonl", "--out-dir", "x", "--trials", "3"], "does not exist"),
+    ],
+)
+def test_mistakes(capsys, argv, part):
+    Path("other.jsonl").write_text('{"trial": 1, "val_loss": 2}\n')
+    assert cli.main(argv) == 2
+    error = capsys.readouterr().err.strip()
+    assert "\n" not in error
+    assert part in error
+
+
+def test_another_search_s_file_is_refused(capsys):
+    header = {"nqjax_search": {"settings": {"task": "mine"}, "made_by": {"lanes": 16}}}
+    Path("trials.jsonl").write_text(json.dumps(header) + '\n{"trial": 0, "val_loss": 1}\n')
+    assert cli.main(COMMAND) == 2
+    assert 'was made with task = "mine"' in capsys.readouterr().err
+    assert cli.main(["residual", "trials.jsonl", "--out", "x.jsonl"]) == 2
+    assert "nqjax.search from Python" in capsys.readouterr().err
+
+
+def test_a_real_ctrl_c(tmp_path):
+    """SIGINT in the middle of the work: one line, status 130, and the trials that were counted are there."""
+    program = (
+        "import signal, sys, time\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background jobs ignore it
+        "from nqjax.search import tasks, tile\n"
+        "from nqjax.__main__ import main\n"
+        "tasks.REGISTRY['line'] = tasks.Entry('tiny_task', 'Line', '', '', '', '', '', {})\n"
+        "advance = tile.Tile.advance\n"
+        "def slow(self):\n    time.sleep(0.1)\n    return advance(self)\n"
+        "tile.Tile.advance = slow\n"
+        f"sys.argv = {['nqjax', *COMMAND, '--population', '4', '--trials', '60']!r}\n"
+        "sys.exit(main())\n"
+    )
+    path = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+    env = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache"), "PYTHONPATH": path}
+    running = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE, text=True, env=env)
+    out = tmp_path / "trials.jsonl"
+    deadline = time.monotonic() + 120
+    while (not out.exists() or out.read_bytes().count(b"\n") < 3) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    running.send_signal(signal.SIGINT)
+    _, error = running.communicate(timeout=60)
+    assert running.returncode in (130, -signal.SIGINT)
+    assert "Traceback" not in error
+    done = len(search.read_trials(out))
+    assert 0 < done < 60
+    assert f"interrupted; {done} trials are safe in trials.jsonl" in error

@@ -1,0 +1,305 @@
+"""The runner: its file, going on after any end, and what it refuses."""
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+import tiny_task
+
+import nqjax
+from nqjax import search
+from nqjax.errors import InputError
+from nqjax.labels import read_labels
+from nqjax.search import Choice, Fixed, LogUniform, outfile
+from nqjax.search.ablation import ablation
+from nqjax.search.residual import at_quantiles, residual
+from nqjax.search.space import sample
+from nqjax.trials import read_scores
+
+KEY = jax.random.key(0)
+COUNT = 21
+
+
+@pytest.fixture(scope="module")
+def line():
+    return tiny_task.Line()
+
+
+@pytest.fixture(scope="module")
+def reference(line):
+    return search.run(line, num_trials=COUNT, key=KEY)
+
+
+@pytest.fixture
+def out(tmp_path):
+    return tmp_path / "trials.jsonl"
+
+
+def test_the_file(line, reference, out):
+    found = search.run(line, num_trials=COUNT, key=KEY, out=out)
+    assert found.rows == reference.rows
+    first, *rows = [json.loads(text) for text in out.read_text().splitlines()]
+    header = first["nqjax_search"]
+    assert header["settings"]["task"] == "line"
+    assert header["settings"]["space"]["learning_rate"] == {"log_uniform": [0.01, 0.5]}
+    assert header["settings"]["key"] == [0, 0]
+    assert header["made_by"]["jax"] == jax.__version__
+    assert header["made_by"]["lanes"] == 4
+    assert [row["trial"] for row in rows] == list(range(COUNT))
+    assert rows == list(reference.rows)
+    read = search.read_trials(out)
+    assert read.rows == reference.rows
+    assert (read.score, read.minimize, len(read)) == ("val_loss", True, COUNT)
+    # The package's own readers pass over the header.
+    assert np.array_equal(read_scores(out, "val_loss"), reference.scores)
+    assert read_labels(out, "trial") == [str(i) for i in range(COUNT)]
+    assert not out.with_name("trials.jsonl.checkpoints").exists()
+
+
+def test_the_table_goes_into_a_fit(reference):
+    assert np.isfinite(nqjax.fit(reference.scores).alpha)
+    assert reference["epochs"].dtype == np.int64
+    assert reference.best["val_loss"] == reference.scores.min()
+    assert [len(curve) for curve in reference.curves("val_error")] == reference["rounds"].tolist()
+    assert "curve" not in reference
+    with pytest.raises(KeyError, match="the columns"):
+        reference["loss"]
+
+
+def test_more_trials_are_added_and_none_is_trained_again(line, reference, out, monkeypatch):
+    search.run(line, num_trials=5, key=KEY, out=out)
+    added = []
+    add = outfile.TrialsFile.add
+    monkeypatch.setattr(outfile.TrialsFile, "add", lambda self, rows: (added.extend(rows), add(self, rows)))
+    assert search.run(line, num_trials=COUNT, key=KEY, out=out).rows == reference.rows
+    assert sorted(row["trial"] for row in added) == list(range(5, COUNT))
+    added.clear()
+    assert search.run(line, num_trials=7, key=KEY, out=out).rows == reference.rows[:7]
+    assert not added
+
+
+def test_a_torn_line_is_cut_off(line, reference, out):
+    search.run(line, num_trials=COUNT, key=KEY, out=out)
+    whole = out.read_bytes()
+    lines = whole.splitlines(keepends=True)
+    for end in (len(lines[0]) // 2, len(lines[0]), len(b"".join(lines[:9])) + 40, len(whole) - 1, 10):
+        out.write_bytes(whole[:end])
+        assert search.run(line, num_trials=COUNT, key=KEY, out=out).rows == reference.rows
+        assert out.read_bytes() == whole
+
+
+def test_other_versions_are_recorded(line, out, monkeypatch):
+    search.run(line, num_trials=3, key=KEY, out=out)
+    from nqjax.search import runner
+
+    monkeypatch.setattr(runner, "__version__", "9.9")
+    search.run(line, num_trials=5, key=KEY, out=out)
+    headers = [json.loads(text)["nqjax_search"] for text in out.read_text().splitlines() if "nqjax_search" in text]
+    assert [header["made_by"]["nqjax"] for header in headers][-1] == "9.9"
+    assert len(headers) == 2
+    assert len(read_scores(out, "val_loss")) == 5
+
+
+def test_other_settings_are_refused(line, out):
+    search.run(line, num_trials=3, key=KEY, out=out)
+    before = out.read_bytes()
+    other = tiny_task.Line()
+    other.settings = {"size": 3}
+    other.name = "other"
+    changed = {**line.space, "learning_rate": LogUniform(1e-2, 0.4)}
+    for arguments, part in (
+        ((line, changed, 3, KEY), "space.learning_rate.log_uniform = [0.01, 0.5]"),
+        ((line, None, 3, jax.random.key(1)), "key = [0, 0]"),
+        ((other, None, 3, KEY), 'task = "line"'),
+    ):
+        task, space, count, key = arguments
+        with pytest.raises(InputError) as error:
+            search.run(task, space, num_trials=count, key=key, out=out)
+        assert part in str(error.value)
+        assert "another --out" in str(error.value)
+    with pytest.raises(InputError, match="sampling"):
+        search.run(line, grid=2, key=KEY, out=out)
+    with pytest.raises(InputError, match="holds 3 trials"):
+        search.run(line, num_trials=3, key=KEY, out=out, resume=False)
+    assert out.read_bytes() == before
+
+
+@pytest.mark.parametrize("text", ["trial,y\n1,2\n", '{"y": 1}\n', '{"trial": 1, "y": 2}\n', "[1, 2]\n", "x"])
+def test_a_foreign_file_is_left_alone(line, out, text):
+    out.write_text(text)
+    with pytest.raises(InputError):
+        search.run(line, num_trials=3, key=KEY, out=out)
+    assert out.read_text() == text
+
+
+def test_unwritable_files(line, tmp_path):
+    for path, part in ((tmp_path / "no" / "x.jsonl", "cannot be written"), (tmp_path / "x.csv", "must end in")):
+        with pytest.raises(InputError, match=part):
+            search.run(line, num_trials=3, key=KEY, out=path)
+
+
+def test_one_writer_at_a_time(line, out):
+    with outfile.TrialsFile(out, {}, {}), pytest.raises(InputError, match="another process is writing"):
+        search.run(line, num_trials=3, key=KEY, out=out)
+
+
+def test_a_full_disk_leaves_the_finished_trials_safe(line, reference, out, monkeypatch):
+    """The disk is full in the middle of a line; with room again, the same call goes on."""
+    write, room = os.write, [5000]
+
+    def full(file, data):
+        if room[0] <= 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        written = write(file, bytes(data)[: room[0]])
+        room[0] -= written
+        return written
+
+    monkeypatch.setattr(outfile.os, "write", full)
+    with pytest.raises(InputError, match=r"No space left on device; its [1-9][0-9]* finished trials are safe"):
+        search.run(line, num_trials=COUNT, key=KEY, out=out)
+    monkeypatch.undo()
+    safe = search.read_trials(out)
+    assert 0 < len(safe) < COUNT
+    assert set(map(str, safe.rows)) <= set(map(str, reference.rows))
+    assert search.run(line, num_trials=COUNT, key=KEY, out=out).rows == reference.rows
+
+
+def test_long_trials_go_on_from_a_checkpoint(line, reference, out, monkeypatch):
+    """Stopped in the middle of all its trials: only the rounds that are left are trained, to the same numbers."""
+    from nqjax.search import population, schedule
+
+    train, rounds = population.Program.train_round, []
+
+    def counted(self, device, state, configs, words, numbers):
+        rounds.append(1)
+        if len(rounds) == 2:
+            raise KeyboardInterrupt
+        return train(self, device, state, configs, words, numbers)
+
+    monkeypatch.setattr(schedule, "_slots", lambda devices: 1)
+    space = {**line.space, "epochs": 5, "batch_size": 8}
+    whole = search.run(line, space, num_trials=4, key=KEY)
+    monkeypatch.setattr(population.Program, "train_round", counted)
+    with pytest.raises(KeyboardInterrupt):
+        search.run(line, space, num_trials=4, key=KEY, out=out, checkpoint_every=0)
+    folder = out.with_name("trials.jsonl.checkpoints")
+    assert folder.is_dir()
+    rounds[:] = [0] * 10
+    assert search.run(line, space, num_trials=4, key=KEY, out=out, checkpoint_every=0).rows == whole.rows
+    assert len(rounds) == 10 + 4  # of five rounds one was safe
+    assert not folder.exists()
+
+
+def test_a_damaged_checkpoint_costs_only_its_rounds(line, out, monkeypatch):
+    from nqjax.search import population
+
+    space = {**line.space, "epochs": 5, "batch_size": 8}
+    whole = search.run(line, space, num_trials=4, key=KEY)
+    train, rounds = population.Program.train_round, []
+
+    def stopped(self, *arguments):
+        rounds.append(1)
+        if len(rounds) == 3:
+            raise KeyboardInterrupt
+        return train(self, *arguments)
+
+    monkeypatch.setattr(population.Program, "train_round", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        search.run(line, space, num_trials=4, key=KEY, out=out, checkpoint_every=0)
+    monkeypatch.undo()
+    folder = out.with_name("trials.jsonl.checkpoints")
+    for path in folder.rglob("*"):
+        if path.is_file() and "state" in path.parts[-2:] + path.parts[-4:-2]:
+            path.write_bytes(b"damaged")
+    assert search.run(line, space, num_trials=4, key=KEY, out=out).rows == whole.rows
+    assert not folder.exists()
+
+
+_PROGRAM = """
+import signal, sys, time, jax, tiny_task
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+from nqjax import search
+from nqjax.search import tile
+advance = tile.Tile.advance
+def slow(self):
+    time.sleep(0.1)
+    return advance(self)
+tile.Tile.advance = slow
+search.run(tiny_task.Line(), num_trials=60, key=jax.random.key(0), out=sys.argv[1], population=4)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_a_stopped_search_goes_on(line, out, number):
+    path = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+    env = {**os.environ, "PYTHONPATH": path}
+    running = subprocess.Popen([sys.executable, "-c", _PROGRAM, str(out)], stderr=subprocess.DEVNULL, env=env)
+    deadline = time.monotonic() + 120
+    while (not out.exists() or out.read_bytes().count(b"\n") < 4) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    running.send_signal(number)
+    running.wait(timeout=60)
+    safe = search.read_trials(out)
+    assert 0 < len(safe) < 60
+    found = search.run(line, num_trials=60, key=KEY, out=out)
+    assert found.rows == search.run(line, num_trials=60, key=KEY).rows
+    assert set(map(str, safe.rows)) <= set(map(str, found.rows))
+
+
+def test_grid(line):
+    found = search.run(line, {**line.space, "epochs": 2, "noise": 0.0}, grid=3, key=KEY)
+    assert len(found) == 3 * 2
+    assert found["learning_rate"][::2] == pytest.approx([0.01, np.sqrt(0.005), 0.5])
+    assert found["batch_size"].tolist() == [4, 8] * 3
+    with pytest.raises(InputError, match="8,000,000,000 trials and more"):
+        search.run(line, {**line.space, "a": Fixed(1), "b": Choice(*range(1000))}, grid=1000, key=KEY)
+
+
+def test_residual(line, reference, out):
+    runs = residual(line, reference, num_seeds=6, num_quantiles=3, out=out)
+    ranked = sorted(reference.rows, key=lambda row: row["val_loss"])
+    expected = [ranked[6]["trial"], ranked[13]["trial"], ranked[20]["trial"]]
+    assert [row["trial"] for row in at_quantiles(reference, 3)] == expected
+    assert runs["config_id"].tolist() == np.repeat(expected, 6).tolist()
+    assert runs["seed"].tolist() == list(range(6)) * 3
+    for i, number in enumerate(expected):
+        rates = runs["learning_rate"][6 * i : 6 * i + 6]
+        assert np.all(rates == reference["learning_rate"][number])
+    # Every run has randomness of its own, and none is the search's.
+    assert len(np.unique(runs.scores)) == 18
+    assert not set(runs.scores) & set(reference.scores)
+    # A run depends on its configuration and its seed, not on how many there are.
+    fewer = residual(line, reference, num_seeds=2, num_quantiles=3)
+    assert np.array_equal(fewer.scores, runs.scores.reshape(3, 6)[:, :2].ravel())
+    judged = nqjax.noise_diagnostics(out, "config_id", "val_loss")
+    assert {c.id for c in judged.configurations} == set(map(str, expected))
+    assert all(c.number == 6 for c in judged.configurations)
+    with pytest.raises(InputError, match="quantiles"):
+        residual(line, reference, num_quantiles=22)
+
+
+def test_ablation(line, reference, tmp_path):
+    stages = list(ablation(line, reference, num_trials=12, key=KEY, order=["noise", "epochs"], folder=tmp_path))
+    assert [stage.fixed for stage in stages] == [(), ("noise",), ("noise", "epochs")]
+    best = reference.best
+    assert np.all(stages[2].trials["noise"] == best["noise"])
+    assert np.all(stages[2].trials["epochs"] == best["epochs"])
+    assert len(np.unique(stages[2].trials["learning_rate"])) == 12
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["1-noise.jsonl", "2-epochs.jsonl"]
+    assert stages[0].gamma is None or 1 <= stages[0].gamma <= 5
+    with pytest.raises(InputError, match="not searched"):
+        list(ablation(line, reference, num_trials=3, key=KEY, order=["nothing"]))
+
+
+def test_the_configurations_are_the_space_s(reference):
+    for row in reference.rows:
+        config = sample(tiny_task.Line.space, KEY, row["trial"])
+        assert {name: row[name] for name in config} == config
