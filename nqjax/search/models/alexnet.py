@@ -53,7 +53,8 @@ class AlexNet(nn.Module):
         key : key, optional
             Dropout is applied where there is one.
         """
-        windows, strides, pooled = ((11, 5, 3, 3, 3), (4, 1, 1, 1, 1), (0, 1, 4))
+        windows, strides = (11, 5, 3, 3, 3), (4, 1, 1, 1, 1)
+        pooled: tuple[int, ...] = (0, 1, 4)
         if self.small:
             windows, strides, pooled = (3, 3, 3, 3, 3), (1, 1, 1, 1, 1), (1, 4)
         for layer, (width, window, stride) in enumerate(zip(self.widths, windows, strides, strict=True)):
