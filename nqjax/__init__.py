@@ -102,6 +102,8 @@ __all__ = ["InputError", "__version__", *_HOME]  # noqa: PLE0604
 
 
 def __getattr__(name: str) -> object:
+    if name == "search":  # a package of its own, with Flax and Optax
+        return import_module(f"{__name__}.search")
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
