@@ -345,7 +345,7 @@ def error_line(capsys) -> str:
             [],
             [
                 "nqjax: error: no command",
-                "fit, regime, region, posterior, compare, bootstrap, bands, plan, noise, fit-many, search, residual, ablation",
+                "posterior, compare, bootstrap, bands, plan, noise, fit-many, search, residual, ablation, demo",
                 "(see nqjax --help)",
             ],
         ),
