@@ -1,5 +1,6 @@
 """Token files, the standard library's text, pairs of sentences, and the language tasks."""
 
+import copy
 import json
 import threading
 from pathlib import Path
@@ -15,7 +16,6 @@ from nqjax.errors import InputError
 from nqjax.search import Stream, adamw, load, space
 from nqjax.search.data import corpus, line_pairs, mnli
 from nqjax.search.data.tokens import TokenWindows, find_tokens, open_tokens, write_tokens
-from nqjax.search.models.deberta import Classifier, Encoder
 from nqjax.search.models.llama import Llama
 from nqjax.search.sources import Arrays
 from nqjax.search.task import Task, check_task
@@ -379,39 +379,32 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Any:
         yield folder / "nqjax" / "pretrained"
 
 
+class Tiny(DebertaStdlib):
+    width, depth, heads, hidden = 32, 1, 2, 64
+    pretraining_pairs = 1_000
+
+
 @pytest.fixture(scope="module")
 def deberta_stdlib(cache: Path) -> DebertaStdlib:
-    return DebertaStdlib(pretraining=2)
+    return Tiny(pretraining=2)
 
 
 def test_pretraining_is_done_once(deberta_stdlib: DebertaStdlib, cache: Path, monkeypatch: Any) -> None:
     (kept,) = cache.iterdir()
     monkeypatch.setattr(deberta_pretraining, "_pretrain", lambda *_: pytest.fail("it pretrains again"))
-    again = DebertaStdlib(pretraining=2)
+    again = Tiny(pretraining=2)
     assert again.settings == deberta_stdlib.settings
     jax.tree.map(np.testing.assert_array_equal, again.pretrained, deberta_stdlib.pretrained)
     kept.write_bytes(b"broken")
     done = {"params": {"encoder": deberta_stdlib.pretrained}}
     monkeypatch.setattr(deberta_pretraining, "_pretrain", lambda *_: done)
-    DebertaStdlib(pretraining=2)
+    Tiny(pretraining=2)
     monkeypatch.setattr(deberta_pretraining, "_pretrain", lambda *_: pytest.fail("it pretrains again"))
-    DebertaStdlib(pretraining=2)
-
-
-def tiny(task: DebertaStdlib) -> Any:
-    """The same task with a smaller model, whose encoder is drawn."""
-    encoder = Encoder(task.model.encoder.vocab_size, 32, 1, 2, 64, 16, 32, deviation=0.05)
-    small = object.__new__(DebertaStdlib)
-    small.__dict__.update(vars(task), model=Classifier(encoder, 2))
-    tokens = jnp.ones((1, 2), int)
-    with jax.enable_x64(False):
-        params = jax.jit(encoder.init)(jax.random.key(0), tokens, tokens)["params"]
-    small.pretrained = jax.tree.map(np.asarray, params)
-    return small
+    Tiny(pretraining=2)
 
 
 def test_deberta_stdlib_memorises_a_batch_and_starts_from_the_encoder(deberta_stdlib: DebertaStdlib) -> None:
-    task = tiny(deberta_stdlib)
+    task = deberta_stdlib
     check_task(task)
     config = {"batch_size": 8, "num_epochs": 1, "warmup_proportion": 0.1, "dropout": 0.0, "num_rounds": 1}
     state, losses, metrics = train_side_by_side(task, [{**config, "learning_rate": r} for r in (5e-3, 1e-2, 0.0)], 60)
@@ -424,7 +417,7 @@ def test_deberta_stdlib_memorises_a_batch_and_starts_from_the_encoder(deberta_st
 
 
 def test_micro_batches_make_batches_of_every_size(deberta_stdlib: DebertaStdlib) -> None:
-    task = tiny(deberta_stdlib)
+    task = deberta_stdlib
     sizes = (8, 11, 32)
     configs = [
         {"batch_size": b, "num_epochs": 1, "warmup_proportion": 0.0, "dropout": 0.0, "learning_rate": 1e-3}
@@ -439,7 +432,7 @@ def test_micro_batches_make_batches_of_every_size(deberta_stdlib: DebertaStdlib)
 
 def test_a_step_of_micro_batches_is_one_of_the_whole(deberta_stdlib: DebertaStdlib) -> None:
     config = {"batch_size": 16, "num_epochs": 1, "warmup_proportion": 0.0, "dropout": 0.0, "learning_rate": 1e-3}
-    parts, whole = tiny(deberta_stdlib), tiny(deberta_stdlib)
+    parts, whole = copy.copy(deberta_stdlib), copy.copy(deberta_stdlib)
     rows = {name: np.tile(array[:8], (2, *[1] * (array.ndim - 1))) for name, array in parts.train.arrays.items()}
     parts.train, whole.train = Arrays(**rows), Arrays(**rows)
     whole.micro_batch, whole.static = None, ("batch_size",)

@@ -209,13 +209,16 @@ class DebertaStdlib(DebertaFineTuning):
     evaluation_size = 128
     micro_batch = 8
     length = 32
+    width, depth, heads, hidden = 64, 2, 2, 256
+    pretraining_pairs = 65_536
 
     def __init__(self, pretraining: int = 1500) -> None:
         corpus = read_corpus()
         train, valid = lines_of(corpus.train), lines_of(corpus.valid)
         vocabulary = Vocabulary(line for file in train for line in file)
-        encoder = Encoder(vocabulary.size, 64, 2, 2, 256, buckets=32, farthest=64, deviation=0.1)
-        pairs = line_pairs(train, vocabulary, 65_536, self.length, 0, elsewhere=True)
+        sizes = self.width, self.depth, self.heads, self.hidden
+        encoder = Encoder(vocabulary.size, *sizes, buckets=32, farthest=64, deviation=0.1)
+        pairs = line_pairs(train, vocabulary, self.pretraining_pairs, self.length, 0, elsewhere=True)
         self.pretrained, weights = pretrained_encoder(encoder, pairs, pretraining, corpus.fingerprint)
         self.model = Classifier(encoder, 2)
         self.train = Arrays(**line_pairs(train, vocabulary, 1024, self.length, 1))
