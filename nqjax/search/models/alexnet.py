@@ -53,10 +53,9 @@ class AlexNet(nn.Module):
         key : key, optional
             Dropout is applied where there is one.
         """
-        windows, strides = (11, 5, 3, 3, 3), (4, 1, 1, 1, 1)
-        pooled: tuple[int, ...] = (0, 1, 4)
-        if self.small:
-            windows, strides, pooled = (3, 3, 3, 3, 3), (1, 1, 1, 1, 1), (1, 4)
+        windows = (3, 3, 3, 3, 3) if self.small else (11, 5, 3, 3, 3)
+        strides = (1, 1, 1, 1, 1) if self.small else (4, 1, 1, 1, 1)
+        pooled = (1, 4) if self.small else (0, 1, 4)
         for layer, (width, window, stride) in enumerate(zip(self.widths, windows, strides, strict=True)):
             pad = 2 if window > 3 else 1
             shape, step = (window, window), (stride, stride)

@@ -44,6 +44,10 @@ class Entry:
 
 _HERE = "nqjax.search.tasks"
 
+#: Hyperparameters of the image searches.
+_SGD = "epochs, batch_size, lr, lr_peak_proportion, momentum, weight_decay, label_smoothing"
+_ADAMW = "epochs, batch_size, lr, warmup_proportion, beta1, beta2, weight_decay, label_smoothing, stochastic_depth"
+
 REGISTRY: dict[str, Entry] = {
     "digits-mlp": Entry(
         f"{_HERE}.digits_mlp",
@@ -52,6 +56,86 @@ REGISTRY: dict[str, Entry] = {
         "this package's own demonstration",
         "learning_rate, momentum, weight_decay, dropout, init_scale",
         "2 min for 1,024 trials",
+        "not measured",
+        {},
+    ),
+    "resnet18": Entry(
+        f"{_HERE}.resnet",
+        "ResNet18",
+        "ResNet18, with or without blur pooling, on folders of images",
+        "Lourie, He, Cho 2025 (arXiv 2510.02721)",
+        f"{_SGD}, use_blurpool",
+        "not measured",
+        "not measured",
+        {},
+    ),
+    "resnet-digits": Entry(
+        f"{_HERE}.resnet",
+        "ResNetDigits",
+        "a narrow residual network, with or without blur pooling, on handwritten digits",
+        "Lourie, He, Cho 2025 (arXiv 2510.02721), scaled down",
+        f"{_SGD}, use_blurpool",
+        "not measured",
+        "not measured",
+        {},
+    ),
+    "alexnet": Entry(
+        f"{_HERE}.alexnet",
+        "AlexNetImageNet",
+        "AlexNet on folders of images",
+        "Lourie, He, Cho 2025 (arXiv 2510.02721)",
+        _SGD,
+        "not measured",
+        "not measured",
+        {},
+    ),
+    "alexnet-digits": Entry(
+        f"{_HERE}.alexnet",
+        "AlexNetDigits",
+        "a small AlexNet on handwritten digits",
+        "Lourie, He, Cho 2025 (arXiv 2510.02721), scaled down",
+        f"{_SGD}, dropout",
+        "not measured",
+        "not measured",
+        {},
+    ),
+    "convnext-tiny": Entry(
+        f"{_HERE}.convnext",
+        "ConvNeXtTiny",
+        "ConvNeXt-T on folders of images",
+        "Lourie, He, Cho 2025 (arXiv 2510.02721)",
+        _SGD,
+        "not measured",
+        "not measured",
+        {},
+    ),
+    "convnext-digits": Entry(
+        f"{_HERE}.convnext",
+        "ConvNeXtDigits",
+        "a small ConvNeXt on handwritten digits",
+        "Lourie, He, Cho 2025 (arXiv 2510.02721), scaled down",
+        f"{_SGD}, stochastic_depth",
+        "not measured",
+        "not measured",
+        {},
+    ),
+    "convnext-tiny-adamw": Entry(
+        f"{_HERE}.convnext",
+        "ConvNeXtTinyAdamW",
+        "ConvNeXt-T with AdamW on folders of images",
+        "Liu et al. 2022 (arXiv 2201.03545), the space is ours",
+        _ADAMW,
+        "not measured",
+        "not measured",
+        {},
+    ),
+    "convnext-digits-adamw": Entry(
+        f"{_HERE}.convnext",
+        "ConvNeXtDigitsAdamW",
+        "a small ConvNeXt with AdamW on handwritten digits",
+        "Liu et al. 2022 (arXiv 2201.03545), scaled down",
+        _ADAMW,
+        "not measured",
         "not measured",
         {},
     ),

@@ -1,0 +1,83 @@
+"""``alexnet`` and ``alexnet-digits``: AlexNet in the frame of the ResNet18 search.
+
+**alexnet**: the variant with a single column (Krizhevsky 2014, 61,100,840 parameters for 1,000 classes) on ImageNet,
+SGD with momentum, a one-cycle schedule, label smoothing. A search of AlexNet in this frame is published (Lourie, He,
+Cho 2025, arXiv 2510.02721).
+
+- Space: that of ``resnet18`` without use_blurpool. That dropout is fixed at 0.5, the network's own, is this package's
+  choice.
+- Command: ``nqjax search alexnet --data FOLDER --trials 512 --out trials.jsonl``. The folder holds
+  train/<class>/*.jpg and val/<class>/*.jpg.
+- Images are read as for ``resnet18``; initial weights are He-normal.
+- Expected time: not measured here.
+- Score: val_error, 1 - accuracy, after the epoch where it was lowest. Published fit (maximising the accuracy,
+  threshold 0.50): alpha 0.135, beta 0.582, gamma 2, sigma 6.2e-3, with 18.3 % of the trials above.
+
+**alexnet-digits**, the same in small, on scikit-learn's digits of 8 x 8 pixels: DIGITS
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from nqjax.search.models.alexnet import AlexNet
+from nqjax.search.space import LogUniform, Uniform
+from nqjax.search.task import Config
+from nqjax.search.tasks.images import DIGITS_SPACE, IMAGENET_SPACE, ImageClassification
+
+
+class _AlexNetTask(ImageClassification):
+    static = ("batch_size",)
+    model: AlexNet
+
+    def network(self, config: Config) -> AlexNet:  # noqa: ARG002
+        """Return the network."""
+        return self.model
+
+    def logits(self, variables: Any, config: Config, x: jax.Array, key: jax.Array | None) -> tuple[jax.Array, Any]:
+        """Return the logits."""
+        return self.model.apply(variables, x, config["dropout"], key), {}  # type: ignore[return-value]
+
+
+class AlexNetImageNet(_AlexNetTask):
+    """``alexnet``.
+
+    Parameters
+    ----------
+    data : Path or str
+        The folder of train/<class>/*.jpg and val/<class>/*.jpg.
+    size : int
+        The side of the images, in pixels; 63 or more.
+
+    Raises
+    ------
+    InputError
+        Without a folder, or where it lacks images.
+    """
+
+    name = "alexnet"
+    summary = "AlexNet on folders of images"
+    score = "val_error"
+    space = {**IMAGENET_SPACE, "dropout": 0.5}  # noqa: RUF012
+    evaluation_size = 256
+    lanes = 1
+
+    def __init__(self, data: Path | str | None = None, size: int = 224) -> None:
+        self.model = AlexNet(classes=self.use_folders(data, size))
+
+
+class AlexNetDigits(_AlexNetTask):
+    """``alexnet-digits``."""
+
+    name = "alexnet-digits"
+    summary = "a small AlexNet on handwritten digits"
+    score = "val_loss"
+    space = {**DIGITS_SPACE, "lr": LogUniform(1e-4, 1), "dropout": Uniform(0, 0.8)}  # noqa: RUF012
+    lanes = 4
+
+    def __init__(self) -> None:
+        self.use_digits()
+        self.model = AlexNet((8, 16, 16, 16, 16), (64, 64), 10, small=True)

@@ -1,0 +1,163 @@
+"""``convnext-tiny`` and ``convnext-digits``, and the same with AdamW: ConvNeXt in two recipes.
+
+**convnext-tiny**, the search of Lourie, He, Cho 2025 (arXiv 2510.02721) behind their published ConvNeXt trials:
+ConvNeXt-T on ImageNet in the frame of the ResNet18 search, that is SGD with momentum, a one-cycle schedule and label
+smoothing.
+
+- Space: that of ``resnet18`` without use_blurpool, as the columns of those trials have it. That stochastic depth is
+  fixed at 0.1, the value of Liu et al. 2022, is this package's choice.
+- Command: ``nqjax search convnext-tiny --data FOLDER --trials 512 --out trials.jsonl``. The folder holds
+  train/<class>/*.jpg and val/<class>/*.jpg, read as for ``resnet18``.
+- Expected time: not measured here.
+- Score: val_error, 1 - accuracy, after the epoch where it was lowest. Published fit (maximising the accuracy,
+  threshold 0.60): alpha 0.041, beta 0.744, gamma 2, sigma 7.9e-3, with 20.4 % of the trials above.
+
+**convnext-tiny-adamw**, the network in the recipe of its authors (Liu et al. 2022, arXiv 2201.03545), without their
+mixing and random augmentation of images: AdamW (weight decay on matrices and filters), a linear warmup, then a cosine
+to 0, label smoothing and stochastic depth. The space is this package's, around their values (300 epochs, batches of
+4,096, lr 4e-3, 20 epochs of warmup, weight_decay 0.05, label_smoothing 0.1, stochastic_depth 0.1).
+
+- Space: epochs ~ DiscreteUniform(20, 100), batch_size ~ {128, 256, 512, 1024}, lr ~ LogUniform(1e-5, 1e-1),
+  warmup_epochs = floor(p epochs) with p = warmup_proportion ~ Uniform(0, 0.4), beta1 ~ Uniform(0.7, 1), beta2 ~
+  Uniform(0.8, 1), weight_decay ~ LogUniform(1e-4, 1), label_smoothing ~ Uniform(0, 0.5), stochastic_depth ~
+  Uniform(0, 0.5).
+
+**convnext-digits** and **convnext-digits-adamw**, the same in small, on scikit-learn's digits of 8 x 8 pixels: DIGITS
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from nqjax.search import adamw
+from nqjax.search.models.convnext import ConvNeXt
+from nqjax.search.space import Derived, LogUniform, Uniform
+from nqjax.search.task import Config
+from nqjax.search.tasks.images import DIGITS_SPACE, IMAGENET_SPACE, ImageClassification
+
+
+def warmup_epochs(config: Config) -> int:
+    """Return the epoch at whose beginning the learning rate is highest."""
+    return int(config["warmup_proportion"] * config["epochs"])
+
+
+_ADAMW_SPACE: dict[str, Any] = {
+    "epochs": IMAGENET_SPACE["epochs"],
+    "batch_size": IMAGENET_SPACE["batch_size"],
+    "lr": LogUniform(1e-5, 1e-1),
+    "warmup_proportion": Uniform(0, 0.4),
+    "warmup_epochs": Derived(warmup_epochs),
+    "beta1": Uniform(0.7, 1),
+    "beta2": Uniform(0.8, 1),
+    "weight_decay": LogUniform(1e-4, 1),
+    "label_smoothing": Uniform(0, 0.5),
+    "stochastic_depth": Uniform(0, 0.5),
+}
+
+
+class _ConvNeXtTask(ImageClassification):
+    static = ("batch_size",)
+    model: ConvNeXt
+
+    def network(self, config: Config) -> ConvNeXt:  # noqa: ARG002
+        """Return the network."""
+        return self.model
+
+    def logits(self, variables: Any, config: Config, x: jax.Array, key: jax.Array | None) -> tuple[jax.Array, Any]:
+        """Return the logits."""
+        return self.model.apply(variables, x, config["stochastic_depth"], key), {}  # type: ignore[return-value]
+
+
+class _WithAdamW(_ConvNeXtTask):
+    """AdamW and a cosine, in place of SGD and the one-cycle schedule."""
+
+    def start(self, params: Any) -> Any:
+        """Return Adam's moments, and how many updates are done."""
+        return adamw.start(params)[1:]
+
+    def update(self, state: Any, config: Config, gradient: Any) -> tuple[Any, Any]:
+        """Return the parameters and the optimiser's state after a step."""
+        steps = self.steps_per_round(config)
+        rate = config["lr"] * warmup_cosine(
+            state["count"], config["num_rounds"] * steps, config["warmup_epochs"] * steps
+        )
+        beta1, beta2, decay = config["beta1"], config["beta2"], config["weight_decay"]
+        before = adamw.AdamWState(state["params"], *state["optimizer"])
+        after = adamw.update(before, gradient, rate, beta1=beta1, beta2=beta2, weight_decay=decay)
+        return after.params, after[1:]
+
+
+def warmup_cosine(count: jax.Array, total: jax.Array | float, warmup: jax.Array | float) -> jax.Array:
+    """Return the share of the peak learning rate at an update: a linear warmup, then a cosine to 0.
+
+    Parameters
+    ----------
+    count : scalar
+        How many updates are done, 0 for the first.
+    total, warmup : scalar
+        How many there are, and over how many of them the rate rises; traced or not.
+    """
+    rise = (count + 1) / jnp.maximum(warmup, 1)
+    phase = jnp.clip((count - warmup) / jnp.maximum(total - warmup, 1), 0, 1)
+    return jnp.minimum(rise, 0.5 + 0.5 * jnp.cos(jnp.pi * phase))
+
+
+class ConvNeXtTiny(_ConvNeXtTask):
+    """``convnext-tiny``.
+
+    Parameters
+    ----------
+    data : Path or str
+        The folder of train/<class>/*.jpg and val/<class>/*.jpg.
+    size : int
+        The side of the images, in pixels; 32 or more.
+
+    Raises
+    ------
+    InputError
+        Without a folder, or where it lacks images.
+    """
+
+    name = "convnext-tiny"
+    summary = "ConvNeXt-T on folders of images"
+    score = "val_error"
+    space = {**IMAGENET_SPACE, "stochastic_depth": 0.1}  # noqa: RUF012
+    evaluation_size = 256
+    lanes = 1
+
+    def __init__(self, data: Path | str | None = None, size: int = 224) -> None:
+        self.model = ConvNeXt(classes=self.use_folders(data, size))
+
+
+class ConvNeXtTinyAdamW(_WithAdamW, ConvNeXtTiny):
+    """``convnext-tiny-adamw``; its arguments are those of ``convnext-tiny``."""
+
+    name = "convnext-tiny-adamw"
+    summary = "ConvNeXt-T with AdamW on folders of images"
+    space = _ADAMW_SPACE
+
+
+class ConvNeXtDigits(_ConvNeXtTask):
+    """``convnext-digits``."""
+
+    name = "convnext-digits"
+    summary = "a small ConvNeXt on handwritten digits"
+    score = "val_loss"
+    space = {**DIGITS_SPACE, "stochastic_depth": Uniform(0, 0.5)}  # noqa: RUF012
+    lanes = 4
+
+    def __init__(self) -> None:
+        self.use_digits()
+        self.model = ConvNeXt((1, 1), (16, 32), 10, patch=2, layer_scale=0.1, deviation=0.1)
+
+
+class ConvNeXtDigitsAdamW(_WithAdamW, ConvNeXtDigits):
+    """``convnext-digits-adamw``."""
+
+    name = "convnext-digits-adamw"
+    summary = "a small ConvNeXt with AdamW on handwritten digits"
+    space = {**_ADAMW_SPACE, **{n: DIGITS_SPACE[n] for n in ("epochs", "batch_size")}}  # noqa: RUF012

@@ -1,0 +1,88 @@
+"""``resnet18`` and ``resnet-digits``: residual networks, with and without blur pooling.
+
+**resnet18**, the search of Lourie, He, Cho 2025 (arXiv 2510.02721): ResNet18 on ImageNet, SGD with momentum, a
+one-cycle schedule, label smoothing, and blur pooling as a hyperparameter.
+
+- Space: epochs ~ DiscreteUniform(20, 100), batch_size ~ {128, 256, 512, 1024}, lr ~ LogUniform(5e-3, 50), lr_peak_epoch
+  = floor(p epochs) with p = lr_peak_proportion ~ Uniform(0, 0.8), momentum ~ Uniform(0.7, 1), weight_decay ~
+  LogUniform(1e-6, 1e-3), label_smoothing ~ Uniform(0, 0.5), use_blurpool ~ {0, 1}.
+- Command: ``nqjax search resnet18 --data FOLDER --trials 512 --out trials.jsonl``. The folder holds
+  train/<class>/*.jpg and val/<class>/*.jpg.
+- Training images are random crops of 224 x 224 pixels, mirrored every other time; validation images are the middle
+  224 x 224 of 256.
+- Expected time: not measured here.
+- Score: val_error, 1 - accuracy, after the epoch where it was lowest. Published fit (minimising, threshold 0.325):
+  alpha 0.288, beta 0.396, gamma 2, sigma 6.6e-3, with 34.3 % of the trials below.
+
+**resnet-digits**, the same in small, on scikit-learn's digits of 8 x 8 pixels.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from nqjax.search.models.resnet import ResNet
+from nqjax.search.space import Choice
+from nqjax.search.task import Config
+from nqjax.search.tasks.images import DIGITS_SPACE, IMAGENET_SPACE, ImageClassification
+
+
+class _ResNetTask(ImageClassification):
+    static = ("batch_size", "use_blurpool")
+
+    def network(self, config: Config) -> ResNet:
+        """Return the network, with blur pooling or without."""
+        return self.model.clone(blur=bool(config["use_blurpool"]))
+
+    def logits(self, variables: Any, config: Config, x: jax.Array, key: jax.Array | None) -> tuple[jax.Array, Any]:
+        """Return the logits and the statistics of batch norm."""
+        network = self.network(config)
+        if key is None:
+            return network.apply(variables, x), {"batch_stats": variables["batch_stats"]}  # type: ignore[return-value]
+        return network.apply(variables, x, train=True, mutable=["batch_stats"])  # type: ignore[return-value]
+
+    model: ResNet
+
+
+class ResNet18(_ResNetTask):
+    """``resnet18``.
+
+    Parameters
+    ----------
+    data : Path or str
+        The folder of train/<class>/*.jpg and val/<class>/*.jpg.
+    size : int
+        The side of the images, in pixels.
+
+    Raises
+    ------
+    InputError
+        Without a folder, or where it lacks images.
+    """
+
+    name = "resnet18"
+    summary = "ResNet18, with or without blur pooling, on folders of images"
+    score = "val_error"
+    space = {**IMAGENET_SPACE, "use_blurpool": Choice(0, 1)}  # noqa: RUF012
+    evaluation_size = 256
+    lanes = 1
+
+    def __init__(self, data: Path | str | None = None, size: int = 224) -> None:
+        self.model = ResNet(classes=self.use_folders(data, size))
+
+
+class ResNetDigits(_ResNetTask):
+    """``resnet-digits``."""
+
+    name = "resnet-digits"
+    summary = "a narrow residual network, with or without blur pooling, on handwritten digits"
+    score = "val_loss"
+    space = {**DIGITS_SPACE, "use_blurpool": Choice(0, 1)}  # noqa: RUF012
+    lanes = 4
+
+    def __init__(self) -> None:
+        self.use_digits()
+        self.model = ResNet((1, 1, 1), (8, 16, 32), classes=10, small=True)
