@@ -155,12 +155,18 @@ def _fixed(texts: list[str], task: "Task") -> dict[str, Any]:
 
 
 def _print_list(registry: Any) -> None:
-    from rich.table import Table
+    from rich.padding import Padding
+    from rich.text import Text
 
-    table = Table("task", "what it trains", "hyperparameters", "paper", "here (2 cores)", "one GPU", box=None)
+    console = process.console()
     for name, entry in registry.items():
-        table.add_row(name, entry.summary, entry.hyperparameters, entry.paper, entry.time_here, entry.time_gpu)
-    process.console().print(table)
+        console.print(Text.assemble((name, "bold"), f"  {entry.summary}"), soft_wrap=True)
+        for label, text in (
+            ("searches", entry.hyperparameters),
+            ("paper", entry.paper),
+            ("time", f"{entry.time_here} (two cores); {entry.time_gpu} (one GPU)"),
+        ):
+            console.print(Padding(Text(f"{label}: {text}"), (0, 0, 0, 4)))
 
 
 def print_summary(trials: "Trials", out: str) -> None:
