@@ -5,7 +5,6 @@ map, and starts from draws of the quadrature: what remains to be adapted is one 
 """
 
 import functools
-import threading
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -205,17 +204,11 @@ def _parameters(x: Floats, model: Model, lanes: Lanes) -> Floats:
     return theta
 
 
-def prepare(model: Model, settings: Settings, bits: int, group: int) -> threading.Thread:
-    """Compile the programs for groups of a size, in a thread."""
+def prepare(model: Model, settings: Settings, bits: int, group: int) -> None:
+    """Compile the programs for groups of a size."""
     programs, zeros = _programs(settings, bits), np.zeros(group, int)
     some = Lanes(zeros, zeros + 1, stack([identity()] * group), np.zeros((group, 3)), np.zeros(group))
-
-    def work() -> None:
-        device = jax.local_devices()[0]
-        with jax.enable_x64(True):
-            state = programs.begin(device, some.start, some.energy, jax.random.split(jax.random.key(0), group))
-            programs.go_on.compiled(device, _targets(model, some, bits), model.parts, state)
-
-    thread = threading.Thread(target=work, name="nqjax-compile")
-    thread.start()
-    return thread
+    device = jax.local_devices()[0]
+    with jax.enable_x64(True):
+        state = programs.begin(device, some.start, some.energy, jax.random.split(jax.random.key(0), group))
+        programs.go_on.compiled(device, _targets(model, some, bits), model.parts, state)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import jax
@@ -112,15 +113,12 @@ def _sample_some(
 ) -> list[Draws | str]:
     gamma = constraints.gamma
     model = make_model(studies, constraints, request.prior.parts, pad)
-    compiling = None
-    if request.method == "nuts":
-        compiling = _nuts.prepare(model, *_programs(request, gamma, model, pad))
-        _diagnostics.arviz()  # whose import takes seconds, which compilation takes anyway
-    try:
+    with ThreadPoolExecutor(1, thread_name_prefix="nqjax-compile") as pool:
+        if request.method == "nuts":
+            # Meanwhile. What goes wrong there goes wrong again where the programs are wanted, and is raised there.
+            pool.submit(_nuts.prepare, model, *_programs(request, gamma, model, pad))
+            _diagnostics.arviz()  # whose import takes seconds, which compilation takes anyway
         return _integrate_and_draw(studies, model, gamma, request, keys, at_half, pad)
-    finally:
-        if compiling is not None:
-            compiling.join()
 
 
 def _programs(request: Request, gamma: tuple[int, int], model: Model, studies: int) -> tuple[_nuts.Settings, int, int]:

@@ -109,6 +109,15 @@ def test_mistakes(capsys, argv, part):
     assert part in error
 
 
+@pytest.mark.parametrize("task", ["digits-mlp", "resnet-digits"])
+def test_without_scikit_learn(task, monkeypatch, capsys):
+    """What the package installs by default does not have the digits: one line says what to do."""
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    assert cli.main(["search", task, "--trials", "8", "--out", "x.jsonl"]) == 2
+    assert capsys.readouterr().err == "nqjax: error: the digits are scikit-learn's: pip install scikit-learn\n"
+    assert not Path("x.jsonl").exists()
+
+
 def test_another_search_s_file_is_refused(capsys):
     header = {"nqjax_search": {"settings": {"task": "mine"}, "made_by": {"lanes": 16}}}
     Path("trials.jsonl").write_text(json.dumps(header) + '\n{"trial": 0, "val_loss": 1}\n')

@@ -16,7 +16,7 @@ import searches
 from numpyro.infer.util import log_density
 
 import nqjax
-from nqjax import _density, _integrate, _likelihood, _nuts, _straighten
+from nqjax import _density, _diagnostics, _integrate, _likelihood, _nuts, _straighten
 from nqjax._coordinates import to_parameters
 from nqjax._study import check_bounds, make_model, make_study
 from nqjax.constraints import read_constraints
@@ -305,6 +305,10 @@ def test_nuts_and_quadrature_draw_from_one_distribution(scores, posterior):
     for g, p in nuts.gamma_probabilities.items():
         assert np.mean(nuts.gamma == g) == pytest.approx(p, abs=2e-3)
     assert "can be relied on" in nuts.diagnostics.verdict
+    # Where there is no need to look at the chains of independent draws, looking finds nothing.
+    assert _diagnostics.surely_good(posterior._draws)
+    assert posterior.diagnostics.good
+    assert not _diagnostics.surely_good(nuts._draws)
     assert nuts._draws.stats["n_steps"].mean() < 15
 
 
@@ -317,6 +321,11 @@ def test_mirror_image_and_change_of_unit(scores, posterior):
     assert mirrored.interval("beta", 0.8) == pytest.approx(
         tuple(-x for x in posterior.interval("alpha", 0.8)[::-1]), rel=1e-14
     )
+    # The best of ten is at most 0.1, or it is not.
+    assert mirrored.probability_below(-0.1, 10) + posterior.probability_below(0.1, 10) == pytest.approx(1, abs=1e-12)
+    at = [-0.1, 0.0], [1.0, 1.2], 2, [0.05, 0.02]
+    mirror = [-1.0, -1.2], [0.1, 0.0], 2, [0.05, 0.02]
+    np.testing.assert_array_equal(mirrored.log_joint(*mirror), posterior.log_joint(*at))
     scaled = quick(1024 * scores, limits=(-INF, 1024 * 0.7))
     np.testing.assert_array_equal(scaled.alpha, 1024 * posterior.alpha)
     np.testing.assert_array_equal(scaled.gamma, posterior.gamma)
@@ -347,15 +356,11 @@ def test_what_follows_from_the_draws(posterior):
     )
     assert posterior.tuning_curves(10)[0, 0] == pytest.approx(float(one.quantile_tuning_curve(10)), rel=1e-5)
     below = posterior.probability_below([0.1, 0.3], [10, 1])
-    some = [
-        1 - (1 - float(nqjax.NoisyQuadratic(a, b, float(g), s).cdf(0.1))) ** 10
-        for a, b, g, s in zip(
-            *(x[0, :20] for x in (posterior.alpha, posterior.beta, posterior.gamma, posterior.sigma)), strict=True
-        )
-    ]
-    part = nqjax.posterior.Posterior.probability_below
-    assert part(posterior, 0.1, 10) == pytest.approx(below[0])
-    assert below[0] == pytest.approx(np.mean(some), abs=0.25)
+    with jax.enable_x64(True):
+        draws = posterior.alpha, posterior.beta, posterior.gamma.astype(float), posterior.sigma
+        cdf = np.asarray(nqjax.NoisyQuadratic(*draws).cdf(np.array([0.1, 0.3]).reshape(2, 1, 1)))
+    # Two programs for one distribution, each good to 1e-11 or better.
+    assert below == pytest.approx(np.mean(1 - (1 - cdf) ** np.array([10, 1]).reshape(2, 1, 1), axis=(1, 2)), abs=1e-9)
     assert 0 < posterior.interval("regime_probability")[0] < posterior.interval("regime_probability")[1] < 1
     assert sum(posterior.gamma_probabilities.values()) == pytest.approx(1)
     assert posterior.quantile_tuning_curve_bands([10])[0] < lower[0]

@@ -26,6 +26,7 @@ import optax
 
 from nqjax.data import DIGITS_MLP_METRICS as METRICS
 from nqjax.data import DIGITS_MLP_SPACE as SPACE
+from nqjax.errors import InputError
 
 N_TRAIN = 1152  # 18 whole batches, so that an epoch drops no image; the other 645 images are for validation
 POPULATION = 128  # trials side by side
@@ -72,8 +73,17 @@ class MLP(nn.Module):
 
 
 def load_digits() -> dict[str, np.ndarray]:
-    """Return the digits, split in two and standardised by the mean and deviation of all training pixels."""
-    from sklearn import datasets  # only this program needs scikit-learn, so the package does not depend on it
+    """Return the digits, split in two and standardised by the mean and deviation of all training pixels.
+
+    Raises
+    ------
+    InputError
+        Without scikit-learn, which has them.
+    """
+    try:
+        from sklearn import datasets
+    except ImportError:
+        raise InputError("the digits are scikit-learn's: pip install scikit-learn") from None
 
     x, y = datasets.load_digits(return_X_y=True)
     order = np.random.default_rng(SPLIT_SEED).permutation(len(x))
