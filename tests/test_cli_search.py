@@ -1,5 +1,6 @@
 """The commands that run searches: what they write and say, and what they refuse."""
 
+import importlib
 import json
 import os
 import re
@@ -78,6 +79,17 @@ def test_list(capsys):
     text = capsys.readouterr().out
     assert "digits-mlp" in text
     assert "one GPU" in text
+    for name in tasks.REGISTRY:  # whole, whatever the width of the terminal
+        assert f"{name}  " in text
+
+
+@pytest.mark.parametrize("name", tasks.REGISTRY)
+def test_a_reference_search_is_a_record(name):
+    """The module's docstring says what it is, how it is run, and how long it takes."""
+    text = importlib.import_module(tasks.REGISTRY[name].module).__doc__
+    assert f"``nqjax search {name} " in text or f"or ``{name}``" in text
+    assert text.count("- Expected time: ") >= text.count("- Command: ")
+    assert text.rstrip().endswith(".")
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import jax
 
@@ -56,9 +56,6 @@ class Task:
     evaluation_size: int = 1024
     lanes: int | None = None
     settings: Mapping[str, Any] = {}
-
-    #: One line for `nqjax search --list`.
-    summary: ClassVar[str] = ""
 
     def batch_size(self, config: Config) -> int:
         """Return the batch size, a function of static hyperparameters; by default the one called "batch_size"."""

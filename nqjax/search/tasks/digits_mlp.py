@@ -49,7 +49,6 @@ class DigitsMLP(Task):
     """The search of `nqjax.data.make_digits_mlp`, whose space, model, split and training it has."""
 
     name = "digits-mlp"
-    summary = "a small multilayer perceptron on handwritten digits"
     score = "val_loss"
     space = {name: _KINDS[kind](low, high) for name, (kind, low, high) in DIGITS_MLP_SPACE.items()}  # noqa: RUF012
 

@@ -11,11 +11,19 @@ feed-forward layer.
   DiscreteUniform(0, 3000), weight_decay ~ LogUniform(1e-4, 1), dropout ~ Uniform(0, 0.1).
 - Command: ``nqjax search llama-33m --data FOLDER --trials 1024 --out trials.jsonl``. The folder holds train.npy and
   val.npy (or .bin), the tokens of SlimPajama-6B there; `nqjax.search.data.tokens` writes such files.
-- Expected time: not measured here. A trial is 2.1e17 floating-point operations.
+- Expected time: not measured here. A trial is 2.3e17 floating-point operations.
 - Score: val_loss, the cross-entropy (nats a token) after the thousand steps where it was lowest. Published fit
   (minimising, threshold 3.695): alpha 3.580, beta 4.171, gamma 1, sigma 0.028, with 43.8 % of the trials below.
 
-**llama-stdlib**, the same in small, on the source text of Python's standard library: {small}
+**llama-stdlib**, the same in small, on the source text of Python's standard library (`nqjax.search.data.corpus`): 64
+features, 2 layers, 2 heads, feed-forward layers of 192; sequences of 64 ASCII characters, in batches of 8, for 200
+steps. The training and the validation text are other files; 4,096 windows of the one are trained on, 256 of the other
+are evaluated after every 50 steps.
+
+- Space: the paper's, with lr ~ LogUniform(1e-4, 1) and warmup_steps ~ DiscreteUniform(0, 60).
+- Command: ``nqjax search llama-stdlib --trials 256 --out trials.jsonl``.
+- Expected time: 7 min for 256 trials on two CPU cores.
+- Score: val_loss, in nats a character.
 """
 
 from __future__ import annotations
@@ -137,7 +145,6 @@ class Llama33M(LlamaPretraining):
     """
 
     name = "llama-33m"
-    summary = "a 33M-parameter Llama on files of tokens"
     space = {  # noqa: RUF012
         "lr": LogUniform(1e-5, 1e-1),
         "beta1": Uniform(0.7, 1),
@@ -170,7 +177,6 @@ class LlamaStdlib(LlamaPretraining):
     """
 
     name = "llama-stdlib"
-    summary = "a tiny Llama on the source text of Python's standard library"
     space = {  # noqa: RUF012
         "lr": LogUniform(1e-4, 1),
         "beta1": Uniform(0.7, 1),
