@@ -32,6 +32,10 @@ class Compiled:
         """Run on the device, to which the arguments are copied."""
         return self.compiled(device, *arguments)(*jax.device_put(arguments, SingleDeviceSharding(device)))
 
+    def at(self, device: jax.Device, *arguments: Any) -> Any:
+        """Run on the device, where the larger arguments are already: NumPy arrays go there as they are."""
+        return self.compiled(device, *arguments)(*arguments)
+
     def compiled(self, device: jax.Device, *arguments: Any) -> Any:
         """Return the compiled program for such arguments."""
         leaves, structure = jax.tree.flatten(arguments)

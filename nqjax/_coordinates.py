@@ -99,44 +99,60 @@ def to_parameters(z: Any, gamma: Any, place: Place, xp: Any = jnp) -> Point:
     p, slope_p = _between(z1, first, last, xp)
     alpha, slope_alpha = -_height(p, log_sigma, xp), xp.logaddexp(p, log_sigma)
 
-    # The other end by the probability of the regime.
     width = xp.maximum(xp.where(place.has_threshold, place.threshold - alpha, 1.0), 1e-30)
-    noise = _noise_reach(gamma, xp) * xp.exp(log_sigma)
-    more = 2 * noise**2 / (width + xp.sqrt(width**2 + 4 * noise**2))
-    closest = xp.maximum(low[1] - alpha, width)
-    farthest = xp.maximum(high[1] - alpha, closest)
-    log_wide = xp.log(width + more)
-    ends = xp.stack([xp.log(d + more) for d in (farthest, closest)])
-    low_z, high_z = _from_log_odds(_log_odds(gamma / 2 * (log_wide - ends), xp), xp)
-    z2_odds, slope_odds = _between(z2, low_z, high_z, xp)
-    odds = z2_odds * (_FIRST + _THIRD * z2_odds**2)
-    log_share = -_softplus(-odds, xp)
-    log_ratio = -2 / gamma * log_share
-    by_odds = width + (width + more) * xp.expm1(log_ratio)
-    slope_odds = (
-        slope_odds
-        + xp.log(_FIRST + 3 * _THIRD * z2_odds**2)
-        + log_wide
-        + xp.log(2 / gamma)
-        + log_ratio
-        + log_share
-        - odds
-    )
-
-    # Or by its distance from the worst score.
-    least = xp.maximum(low[1], alpha) - place.worst
-    first, last = _coordinates([least, high[1] - place.worst + 0 * least], log_sigma, xp)
-    r, slope_r = _between(z2, first, last, xp)
-    by_worst = xp.maximum(place.worst + _height(r, log_sigma, xp) - alpha, 1e-30)
-
-    log_delta = xp.log(xp.where(place.has_threshold, by_odds, by_worst))
-    slope_worst = slope_r + xp.logaddexp(r, log_sigma)
-    slope_delta = xp.where(place.has_threshold, slope_odds, slope_worst) - log_delta
+    ends = _End(z2, alpha, log_sigma, width, low[1], high[1])
+    # On the host, where it is known, not both.
+    known = xp is np and (bool(np.all(place.has_threshold)), bool(np.any(place.has_threshold)))
+    if known == (True, True):
+        log_delta, slope_delta = _by_odds(ends, gamma, xp)
+    elif known == (False, False):
+        log_delta, slope_delta = _by_worst(ends, place.worst, xp)
+    else:
+        pairs = zip(_by_odds(ends, gamma, xp), _by_worst(ends, place.worst, xp), strict=True)
+        log_delta, slope_delta = (xp.where(place.has_threshold, *pair) for pair in pairs)
     return Point(
         xp.stack([alpha, log_delta, log_sigma], axis=-1),
         xp.where(place.has_threshold, xp.log(width), log_delta),
         slope_s + slope_p + slope_alpha + slope_delta,
     )
+
+
+class _End(NamedTuple):
+    """What the losing end follows from."""
+
+    z: Any  # its coordinate
+    alpha: Any
+    log_sigma: Any
+    width: Any  # of the regime, with a threshold
+    low: Any  # bounds of beta
+    high: Any
+
+
+def _by_odds(end: _End, gamma: Any, xp: Any) -> tuple[Any, Any]:
+    """log(beta - alpha) by the probability of the regime, and the log of its slope."""
+    noise = _noise_reach(gamma, xp) * xp.exp(end.log_sigma)
+    more = 2 * noise**2 / (end.width + xp.sqrt(end.width**2 + 4 * noise**2))
+    closest = xp.maximum(end.low - end.alpha, end.width)
+    farthest = xp.maximum(end.high - end.alpha, closest)
+    log_wide = xp.log(end.width + more)
+    ends = xp.stack([xp.log(d + more) for d in (farthest, closest)])
+    low_z, high_z = _from_log_odds(_log_odds(gamma / 2 * (log_wide - ends), xp), xp)
+    z, slope = _between(end.z, low_z, high_z, xp)
+    odds = z * (_FIRST + _THIRD * z**2)
+    log_share = -_softplus(-odds, xp)
+    log_ratio = -2 / gamma * log_share
+    log_delta = xp.log(end.width + (end.width + more) * xp.expm1(log_ratio))
+    by_odds = log_wide + xp.log(2 / gamma) + log_ratio + log_share - odds
+    return log_delta, slope + xp.log(_FIRST + 3 * _THIRD * z**2) + by_odds - log_delta
+
+
+def _by_worst(end: _End, worst: Any, xp: Any) -> tuple[Any, Any]:
+    """log(beta - alpha) by the distance of beta from the worst score, and the log of its slope."""
+    least = xp.maximum(end.low, end.alpha) - worst
+    first, last = _coordinates([least, end.high - worst + 0 * least], end.log_sigma, xp)
+    r, slope = _between(end.z, first, last, xp)
+    log_delta = xp.log(xp.maximum(worst + _height(r, end.log_sigma, xp) - end.alpha, 1e-30))
+    return log_delta, slope + xp.logaddexp(r, end.log_sigma) - log_delta
 
 
 def _from_log_odds(odds: Any, xp: Any) -> Any:

@@ -8,25 +8,26 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.sharding import SingleDeviceSharding
 from numpy.typing import NDArray
 
 from nqjax._batch import in_parallel
 from nqjax._compiled import Compiled
 from nqjax._coordinates import Place, Point, to_parameters
-from nqjax._likelihood import SearchData, likelihood_and_gradient
+from nqjax._likelihood import SearchData, likelihood, likelihood_and_gradient
 from nqjax._objective import Family, families
 from nqjax.priors import Parts, log_prior
 
 Floats = NDArray[np.float64]
 #: Points of a chunk, and scores times points side by side.
-_POINTS, _SIDE_BY_SIDE = 2048, 1024
+_POINTS, _SIDE_BY_SIDE = 1024, 1024
 
 
 class Model(NamedTuple):
     """What the density is of, for some studies; arrays have a leading axis of studies."""
 
     data: SearchData
-    pooled: SearchData  # neighbours joined, to look around
+    pooled: SearchData | None  # neighbours joined, to look around
     place: Place
     log_scale: Array  # (studies,)
     parts: Parts  # the same for all
@@ -49,8 +50,8 @@ def log_density(z: Array, target: Target, fine: Array, bits: int) -> tuple[Array
         return point.theta, _log_prior(point, family.gamma, model) + point.log_jacobian
 
     (theta, value), (slopes, slope) = with_slopes(rest, z)
-    likelihood, change = likelihood_and_gradient(theta, family, model.data, fine, bits)
-    return likelihood + value, change @ slopes + slope
+    known, change = likelihood_and_gradient(theta, family, model.data, fine, bits)
+    return known + value, change @ slopes + slope
 
 
 def with_slopes(function: Callable[[Array], Any], z: Array) -> tuple[Any, Any]:
@@ -84,7 +85,6 @@ def _densities(
     temper: Array,
     those: Family,
     model: Model,
-    fine: Array,
     *,
     bits: int,
     batch: int,
@@ -95,8 +95,9 @@ def _densities(
             **{name: jax.tree.map(lambda a: a[which], getattr(model, name)) for name in ("data", "place", "log_scale")}
         )
         family = jax.tree.map(lambda a: a[gamma], those)
-        likelihood, _ = likelihood_and_gradient(point.theta, family, mine.data, fine, bits)
-        return power * likelihood + _log_prior(point, family.gamma, mine) + point.log_jacobian
+        # To 1e-6 of a score's probability, far less than what a grid leaves.
+        value = likelihood(point.theta, family, mine.data, False, bits)
+        return power * value + _log_prior(point, family.gamma, mine) + point.log_jacobian
 
     value = jax.lax.map(one, (point, study, number, temper), batch_size=batch)
     return jnp.where(jnp.isnan(value), -jnp.inf, value)
@@ -106,16 +107,26 @@ class Evaluator:
     """Densities at many points, a fixed number at a time, on all cores."""
 
     def __init__(self, model: Model, gamma: tuple[int, int]) -> None:
-        self._model, self._bits = model, int(gamma[1] + 1).bit_length()
+        self._place = jax.tree.map(np.asarray, model.place)
+        self._bits = int(gamma[1] + 1).bit_length()
+        self._device = jax.local_devices()[0]
+        # What all points share is copied to the device once: that takes as long as five hundred points.
+        with jax.enable_x64(True):
+            those = stacked_families(2**self._bits - 2)
+            self._shared = [
+                jax.device_put((those, Model(data, None, *model[2:])), SingleDeviceSharding(self._device))
+                for data in (model.pooled or model.data, model.data)
+            ]
 
     def __call__(
         self, z: Floats, study: NDArray[np.integer], gamma: NDArray[np.integer], temper: Floats, exact: bool
     ) -> tuple[Floats, Floats]:
-        """Log densities and parameters; z has shape (points, 3), the others (points,)."""
-        those = stacked_families(2**self._bits - 2)
-        model = self._model if exact else self._model._replace(data=self._model.pooled)
-        model = model._replace(pooled=None)  # type: ignore[arg-type]
-        program = _program(self._bits, max(1, _SIDE_BY_SIDE // model.data.scores.shape[-1]))
+        """Log densities and parameters; z has shape (points, 3), the others (points,).
+
+        Without ``exact`` neighbouring scores are joined.
+        """
+        shared = self._shared[int(exact)]
+        program = _program(self._bits, max(1, _SIDE_BY_SIDE // shared[1].data.scores.shape[-1]))
         value, theta = np.empty(len(z)), np.empty((len(z), 3))
         arguments = z, study, gamma, temper
 
@@ -124,14 +135,14 @@ class Evaluator:
             points, which, number, power = (
                 np.pad(a, [(0, _POINTS - len(a))] + [(0, 0)] * (a.ndim - 1), mode="edge") for a in some
             )
-            # Of the host: they take a tenth of the likelihood's time, and would take as long to compile.
+            # Of the host: they take a third of the likelihood's time, and would take as long to compile.
             with np.errstate(all="ignore"):
-                place = jax.tree.map(lambda a: np.asarray(a)[which], model.place)
+                place = jax.tree.map(lambda a: a[which], self._place)
                 point = to_parameters(points, number.astype(np.float64), place, np)
             with jax.enable_x64(True):
-                found = program(device, point, which, number - 1, power, those, model, np.bool_(exact))
+                found = program.at(device, point, which, number - 1, power, *shared)
             return start, np.asarray(found), point.theta
 
-        for start, v, t in in_parallel(work, range(0, len(z), _POINTS), jax.local_devices()[:1]):
+        for start, v, t in in_parallel(work, range(0, len(z), _POINTS), [self._device]):
             value[start : start + _POINTS], theta[start : start + _POINTS] = v[: len(z) - start], t[: len(z) - start]
         return value, theta

@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nqjax._density import Evaluator
-from nqjax._integrate import Grid, Lane
-from nqjax._straighten import straight
+from nqjax._integrate import Grid, Lane, Points, densities
 
 Floats = NDArray[np.float64]
 
@@ -85,13 +84,17 @@ def independent(
     # One more for each chain to start from.
     proposals = propose(lanes, log_probability, chains * (draws + 1), rng)
     target, theta = np.empty(len(proposals.x)), np.empty((len(proposals.x), 3))
+    places, some = [], []
     for i in np.unique(proposals.number):
         mine, grid = np.flatnonzero(proposals.number == i), lanes[i].grid
         assert grid is not None
-        z, volume = straight(proposals.x[mine], grid.shape, np)
-        lane, gamma = np.full(len(mine), study), np.full(len(mine), first_gamma + i)
-        value, theta[mine] = evaluator(z, lane, gamma, np.ones(len(mine)), exact=True)
-        target[mine] = value + volume + (log_probability[i] - lanes[i].log_evidence)
+        places.append(mine)
+        some.append(Points(grid.shape, proposals.x[mine], study, first_gamma + i))
+    for i, mine, (value, found) in zip(
+        np.unique(proposals.number), places, densities(evaluator, some, exact=True), strict=True
+    ):
+        theta[mine] = found
+        target[mine] = value + (log_probability[i] - lanes[i].log_evidence)
     ratio = (target - proposals.log_density).reshape(chains, draws + 1)
     luck = np.log(rng.random((chains, draws + 1)))
     kept = np.zeros((chains, draws + 1), int)

@@ -5,7 +5,8 @@ converges faster than any power of its spacing. The grid reaches as far as the p
 """
 
 import math
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.ndimage
@@ -19,12 +20,12 @@ from nqjax._straighten import Map, straight, straighten
 Floats = NDArray[np.float64]
 #: Points along an axis when measuring how far the posterior reaches, and in the end: a grid for most posteriors, and
 #: one for those which half the points of the first give otherwise by more than the tolerance.
-_REACH, _FINAL = 13, (25, 41)
-_TOLERANCE = 0.02
+_REACH, _FINAL = 11, (25, 41)
+_TOLERANCE = 0.05
 #: How far the grid goes when measuring.
 _FAR = 8.5
 #: The grid ends where the density is below exp(-this) of its maximum, with some margin where that is interpolated.
-_DEPTH, _MARGIN = 17.0, 4.0
+_DEPTH, _MARGIN = 13.0, 4.0
 #: Gammas with a smaller probability get no fine grid, and no draws.
 _HOPELESS = 1e-6
 
@@ -46,13 +47,24 @@ class Lane(NamedTuple):
     grid: Grid | None  # None for a hopeless gamma
 
 
-def densities(
-    evaluator: Evaluator, shape: Map, x: Floats, study: int, gamma: int, exact: bool
-) -> tuple[Floats, Floats]:
-    """Log densities of the straightened points, shape (points, 3), of one lane; and the parameters."""
-    z, volume = straight(x, shape, np)
-    value, theta = evaluator(z, np.full(len(x), study), np.full(len(x), gamma), np.ones(len(x)), exact=exact)
-    return value + volume, theta
+class Points(NamedTuple):
+    """Places in one lane."""
+
+    shape: Map  # of the lane: no leading axis
+    x: Floats  # (points, 3), straightened
+    study: int
+    gamma: int
+
+
+def densities(evaluator: Evaluator, some: Sequence[Points], exact: bool) -> list[tuple[Floats, Floats]]:
+    """Log densities of the straightened points of some lanes, and their parameters: all in one go."""
+    sizes = [len(s.x) for s in some]
+    places = [straight(s.x, s.shape, np) for s in some]
+    study, gamma = (np.repeat(numbers, sizes) for numbers in ([s.study for s in some], [s.gamma for s in some]))
+    value, theta = evaluator(np.concatenate([z for z, _ in places]), study, gamma, np.ones(sum(sizes)), exact=exact)
+    value = value + np.concatenate([volume for _, volume in places])
+    ends = np.cumsum(sizes)[:-1]
+    return list(zip(np.split(value, ends), np.split(theta, ends), strict=True))
 
 
 def integrate(
@@ -90,21 +102,26 @@ def integrate(
     maps = straighten(evaluator, frames, study, which)
     reach = np.linspace(-_FAR, _FAR, _REACH)
     x = tensor(np.tile(reach, (3, 1)))
-    seen = []
-    for i, shape in enumerate(maps):
-        value, _ = densities(evaluator, shape, x, study[i], which[i], exact=False)
-        seen.append(_Seen(np.full(3, -_FAR), np.full(3, reach[1] - reach[0]), value.reshape(3 * (_REACH,))))
+    values = densities(
+        evaluator, [Points(m, x, *lane) for m, *lane in zip(maps, study, which, strict=True)], exact=False
+    )
+    step = np.full(3, reach[1] - reach[0])
+    seen = [_Seen(np.full(3, -_FAR), step, value.reshape(3 * (_REACH,))) for value, _ in values]
     rough = np.array([scipy.special.logsumexp(s.values) + np.log(s.step).sum() for s in seen])
     total = (rough + np.tile(log_prior, len(size))).reshape(len(size), -1)
     least = math.log(hopeless) if hopeless else -math.inf
     hopeful = ((total > total.max(axis=1, keepdims=True) + least) & np.isfinite(total)).ravel()
-    found: list[list[Lane]] = []
+    some = np.flatnonzero(hopeful)
+    grids = _fine(evaluator, [maps[i] for i in some], [seen[i] for i in some], study[some], which[some])
+    lanes: list[Lane | None] = [None] * len(study)
+    for i, grid in zip(some, grids, strict=True):
+        lanes[i] = grid
+    found = []
     for first in range(0, len(study), len(numbers)):
         mine = range(first, first + len(numbers))
-        grids = {i: _lane(evaluator, maps[i], seen[i], study[i], which[i]) for i in mine if hopeful[i]}
         # What joining scores does to the evidence is nearly the same for all gammas.
-        shift = max((lane.log_evidence - rough[i] for i, lane in grids.items()), default=0.0)
-        found.append([grids.get(i, Lane(float(rough[i] + shift), math.nan, None)) for i in mine])
+        shift = max((lane.log_evidence - rough[i] for i in mine if (lane := lanes[i])), default=0.0)
+        found.append([lanes[i] or Lane(float(rough[i] + shift), math.nan, None) for i in mine])
     return found
 
 
@@ -134,32 +151,37 @@ def _ends(seen: _Seen) -> tuple[Floats, Floats]:
     return ends[0], ends[1]
 
 
-def _lane(evaluator: Evaluator, shape: Map, seen: _Seen, study: int, gamma: int) -> Lane:
+def _fine(evaluator: Evaluator, maps: list[Map], seen: list[_Seen], study: Any, gamma: Any) -> list[Lane]:
     """Fine grids between the ends, where there may be something."""
-    low, high = _ends(seen)
-    best: Lane | None = None
+    ends = [_ends(s) for s in seen]
+    seen, lanes = list(seen), [Lane(math.nan, math.nan, None)] * len(maps)
+    todo = list(range(len(maps)))
     for points in _FINAL:
-        step = (high - low) / (points - 1)
-        nodes = low[:, None] + step[:, None] * np.arange(points)
-        x = tensor(nodes)
-        worth = seen.worthwhile(x)
-        value, theta = np.full(len(x), -np.inf), np.zeros((len(x), 3))
-        value[worth], theta[worth] = densities(evaluator, shape, x[worth], study, gamma, exact=True)
-        cell = float(np.log(step).sum())
-        cube = value.reshape(points, points, points)
-        evidence = float(scipy.special.logsumexp(value) + cell)
-        coarser = (
-            float(scipy.special.logsumexp(cube[::2, ::2, ::2]) + cell + 3 * math.log(2))
-            if best is None
-            else best.log_evidence
-        )
-        weights = np.exp(cube + cell - evidence)
-        grid = Grid(shape, nodes, weights, theta.reshape(points, points, points, 3))
-        # What the outermost points hold is a sign that there is more beyond.
-        edge = 1 - float(weights[1:-1, 1:-1, 1:-1].sum() / weights.sum())
-        best = Lane(evidence, abs(coarser - evidence) + edge, grid)
-        if best.error <= _TOLERANCE:
-            break
-        seen = _Seen(low, step, cube)
-    assert best is not None
-    return best
+        nodes, worth, places = {}, {}, []
+        for i in todo:
+            low, high = ends[i]
+            nodes[i] = low[:, None] + ((high - low) / (points - 1))[:, None] * np.arange(points)
+            x = tensor(nodes[i])
+            worth[i] = seen[i].worthwhile(x)
+            places.append(Points(maps[i], x[worth[i]], study[i], gamma[i]))
+        for i, (value, theta) in zip(todo, densities(evaluator, places, exact=True) if todo else [], strict=True):
+            everywhere, parameters = np.full(points**3, -np.inf), np.zeros((points**3, 3))
+            everywhere[worth[i]], parameters[worth[i]] = value, theta
+            shape = (points,) * 3
+            coarser = lanes[i].log_evidence if lanes[i].grid else None
+            lanes[i] = _lane(maps[i], nodes[i], everywhere.reshape(shape), parameters.reshape(*shape, 3), coarser)
+            seen[i] = _Seen(nodes[i][:, 0], nodes[i][:, 1] - nodes[i][:, 0], everywhere.reshape(shape))
+        todo = [i for i in todo if lanes[i].error > _TOLERANCE]
+    return lanes
+
+
+def _lane(shape: Map, nodes: Floats, cube: Floats, theta: Floats, coarser: float | None) -> Lane:
+    """A lane from its log densities on a grid; ``coarser`` is the log evidence by a grid before."""
+    cell = float(np.log(nodes[:, 1] - nodes[:, 0]).sum())
+    evidence = float(scipy.special.logsumexp(cube) + cell)
+    if coarser is None:
+        coarser = float(scipy.special.logsumexp(cube[::2, ::2, ::2]) + cell + 3 * math.log(2))
+    weights = np.exp(cube + cell - evidence)
+    # What the outermost points hold is a sign that there is more beyond.
+    edge = 1 - float(weights[1:-1, 1:-1, 1:-1].sum() / weights.sum())
+    return Lane(evidence, abs(coarser - evidence) + edge, Grid(shape, nodes, weights, theta))

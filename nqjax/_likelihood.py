@@ -10,7 +10,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jax import Array
 
-from nqjax._objective import Family, noisy_knot
+from nqjax._objective import Family, noisy_knot, noisy_values
 
 #: A probability that the quadrature cannot tell from none.
 _LEAST_MASS = 1e-300
@@ -25,8 +25,14 @@ class SearchData(NamedTuple):
     censored: Array  # (2,), how many scores lie beyond either
 
 
+def likelihood(theta: Array, family: Family, data: SearchData, fine: Array | bool, bits: int) -> Array:
+    """Log-likelihood at one set of parameters; arguments as of `likelihood_and_gradient`."""
+    cdf, sf, log_pdf = noisy_values(_knots(data), theta, family, fine, bits, data.scores.shape[-1])
+    return _total(cdf[0], sf[1], log_pdf, data)[0]
+
+
 def likelihood_and_gradient(
-    theta: Array, family: Family, data: SearchData, fine: Array, bits: int
+    theta: Array, family: Family, data: SearchData, fine: Array | bool, bits: int
 ) -> tuple[Array, Array]:
     """Log-likelihood at one set of parameters, and its gradient.
 
@@ -41,15 +47,8 @@ def likelihood_and_gradient(
         Whether to compute to the dtype's precision, or to 1e-6 of a score's probability.
     """
     count = data.scores.shape[-1]
-    knot = noisy_knot(jnp.concatenate([data.scores, data.limits]), theta, family, fine, bits)
-    below, above = knot.cdf[count], knot.sf[count + 1]
-    mass = jnp.stack([below, above])
-    possible = mass > _LEAST_MASS
-    safe = jnp.where(possible, mass, _LEAST_MASS)
-    used = data.censored > 0
-    densities = data.counts * jnp.where(data.counts > 0, knot.log_pdf[:count], 0.0)
-    value = jnp.sum(densities) + jnp.sum(jnp.where(used, data.censored * jnp.log(safe), 0.0))
-    weight = jnp.where(used & possible, data.censored / safe, 0.0)
+    knot = noisy_knot(_knots(data), theta, family, fine, bits)
+    value, weight = _total(knot.cdf[count], knot.sf[count + 1], knot.log_pdf[:count], data)
     slopes = [
         jnp.sum(jnp.where(data.counts > 0, data.counts * slope[:count], 0.0))
         + weight[0] * change[count]
@@ -57,3 +56,18 @@ def likelihood_and_gradient(
         for slope, change in zip(knot.log_density, knot.first, strict=True)
     ]
     return value, jnp.stack(slopes)
+
+
+def _knots(data: SearchData) -> Array:
+    return jnp.concatenate([data.scores, data.limits])
+
+
+def _total(below: Array, above: Array, log_pdf: Array, data: SearchData) -> tuple[Array, Array]:
+    """The log-likelihood, and its derivatives in the probabilities beyond the two limits."""
+    mass = jnp.stack([below, above])
+    possible = mass > _LEAST_MASS
+    safe = jnp.where(possible, mass, _LEAST_MASS)
+    used = data.censored > 0
+    densities = data.counts * jnp.where(data.counts > 0, log_pdf, 0.0)
+    value = jnp.sum(densities) + jnp.sum(jnp.where(used, data.censored * jnp.log(safe), 0.0))
+    return value, jnp.where(used & possible, data.censored / safe, 0.0)

@@ -14,7 +14,7 @@ from nqjax._density import Evaluator
 
 Floats = NDArray[np.float64]
 #: Points along an axis, and how far they go in standard deviations.
-_POINTS, _SPAN = 11, 4.0
+_POINTS, _SPAN = 9, 4.0
 #: The likelihood of this many scores is what a first grid resolves; each step then takes so many times as many.
 _FIRST, _STEP = 10.0, 4.0
 #: A grid is in its place when it moves by less than this, in standard deviations, grows or shrinks by less than this,

@@ -31,8 +31,8 @@ class Settings(NamedTuple):
 
     num_warmup: int
     target_accept_prob: float = 0.9
-    # In straightened coordinates fifteen steps are enough, and all chains that go in step wait for the longest.
-    max_tree_depth: int = 4
+    # In straightened coordinates seven steps are enough, and all chains that go in step wait for the longest.
+    max_tree_depth: int = 3
 
 
 class Lanes(NamedTuple):

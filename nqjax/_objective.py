@@ -23,7 +23,7 @@ from jax.typing import DTypeLike
 from numpy.typing import NDArray
 
 from nqjax._pieces import BEYOND
-from nqjax._quadrature import half_power, window
+from nqjax._quadrature import Window, half_power, window
 from nqjax._sums import Rule, rules, two_sums
 
 _SQRT_2PI = math.sqrt(2 * math.pi)
@@ -101,31 +101,66 @@ def _once(like: Array, *arrays: Array) -> list[Array]:
     return [a / one for a in arrays]
 
 
-def noisy_knot(z: Array, theta: Array, family: Family, fine: Array | bool, bits: int) -> Knot:
-    """The noisy quadratic at knots ``z`` (shape (knots,)), to the dtype's precision or roughly."""
+class _Sums(NamedTuple):
+    """What values and derivatives at a knot follow from."""
+
+    window: Window
+    total: Array  # the two sums, of the density and of the CDF
+    weighted: Array
+    scale: Array  # of the sums
+    share: Array  # sigma times the density, but for the scale
+    end: Array  # bool: no place of a score, but an end that has no density
+
+
+def _noisy_sums(z: Array, theta: Array, family: Family, fine: Array | bool, bits: int) -> _Sums:
     gamma = family.gamma
     alpha, delta, sigma = theta[0], jnp.exp(theta[1]), jnp.exp(theta[2])
-    b = gamma / 2 - 1
     precision = _PRECISION[z.dtype.name]
-    # The ends have no density, and would overflow in single precision.
+    # The ends would overflow in single precision.
     end = jnp.abs(z) >= BEYOND
-    right = jnp.where(end & (z > 0), 1.0, 0.0)
     z = jnp.where(end, alpha, z)
     w = window(z - alpha, delta[None], sigma[None], gamma[None], jnp.where(fine, precision.depth, _ROUGH.depth))
     rule = jax.tree.map(lambda a: a[jnp.asarray(fine, int)], family.rules)
     total, weighted = two_sums(w, gamma, rule, jnp.where(fine, precision.nodes, _ROUGH.nodes), bits)
     scale = half_power(w.top_v, gamma[None], bits) * jnp.exp(-(w.peak**2) / 2) / _SQRT_2PI
-    span = delta / sigma
-    inside = w.width * scale * weighted
+    share = gamma / 2 * jnp.where(w.from_zero, 1.0, w.width / (delta / sigma * w.top_v)) * total
+    return _Sums(w, total, weighted, scale, share, end)
+
+
+def _tails(sums: _Sums, z: Array) -> tuple[Array, Array]:
+    """CDF and survival function."""
+    w = sums.window
+    inside = w.width * sums.scale * sums.weighted
     tail = 0.5 * jax.lax.erfc(jnp.abs(w.edge) * math.sqrt(0.5))
     cdf = jnp.where(w.edge > 0, tail, 1 - tail) + inside
     sf = jnp.maximum(jnp.where(w.edge > 0, 1 - tail, tail) - inside, 0.0)
-    cdf, sf = jnp.where(end, right, cdf), jnp.where(end, 1 - right, sf)
+    right = jnp.where(sums.end & (z > 0), 1.0, 0.0)
+    return jnp.where(sums.end, right, cdf), jnp.where(sums.end, 1 - right, sf)
+
+
+def _log_pdf(sums: _Sums, theta: Array, family: Family) -> Array:
+    w = sums.window
+    return jnp.log(sums.share / _SQRT_2PI) + family.gamma / 2 * jnp.log(w.top_v) - w.peak**2 / 2 - theta[2]
+
+
+def noisy_values(
+    z: Array, theta: Array, family: Family, fine: Array | bool, bits: int, count: int
+) -> tuple[Array, Array, Array]:
+    """CDF and survival function at the knots from ``count`` on, and the log-density at those before."""
+    sums = _noisy_sums(z, theta, family, fine, bits)
+    first, others = (jax.tree.map(lambda a, part=part: a[part], sums) for part in (slice(count), slice(count, None)))
+    return *_tails(others, z[count:]), _log_pdf(first, theta, family)
+
+
+def noisy_knot(z: Array, theta: Array, family: Family, fine: Array | bool, bits: int) -> Knot:
+    """The noisy quadratic at knots ``z`` (shape (knots,)), to the dtype's precision or roughly."""
+    sigma, b = jnp.exp(theta[2]), family.gamma / 2 - 1
+    span = jnp.exp(theta[1]) / sigma
+    sums = _noisy_sums(z, theta, family, fine, bits)
+    w, total, weighted = sums.window, sums.total, sums.weighted
+    cdf, sf = _tails(sums, z)
     # h is sigma times the density.
-    h = gamma / 2 * jnp.where(w.from_zero, 1.0, w.width / (span * w.top_v)) * scale * total
-    h = jnp.where(end, 0.0, h)
-    log_share = jnp.log(gamma / 2 * jnp.where(w.from_zero, 1.0, w.width / (span * w.top_v)) * total / _SQRT_2PI)
-    log_pdf = log_share + gamma / 2 * jnp.log(w.top_v) - w.peak**2 / 2 - theta[2]
+    h = jnp.where(sums.end, 0.0, sums.share * sums.scale)
     mean_q = weighted / total
     height = w.top_height * mean_q
     x1 = w.top - w.top_height * (1 - mean_q)
@@ -144,7 +179,7 @@ def noisy_knot(z: Array, theta: Array, family: Family, fine: Array | bool, bits:
         ds=-h * ((b + 1) * x1 - w.edge * t),
         ss=h * (2 * x1 + p3),
     )
-    return Knot(cdf, sf, h / sigma, first, second, (-x1 / sigma, t - (b + 1), p2), log_pdf)
+    return Knot(cdf, sf, h / sigma, first, second, (-x1 / sigma, t - (b + 1), p2), _log_pdf(sums, theta, family))
 
 
 def noiseless_knot(z: Array, theta: Array, family: Family) -> Knot:

@@ -16,7 +16,7 @@ import scipy.stats
 from numpy.typing import NDArray
 
 from nqjax._density import Evaluator
-from nqjax._integrate import Lane, densities
+from nqjax._integrate import Lane, Points, densities
 from nqjax._study import Study
 from nqjax.errors import InputError
 from nqjax.priors import Prior
@@ -220,13 +220,17 @@ def draw_search(
 ) -> Floats:
     """Parameters of one search for each draw of what is common, shape (draws, 3), on the scale of its regime."""
     theta = np.empty((len(hyper.number), 3))
+    places, some = [], []
     for g in np.unique(hyper.number):
         mine = np.flatnonzero(hyper.number == g)
         grid, table = lanes[g].grid, tables[g]
         assert grid is not None
         assert table is not None
         x = _draw_places(table, hyper.center[mine], hyper.spread[mine], rng)
-        _, theta[mine] = densities(evaluator, grid.shape, x, study, int(g) + first_gamma, exact=True)
+        places.append(mine)
+        some.append(Points(grid.shape, x, study, int(g) + first_gamma))
+    for mine, (_, found) in zip(places, densities(evaluator, some, exact=True), strict=True):
+        theta[mine] = found
     return theta
 
 

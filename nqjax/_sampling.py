@@ -16,7 +16,7 @@ from nqjax import _diagnostics, _nuts
 from nqjax._batch import power_of_two
 from nqjax._density import Evaluator, Model
 from nqjax._draws import from_grid, independent
-from nqjax._integrate import Lane, densities, integrate
+from nqjax._integrate import Lane, Points, densities, integrate
 from nqjax._straighten import stack
 from nqjax._study import Study, make_model
 from nqjax.constraints import Constraints
@@ -143,7 +143,7 @@ def _integrate_and_draw(
     outside = np.array([float(s.data.num_above) for s in studies])
     lanes = integrate(model, inside, outside, gamma, log_prior)
     at_half(1)
-    seeds = [int(jax.random.bits(key, dtype=np.uint32)) for key in keys]
+    seeds = [_seed(key) for key in keys]
     results: list[Draws | str] = [""] * len(studies)
     todo = []
     for i, mine in enumerate(lanes):
@@ -166,6 +166,12 @@ def _integrate_and_draw(
     if request.method == "nuts" and todo:
         _by_nuts(todo, lanes, results, model, gamma, request, keys, pad)
     return results
+
+
+def _seed(key: Array) -> int:
+    """A seed for NumPy; `jax.random.bits` would be compiled first."""
+    words = np.asarray(jax.random.key_data(key)).ravel().tolist()
+    return int(np.random.SeedSequence(words).generate_state(1)[0])
 
 
 def error_of(lanes: Sequence[Lane], log_probability: Floats) -> float:
@@ -209,7 +215,7 @@ def _by_nuts(
     """Run all chains of all studies, and put together what each study needs of them."""
     chains = request.num_chains
     where: list[tuple[int, int]] = []  # (study, number of the gamma), a row for the chains of each
-    starts, energies, chain_keys, lengths = [], [], [], []
+    starts, chain_keys, lengths = [], [], []
     evaluator = Evaluator(model, gamma)
     for i in todo:
         draws = results[i]
@@ -222,17 +228,16 @@ def _by_nuts(
             grid = lanes[i][number].grid
             assert grid is not None
             where.append((i, int(number)))
-            starts.append(from_grid(grid, chains, rng))
-            energies.append(-densities(evaluator, grid.shape, starts[-1], i, int(number) + gamma[0], exact=True)[0])
+            starts.append(Points(grid.shape, from_grid(grid, chains, rng), i, int(number) + gamma[0]))
             chain_keys.append(jax.random.split(jax.random.fold_in(keys[i], number + gamma[0]), chains))
             lengths.append(math.ceil(request.num_samples * share[number] / share[active].sum()) + 1)
-    shapes = [lanes[i][number].grid.shape for i, number in where for _ in range(chains)]  # type: ignore[union-attr]
+    shapes = [s.shape for s in starts for _ in range(chains)]
     those = _nuts.Lanes(
         np.repeat([i for i, _ in where], chains),
         np.repeat([number + gamma[0] for _, number in where], chains),
         stack(shapes),
-        np.concatenate(starts),
-        np.concatenate(energies),
+        np.concatenate([s.x for s in starts]),
+        -np.concatenate([value for value, _ in densities(evaluator, starts, exact=True)]),
     )
     found: list[Any] = [None] * len(those.study)
     programs = _programs(request, gamma, model, pad)

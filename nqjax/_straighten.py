@@ -25,9 +25,9 @@ from nqjax._locate import Frames
 
 Floats = NDArray[np.float64]
 #: Splines go so far, with so many knots; beyond, they go on straight.
-_END, _KNOTS = 6.0, 25
+_END, _KNOTS = 6.0, 13
 #: Points at each knot along either axis, and how far they go.
-_POINTS, _SPAN = 11, 4.0
+_POINTS, _SPAN = 9, 4.0
 _ROUNDS = 5
 #: A map is good enough when it changes by less than this within so many standard deviations.
 _STEADY, _COUNTS = 0.15, 3.0

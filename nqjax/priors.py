@@ -1,5 +1,6 @@
 """Prior distributions of the four parameters, in terms that have no unit."""
 
+import functools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,10 +17,12 @@ from numpyro.distributions import Distribution
 from nqjax.errors import InputError
 
 
+@functools.cache
 def _uniform() -> Distribution:
     return dist.Uniform(0.0, 1.0)
 
 
+@functools.cache
 def _log_normal() -> Distribution:
     return dist.LogNormal(math.log(0.1), 1.5)
 
@@ -96,6 +99,8 @@ Parts = tuple[Distribution, Distribution, Distribution | None]
 
 
 def _check(name: str, prior: Any, where: str) -> None:
+    if prior is _uniform() or prior is _log_normal():
+        return  # the check of a density compiles it, which takes a tenth of a posterior's time
     if not isinstance(prior, Distribution) or prior.is_discrete or prior.event_dim or prior.batch_shape:
         raise InputError(f"the prior of {name} is {prior!r}: give one continuous NumPyro distribution of a number")
     if isinstance(prior, dist.ImproperUniform):

@@ -184,7 +184,7 @@ def test_what_the_sampler_follows(scores, limits, bounds, x64):
         target = lane.target._replace(model=lane.target.model._replace(parts=model.parts))
         energy, gradient = _nuts._energy(jnp.asarray(x[i]), lane._replace(target=target), 3)
         steps = 1e-5 * np.concatenate([np.zeros((1, 3)), np.eye(3), -np.eye(3)])
-        value, _ = _integrate.densities(evaluator, shape, x[i] + steps, 0, gamma, exact=True)
+        ((value, _),) = _integrate.densities(evaluator, [_integrate.Points(shape, x[i] + steps, 0, gamma)], exact=True)
         # The sampler's sums are good to 1e-6 of a score's probability.
         assert energy == pytest.approx(-value[0], abs=48e-6)
         assert gradient == pytest.approx(-(value[1:4] - value[4:]) / 2e-5, rel=1e-4, abs=1e-3)
