@@ -125,24 +125,41 @@ class Evaluator:
 
         Without ``exact`` neighbouring scores are joined.
         """
-        shared = self._shared[int(exact)]
-        program = _program(self._bits, max(1, _SIDE_BY_SIDE // shared[1].data.scores.shape[-1]))
         value, theta = np.empty(len(z)), np.empty((len(z), 3))
-        arguments = z, study, gamma, temper
+        program, shared = self._program(exact)
 
         def work(start: int, device: jax.Device) -> tuple[int, Floats, Floats]:
-            some = [a[start : start + _POINTS] for a in arguments]
-            points, which, number, power = (
-                np.pad(a, [(0, _POINTS - len(a))] + [(0, 0)] * (a.ndim - 1), mode="edge") for a in some
-            )
-            # Of the host: they take a third of the likelihood's time, and would take as long to compile.
-            with np.errstate(all="ignore"):
-                place = jax.tree.map(lambda a: a[which], self._place)
-                point = to_parameters(points, number.astype(np.float64), place, np)
+            mine = slice(start, start + _POINTS)
+            arguments, parameters = self._arguments(z[mine], study[mine], gamma[mine], temper[mine])
             with jax.enable_x64(True):
-                found = program.at(device, point, which, number - 1, power, *shared)
-            return start, np.asarray(found), point.theta
+                found = program.at(device, *arguments, *shared)
+            return start, np.asarray(found), parameters
 
         for start, v, t in in_parallel(work, range(0, len(z), _POINTS), [self._device]):
             value[start : start + _POINTS], theta[start : start + _POINTS] = v[: len(z) - start], t[: len(z) - start]
         return value, theta
+
+    def prepare(self) -> None:
+        """Compile the program of all scores, to be done while that of joined ones is at work."""
+        one = np.zeros(1, int)
+        program, shared = self._program(exact=True)
+        arguments, _ = self._arguments(np.zeros((1, 3)), one, one + 1, np.ones(1))
+        with jax.enable_x64(True):
+            program.compiled(self._device, *arguments, *shared)
+
+    def _program(self, exact: bool) -> tuple[Compiled, Any]:
+        shared = self._shared[int(exact)]
+        return _program(self._bits, max(1, _SIDE_BY_SIDE // shared[1].data.scores.shape[-1])), shared
+
+    def _arguments(
+        self, z: Floats, study: NDArray[np.integer], gamma: NDArray[np.integer], temper: Floats
+    ) -> tuple[tuple[Point, Any, Any, Floats], Floats]:
+        """A chunk's arguments, filled up to its size, and its parameters."""
+        points, which, number, power = (
+            np.pad(a, [(0, _POINTS - len(a))] + [(0, 0)] * (a.ndim - 1), mode="edge") for a in (z, study, gamma, temper)
+        )
+        # Of the host: they take a third of the likelihood's time, and would take as long to compile.
+        with np.errstate(all="ignore"):
+            place = jax.tree.map(lambda a: a[which], self._place)
+            point = to_parameters(points, number.astype(np.float64), place, np)
+        return (point, which, number - 1, power), point.theta

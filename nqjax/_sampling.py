@@ -118,6 +118,8 @@ def _sample_some(
             # Meanwhile. What goes wrong there goes wrong again where the programs are wanted, and is raised there.
             pool.submit(_nuts.prepare, model, *_programs(request, gamma, model, pad))
             _diagnostics.arviz()  # whose import takes seconds, which compilation takes anyway
+        elif model.pooled is not None:
+            pool.submit(Evaluator(model, gamma).prepare)
         return _integrate_and_draw(studies, model, gamma, request, keys, at_half, pad)
 
 

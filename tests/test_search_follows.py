@@ -1,19 +1,17 @@
 """The shipped search, which this package ran, follows the noisy quadratic over its regime."""
 
-import csv
-
 import jax
 import numpy as np
 
 import nqjax
 from nqjax import data
+from nqjax.search import load, read_trials
+from nqjax.search.space import sample
 
 
 def test_the_fit_stays_inside_the_bands_over_its_regime():
     """The fitted CDF within the simultaneous 95 % band at every score of the regime that the tests choose."""
-    with data.digits_mlp_path().open() as file:
-        rows = csv.DictReader(line for line in file if not line.startswith("#"))
-        scores = np.array([float(row["val_loss"] or "nan") for row in rows])
+    scores = read_trials(data.digits_mlp_path()).scores
     scores = np.where(np.isfinite(scores), scores, scores[np.isfinite(scores)].max())  # failed runs as the worst
     regime = nqjax.find_regime(scores)
     assert regime.found
@@ -25,3 +23,16 @@ def test_the_fit_stays_inside_the_bands_over_its_regime():
     # Both ends jump at the scores: the upper one has its least value just before.
     assert np.all(np.asarray(bands.lower.cdf(y)) <= cdf)
     assert np.all(cdf <= np.asarray(bands.upper.cdf(np.nextafter(y, -np.inf))))
+
+
+def test_the_shipped_search_is_that_of_the_command():
+    """Its settings are those that the task has now, and its configurations those that the key draws."""
+    trials = read_trials(data.digits_mlp_path())
+    task = load("digits-mlp")
+    assert len(trials) == 1024
+    assert trials.settings["task"] == task.name
+    assert trials.settings["task_settings"] == task.settings
+    key = jax.random.key(0)
+    for number in (0, 1, 500, 1023):
+        config = sample(task.space, key, number)
+        assert {name: trials.rows[number][name] for name in config} == config

@@ -7,10 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from nqjax.data.make_digits_mlp import load_digits
 from nqjax.errors import InputError
 from nqjax.search import run
-from nqjax.search.data.images import ImageFolder, digits, random_crop
+from nqjax.search.data.digits import digits
+from nqjax.search.data.images import ImageFolder, random_crop
 from nqjax.search.models.resnet import ResNet
 from nqjax.search.sources import Stream
 from nqjax.search.space import sample
@@ -42,12 +42,22 @@ def folder(tmp_path_factory):
 
 
 def test_digits_are_those_of_the_mlp():
-    train, valid = digits()
-    data = load_digits()
-    assert (len(train), len(valid)) == (1152, 645)
-    np.testing.assert_array_equal(train.arrays["x"].reshape(-1, 64), data["x"])
-    np.testing.assert_array_equal(valid.arrays["x"].reshape(-1, 64), data["x_val"])
-    np.testing.assert_array_equal(valid.arrays["y"], data["y_val"])
+    """Every digit is in one half, standardised by the training half; the perceptron has the same ones, flat."""
+    datasets = pytest.importorskip("sklearn.datasets")
+    halves = digits()
+    assert [len(half) for half in halves] == [1152, 645]
+    x, y = (np.concatenate([half.arrays[name] for half in halves]) for name in "xy")
+    theirs = datasets.load_digits()
+    assert halves[0].arrays["x"].mean() == pytest.approx(0, abs=1e-6)
+    assert halves[0].arrays["x"].std() == pytest.approx(1, abs=1e-6)
+    low, step = x.min(), 16 / (x.max() - x.min())  # the pixels are 0 to 16
+    pixels = np.rint((x - low) * step).reshape(-1, 64)
+    ours = sorted(map(tuple, np.column_stack([pixels, y])))
+    assert ours == sorted(map(tuple, np.column_stack([theirs.data, theirs.target])))
+    task = load("digits-mlp")
+    for half, flat in zip(halves, (task.train, task.valid), strict=True):
+        np.testing.assert_array_equal(flat.arrays["x"], half.arrays["x"].reshape(-1, 64))
+        np.testing.assert_array_equal(flat.arrays["y"], half.arrays["y"])
 
 
 def test_batches_are_functions_of_their_arguments(folder):

@@ -89,7 +89,15 @@ class Trials:
         return best_row(self.rows, self.score, self.minimize)
 
     def curves(self, metric: str) -> list[NDArray[np.float64]]:
-        """Return a metric after each round of each trial, NaN where it was not finite."""
+        """Return a metric after each round of each trial, NaN where it was not finite.
+
+        Raises
+        ------
+        InputError
+            For a file without learning curves, such as the one that ships with the package.
+        """
+        if any("curve" not in row for row in self.rows):
+            raise InputError("these trials have no learning curves: they were left out of their file")
         return [np.array([math.nan if v is None else v for v in row["curve"][metric]]) for row in self.rows]
 
 

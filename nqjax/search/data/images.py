@@ -1,4 +1,4 @@
-"""Images: scikit-learn's digits in memory, and image folders, streamed."""
+"""Images in folders, streamed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nqjax.errors import InputError
-from nqjax.search.sources import Arrays, Batch
+from nqjax.search.sources import Batch
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -29,23 +29,6 @@ _AREA, _RATIO, _TRIES = (0.08, 1.0), (3 / 4, 4 / 3), 10
 _AHEAD = 2**30
 
 _Crop = tuple[float, float, float, float]
-
-
-def digits() -> tuple[Arrays, Arrays]:
-    """Return scikit-learn's digits for training and validation, split and standardised as for ``digits-mlp``.
-
-    Returns
-    -------
-    train, valid : Arrays
-        ``x`` of shape (images, 8, 8, 1) and ``y``, the classes: 1,152 images, and 645.
-    """
-    from nqjax.data.make_digits_mlp import load_digits
-
-    data = load_digits()
-    return (
-        Arrays(x=data["x"].reshape(-1, 8, 8, 1), y=data["y"]),
-        Arrays(x=data["x_val"].reshape(-1, 8, 8, 1), y=data["y_val"]),
-    )
 
 
 class ImageFolder:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -203,8 +204,10 @@ def load(name: str, **options: Any) -> Task:
         raise InputError(f"there is no task {name!r}{hint}; the tasks: {', '.join(REGISTRY)}")
     entry = REGISTRY[name]
     kind = getattr(import_module(entry.module), entry.attribute)
+    options = {**entry.options, **options}
     try:
-        task: Task = kind(**{**entry.options, **options})
+        inspect.signature(kind).bind(**options)
     except TypeError as error:
         raise InputError(f"the task {name!r} does not take these options: {error}") from error
+    task: Task = kind(**options)
     return task

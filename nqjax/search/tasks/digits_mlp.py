@@ -20,14 +20,11 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from nqjax.data import DIGITS_MLP_SPACE
-from nqjax.data.make_digits_mlp import load_digits
+from nqjax.search.data.digits import digits
 from nqjax.search.dropout import dropout
 from nqjax.search.sources import Arrays
 from nqjax.search.space import LogUniform, Uniform
 from nqjax.search.task import Config, Task
-
-_KINDS = {"uniform": Uniform, "log_uniform": LogUniform}
 
 
 class MLP(nn.Module):
@@ -46,19 +43,23 @@ class MLP(nn.Module):
 
 
 class DigitsMLP(Task):
-    """The search of `nqjax.data.make_digits_mlp`, whose space, model, split and training it has."""
+    """A small multilayer perceptron; the search of it ships with the package (`nqjax.data.digits_mlp_path`)."""
 
     name = "digits-mlp"
     score = "val_loss"
-    space = {name: _KINDS[kind](low, high) for name, (kind, low, high) in DIGITS_MLP_SPACE.items()}  # noqa: RUF012
+    space = {  # noqa: RUF012
+        "learning_rate": LogUniform(1e-2, 1.0),
+        "momentum": Uniform(0.5, 0.95),
+        "weight_decay": LogUniform(1e-6, 1e-2),
+        "dropout": Uniform(0.0, 0.5),
+        "init_scale": LogUniform(0.2, 2.0),
+    }
 
     epochs = 30
     warmup = 0.1  # as a fraction of training
 
     def __init__(self) -> None:
-        data = load_digits()
-        self.train = Arrays(x=data["x"], y=data["y"])
-        self.valid = Arrays(x=data["x_val"], y=data["y_val"])
+        self.train, self.valid = (Arrays(x=half.arrays["x"].reshape(-1, 64), y=half.arrays["y"]) for half in digits())
         self.model = MLP((64, 64))
 
     def batch_size(self, config: Config) -> int:  # noqa: ARG002

@@ -11,7 +11,8 @@ import jax.numpy as jnp
 
 from nqjax.errors import InputError
 from nqjax.search import adamw
-from nqjax.search.data.images import DEVIATION, MEAN, ImageFolder, digits
+from nqjax.search.data.digits import digits
+from nqjax.search.data.images import DEVIATION, MEAN, ImageFolder
 from nqjax.search.space import Choice, Derived, DiscreteUniform, LogUniform, Uniform
 from nqjax.search.task import Config, Task
 
