@@ -64,6 +64,27 @@ def test_the_file(line, reference, out):
     assert not out.with_name("trials.jsonl.checkpoints").exists()
 
 
+def test_what_other_hosts_left_is_taken_over(line, reference, out):
+    """A search on several hosts that was killed, and goes on with one."""
+    search.run(line, num_trials=COUNT, key=KEY, out=out)
+    header, *rows = out.read_text().splitlines(keepends=True)
+    parts = [out.with_name(f"trials.host{host}.jsonl") for host in (0, 3)]
+    parts[0].write_text(header + "".join(rows[4:9]))
+    parts[1].write_text(header + "".join(rows[12:15]) + '{"trial": 99, "val')
+    other = out.with_name("trials.hostile.jsonl")
+    other.write_text("not ours")
+    out.unlink()
+    assert search.run(line, num_trials=COUNT, key=KEY, out=out).rows == reference.rows
+    assert search.read_trials(out).rows == reference.rows
+    assert not any(part.exists() for part in parts)
+    assert other.read_text() == "not ours"
+    # Parts of another search are left alone, and named.
+    parts[0].write_text(header.replace("line", "curve"))
+    with pytest.raises(InputError, match=r"trials\.host0\.jsonl was made with task"):
+        search.run(line, num_trials=COUNT + 1, key=KEY, out=out)
+    assert parts[0].exists()
+
+
 def test_the_table_goes_into_a_fit(reference):
     assert np.isfinite(nqjax.fit(reference.scores).alpha)
     assert reference["epochs"].dtype == np.int64

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import itertools
 import json
 import platform
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
@@ -197,6 +199,8 @@ def execute(
         path = Path(out) if hosts == 1 else _part(Path(out), host)
         file = TrialsFile(path, settings, made_by, resume=resume)
     with file:
+        if out is not None and host == 0:
+            _adopt(file, Path(out), settings, hosts)
         rows = _shared(file.rows, out, settings) if hosts > 1 else file.rows
         mine = [trial for i, trial in enumerate(trials) if i % hosts == host]
         left = {trial.number for trial in mine} - rows.keys()
@@ -275,8 +279,26 @@ class _InMemory:
 # --- several hosts: each writes a file of its own, which the first one joins at the end -------------------------------
 
 
+_PART = re.compile(r"\.host\d+\.[a-z]+")
+
+
 def _part(out: Path, host: int) -> Path:
     return out.with_name(f"{out.stem}.host{host}{out.suffix}")
+
+
+def _adopt(file: Any, out: Path, settings: Mapping[str, Any], hosts: int) -> None:
+    """Take over the trials of hosts that took part before and no longer do."""
+    own = [_part(out, host) for host in range(hosts)] if hosts > 1 else []
+    for path in sorted(out.parent.glob(f"{glob.escape(out.stem)}.host*{out.suffix}")):
+        if path in own or not _PART.fullmatch(path.name[len(out.stem) :]):
+            continue
+        with TrialsFile(path, settings, {}) as part:
+            new = [row for number, row in part.rows.items() if number not in file.rows]
+            if new:
+                if "lanes" not in file.made_by:
+                    file.begin(part.made_by["lanes"])
+                file.add(new)
+        path.unlink()
 
 
 def _shared(rows: Mapping[int, Row], out: str | Path | None, settings: Mapping[str, Any]) -> dict[int, Row]:
