@@ -16,7 +16,6 @@ from typing import Literal
 import arviz as az
 import jax
 import numpy as np
-import scipy.ndimage
 import scipy.special
 
 import nqjax
@@ -25,8 +24,12 @@ from bench.posterior import simulated
 
 LEAST = 0.02  # gammas with a smaller probability are left out of both
 SIMULATED = 20
-COUNTS = 16, 64  # of the first grid along an axis, and of the last one
+COUNTS = 16, 512  # of the first grid along an axis, and at most
+CLOSE = 1e-3  # of the log evidence, by which a grid may differ from the one before
+LEAST_CELLS = 50_000  # that a last grid has: a coarse one may agree with a coarser one by chance
 DEPTH = 14.0  # less than exp(-this) of the maximum is nothing
+_HALVES = np.stack(np.meshgrid(*[[0, 1]] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
+_NEIGHBOURS = np.stack(np.meshgrid(*[[-1, 0, 1]] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
 METHODS: tuple[Literal["quadrature", "nuts"], ...] = ("quadrature", "nuts")
 
 
@@ -66,27 +69,32 @@ class _Box:
 def dense(posts: list[nqjax.Posterior], gamma: int, best: float) -> tuple[Grid, float]:
     """One gamma's integrals by the midpoint rule, and the last change of the log evidence.
 
-    Each grid is twice as fine as the one before, near to where that one had anything.
+    Each grid is twice as fine as the one before, near to where that one had anything, until it changes nothing.
     """
     box = _Box(posts, gamma, best)
-    count, near, evidence = COUNTS[0], None, math.nan
+    count, evidence = COUNTS[0], math.nan
+    cells = np.moveaxis(np.indices((count,) * 3), 0, -1).reshape(-1, 3)
     while True:
         step = (box.high - box.low) / count
-        cells = np.indices((count,) * 3) if near is None else np.indices((count,) * 3)[:, near]
-        alpha, beta, log_sigma, volume = box.parameters(
-            np.moveaxis(box.low + step * (np.moveaxis(cells.reshape(3, -1), 0, -1) + 0.5), -1, 0)
-        )
+        alpha, beta, log_sigma, volume = box.parameters((box.low + step * (cells + 0.5)).T)
         value = posts[0].log_joint(alpha, beta, gamma, np.exp(log_sigma)) + volume
         weights = np.exp(value - value.max())
         before, evidence = evidence, float(value.max() + math.log(weights.sum() * np.prod(step)))
-        if count >= COUNTS[1]:
+        change = abs(evidence - before)
+        if count >= COUNTS[1] or (change < CLOSE and len(cells) > LEAST_CELLS):
             moments = [[np.average(x**k, weights=weights) for k in range(1, 5)] for x in (alpha, beta, log_sigma)]
-            return (evidence, np.array(moments)), abs(evidence - before)
-        some = np.zeros((count,) * 3, bool)
-        some[tuple(cells.reshape(3, -1))] = value > value.max() - DEPTH
-        near = scipy.ndimage.binary_dilation(some, np.ones((3, 3, 3)))
-        near = near.repeat(2, 0).repeat(2, 1).repeat(2, 2)
+            return (evidence, np.array(moments)), change
+        cells = _finer(cells[value > value.max() - DEPTH], count)
         count *= 2
+
+
+def _finer(cells: np.ndarray, count: int) -> np.ndarray:
+    """The halves of some cells and of their neighbours."""
+    near = (cells[:, None] + _NEIGHBOURS).reshape(-1, 3)
+    near = near[np.all((near >= 0) & (near < count), axis=1)]
+    places = np.unique(np.ravel_multi_index(near.T, (count,) * 3))
+    near = np.stack(np.unravel_index(places, (count,) * 3), axis=1)
+    return (2 * near[:, None] + _HALVES).reshape(-1, 3)
 
 
 def compare(post: nqjax.Posterior, grids: dict[int, Grid]) -> tuple[list[float], float]:
@@ -130,13 +138,18 @@ def main(quick: bool = False) -> None:
         likely = [g for g, p in posts[0].gamma_probabilities.items() if p > LEAST]
         integrals = {g: dense(posts, g, float(y.min())) for g in likely}
         grids = {g: grid for g, (grid, _) in integrals.items()}
-        last = max(last, *(change for _, change in integrals.values()))
+        changes = [change for _, change in integrals.values()]
+        last = max(last, *changes)
+        found_here = []
         for method, post in zip(METHODS, posts, strict=True):
             differences, shares = compare(post, grids)
             mine = found.setdefault((name, method), ([], []))
             mine[0].extend(differences)
             mine[1].append(shares)
-        print(f"{i + 1} of {len(cases)}: {name}, {time.perf_counter() - began:.0f} s", file=sys.stderr, flush=True)
+            found_here.append(f"{method} {np.abs(differences).max():.1f}")
+        spent = f"{time.perf_counter() - began:.0f} s"
+        words = f"{spent}; largest, in standard errors: {', '.join(found_here)}; last change {max(changes):.1g}"
+        print(f"{i + 1} of {len(cases)}: {name}, {words}", file=sys.stderr, flush=True)
     rows = []
     for (name, method), (differences, shares) in found.items():
         z = np.abs(differences)
