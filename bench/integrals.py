@@ -24,9 +24,9 @@ from bench.posterior import simulated
 
 LEAST = 0.02  # gammas with a smaller probability are left out of both
 SIMULATED = 20
-COUNTS = 16, 512  # of the first grid along an axis, and at most
-CLOSE = 1e-3  # of the log evidence, by which a grid may differ from the one before
-LEAST_CELLS = 50_000  # that a last grid has: a coarse one may agree with a coarser one by chance
+COUNT = 16  # of the first grid along an axis
+CLOSE = 2e-3  # of the log evidence, by which a grid may differ from the one before
+CELLS = 50_000, 1_500_000  # that a last grid has: a coarse one may agree with a coarser one by chance
 DEPTH = 14.0  # less than exp(-this) of the maximum is nothing
 _HALVES = np.stack(np.meshgrid(*[[0, 1]] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
 _NEIGHBOURS = np.stack(np.meshgrid(*[[-1, 0, 1]] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
@@ -72,7 +72,7 @@ def dense(posts: list[nqjax.Posterior], gamma: int, best: float) -> tuple[Grid, 
     Each grid is twice as fine as the one before, near to where that one had anything, until it changes nothing.
     """
     box = _Box(posts, gamma, best)
-    count, evidence = COUNTS[0], math.nan
+    count, evidence = COUNT, math.nan
     cells = np.moveaxis(np.indices((count,) * 3), 0, -1).reshape(-1, 3)
     while True:
         step = (box.high - box.low) / count
@@ -81,11 +81,11 @@ def dense(posts: list[nqjax.Posterior], gamma: int, best: float) -> tuple[Grid, 
         weights = np.exp(value - value.max())
         before, evidence = evidence, float(value.max() + math.log(weights.sum() * np.prod(step)))
         change = abs(evidence - before)
-        if count >= COUNTS[1] or (change < CLOSE and len(cells) > LEAST_CELLS):
+        finer = _finer(cells[value > value.max() - DEPTH], count)
+        if len(finer) > CELLS[1] or (change < CLOSE and len(cells) > CELLS[0]):
             moments = [[np.average(x**k, weights=weights) for k in range(1, 5)] for x in (alpha, beta, log_sigma)]
             return (evidence, np.array(moments)), change
-        cells = _finer(cells[value > value.max() - DEPTH], count)
-        count *= 2
+        cells, count = finer, 2 * count
 
 
 def _finer(cells: np.ndarray, count: int) -> np.ndarray:

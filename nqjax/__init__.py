@@ -12,6 +12,7 @@ from nqjax._version import __version__ as __version__
 from nqjax.errors import InputError as InputError
 
 if TYPE_CHECKING:
+    from nqjax._plot_posterior import plot_posterior as plot_posterior
     from nqjax._pooling import NoisePooling as NoisePooling
     from nqjax.bands import Bands as Bands
     from nqjax.bands import confidence_bands as confidence_bands
@@ -93,6 +94,7 @@ _HOME = {
     "fit_many": "many",
     "noise_diagnostics": "noise",
     "plot_noise": "plot",
+    "plot_posterior": "_plot_posterior",
     "plot_regime": "plot",
     "plot_tuning_curve": "plot",
     "quantile_limits": "spacing",

@@ -21,6 +21,8 @@ from nqjax.priors import Parts, log_prior
 Floats = NDArray[np.float64]
 #: Points of a chunk, and scores times points side by side.
 _POINTS, _SIDE_BY_SIDE = 1024, 1024
+#: Chunks for each further device.
+_PER_DEVICE = 8
 
 
 class Model(NamedTuple):
@@ -104,19 +106,22 @@ def _densities(
 
 
 class Evaluator:
-    """Densities at many points, a fixed number at a time, on all cores."""
+    """Densities at many points, a fixed number at a time, on all cores and local devices."""
 
     def __init__(self, model: Model, gamma: tuple[int, int]) -> None:
         self._place = jax.tree.map(np.asarray, model.place)
         self._bits = int(gamma[1] + 1).bit_length()
-        self._device = jax.local_devices()[0]
-        # What all points share is copied to the device once: that takes as long as five hundred points.
+        self._devices = jax.local_devices()
+        # What all points share is copied to a device once: that takes as long as five hundred points.
         with jax.enable_x64(True):
             those = stacked_families(2**self._bits - 2)
-            self._shared = [
-                jax.device_put((those, Model(data, None, *model[2:])), SingleDeviceSharding(self._device))
-                for data in (model.pooled or model.data, model.data)
-            ]
+            self._shared = {
+                device: [
+                    jax.device_put((those, Model(data, None, *model[2:])), SingleDeviceSharding(device))
+                    for data in (model.pooled or model.data, model.data)
+                ]
+                for device in self._devices
+            }
 
     def __call__(
         self, z: Floats, study: NDArray[np.integer], gamma: NDArray[np.integer], temper: Floats, exact: bool
@@ -126,29 +131,33 @@ class Evaluator:
         Without ``exact`` neighbouring scores are joined.
         """
         value, theta = np.empty(len(z)), np.empty((len(z), 3))
-        program, shared = self._program(exact)
+        starts = range(0, len(z), _POINTS)
 
         def work(start: int, device: jax.Device) -> tuple[int, Floats, Floats]:
             mine = slice(start, start + _POINTS)
+            program, shared = self._program(device, exact)
             arguments, parameters = self._arguments(z[mine], study[mine], gamma[mine], temper[mine])
             with jax.enable_x64(True):
                 found = program.at(device, *arguments, *shared)
             return start, np.asarray(found), parameters
 
-        for start, v, t in in_parallel(work, range(0, len(z), _POINTS), [self._device]):
+        # A further device compiles its own program: only where there is work for it.
+        devices = self._devices[: max(1, len(starts) // _PER_DEVICE)]
+        for start, v, t in in_parallel(work, starts, devices):
             value[start : start + _POINTS], theta[start : start + _POINTS] = v[: len(z) - start], t[: len(z) - start]
         return value, theta
 
     def prepare(self) -> None:
         """Compile the program of all scores, to be done while that of joined ones is at work."""
         one = np.zeros(1, int)
-        program, shared = self._program(exact=True)
+        device = self._devices[0]
+        program, shared = self._program(device, exact=True)
         arguments, _ = self._arguments(np.zeros((1, 3)), one, one + 1, np.ones(1))
         with jax.enable_x64(True):
-            program.compiled(self._device, *arguments, *shared)
+            program.compiled(device, *arguments, *shared)
 
-    def _program(self, exact: bool) -> tuple[Compiled, Any]:
-        shared = self._shared[int(exact)]
+    def _program(self, device: jax.Device, exact: bool) -> tuple[Compiled, Any]:
+        shared = self._shared[device][int(exact)]
         return _program(self._bits, max(1, _SIDE_BY_SIDE // shared[1].data.scores.shape[-1])), shared
 
     def _arguments(

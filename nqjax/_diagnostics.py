@@ -1,17 +1,19 @@
-"""Whether draws can be relied on, and what ArviZ is given of them."""
+"""Whether draws can be relied on."""
 
+import math
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import jax
 import numpy as np
-from jax import Array
 from numpy.typing import NDArray
+
+from nqjax._coordinates import FAR, LOG_NOISE
+from nqjax.constraints import Constraints
 
 if TYPE_CHECKING:
     from nqjax._sampling import Draws
-    from nqjax.posterior import Posterior
 
 Floats = NDArray[np.float64]
 #: What draws are held to.
@@ -20,8 +22,10 @@ MOST_RHAT, LEAST_ESS = 1.01, 400
 MOST_ERROR = 0.02
 #: The share of the quadrature's draws that is accepted.
 LEAST_ACCEPTANCE = 0.5
-#: Numbers that replicated searches hold at most.
-_REPLICATED = 4_000_000
+#: The quadrature's error of the log evidence of a gamma that is probable.
+MOST_LOSS = 0.2
+#: The share of the draws that may lie so near to where the computation ends, on the logarithmic scale.
+_CUT, _NEAR = 0.01, 1.0
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,9 @@ class Diagnostics:
         Share of the quadrature's draws that its Metropolis step accepts; at least 0.5 is wanted. None for NUTS.
     quadrature_error : float
         Of the probabilities of gamma; at most 0.02 is wanted.
+    evidence_error : float
+        Of the log evidence of a gamma that is probable, the larger the more of the posterior the grid misses; at most
+        0.2 is wanted.
     problems : tuple of str
         What is not as it should be, in words.
     """
@@ -50,6 +57,7 @@ class Diagnostics:
     num_divergent: int
     acceptance: float | None
     quadrature_error: float
+    evidence_error: float
     problems: tuple[str, ...]
 
     @property
@@ -79,14 +87,34 @@ def arviz() -> Any:
 def surely_good(draws: "Draws") -> bool:
     """Whether the diagnostics need not be looked at: independent draws, nearly all accepted, and many of them."""
     accepted = draws.stats.get("accepted")
-    if accepted is None or not draws.error <= MOST_ERROR:
+    if accepted is None or not (draws.error <= MOST_ERROR and draws.loss <= MOST_LOSS):
         return False
     # A draw that is refused repeats another.
     return accepted.size * (2 * float(np.mean(accepted)) - 1) >= 5 * LEAST_ESS
 
 
-def diagnose(parameters: dict[str, Floats], draws: "Draws") -> Diagnostics:
-    """R-hat, effective sample sizes, divergences."""
+def cut_off(theta: Floats, bounds: Constraints, scale: float) -> list[str]:
+    """Where draws run into the ends of the computation, which no bound of the user's excludes: in words."""
+
+    def share(near: NDArray[np.bool_]) -> bool:
+        return bool(np.mean(near) > _CUT)
+
+    problems = []
+    least, most = LOG_NOISE
+    if bounds.sigma[0] <= scale * math.exp(least) and share(theta[..., 2] < least + _NEAR):
+        problems.append(
+            f"sigma runs into {scale * math.exp(least):.1g}, the least that is computed beside a range of {scale:.3g}: "
+            "give a threshold that leaves out scores far off, or bound sigma from below"
+        )
+    if bounds.sigma[1] >= scale * math.exp(most) and share(theta[..., 2] > most - _NEAR):
+        problems.append(f"sigma runs into {scale * math.exp(most):.1g}, the most that is computed: bound it from above")
+    if share(theta[..., 0] < -FAR * math.exp(-_NEAR)):
+        problems.append("the best reachable score runs off to where nothing is computed: bound it")
+    return problems
+
+
+def diagnose(parameters: dict[str, Floats], draws: "Draws", problems: Sequence[str] = ()) -> Diagnostics:
+    """R-hat, effective sample sizes, divergences; beside problems that are known."""
     az = arviz()
     if len(draws.gamma) == 1:  # the two halves of one chain
         half = draws.gamma.shape[1] // 2
@@ -96,9 +124,11 @@ def diagnose(parameters: dict[str, Floats], draws: "Draws") -> Diagnostics:
         rhat = {name: float(az.rhat(x)) for name, x in parameters.items()}
         bulk = {name: float(az.ess(x, method="bulk")) for name, x in parameters.items()}
         tail = {name: float(az.ess(x, method="tail", prob=(0.05, 0.95))) for name, x in parameters.items()}
-    problems = []
+    problems = list(problems)
     worst = max(rhat, key=lambda name: np.nan_to_num(rhat[name], nan=np.inf))
-    if not rhat[worst] <= MOST_RHAT:
+    if np.isnan(rhat[worst]):
+        problems.append(f"the draws of {worst} do not move: its bounds, or the prior, leave it no room")
+    elif rhat[worst] > MOST_RHAT:
         problems.append(f"R-hat of {worst} is {rhat[worst]:.3f}, above {MOST_RHAT}: draw more samples")
     for kind, sizes in (("bulk", bulk), ("tail", tail)):
         least = min(sizes, key=lambda name, sizes=sizes: np.nan_to_num(sizes[name], nan=-1.0))  # type: ignore[misc]
@@ -114,55 +144,8 @@ def diagnose(parameters: dict[str, Floats], draws: "Draws") -> Diagnostics:
         problems.append(f"the quadrature's grid is off: {100 * acceptance:.0f} % of its draws are accepted")
     if not draws.error <= MOST_ERROR:
         problems.append(f"the probabilities of gamma are good to {draws.error:.2f} only: narrow the range of gamma")
-    return Diagnostics(rhat, bulk, tail, draws.num_divergent, acceptance, draws.error, tuple(problems))
-
-
-def observed(post: "Posterior") -> Floats:
-    """All scores as the posterior sees them: those outside the limits at the limit they are beyond."""
-    low, high = post.limits
-    y = np.where(np.isfinite(post._scores), post._scores, np.inf if post.minimize else -np.inf)
-    return _censored(post, np.clip(y, low, high))
-
-
-def _censored(post: "Posterior", y: Floats) -> Floats:
-    """Failed runs of a search without a threshold at the worst score."""
-    data = post._study.data
-    if post.minimize:
-        return np.where(np.isposinf(y), data.worst, y)
-    return np.where(np.isneginf(y), -data.worst, y)
-
-
-def replicate(post: "Posterior", num: int | None, key: Array | None) -> Floats:
-    """Searches of the same size from the posterior predictive distribution, shape (num, num_scores)."""
-    alpha, beta, sigma, gamma = (a.ravel() for a in (post.alpha, post.beta, post.sigma, post.gamma))
-    fits = max(1, _REPLICATED // post.num_scores)
-    num = min(len(alpha), fits if num is None else num)
-    seed = post._draws.seed if key is None else int(jax.random.bits(key, dtype=np.uint32))
-    rng = np.random.default_rng([seed, 2])
-    some = (np.arange(num) * (len(alpha) / num)).astype(int)
-    shape = (num, post.num_scores)
-    v = rng.random(shape) ** (2 / gamma[some, None])
-    delta, noise = (beta - alpha)[some, None], sigma[some, None] * rng.standard_normal(shape)
-    y = alpha[some, None] + delta * v + noise if post.minimize else beta[some, None] - delta * v - noise
-    return np.clip(y, *post.limits)
-
-
-def to_arviz(post: "Posterior") -> Any:
-    """An InferenceData of ArviZ 0.x, or a DataTree of ArviZ 1 on."""
-    az = arviz()
-    chains = len(post.alpha)
-    predicted = post.predict()
-    kept = len(predicted) // chains * chains
-    groups = {
-        "posterior": {name: getattr(post, name) for name in ("alpha", "beta", "gamma", "sigma", "regime_probability")},
-        "sample_stats": post._draws.stats,
-        "posterior_predictive": {"score": predicted[:kept].reshape(chains, -1, post.num_scores)},
-        "observed_data": {"score": observed(post)},
-    }
-    dims = {"score": ["trial"]}
-    attributes = {"nqjax_settings": str(post._settings), "minimize": int(post.minimize), "limits": str(post.limits)}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        if az.__version__.startswith("0."):
-            return az.from_dict(**groups, dims=dims, attrs=attributes)
-        return az.from_dict(groups, dims=dims, attrs={"/": attributes})
+    if not draws.loss <= MOST_LOSS:
+        problems.append(
+            f"the quadrature's grid misses some of the posterior: log evidence good to {draws.loss:.2f} only"
+        )
+    return Diagnostics(rhat, bulk, tail, draws.num_divergent, acceptance, draws.error, draws.loss, tuple(problems))

@@ -143,6 +143,9 @@ def _quantile(log_tail: Array, s: Array, gamma: Array) -> Array:
 
 
 _cdf = jax.jit(_kernel.cdf)
+_log_pdf = jax.jit(_kernel.log_pdf)
+_log_cdf = jax.jit(_kernel.log_cdf)
+_log_sf = jax.jit(_kernel.log_sf)
 
 
 def standard_quantile(log_tail: ArrayLike, s: ArrayLike, gamma: ArrayLike) -> Floats:
@@ -153,6 +156,16 @@ def standard_quantile(log_tail: ArrayLike, s: ArrayLike, gamma: ArrayLike) -> Fl
 def noisy_cdf(r: ArrayLike, delta: ArrayLike, sigma: ArrayLike, gamma: ArrayLike) -> Floats:
     """CDF of the noisy quadratic at the distance r above alpha."""
     return _in_chunks(_cdf, r, delta, sigma, gamma)
+
+
+def noisy_log_pdf(r: ArrayLike, delta: ArrayLike, sigma: ArrayLike, gamma: ArrayLike) -> Floats:
+    """Log-density of the noisy quadratic at the distance r above alpha."""
+    return _in_chunks(_log_pdf, r, delta, sigma, gamma)
+
+
+def noisy_log_tails(r: ArrayLike, delta: ArrayLike, sigma: ArrayLike, gamma: ArrayLike) -> tuple[Floats, Floats]:
+    """Logarithms of the CDF and of its complement at the distance r above alpha."""
+    return _in_chunks(_log_cdf, r, delta, sigma, gamma), _in_chunks(_log_sf, r, delta, sigma, gamma)
 
 
 def standard_cdf(u: ArrayLike, s: ArrayLike, gamma: ArrayLike) -> Floats:

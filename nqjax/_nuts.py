@@ -24,6 +24,8 @@ from nqjax.priors import Parts
 Floats = NDArray[np.float64]
 #: Iterations of one call of the program.
 _BLOCK = 50
+#: Groups for each further device.
+_PER_DEVICE = 2
 
 
 class Settings(NamedTuple):
@@ -191,7 +193,10 @@ def sample(
         )
         return places, (_parameters(x, model, some), *others)
 
-    yield from in_parallel(work, range(0, len(lanes.study), group), jax.local_devices()[:1])
+    starts = range(0, len(lanes.study), group)
+    # A further device compiles its own programs: only where there is work for it.
+    devices = jax.local_devices()[: max(1, len(starts) // _PER_DEVICE)]
+    yield from in_parallel(work, starts, devices)
 
 
 def _parameters(x: Floats, model: Model, lanes: Lanes) -> Floats:

@@ -59,6 +59,7 @@ class Draws(NamedTuple):
     log_probability: Floats  # (gammas,), posterior
     log_evidence: float
     error: float  # of the probabilities of gamma
+    loss: float  # of the log evidence of a gamma that is probable
     seed: int
 
 
@@ -145,7 +146,7 @@ def _integrate_and_draw(
     outside = np.array([float(s.data.num_above) for s in studies])
     lanes = integrate(model, inside, outside, gamma, log_prior)
     at_half(1)
-    seeds = [_seed(key) for key in keys]
+    seeds = [make_seed(key) for key in keys]
     results: list[Draws | str] = [""] * len(studies)
     todo = []
     for i, mine in enumerate(lanes):
@@ -159,8 +160,7 @@ def _integrate_and_draw(
         total = float(scipy.special.logsumexp(joint)) - studies[i].data.num_used * log_scale
         total += 0.0 if request.prior.width is None else log_scale
         log_probability = joint - scipy.special.logsumexp(joint)
-        error = error_of(mine, log_probability)
-        shared = log_probability, total, error, seeds[i]
+        shared = log_probability, total, *errors_of(mine, log_probability), seeds[i]
         if request.method == "quadrature":
             results[i] = _by_quadrature(i, mine, model, gamma, request, *shared)
         else:
@@ -170,18 +170,21 @@ def _integrate_and_draw(
     return results
 
 
-def _seed(key: Array) -> int:
+def make_seed(key: Array) -> int:
     """A seed for NumPy; `jax.random.bits` would be compiled first."""
     words = np.asarray(jax.random.key_data(key)).ravel().tolist()
     return int(np.random.SeedSequence(words).generate_state(1)[0])
 
 
-def error_of(lanes: Sequence[Lane], log_probability: Floats) -> float:
-    """Of the gammas' probabilities, from what a coarser grid says of the evidences: larger than it is, mostly."""
+def errors_of(lanes: Sequence[Lane], log_probability: Floats) -> tuple[float, float]:
+    """Errors of the gammas' probabilities, and of the evidences of those that matter, each in its proportion.
+
+    From what a coarser grid says and from what lies on the edge: larger than they are, mostly.
+    """
     share = np.exp(log_probability)
     errors = np.array([0.0 if lane.grid is None else lane.error for lane in lanes])
     others = np.sum(share * errors) - share * errors
-    return float(np.max(share * ((1 - share) * errors + others)))
+    return float(np.max(share * ((1 - share) * errors + others))), float(np.max(share * errors))
 
 
 def _by_quadrature(
@@ -193,6 +196,7 @@ def _by_quadrature(
     log_probability: Floats,
     total: float,
     error: float,
+    loss: float,
     seed: int,
 ) -> Draws:
     shape = request.num_chains, request.num_samples
@@ -201,7 +205,7 @@ def _by_quadrature(
         lanes, log_probability, Evaluator(model, gamma), study, gamma[0], shape, rng
     )
     stats = {"lp": density, "accepted": accepted}
-    return Draws(np.asarray(number + gamma[0], np.int64), theta, stats, 0, log_probability, total, error, seed)
+    return Draws(np.asarray(number + gamma[0], np.int64), theta, stats, 0, log_probability, total, error, loss, seed)
 
 
 def _by_nuts(

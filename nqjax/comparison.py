@@ -67,7 +67,7 @@ def compare(
     Parameters
     ----------
     a, b : Posterior
-        See `nqjax.sample_posterior`.
+        See `nqjax.sample_posterior`; or two of one `SharedPosterior`, whose draws stay together.
     n : array_like
         Numbers of trials of the first search.
     cost : pair of float
@@ -98,8 +98,11 @@ def compare(
     seed = [a._draws.seed, b._draws.seed] if key is None else [int(jax.random.bits(key, dtype=np.uint32))]
     rng = np.random.default_rng([*seed, 3])
     draws = min(a.alpha.size, b.alpha.size)
-    # The two posteriors are independent: any draw of one goes with any of the other.
-    rows = [rng.permutation(post.alpha.size)[:draws] for post in (a, b)]
+    if a._group is not None and a._group is b._group:
+        rows = [np.arange(draws)] * 2  # gamma and the noise level are common: draws belong together
+    else:
+        # The two posteriors are independent: any draw of one goes with any of the other.
+        rows = [rng.permutation(post.alpha.size)[:draws] for post in (a, b)]
     luck = [rng.random((draws, *[1] * first.ndim)) for _ in rows]
     parameters = [post._parameters(row) for post, row in zip((a, b), rows, strict=True)]
     lucky = [post._curves(p, m, u) for post, p, m, u in zip((a, b), parameters, (first, second), luck, strict=True)]

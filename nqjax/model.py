@@ -2,6 +2,7 @@
 
 import math
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro
@@ -31,21 +32,23 @@ def posterior_model(
 ) -> dict[str, Array]:
     """Model of one search, with the sites and the prior of `nqjax.sample_posterior`.
 
-    Sites: ``gamma`` (discrete, marked for enumeration), ``width``, ``regime_probability`` (with a threshold),
-    ``location`` (without), ``relative_noise``; ``alpha``, ``beta`` and ``sigma`` are deterministic, and the likelihood
-    is the factor ``log_likelihood``. Use `numpyro.handlers.scope` to have several of them in one model.
+    Sites: ``width``, ``regime_share`` (with a threshold), ``location`` (without) and ``relative_noise``;
+    ``alpha``, ``beta`` and ``sigma`` are deterministic, and the likelihood is the factor ``log_likelihood``. A range of
+    gamma is summed over, as no sampler of continuous parameters takes a discrete one: then ``beta`` has one value for
+    each gamma, and ``gamma_probabilities`` are those given the other parameters, whose mean over the draws is the
+    posterior. Use `numpyro.handlers.scope` to have several of these in one model.
 
     Parameters
     ----------
     scores, limits, minimize, alpha, beta, sigma, prior
         As for `nqjax.sample_posterior`; bounds are a factor.
     gamma : int, pair of int, or Array
-        The range, or a gamma that was sampled before, for instance one that several searches share.
+        The range, or one gamma: a number, or what was sampled before, for instance one that several searches share.
 
     Returns
     -------
     dict of str to Array
-        alpha, beta, gamma and sigma.
+        alpha, beta, gamma and sigma; beta and gamma of shape (gammas,) for a range.
 
     Raises
     ------
@@ -63,13 +66,10 @@ def posterior_model(
     study = make_study(prepare(scores, limits, minimize, bounds).data, *oriented_limits(limits, minimize))
     check_bounds(study, bounds, minimize)
     data, scale = study.data, study.scale
-    if given:
-        effective = jnp.asarray(gamma, float)
-    else:
-        low, high = bounds.gamma
-        number = numpyro.sample("gamma", dist.DiscreteUniform(low, high), infer={"enumerate": "parallel"})
-        numpyro.factor("gamma_prior", jnp.asarray(prior.log_gamma(low, high))[number - low])
-        effective = jnp.asarray(number, float)
+    low, high = bounds.gamma
+    effective = jnp.asarray(gamma, float) if given else jnp.arange(low, high + 1.0)
+    if not given and low == high:
+        effective = effective[0]
     if prior.width is None:
         width = numpyro.sample("width", dist.ImproperUniform(support.positive, (), ()))
         numpyro.factor("width_prior", -jnp.log(width))
@@ -77,7 +77,7 @@ def posterior_model(
         width = numpyro.sample("width", prior.width)
     noise = width * numpyro.sample("relative_noise", prior.relative_noise)
     if study.has_threshold:
-        share = numpyro.sample("regime_probability", prior.regime_probability)
+        share = numpyro.sample("regime_share", prior.regime_share)
         first = study.limits[1] - width
         delta = width * share ** (-2 / effective)
     else:
@@ -85,11 +85,6 @@ def posterior_model(
         first = data.best + scale * numpyro.sample("location", dist.ImproperUniform(support.real, (), ()))
         delta = width
     last = first + delta
-    outside = [
-        (value < low) | (value > high)
-        for value, (low, high) in ((first, bounds.alpha), (last, bounds.beta), (noise, bounds.sigma))
-    ]
-    numpyro.factor("bounds", jnp.where(jnp.any(jnp.stack(jnp.broadcast_arrays(*outside)), axis=0), -jnp.inf, 0.0))
     distribution = NoisyQuadratic(
         *(jnp.asarray(a)[..., None] for a in (first, last, effective, noise)), validate_args=False
     )
@@ -98,10 +93,16 @@ def posterior_model(
         value = value + data.num_below * distribution.log_cdf(study.limits[0])[..., 0]
     if data.num_above and study.has_threshold:
         value = value + data.num_above * distribution.log_sf(study.limits[1])[..., 0]
+    for number, (least, most) in ((first, bounds.alpha), (last, bounds.beta), (noise, bounds.sigma)):
+        value = jnp.where((number < least) | (number > most), -jnp.inf, value)
+    found = {"alpha": first, "beta": last, "sigma": noise}
+    if effective.ndim and not given:
+        value = value + prior.log_gamma(low, high)
+        found["gamma_probabilities"] = jax.nn.softmax(value)
+        value = jax.nn.logsumexp(value)
     numpyro.factor("log_likelihood", value)
     if not minimize:
-        first, last = -last, -first
-    found = {"alpha": first, "beta": last, "sigma": noise}
+        found["alpha"], found["beta"] = -last, -first
     for name, site in found.items():
         numpyro.deterministic(name, site)
     return {**found, "gamma": effective}

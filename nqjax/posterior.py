@@ -2,7 +2,9 @@
 
 import functools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -10,7 +12,7 @@ import numpy as np
 from jax import Array
 from numpy.typing import ArrayLike, NDArray
 
-from nqjax import _diagnostics
+from nqjax import _arviz, _diagnostics
 from nqjax._evaluate import noisy_cdf
 from nqjax._joint import log_joint
 from nqjax._sampling import Draws
@@ -20,6 +22,7 @@ from nqjax.errors import InputError
 from nqjax.estimate import best_of
 from nqjax.priors import Prior
 from nqjax.region import Region, check_name
+from nqjax.report import finite
 from nqjax.spacing import as_trials, oriented_limits
 
 Floats = NDArray[np.float64]
@@ -42,7 +45,8 @@ class Posterior(Region):
         Posterior probabilities, by quadrature, without Monte Carlo error.
     log_evidence : float
         Logarithm of the probability density of the scores, averaged over the prior; where the prior of the width is
-        flat, up to a constant that is the same for all models of the same regime.
+        flat, up to a constant that is the same for all models of the same regime. NaN for one of several searches
+        that share gamma, which have theirs together.
     method : {"nuts", "quadrature"}
     prior : Prior
     minimize : bool
@@ -73,6 +77,7 @@ class Posterior(Region):
     _bounds: Constraints = field(repr=False)
     _scores: Floats = field(repr=False)
     _settings: dict[str, Any] = field(repr=False)
+    _group: object = field(repr=False, default=None)
 
     @property
     def gammas(self) -> tuple[int, ...]:  # type: ignore[override]
@@ -202,7 +207,14 @@ class Posterior(Region):
         """Unnormalised log posterior density with respect to (alpha, beta, sigma); arguments broadcast.
 
         -inf outside of the bounds and of the prior's support, and for a gamma out of its range.
+
+        Raises
+        ------
+        InputError
+            One of several searches that share gamma: it has no density without the others.
         """
+        if self._group is not None:
+            raise InputError("a search that shares gamma and noise with others has no density of its own")
         arrays = np.broadcast_arrays(*(np.asarray(a, np.float64) for a in (alpha, beta, gamma, sigma)))
         shape = arrays[0].shape
         a, b, g, s = (x.ravel() for x in arrays)
@@ -220,20 +232,27 @@ class Posterior(Region):
     def diagnostics(self) -> "_diagnostics.Diagnostics":
         """Convergence of the chains: R-hat, effective sample sizes and divergences, with a verdict in words."""
         draws = {name: getattr(self, name) for name in ("alpha", "beta", "sigma")}
-        return _diagnostics.diagnose(draws, self._draws)
+        return _diagnostics.diagnose(draws, self._draws, self._cut_off)
+
+    @property
+    def _cut_off(self) -> list[str]:
+        return _diagnostics.cut_off(self._draws.theta, self._bounds, self._study.scale)
 
     @property
     def _is_good(self) -> bool:
-        return _diagnostics.surely_good(self._draws) or self.diagnostics.good
+        return (_diagnostics.surely_good(self._draws) and not self._cut_off) or self.diagnostics.good
 
     @functools.cached_property
     def idata(self) -> Any:
-        """The draws as ArviZ has them: posterior, sample_stats, observed_data and posterior_predictive.
+        """The draws as ArviZ has them.
 
-        An `arviz.InferenceData`, or an `xarray.DataTree` from ArviZ 1 on. Scores outside of the limits are at the limit
-        they are beyond, failed ones at the losing one, in the data as in the predictions.
+        An `arviz.InferenceData`, or an `xarray.DataTree` from ArviZ 1 on, with the groups posterior, sample_stats,
+        log_likelihood (of each score), observed_data and posterior_predictive. Scores outside of the limits are at the
+        limit they are beyond, failed ones at the losing one, in the data as in the predictions. Where searches are so
+        large that 20 million numbers do not hold them for all draws, predictions are for fewer draws, and
+        log_likelihood is left out.
         """
-        return _diagnostics.to_arviz(self)
+        return _arviz.to_arviz(self)
 
     def predict(self, num: int | None = None, key: Array | None = None) -> Floats:
         """Replicated searches of the same size, shape (num, num_scores), censored as the data are.
@@ -241,8 +260,48 @@ class Posterior(Region):
         Parameters
         ----------
         num : int, optional
-            How many; as many as there are draws by default, or what fits in memory.
+            How many, from draws that are evenly spread over the chains; by default one for each draw, or fewer where
+            that is more than 20 million scores.
         key : Array, optional
             A JAX random key; by default the one of the sampler, so that pictures come out the same.
+
+        Raises
+        ------
+        InputError
+            A number below 1.
         """
-        return _diagnostics.replicate(self, num, key)
+        return _arviz.replicate(self, num, key)
+
+    def save_report(
+        self, path: str | Path, *, name: str = "score", trials: Sequence[float] = (1, 10, 100, 1000)
+    ) -> None:
+        """Write one page to read, as ``nqjax posterior --report`` does.
+
+        Parameters
+        ----------
+        path : str or Path
+            Of an .html file, which needs nothing else.
+        name : str
+            The score's name.
+        trials : sequence of float
+            For the table of the tuning curve.
+
+        Raises
+        ------
+        InputError
+            Another ending, no such folder, a file that cannot be written, or Matplotlib is missing.
+        """
+        from nqjax.report_html import check_page, save_page
+        from nqjax.report_posterior import posterior_document
+
+        check_page(path)
+        head = {
+            "file": None,
+            "metric": name,
+            "minimize": self.minimize,
+            "threshold": finite(self.limits[1] if self.minimize else self.limits[0]),
+            "regime": None,
+            "confidence": self.confidence,
+            "method": self.method,
+        }
+        save_page(path, self, posterior_document(self, head=head, trials=trials))

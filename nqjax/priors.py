@@ -33,7 +33,7 @@ class Prior:
 
     Attributes
     ----------
-    regime_probability : Distribution on (0, 1)
+    regime_share : Distribution on (0, 1)
         Probability that a random configuration's noiseless score lies in the regime,
         ``((threshold - alpha) / (beta - alpha))**(gamma / 2)`` when minimising. Uniform by default. Without a
         threshold the regime is everything and this is not used.
@@ -55,17 +55,19 @@ class Prior:
     other priors (Stein 1965). Bounds cut the joint prior off, and so change the probabilities that it gives to gamma.
     """
 
-    regime_probability: Distribution = field(default_factory=_uniform)
+    regime_share: Distribution = field(default_factory=_uniform)
     relative_noise: Distribution = field(default_factory=_log_normal)
     width: Distribution | None = None
     gamma: Mapping[int, float] | None = None
 
     def __post_init__(self) -> None:
         """Check each part; raises InputError."""
-        _check("regime_probability", self.regime_probability, "between 0 and 1")
+        _check("regime_share", self.regime_share, "between 0 and 1")
         _check("relative_noise", self.relative_noise, "above 0")
         if self.width is not None:
             _check("width", self.width, "above 0")
+        if self.gamma is not None and not isinstance(self.gamma, Mapping):
+            raise InputError(f"the prior of gamma is {self.gamma!r}: give a mapping, such as {{1: 0.5, 2: 0.5}}")
 
     def log_gamma(self, low: int, high: int) -> NDArray[np.float64]:
         """Logarithms of the prior probabilities of the gammas from ``low`` to ``high``.
@@ -80,8 +82,8 @@ class Prior:
             return np.full(len(numbers), -math.log(len(numbers)))
         try:
             weights = np.array([float(self.gamma.get(g, 0.0)) for g in numbers])
-        except (AttributeError, TypeError, ValueError):
-            raise InputError("the prior of gamma is a mapping, such as {1: 0.5, 2: 0.5}") from None
+        except (TypeError, ValueError):
+            raise InputError("the prior of gamma holds what is no number: give such as {1: 0.5, 2: 0.5}") from None
         if not (np.all(weights >= 0) and np.all(np.isfinite(weights)) and weights.sum() > 0):
             raise InputError(f"the prior of gamma gives no probability to the range {low} to {high}: widen one")
         with np.errstate(divide="ignore"):
@@ -90,7 +92,7 @@ class Prior:
     @property
     def parts(self) -> "Parts":
         """The distributions, as a program takes them."""
-        parts = self.regime_probability, self.relative_noise, self.width
+        parts = self.regime_share, self.relative_noise, self.width
         return jax.tree.map(lambda a: np.asarray(a, np.float64), parts)  # type: ignore[no-any-return]
 
 
@@ -106,7 +108,7 @@ def _check(name: str, prior: Any, where: str) -> None:
     if isinstance(prior, dist.ImproperUniform):
         raise InputError(f"the prior of {name} is improper: give a distribution that can be sampled")
     low, high = (float(end) for end in _support(prior))
-    most = 1.0 if name == "regime_probability" else math.inf
+    most = 1.0 if name == "regime_share" else math.inf
     if not (low >= 0 and high <= most and low < high):
         raise InputError(f"the prior of {name} reaches beyond its values: give a distribution of numbers {where}")
     with jax.ensure_compile_time_eval():
@@ -145,13 +147,13 @@ def log_prior(
     log_share = gamma / 2 * (log_width - log_delta)
     share = jnp.clip(jnp.exp(log_share), 1e-300, 1 - 1e-16)
     # With a threshold the prior is of (log width, share, log noise), else of (alpha, log delta, log noise).
-    by_share = _density(regime, share) + log_share + jnp.log(gamma / 2) - log_width
+    by_share = log_density(regime, share) + log_share + jnp.log(gamma / 2) - log_width
     ratio = log_sigma - log_width
-    value = jnp.where(has_threshold, by_share, 0.0) + _density(noise, jnp.exp(ratio)) + ratio
-    return value if width is None else value + _density(width, jnp.exp(log_width + log_scale)) + log_width
+    value = jnp.where(has_threshold, by_share, 0.0) + log_density(noise, jnp.exp(ratio)) + ratio
+    return value if width is None else value + log_density(width, jnp.exp(log_width + log_scale)) + log_width
 
 
-def _density(prior: Distribution, x: Array) -> Array:
+def log_density(prior: Distribution, x: Array) -> Array:
     """Log-density, -inf outside the support also where a distribution does not check it."""
     inside = prior.support(x)
     return jnp.where(inside, prior.log_prob(jnp.where(inside, x, _some(prior))), -jnp.inf)

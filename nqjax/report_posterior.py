@@ -1,11 +1,14 @@
 """What there is to say about a posterior: a document for machines, tables for people."""
 
+import inspect
 import math
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpyro.distributions import Distribution
+from numpyro.distributions.transforms import Transform
 
 from nqjax.report import finite, print_head, significant, small_table, warn
 
@@ -19,6 +22,9 @@ if TYPE_CHECKING:
 
 #: A gamma with this probability is said to be the one; those with less than the other are not named.
 _SURE, _WORTH = 0.9, 0.05
+#: Arguments of distributions that say nothing of them, and attributes that hold other distributions.
+_NOT_SHOWN = ("self", "validate_args", "args", "kwargs")
+_PARTS = ("base_dist", "transforms", "_mixing_distribution", "_component_distribution")
 _PACKAGES = ("nqjax", "jax", "numpyro", "numpy", "scipy", "arviz")
 
 
@@ -28,8 +34,7 @@ def posterior_document(
     """Return the parameters, gamma, the tuning curve and the diagnostics of a posterior."""
     lower, median, upper = post.quantile_tuning_curve(np.asarray(trials, np.float64))
     diagnostics = post.diagnostics
-    share = float(np.median(post.regime_probability))
-    start = math.log(0.5) / math.log1p(-share) if 0 < share < 1 else 0.0
+    start = regime_start(post)
     return {
         **head,
         "num_scores": post.num_scores,
@@ -59,11 +64,29 @@ def posterior_document(
             "num_divergent": diagnostics.num_divergent,
             "acceptance": diagnostics.acceptance,
             "quadrature_error": finite(diagnostics.quadrature_error),
+            "evidence_error": finite(diagnostics.evidence_error),
         },
-        "settings": {**post._settings, "seed": seed, "prior": describe_prior(post), "bounds": _bounds(post)},
+        "settings": {
+            **post._settings,
+            "seed": seed,
+            "prior": describe_prior(post),
+            "bounds": (bounds := _bounds(post)),
+            "bounded": any(end is not None for name in ("alpha", "beta") for end in bounds[name])
+            or bounds["sigma"] != [0.0, None],
+        },
         "versions": versions(),
         "warnings": [] if diagnostics.good else [diagnostics.verdict],
     }
+
+
+def regime_start(post: "Posterior") -> float:
+    """Trials from which on the median best score lies in the regime, of which the theory speaks."""
+    share = float(np.median(post.regime_probability))
+    return math.log(0.5) / math.log1p(-share) if 0 < share < 1 else 0.0
+
+
+def _note(row: "Mapping[str, Any]") -> str:
+    return "extrapolated" if row["extrapolated"] else "" if row["in_regime"] else "outside the regime"
 
 
 def _parameter(post: "Posterior", name: str) -> dict[str, float | None]:
@@ -91,7 +114,7 @@ def describe_prior(post: "Posterior") -> dict[str, str]:
     prior = post.prior
     parts = {
         "relative_noise": prior.relative_noise,
-        "regime_probability": prior.regime_probability,
+        "regime_share": prior.regime_share,
         "width": prior.width,
     }
     words = {name: "flat in its logarithm" if part is None else _describe(part) for name, part in parts.items()}
@@ -103,9 +126,17 @@ def describe_prior(post: "Posterior") -> dict[str, str]:
     return words
 
 
-def _describe(distribution: Any) -> str:
-    arguments = ", ".join(f"{name}={float(getattr(distribution, name)):.4g}" for name in distribution.arg_constraints)
-    return f"{type(distribution).__name__}({arguments})"
+def _describe(part: Any) -> str:
+    """A distribution as one would write it: what it was made with, distributions and transforms within it included."""
+    if isinstance(part, Transform | Distribution):
+        names = [name for name in inspect.signature(type(part).__init__).parameters if name not in _NOT_SHOWN]
+        if not all(hasattr(part, name) for name in names):  # kept under other names
+            names = [name for name in (*_PARTS, *names) if hasattr(part, name)]
+        shown = {name: getattr(part, name) for name in names}
+        return f"{type(part).__name__}({', '.join(f'{name}={_describe(value)}' for name, value in shown.items())})"
+    if isinstance(part, list | tuple):
+        return f"[{', '.join(map(_describe, part))}]"
+    return repr(np.asarray(part).tolist()) if hasattr(part, "shape") else repr(part)
 
 
 def versions() -> dict[str, str]:
@@ -178,15 +209,20 @@ def print_posterior(document: "Mapping[str, Any]", console: "Console") -> None:
     table = small_table("trials", ["low", "median", "high"], "")
     for point in document["tuning_curve"]:
         cells = [significant(point[name], 5) for name in ("low", "median_best_score", "high")]
-        note = "extrapolated" if point["extrapolated"] else "" if point["in_regime"] else "outside the regime"
-        table.add_row(f"{point['trials']:,}", *cells, note, style="" if point["in_regime"] else "dim")
+        table.add_row(f"{point['trials']:,}", *cells, _note(point), style="" if point["in_regime"] else "dim")
     console.print(Padding(table, (0, 0, 0, 2), expand=False))
 
 
 def comparison_document(
-    comparison: "Comparison", *, head: "Mapping[str, Any]", names: tuple[str, str], confidence: float
+    comparison: "Comparison",
+    posts: "tuple[Posterior, Posterior]",
+    *,
+    head: "Mapping[str, Any]",
+    names: tuple[str, str],
+    confidence: float,
 ) -> dict[str, Any]:
     """Return who wins at each number of trials."""
+    starts, sizes = [regime_start(post) for post in posts], [post.num_scores for post in posts]
     low, high = comparison.interval(confidence)
     middle = np.median(comparison.difference, axis=0)
     rows = zip(
@@ -210,6 +246,8 @@ def comparison_document(
                 "probability": float(p),
                 "probability_median": float(q),
                 "difference": {"low": finite(a), "median": finite(b), "high": finite(c)},
+                "in_regime": bool(n >= starts[0] and m >= starts[1]),
+                "extrapolated": bool(n > sizes[0] or m > sizes[1]),
             }
             for n, m, p, q, a, b, c in rows
         ],
@@ -230,23 +268,28 @@ def print_comparison(document: "Mapping[str, Any]", console: "Console") -> None:
     table = small_table(
         "trials", ["A wins", "A's median is better", "A - B", f"{100 * document['confidence']:g} % credible"]
     )
+    table.columns[0].no_wrap = True
+    marks = {"extrapolated": "*", "outside the regime": "†", "": ""}
     for row in document["comparison"]:
         d = row["difference"]
         trials = f"{row['trials_a']:,g}"
         if row["trials_a"] != row["trials_b"]:
             trials += f" and {row['trials_b']:,.4g}"
+        trials = f"{trials} {marks[_note(row)]}".rstrip()
         table.add_row(
             trials,
             f"{100 * row['probability']:.1f} %",
             f"{100 * row['probability_median']:.1f} %",
             significant(d["median"], 3),
             f"{significant(d['low'], 3)} to {significant(d['high'], 3)}",
+            style="" if row["in_regime"] else "dim",
         )
     console.print(Padding(table, (0, 0, 1, 2), expand=False))
     console.print(
         Text(
             "A wins: the best of so many new trials of A beats the best of so many of B, luck included.\n"
-            "A's median is better: what would show if both searches were repeated very often.",
+            "A's median is better: what would show if both searches were repeated very often.\n"
+            "* more trials than one of them has; † outside the regime of one, where the theory says nothing",
             "dim",
         )
     )

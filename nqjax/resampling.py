@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import scipy.stats
 from jax import Array
@@ -16,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from nqjax._batch import from_all_hosts, in_parallel
 from nqjax._evaluate import standard_cdf
+from nqjax._keys import as_key
 from nqjax._progress import Progress
 from nqjax._refit import COLUMNS, Plan
 from nqjax.constraints import Constraint, read_constraints
@@ -208,7 +208,7 @@ def bootstrap(
     same losses to 1e-6 every time, the other resamples have one as well, which is several times as fast; otherwise
     (small studies have many local optima) all are fitted from all starts.
     """
-    num_resamples, key = _as_count(num_resamples), _as_key(key)
+    num_resamples, key = _as_count(num_resamples), as_key(key)
     constraints = read_constraints(alpha, beta, gamma, sigma, minimize)
     plan = Plan.make(scores, key, limits, minimize, constraints, as_dtype(dtype), as_devices(devices))
     columns = np.full((len(COLUMNS), num_resamples), math.nan)
@@ -247,18 +247,6 @@ def _as_count(number: int) -> int:
     if count < 1:
         raise InputError(f"num_resamples is {count}: give at least 1")
     return count
-
-
-def _as_key(key: Array) -> Array:
-    """A single key, typed or of the old kind."""
-    try:
-        typed = key if jnp.issubdtype(key.dtype, jax.dtypes.prng_key) else jax.random.wrap_key_data(jnp.asarray(key))
-        single = typed.ndim == 0
-    except (AttributeError, TypeError, ValueError):
-        single = False
-    if not single:
-        raise InputError("key must be one JAX random key, such as jax.random.key(0)")
-    return typed
 
 
 class _LeftOut:

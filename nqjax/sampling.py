@@ -11,6 +11,7 @@ import numpy as np
 from jax import Array
 from numpy.typing import ArrayLike, NDArray
 
+from nqjax._keys import as_key
 from nqjax._progress import Progress
 from nqjax._sampling import Draws, Request, sample_studies
 from nqjax._study import Study, check_bounds, make_study
@@ -78,7 +79,7 @@ def sample_posterior(
     Raises
     ------
     InputError
-        As `nqjax.fit`; a parameter that is fixed; a prior that excludes the data.
+        As `nqjax.fit`; a parameter that is fixed; a prior that excludes the data; a key that is none.
 
     Notes
     -----
@@ -88,7 +89,9 @@ def sample_posterior(
     Computed in float64 whatever the process's setting.
     """
     request = read_request(prior, method, num_chains, num_warmup, num_samples, confidence)
+    key = as_key(key)
     constraints = read_constraints(alpha, beta, gamma, sigma, minimize)
+    request.prior.log_gamma(*constraints.gamma)  # raises, before anything is compiled
     study = prepare_study(scores, limits, minimize, constraints)
     with Progress("stages", 2, show=progress) as bar:
         (draws,) = sample_studies([study], constraints, request, [key], bar.advance, stages=True)
@@ -141,7 +144,9 @@ def sample_posterior_many(
         Options that no study could use.
     """
     request = read_request(prior, method, num_chains, num_warmup, num_samples, confidence)
+    key = as_key(key)
     constraints = read_constraints(alpha, beta, gamma, sigma, minimize)
+    request.prior.log_gamma(*constraints.gamma)  # raises, before anything is compiled
     regimes = as_regimes(limits, len(studies))
     results: list[Posterior | Failure] = [Failure("not sampled")] * len(studies)
     good: dict[int, Study] = {}
@@ -204,8 +209,9 @@ def finish_draws(
     minimize: bool,
     constraints: Constraints,
     request: Request,
+    group: object = None,
 ) -> Posterior:
-    """Draws on the scale of the scores."""
+    """Draws on the scale of the scores; ``group`` marks searches whose draws belong together."""
     first = study.data.best + study.scale * draws.theta[..., 0]
     delta, sigma = study.scale * np.exp(draws.theta[..., 1]), study.scale * np.exp(draws.theta[..., 2])
     # From its end, where rounding must not carry it past a bound.
@@ -235,4 +241,5 @@ def finish_draws(
         _bounds=constraints,
         _scores=scores,
         _settings=request.settings,
+        _group=group,
     )

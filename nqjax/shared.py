@@ -1,10 +1,10 @@
 """Several searches of one search space: one gamma for all, and noise levels that learn from each other."""
 
 import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-import jax
 import numpy as np
 import numpyro.distributions as dist
 import scipy.special
@@ -13,13 +13,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from nqjax._density import Evaluator
 from nqjax._integrate import integrate
+from nqjax._keys import as_key
 from nqjax._pooling import NoisePooling, common_posterior, draw_hyper, draw_search, reweighting
-from nqjax._sampling import Draws, error_of
+from nqjax._sampling import Draws, errors_of, make_seed
 from nqjax._study import make_model
 from nqjax.constraints import Constraint, read_constraints
 from nqjax.errors import InputError
 from nqjax.many import as_regimes
-from nqjax.posterior import Posterior
+from nqjax.posterior import Posterior, SamplingWarning
 from nqjax.priors import Prior
 from nqjax.sampling import finish_draws, prepare_study, read_request
 from nqjax.spacing import as_scores
@@ -36,7 +37,8 @@ class SharedPosterior:
     Attributes
     ----------
     posteriors : list of Posterior
-        Of each search, as the others inform it; their draws belong together, one by one.
+        Of each search, as the others inform it; their draws belong together, one by one, and `nqjax.compare` keeps
+        them so. None of them has a density or an evidence of its own.
     gamma_probabilities : dict of int to float
     noise_center, noise_spread : ndarray, shape (num_chains, num_samples)
         Draws of the median relative noise, and of the standard deviation of its logarithm between searches.
@@ -107,6 +109,7 @@ def sample_posterior_shared(
     over its grid, reweighted from the prior under which the grid was found.
     """
     request = read_request(prior, "quadrature", _CHAINS, 50, num_samples, confidence)
+    key = as_key(key)
     pooling = NoisePooling() if pooling is None else pooling
     if not isinstance(pooling, NoisePooling):
         raise InputError(f"the pooling is {pooling!r}: give a nqjax.NoisePooling")
@@ -132,8 +135,9 @@ def sample_posterior_shared(
     lanes = integrate(model, inside, outside, span, log_prior, hopeless=0.0)
     tables = [[reweighting(study, lane, prior) for lane in mine] for study, mine in zip(prepared, lanes, strict=True)]
     common = common_posterior(tables, pooling, log_prior)
-    seed = int(jax.random.bits(key, dtype=np.uint32))
+    seed = make_seed(key)
     rng = np.random.default_rng(seed)
+    group = object()
     hyper = draw_hyper(common, _CHAINS * num_samples, rng)
     by_gamma = scipy.special.logsumexp(common.log_joint, axis=(1, 2))
     log_probability = by_gamma - scipy.special.logsumexp(by_gamma)
@@ -147,10 +151,14 @@ def sample_posterior_shared(
             0,
             log_probability,
             math.nan,  # a search has no evidence without the others
-            error_of(lanes[i], log_probability),
+            *errors_of(lanes[i], log_probability),
             seed,
         )
-        posteriors.append(finish_draws(draws, study, as_scores(studies[i]), minimize, constraints, request))
+        posteriors.append(finish_draws(draws, study, as_scores(studies[i]), minimize, constraints, request, group))
+    poor = [i for i, post in enumerate(posteriors) if not post._is_good]
+    if poor:
+        text = f"search {poor[0]}: {posteriors[poor[0]].diagnostics.verdict}"
+        warnings.warn(text, SamplingWarning, stacklevel=2)
     numbers = range(span[0], span[1] + 1)
     return SharedPosterior(
         posteriors,

@@ -16,7 +16,7 @@ import searches
 from numpyro.infer.util import log_density
 
 import nqjax
-from nqjax import _density, _diagnostics, _integrate, _likelihood, _nuts, _straighten
+from nqjax import _density, _diagnostics, _integrate, _likelihood, _nuts, _sampling, _straighten
 from nqjax._coordinates import to_parameters
 from nqjax._study import check_bounds, make_model, make_study
 from nqjax.constraints import read_constraints
@@ -64,7 +64,7 @@ def by_definition(scores, limits, point, prior, has_threshold):
     volume = jnp.linalg.slogdet(jax.jacfwd(sites)(jnp.array([alpha, beta, sigma])))[1]
     value = volume + prior.relative_noise.log_prob(noise)
     if has_threshold:
-        value += prior.regime_probability.log_prob(other)
+        value += prior.regime_share.log_prob(other)
     if prior.width is not None:
         value += prior.width.log_prob(jnp.exp(log_width)) + log_width
     d = nqjax.NoisyQuadratic(alpha, beta, gamma, sigma)
@@ -193,22 +193,49 @@ def test_what_the_sampler_follows(scores, limits, bounds, x64):
 @pytest.mark.filterwarnings("ignore::nqjax.SamplingWarning")
 @pytest.mark.parametrize("limits", [(-INF, 0.7), (-INF, INF)])
 def test_the_numpyro_model_has_the_same_density(scores, limits, x64):
-    post = quick(scores, limits=limits, num_samples=50)
-    model = functools.partial(nqjax.posterior_model, scores, limits=limits)
+    """Of each gamma, and of a range of them: the sum over what each makes of the sites."""
+    prior = nqjax.Prior(gamma={1: 3, 2: 1, 3: 2})
+    post = quick(scores, limits=limits, num_samples=50, prior=prior, gamma=(1, 3))
     threshold = limits[1]
     differences = []
-    for alpha, beta, gamma, sigma in [(-0.1, 1.1, 2, 0.04), (0.03, 0.95, 1, 0.09), (-0.3, 1.3, 4, 0.01)]:
-        width = threshold - alpha if threshold < 1 else beta - alpha
-        sites = {"gamma": jnp.asarray(gamma), "width": jnp.asarray(width), "relative_noise": jnp.asarray(sigma / width)}
-        if threshold < 1:
-            sites["regime_probability"] = jnp.asarray((width / (beta - alpha)) ** (gamma / 2))
-            volume = math.log(sites["regime_probability"] * gamma / 2 / (beta - alpha) / width)
-        else:
-            sites["location"] = jnp.asarray((alpha - scores.min()) / np.ptp(scores))
+    for width, share, relative, place in [(0.8, 0.5, 0.05, 0.01), (0.67, 0.71, 0.12, 0.02), (1.0, 0.3, 0.01, 0.01)]:
+        sites = {"width": width, "relative_noise": relative}
+        sites |= {"regime_share": share} if threshold < 1 else {"location": -place}
+        sites = {name: jnp.asarray(value) for name, value in sites.items()}
+        alpha = threshold - width if threshold < 1 else scores.min() - place * np.ptp(scores)
+        every = []
+        for gamma in (1, 2, 3):
+            beta = alpha + (width * share ** (-2 / gamma) if threshold < 1 else width)
+            # Of the sites in (alpha, beta, sigma).
             volume = -math.log(width)
-        value, _ = log_density(model, (), {}, sites)
-        differences.append(float(value) + volume - post.log_joint(alpha, beta, gamma, sigma))
+            if threshold < 1:
+                volume += math.log(share * gamma / 2 / (beta - alpha))
+            joint = float(post.log_joint(alpha, beta, gamma, relative * width))
+            every.append(joint - volume)
+            model = functools.partial(nqjax.posterior_model, scores, limits=limits, prior=prior, gamma=gamma)
+            value, _ = log_density(model, (), {}, sites)
+            differences.append(float(value) + prior.log_gamma(1, 3)[gamma - 1] - every[-1])
+        model = functools.partial(nqjax.posterior_model, scores, limits=limits, prior=prior, gamma=(1, 3))
+        value, trace = log_density(model, (), {}, sites)
+        differences.append(float(value) - scipy.special.logsumexp(every))
+        shares = np.asarray(trace["gamma_probabilities"]["value"])
+        np.testing.assert_allclose(shares, scipy.special.softmax(every), atol=1e-9)
     assert np.ptp(differences) < 1e-8
+
+
+@pytest.mark.slow
+def test_the_model_as_it_is_can_be_sampled(scores, x64):
+    """By NUTS, with the range of gamma that it has by default."""
+    kernel = numpyro.infer.NUTS(nqjax.posterior_model, target_accept_prob=0.95)
+    mcmc = numpyro.infer.MCMC(kernel, num_warmup=1000, num_samples=4000, progress_bar=False)
+    mcmc.run(KEY, scores, limits=(-INF, 0.7))
+    found = mcmc.get_samples()
+    post = quick(scores, limits=(-INF, 0.7))
+    for name in ("alpha", "sigma"):
+        ours = getattr(post, name)
+        assert np.median(found[name]) == pytest.approx(np.median(ours), abs=0.15 * ours.std())
+    shares = found["gamma_probabilities"].mean(axis=0)
+    np.testing.assert_allclose(shares, list(post.gamma_probabilities.values()), atol=0.03)
 
 
 def test_the_model_within_a_larger_one(scores, x64):
@@ -371,7 +398,7 @@ def test_what_follows_from_the_draws(posterior):
 def test_arviz(posterior, scores):
     az = nqjax._diagnostics.arviz()
     idata = posterior.idata
-    assert {"posterior", "sample_stats", "observed_data", "posterior_predictive"} <= {
+    assert {"posterior", "sample_stats", "log_likelihood", "observed_data", "posterior_predictive"} <= {
         str(group).strip("/") for group in (idata.groups() if callable(idata.groups) else idata.groups)
     }
     assert dict(idata["posterior"].sizes) == {"chain": 4, "draw": 1000}
@@ -384,7 +411,36 @@ def test_arviz(posterior, scores):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         summary = az.summary(idata, var_names=["alpha", "sigma"])
+        loo = az.loo(idata)
     assert list(summary.index) == ["alpha", "sigma"]
+    assert np.isfinite(loo.elpd if hasattr(loo, "elpd") else loo.elpd_loo)
+
+
+def test_log_likelihoods_sum_to_the_joint_density(scores, posterior, x64):
+    """Each score's, against the distribution's own functions."""
+    found = posterior.idata["log_likelihood"]["score"].values
+    assert found.shape == (4, 1000, len(scores))
+    for chain, draw in ((0, 0), (3, 999), (1, 500)):
+        parameters = (getattr(posterior, name)[chain, draw] for name in ("alpha", "beta", "gamma", "sigma"))
+        d = nqjax.NoisyQuadratic(*map(float, parameters))
+        expected = np.where(scores <= 0.7, d.log_prob(np.minimum(scores, 0.7)), d.log_sf(0.7))
+        np.testing.assert_allclose(found[chain, draw], expected, rtol=1e-9, atol=1e-9)
+
+
+def test_a_replicated_search_stands_beside_its_draw(scores):
+    """Also where there are fewer of them than draws."""
+    many = np.tile(scores, 110)[:5100] + 1e-3 * np.random.default_rng(0).normal(size=5100)
+    post = quick(many, limits=(-INF, 0.7))
+    predicted = post.idata["posterior_predictive"]
+    assert predicted.sizes["draw"] < 1000
+    share = np.mean(predicted["score"].values < 0.7, axis=-1)
+    wanted = post.regime_probability[:, predicted["draw"].values]
+    noise = np.sqrt(np.mean(wanted * (1 - wanted)) / len(many))
+    assert np.std(share - wanted) == pytest.approx(noise, rel=0.2)
+    assert post.predict(3).shape == (3, len(many))
+    for number in (0, -1, 1.5):
+        with pytest.raises(InputError, match="num is"):
+            post.predict(number)
 
 
 @pytest.mark.filterwarnings("ignore::nqjax.SamplingWarning")
@@ -440,7 +496,7 @@ def test_mistakes(scores, options, part):
 @pytest.mark.parametrize(
     ("options", "part"),
     [
-        ({"regime_probability": dist.Normal(0.0, 1.0)}, "beyond its values"),
+        ({"regime_share": dist.Normal(0.0, 1.0)}, "beyond its values"),
         ({"relative_noise": dist.Uniform(-1.0, 1.0)}, "beyond its values"),
         ({"relative_noise": dist.ImproperUniform(dist.constraints.positive, (), ())}, "improper"),
         ({"width": 3.0}, "continuous NumPyro distribution"),
@@ -479,6 +535,33 @@ def test_too_few_draws_are_said_to_be(scores):
 
 
 @pytest.mark.filterwarnings("ignore::nqjax.SamplingWarning")
+def test_ends_of_the_computation_are_said_to_be_met(scores):
+    """A score far off without a threshold leaves the others no resolution; ties pull towards no noise."""
+    far = np.append(scores, 1e9)
+    with pytest.warns(nqjax.SamplingWarning, match="sigma runs into 1e\\+01, the least that is computed"):
+        quick(far)
+    assert quick(far, limits=(-INF, 0.7)).diagnostics.good
+    tied = np.append(scores, np.full(20, scores.min()))
+    with pytest.warns(nqjax.SamplingWarning, match="bound sigma from below"):
+        quick(tied, limits=(-INF, 0.7))
+    assert quick(tied, limits=(-INF, 0.7), sigma=(1e-3, INF)).diagnostics.good
+
+
+def test_a_grid_that_misses_something_is_said_to(posterior):
+    """Also where one gamma has all the probability, so that those of the gammas are exact."""
+    lanes = [_integrate.Lane(0.0, 5.0, posterior), _integrate.Lane(-50.0, 0.0, None)]
+    error, loss = _sampling.errors_of(lanes, np.array([0.0, -50.0]))
+    assert error < 1e-9
+    assert loss == pytest.approx(5)
+    draws = posterior._draws._replace(loss=loss)
+    assert not _diagnostics.surely_good(draws)
+    found = _diagnostics.diagnose({"alpha": posterior.alpha}, draws)
+    assert "misses some of the posterior" in found.verdict
+    assert posterior.diagnostics.evidence_error < 0.05
+    stuck = _diagnostics.diagnose({"alpha": np.ones((4, 100))}, posterior._draws)
+    assert "do not move" in stuck.verdict
+
+
 def test_one_chain_and_other_gammas(scores):
     one = quick(scores, limits=(-INF, 0.7), num_chains=1, gamma=(3, 7))
     assert set(one.gamma.ravel()) <= set(range(3, 8))

@@ -55,11 +55,26 @@ def test_searches_agree_on_gamma_and_on_noise():
         assert np.all(getattr(shared, name) > 0)
 
 
+def test_what_belongs_together_stays_together():
+    some = [search(seed, gamma=1, sigma=0.03, size=32) for seed in range(2)]
+    shared = nqjax.sample_posterior_shared(some, limits=(-INF, 0.6), key=KEY)
+    one, other = shared.posteriors
+    with pytest.raises(InputError, match="no density of its own"):
+        one.log_joint(0.0, 1.0, 1, 0.1)
+    found = nqjax.compare(one, other, [16.0])
+    expected = one.tuning_curves([16.0]) - other.tuning_curves([16.0])
+    np.testing.assert_allclose(found.median_difference, expected.reshape(-1, 1))
+    with pytest.warns(nqjax.SamplingWarning, match=r"search 0: the draws cannot be relied on"):
+        nqjax.sample_posterior_shared(some, limits=(-INF, 0.6), key=KEY, num_samples=20)
+
+
 def test_mistakes():
     with pytest.raises(InputError, match="search 1: 2 scores are too few"):
         nqjax.sample_posterior_shared([search(1), [1.0, 2.0]], key=KEY)
     with pytest.raises(InputError, match="no search"):
         nqjax.sample_posterior_shared([], key=KEY)
+    with pytest.raises(InputError, match="one JAX random key"):
+        nqjax.sample_posterior_shared([search(1)], key=0)
     with pytest.raises(InputError, match="above 0"):
         nqjax.NoisePooling(spread=0.0)
 

@@ -9,6 +9,7 @@ import contextlib
 import difflib
 import io
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 
@@ -106,4 +107,5 @@ def parse(argv: list[str]) -> argparse.Namespace:
         options = [option for action in args.parser._actions for option in action.option_strings]
         close = difflib.get_close_matches(unknown[0], options, n=1)
         args.parser.error(f"unknown argument {unknown[0]!r}" + (f"; did you mean {close[0]}?" if close else ""))
+    args.command_line = shlex.join(["nqjax", *argv])
     return args

@@ -160,15 +160,22 @@ def read_share(text: str) -> float:
     return given[0]
 
 
-def read_whole(text: str) -> int:
-    """A whole number from 1 up."""
-    try:
-        number = int(text.replace(",", ""))
-    except ValueError:
-        number = 0
-    if number < 1:
-        raise argparse.ArgumentTypeError("give a whole number from 1 up")
-    return number
+def at_least(least: int) -> Callable[[str], int]:
+    """A reader of whole numbers from one up."""
+
+    def read(text: str) -> int:
+        try:
+            number = int(text.replace(",", ""))
+        except ValueError:
+            number = least - 1
+        if number < least:
+            raise argparse.ArgumentTypeError(f"give a whole number from {least} up")
+        return number
+
+    return read
+
+
+read_whole = at_least(1)
 
 
 def read_seed(text: str) -> int:

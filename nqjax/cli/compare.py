@@ -61,6 +61,7 @@ def _run(args: argparse.Namespace) -> None:
 
     scores = [read_scores(file, args.metric) for file in (args.file, args.other)]
     process.use_compilation_cache()
+    process.listen_for_ctrl_c()
     import warnings
 
     import jax
@@ -92,6 +93,8 @@ def _run(args: argparse.Namespace) -> None:
         "seed": args.seed,
         "searches": searches,
     }
-    document = comparison_document(comparison, head=head, names=(args.file, args.other), confidence=args.prob)
+    document = comparison_document(
+        comparison, (posts[0], posts[1]), head=head, names=(args.file, args.other), confidence=args.prob
+    )
     document["warnings"] = notes
     output.give(args, document, print_comparison)

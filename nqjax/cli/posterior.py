@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from nqjax.cli import output, process, regime
-from nqjax.cli.arguments import add_command, add_search, constraints, limits, read_seed, read_share, read_whole
+from nqjax.cli.arguments import add_command, add_search, at_least, constraints, limits, read_seed, read_share
 from nqjax.errors import InputError
 
 METHODS = ("nuts", "quadrature")
@@ -45,13 +45,13 @@ def add_sampler(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the sampler."""
     parser.add_argument("--method", choices=METHODS, default=METHODS[0], help="see below (default: nuts)")
     parser.add_argument("--prob", metavar="P", type=read_share, default=0.95, help="of the intervals (default: 0.95)")
-    for name, default, text in (
-        ("chains", 4, "chains"),
-        ("warmup", 500, "adaptation"),
-        ("samples", 1000, "draws of each"),
+    for name, least, default, text in (
+        ("chains", 1, 4, "chains"),
+        ("warmup", 50, 500, "adaptation"),
+        ("samples", 4, 1000, "draws of each"),
     ):
         parser.add_argument(
-            f"--{name}", metavar="N", type=read_whole, default=default, help=f"{text} (default: {default})"
+            f"--{name}", metavar="N", type=at_least(least), default=default, help=f"{text} (default: {default})"
         )
     parser.add_argument("--seed", metavar="S", type=read_seed, default=0, help="of the random numbers (default: 0)")
 
@@ -78,6 +78,7 @@ def _run(args: argparse.Namespace) -> None:
         raise InputError(f"there is no folder {str(Path(args.draws).parent)!r} for the draws")
     scores = read_scores(args.file, args.metric)
     process.use_compilation_cache()
+    process.listen_for_ctrl_c()
     import warnings
 
     import jax
@@ -95,7 +96,11 @@ def _run(args: argparse.Namespace) -> None:
         }
         post = nqjax.sample_posterior(scores, key=jax.random.key(args.seed), progress=True, **study, **sampler(args))
     args.confidence = args.prob
-    head = {**output.head(args), "threshold_chosen": chosen is not None}
+    why = None
+    if chosen is not None:
+        p_value = next(one.p_value for one in chosen.path if one.threshold == chosen.threshold)
+        why = {"p_value": p_value, "level": chosen.level, "reason": chosen.reason}
+    head = {**output.head(args), "command": args.command_line, "regime": why}
     document = posterior_document(post, head=head, trials=args.trials, seed=args.seed)
     if args.draws is not None:
         _save_draws(args.draws, post)

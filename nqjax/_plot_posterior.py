@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nqjax._diagnostics import observed
+from nqjax._arviz import observed
 from nqjax.plot import BLUE, GREY, ORANGE, empirical_curve, new_figure
+from nqjax.priors import log_density
+from nqjax.report_posterior import regime_start
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -95,8 +97,7 @@ def draw_curve(ax: "Axes", post: "Posterior", name: str) -> None:
         ax.fill_between(trials, lower, upper, color=BLUE, alpha=shade, linewidth=0, label=f"{100 * prob:g} % credible")
     ax.plot(trials, median, color=BLUE, linewidth=2, label="posterior median")
     ax.axvspan(post.num_scores, most, color=GREY, alpha=0.12, linewidth=0, label="more trials than there are")
-    share = float(np.median(post.regime_probability))
-    start = math.log(0.5) / math.log1p(-share) if 0 < share < 1 else 1.0
+    start = regime_start(post)
     shown = trials >= start if start < most else trials > 0
     ends = np.concatenate([lower[shown], upper[shown]])
     room = 0.1 * (np.ptp(ends) or 1.0)
@@ -137,7 +138,7 @@ def draw_priors(figure: "Figure", post: "Posterior") -> None:
     ]
     if has_threshold:
         share = (width / delta) ** (post.gamma / 2)
-        panels.append(("probability of the regime, without noise", share.ravel(), post.prior.regime_probability, False))
+        panels.append(("share of the regime, without noise", share.ravel(), post.prior.regime_share, False))
     for ax, (label, draws, prior, logarithmic) in zip(
         np.atleast_1d(figure.subplots(1, len(panels))), panels, strict=True
     ):
@@ -145,13 +146,13 @@ def draw_priors(figure: "Figure", post: "Posterior") -> None:
             low, high = np.quantile(draws, [0.001, 0.999])
             x = np.geomspace(min(low, 1e-3), max(high, 3.0), 300)
             bins = np.geomspace(x[0], x[-1], 60)
-            density = np.exp(np.asarray(prior.log_prob(x))) * x
+            density = np.exp(np.asarray(log_density(prior, x))) * x
             heights, _ = np.histogram(np.log(draws), np.log(bins), density=True)
             ax.set_xscale("log")
         else:
             x = np.linspace(1e-3, 1 - 1e-3, 300)
             bins = np.linspace(0, 1, 60)
-            density = np.exp(np.asarray(prior.log_prob(x)))
+            density = np.exp(np.asarray(log_density(prior, x)))
             heights, _ = np.histogram(draws, bins, density=True)
         ax.stairs(heights, bins, fill=True, color=BLUE, alpha=0.6, label="posterior")
         ax.plot(x, density, color=GREY, label="prior")
