@@ -3,6 +3,7 @@
 import math
 from typing import TYPE_CHECKING
 
+import jax.numpy as jnp
 import numpy as np
 
 from nqjax._arviz import observed
@@ -146,13 +147,13 @@ def draw_priors(figure: "Figure", post: "Posterior") -> None:
             low, high = np.quantile(draws, [0.001, 0.999])
             x = np.geomspace(min(low, 1e-3), max(high, 3.0), 300)
             bins = np.geomspace(x[0], x[-1], 60)
-            density = np.exp(np.asarray(log_density(prior, x))) * x
+            density = np.exp(np.asarray(log_density(prior, jnp.asarray(x)))) * x
             heights, _ = np.histogram(np.log(draws), np.log(bins), density=True)
             ax.set_xscale("log")
         else:
             x = np.linspace(1e-3, 1 - 1e-3, 300)
             bins = np.linspace(0, 1, 60)
-            density = np.exp(np.asarray(log_density(prior, x)))
+            density = np.exp(np.asarray(log_density(prior, jnp.asarray(x))))
             heights, _ = np.histogram(draws, bins, density=True)
         ax.stairs(heights, bins, fill=True, color=BLUE, alpha=0.6, label="posterior")
         ax.plot(x, density, color=GREY, label="prior")
