@@ -44,6 +44,7 @@ import optax
 
 from nqjax.errors import InputError
 from nqjax.search import adamw
+from nqjax.search.data import fingerprint
 from nqjax.search.data.corpus import read_corpus
 from nqjax.search.data.epochs import Epochs
 from nqjax.search.data.line_pairs import PAD, Vocabulary, line_pairs, lines_of
@@ -193,6 +194,7 @@ class DebertaMNLI(DebertaFineTuning):
     length = 128
     round_steps = 1_000
     train: Epochs
+    valid: Arrays
 
     def __init__(self, data: Path | str | None = None, dtype: str = "bfloat16") -> None:
         if data is None:
@@ -201,7 +203,12 @@ class DebertaMNLI(DebertaFineTuning):
         self.model = Classifier(encoder, len(LABELS), self.encoder_dropout)
         self.train = Epochs(self.round_steps, **load_pairs(data, "train", self.length, encoder.vocab_size))
         self.valid = Arrays(**load_pairs(data, "valid", self.length, encoder.vocab_size))
-        self.settings = {"data": str(Path(data).resolve()), "dtype": dtype}
+        pairs = {
+            split: f"{len(part):,} pairs, {fingerprint.of_arrays(*part.arrays.values())}"
+            for split, part in (("train", self.train), ("valid", self.valid))
+        }
+        self.settings = {**pairs, "model": fingerprint.of_arrays(*jax.tree.leaves(self.pretrained)), "dtype": dtype}
+        self.source = str(Path(data).resolve())
 
     def num_rounds(self, config: Config) -> int:
         """Return the number of evaluations; steps of the last round after the last update leave all as it is."""

@@ -160,6 +160,8 @@ class Llama33M(LlamaPretraining):
     length, sequences, steps, rounds, at_once = 512, 200, 10_000, 20, 20
     evaluation_size = 20
     lanes = 1
+    train: TokenWindows
+    valid: TokenWindows
     vocab_size = 50_304
 
     def __init__(self, data: Path | str | None = None, dtype: str = "bfloat16") -> None:
@@ -168,7 +170,8 @@ class Llama33M(LlamaPretraining):
         self.train = TokenWindows(find_tokens(data, "train"), self.length, self.vocab_size)
         self.valid = TokenWindows(find_tokens(data, "val"), self.length, self.vocab_size, limit=2_000)
         self.model = Llama(self.vocab_size, 384, 8, 6, hidden_width(384, 256), dtype=jnp.dtype(dtype))
-        self.settings = {"data": str(Path(data).resolve()), "dtype": dtype}
+        self.settings = {"train": self.train.fingerprint, "val": self.valid.fingerprint, "dtype": dtype}
+        self.source = str(Path(data).resolve())
 
 
 class LlamaStdlib(LlamaPretraining):
