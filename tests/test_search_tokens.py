@@ -12,9 +12,10 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+import tiny_task
 
 from nqjax.errors import InputError
-from nqjax.search import Stream, adamw, load, space
+from nqjax.search import Stream, adamw, load, run, space
 from nqjax.search.data import corpus, line_pairs, mnli
 from nqjax.search.data.epochs import Epochs
 from nqjax.search.data.tokens import TokenWindows, find_tokens, open_tokens, write_tokens
@@ -505,6 +506,14 @@ def test_epochs_run_on_through_the_rounds() -> None:
     (batch, weights), (last, few) = examples.evaluation_batches(8)
     np.testing.assert_array_equal([*batch["x"], *last["x"][:2]], np.arange(10))
     np.testing.assert_array_equal([weights.sum(), few.sum()], [8, 2])
+
+
+def test_a_search_trains_on_epochs() -> None:
+    line = tiny_task.Line()
+    line.train = Epochs(4, **line.train.arrays)
+    whole, one = (run(line, num_trials=6, key=jax.random.key(0), population=population) for population in (None, 1))
+    assert whole.rows == one.rows
+    assert not whole.failed.any()
 
 
 @pytest.mark.parametrize(("batch", "epochs", "updates"), [(56, 1, 7012), (17, 2, 46200), (44, 3, 26775)])
