@@ -11,7 +11,7 @@ Cho 2025, arXiv 2510.02721).
 - Expected time: not measured here.
 - Score: val_error, 1 - accuracy, after the epoch where it was lowest. Published fit (maximising the accuracy,
   threshold 0.50): alpha 0.135, beta 0.582, gamma 2, sigma 6.2e-3, with 18.3 % of the trials above.
-- The published fit is that of trials of the paper's own code, which is not published. Space and evaluations are those
+- The published fit is that of trials which the paper's own code trained, not this one. Space and evaluations are those
   of its trials. This package's choices are the variant of the network, its dropout of 0.5, and those of ``resnet18``
   on images and decay.
 

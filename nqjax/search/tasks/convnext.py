@@ -10,7 +10,7 @@ smoothing.
 - Expected time: not measured here.
 - Score: val_error, 1 - accuracy, after the epoch where it was lowest. Published fit (maximising the accuracy,
   threshold 0.60): alpha 0.041, beta 0.744, gamma 2, sigma 7.9e-3, with 20.4 % of the trials above.
-- The published fit is that of trials of the paper's own code, which is not published. Space and evaluations are those
+- The published fit is that of trials which the paper's own code trained, not this one. Space and evaluations are those
   of its trials. This package's choices are stochastic depth of 0.1, the value of Liu et al. 2022, and those of
   ``resnet18`` on images and decay.
 

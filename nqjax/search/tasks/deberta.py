@@ -15,10 +15,10 @@ classifier's input (cls_drop_out in the published trials); in the encoder it is 
 - Score: val_error, the lowest share of errors of all evaluations, which are after every 1,000 updates and the last
   one. Published fit (minimising, threshold 0.11): alpha 0.095, beta 0.141, gamma 1, sigma 1.0e-3, with 57.3 % of the
   trials below.
-- The published fit is that of trials of the paper's own code, which is not published. Space, evaluations and numbers of
-  updates are those of its trials, which were also evaluated after each epoch. This package's choices are pairs of 128
-  tokens and no clipping of gradients, which DeBERTa's own program clips to a norm of 1 by default; and far positions
-  are dropped out by distance rather than by bucket.
+- The published fit is that of trials which the paper's own code trained, not this one. Space, evaluations and number
+  of updates are those of its trials, which were also evaluated after each epoch. This package's choices are pairs of
+  128 tokens and no clipping of gradients, which DeBERTa's own program clips to a norm of 1 by default; and far
+  positions are dropped out by distance rather than by bucket.
 
 **deberta-stdlib**, the same in small, on the source text of Python's standard library (`nqjax.search.data.corpus`). Of
 two lines of a file, does the second follow the first, or is it any other? An encoder of 64 features, 2 layers, 2 heads

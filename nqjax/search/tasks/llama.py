@@ -15,7 +15,7 @@ feed-forward layer.
 - Score: val_loss, the lowest cross-entropy (nats a token) of all evaluations, which are after every 500 steps.
   Published fit (minimising, threshold 3.695): alpha 3.580, beta 4.171, gamma 1, sigma 0.028, with 43.8 % of the trials
   below.
-- The published fit is that of trials of the paper's own code, which is not published. Sizes, space, steps and
+- The published fit is that of trials which the paper's own code trained, not this one. Sizes, space, steps and
   evaluations are those of its trials. This package's choices are tied embeddings, the width of the feed-forward layers,
   where dropout is, which parameters decay, and the first 2,000 windows of val.npy as the validation set.
 

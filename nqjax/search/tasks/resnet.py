@@ -13,7 +13,7 @@ one-cycle schedule, label smoothing, and blur pooling as a hyperparameter.
 - Expected time: not measured here.
 - Score: val_error, 1 - accuracy, after the epoch where it was lowest. Published fit (minimising, threshold 0.325):
   alpha 0.288, beta 0.396, gamma 2, sigma 6.6e-3, with 34.3 % of the trials below.
-- The published fit is that of trials of the paper's own code, which is not published. Space and evaluations are those
+- The published fit is that of trials which the paper's own code trained, not this one. Space and evaluations are those
   of its trials, of which use_blurpool is said to be "blur-pooling in place of max-pooling". That it is Zhang's here, on
   strided convolutions, too (see `nqjax.search.models.resnet.ResNet`), is this package's choice, as are how images are
   read, the sizes of crops, the initial weights and that biases and the scales of norms do not decay. (The names of its
