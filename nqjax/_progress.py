@@ -1,8 +1,13 @@
-"""The progress of long work on stderr: a bar on a terminal, nothing where nobody looks."""
+"""The progress of long work on stderr: a bar on a terminal, and elsewhere a line a minute, after the first."""
 
+import contextlib
 import sys
+from datetime import timedelta
+from time import monotonic
 from types import TracebackType
 from typing import Any, Self
+
+_EVERY = 60.0  # seconds between lines
 
 
 class Progress:
@@ -21,8 +26,10 @@ class Progress:
     """
 
     def __init__(self, unit: str, total: int, *, done: int = 0, show: bool = True) -> None:
-        self._unit, self._total, self._done, self._show = unit, total, done, show
+        self._unit, self._total, self._done, self._show = unit, total, float(done), show
+        self._before, self._note = done, ""
         self._bar: Any = None
+        self._lines, self._said = False, -1.0
 
     def __enter__(self) -> Self:
         if self._show:
@@ -30,6 +37,10 @@ class Progress:
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
             console = Console(file=sys.stderr)
+            self._begun = self._written = monotonic()
+            if not console.is_terminal:
+                self._lines = sys.stderr is not None
+                return self
             self._bar = Progress(
                 TextColumn("{task.description}"),
                 BarColumn(),
@@ -39,7 +50,6 @@ class Progress:
                 TimeRemainingColumn(compact=True),
                 console=console,
                 transient=True,
-                disable=not console.is_terminal,
             )
             self._bar.start()
             self._task = self._bar.add_task(self._unit, total=self._total, completed=self._done, rate="", note="")
@@ -47,6 +57,9 @@ class Progress:
 
     def advance(self, count: float, note: str = "") -> None:
         """Say that so many more are done, which may be parts of one, and what else there is to say."""
+        self._done, self._note = self._done + count, note
+        if self._lines and monotonic() >= self._written + _EVERY:
+            self._write()
         if self._bar is not None:
             speed = self._bar.tasks[self._task].speed
             rate = "" if speed is None else f"{speed:,.0f}/s" if speed >= 10 else f"{60 * speed:,.0f}/min"
@@ -57,3 +70,15 @@ class Progress:
     ) -> None:
         if self._bar is not None:
             self._bar.stop()
+        if self._said not in (-1.0, self._done):  # there are lines, and this is the last
+            self._write()
+
+    def _write(self) -> None:
+        self._written, self._said = monotonic(), self._done
+        done = round(self._done, 6)  # parts that were added up
+        parts = [f"{self._unit}: {int(done):,} of {self._total:,}", self._note]
+        if self._before < done < self._total:
+            left = (self._written - self._begun) / (done - self._before) * (self._total - done)
+            parts.append(f"{timedelta(seconds=round(left))} left")
+        with contextlib.suppress(OSError):  # a reader that went away is no reason to stop
+            print(", ".join(filter(None, parts)), file=sys.stderr, flush=True)  # noqa: T201

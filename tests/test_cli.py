@@ -457,6 +457,9 @@ def run(*command: str, **environment: str) -> subprocess.CompletedProcess:
         ["--version"],
         ["fit", "t.csv", "--metric", "x", "--gamma", "0"],
         ["fit", "no.csv"],
+        ["search", "--help"],
+        ["search", "nothing", "--trials", "3", "--out", "t.jsonl"],
+        ["search", "llama-33m", "--trials", "3", "--out", "t.jsonl"],
     ],
 )
 def test_help_and_mistakes_do_not_import_jax(argv):
@@ -465,6 +468,11 @@ def test_help_and_mistakes_do_not_import_jax(argv):
     done = run("-c", program)
     assert done.returncode == 0
     assert done.stdout.splitlines()[-1] == ""
+
+
+def test_the_list_of_searches_does_not_import_jax():
+    program = "import sys; from nqjax.cli import main; main(['search', '--list']); print('jax' in sys.modules)"
+    assert run("-c", program).stdout.splitlines()[-1] == "False"
 
 
 USE_CACHE = """

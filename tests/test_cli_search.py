@@ -15,6 +15,8 @@ import tiny_task
 
 from nqjax import cli, search
 from nqjax.cli import process
+from nqjax.cli.residual import task_of
+from nqjax.errors import InputError
 from nqjax.search import tasks
 from nqjax.trials import read_scores
 
@@ -107,6 +109,10 @@ def test_a_reference_search_is_a_record(name):
         (["search", "line", "--trials", "3", "--fix", "noise", "--out", "x.jsonl"], "NAME=VALUE"),
         (["search", "line", "--trials", "3", "--fix", "noise=text", "--out", "x.jsonl"], "'noise' is 'text'"),
         (["search", "line", "--trials", "3", "--data", "here", "--out", "x.jsonl"], "does not take these options"),
+        (
+            ["search", "resnet18", "--trials", "3", "--out", "x.jsonl"],
+            "train/<class>/*.jpg and val/<class>/*.jpg: give --",
+        ),
         (["residual", "none.jsonl", "--out", "x.jsonl"], "does not exist"),
         (["residual", "other.jsonl", "--out", "x.jsonl"], "not written by nqjax search"),
         (["residual", "other.jsonl"], "give --out"),
@@ -137,6 +143,63 @@ def test_another_search_s_file_is_refused(capsys):
     assert 'was made with task = "mine"' in capsys.readouterr().err
     assert cli.main(["residual", "trials.jsonl", "--out", "x.jsonl"]) == 2
     assert "nqjax.search from Python" in capsys.readouterr().err
+
+
+class OfFolder(tiny_task.Line):
+    """A task whose data are in a folder."""
+
+    name = "folder"
+
+    def __init__(self, data):
+        super().__init__()
+        self.source, self.settings = data, {"train": Path(data, "train").read_text()}
+
+
+def test_data_are_where_they_were(monkeypatch, capsys):
+    """The folder is in the header, may move, and must hold the same."""
+    monkeypatch.setattr(tiny_task, "OfFolder", OfFolder, raising=False)
+    entry = tasks.Entry("tiny_task", "OfFolder", "", "", "", "", "", {}, "train")
+    monkeypatch.setitem(tasks.REGISTRY, "folder", entry)
+    for name in ("one", "other"):
+        Path(name).mkdir()
+        Path(name, "train").write_text(name)
+    argv = ["search", "folder", "--trials", "4", "--out", "trials.jsonl"]
+    assert cli.main(argv) == 2
+    assert capsys.readouterr().err == "nqjax: error: folder needs a folder with train: give --data FOLDER\n"
+    assert cli.main([*argv, "--data", "one"]) == 0
+    trials = search.read_trials("trials.jsonl")
+    assert trials.made_by["data"] == "one"
+    assert trials.settings["task_settings"] == {"train": "one"}
+    assert task_of(trials, "trials.jsonl", None).source == "one"
+    Path("one").rename("two")
+    assert task_of(trials, "trials.jsonl", "two").source == "two"
+    assert cli.main([*argv, "--data", "two"]) == 0
+    assert cli.main(["residual", "trials.jsonl", "--out", "x.jsonl", "--data", "other"]) == 2
+    text = "trials.jsonl was made with train = 'one' (here 'other'): give its --data FOLDER"
+    assert text in capsys.readouterr().err
+    trials.made_by.pop("data")
+    with pytest.raises(InputError, match="needs a folder with train: give --data FOLDER"):
+        task_of(trials, "trials.jsonl", None)
+
+
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [("python", "use the Python that made it"), ("pretrained", "use the machine that made it")],
+)
+def test_what_differs_is_said(capsys, name, part):
+    settings = {"task": "line", "task_settings": {name: "1"}, "score": "val_loss", "minimize": True}
+    header = {"nqjax_search": {"settings": settings, "made_by": {"lanes": 4}}}
+    Path("trials.jsonl").write_text(json.dumps(header) + '\n{"trial": 0, "val_loss": 1}\n')
+    assert cli.main(["ablation", "trials.jsonl", "--out-dir", "x", "--trials", "4"]) == 2
+    assert f"was made with {name} = '1' (here None): {part}" in capsys.readouterr().err
+
+
+def test_an_ablation_s_other_file_names_its_own_option(capsys):
+    assert cli.main(COMMAND) == 0
+    argv = ["ablation", "trials.jsonl", "--out-dir", "ablation", "--trials", "4", "--order", "noise"]
+    assert cli.main(argv) == 0
+    assert cli.main([*argv, "--seed", "7"]) == 2
+    assert capsys.readouterr().err.rstrip().endswith("; give another --out-dir")
 
 
 def test_a_real_ctrl_c(tmp_path):

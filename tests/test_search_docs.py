@@ -16,10 +16,13 @@ def test_the_task_in_the_docs(tmp_path, monkeypatch, capsys):
     names = {"__name__": "docs"}
     exec(compile(block, str(_DOCS), "exec"), names)
     trials = search.read_trials("circle.jsonl")
-    assert len(trials) == 32
+    assert len(trials) == 128
     assert trials.rows == names["trials"].rows
     assert trials.best["error"] < 0.1  # half of the points are outside; a good trial learns the circle
     assert np.ptp(trials.scores) > 0
     assert "error" in capsys.readouterr().out
+    regime = names["regime"]
+    assert 0 < regime.fit.alpha < regime.threshold < 0.5  # the error of one who guesses
+    assert 0 < regime.fit.sigma < 0.1
     body = block.split("class Circle")[1].split("trials = run")[0]
     assert len([line for line in body.splitlines() if line.strip()]) <= 45

@@ -1,5 +1,6 @@
 """The image searches: their examples, their loss and schedules, and that each trains."""
 
+import shutil
 import threading
 
 import jax
@@ -110,6 +111,21 @@ def test_images_are_those_of_their_class(folder):
         assert coloured.any()
 
 
+def test_a_folder_may_move_but_not_change(folder, tmp_path):
+    found = ImageFolder(folder, "train", 16).fingerprint
+    assert found.startswith("18 images in 3 classes, ")
+    moved = shutil.copytree(folder, tmp_path / "moved")
+    assert ImageFolder(moved, "train", 8).fingerprint == found
+    one = moved / "train" / "bee" / "2.JPEG"
+    whole = one.read_bytes()
+    one.write_bytes(whole + b"more")
+    assert ImageFolder(moved, "train", 16).fingerprint != found
+    one.write_bytes(whole)
+    assert ImageFolder(moved, "train", 16).fingerprint == found
+    one.rename(one.with_name("8.JPEG"))
+    assert ImageFolder(moved, "train", 16).fingerprint != found
+
+
 def test_evaluation_cuts_out_the_middle(folder):
     Image = pytest.importorskip("PIL.Image")
     source = ImageFolder(folder, "val", 28)
@@ -164,7 +180,8 @@ def test_full_sizes_ask_for_their_folder(name, folder):
     with pytest.raises(InputError, match=f"{name} needs a folder"):
         load(name)
     task = load(name, data=folder, size=64)
-    assert task.settings == {"data": str(folder.resolve()), "size": 64}
+    assert task.settings == {"train": task.train.fingerprint, "val": task.valid.fingerprint, "size": 64}
+    assert task.source == str(folder.resolve())
     config = {**sample(task.space, jax.random.key(0), 0), "batch_size": 8}
     state = jax.eval_shape(lambda key: task.init(config, key), jax.random.key(0))
     assert {leaf.shape[-1] for leaf in jax.tree.leaves(state["params"]["head"])} == {3}

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import shutil
 import threading
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,22 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
 def test_errors_of_files_say_what_to_do(tmp_path: Path, write: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
         write(tmp_path / "x.npy")
+
+
+def test_a_fingerprint_is_of_the_tokens_not_of_their_file(tmp_path: Path) -> None:
+    tokens = np.arange(3_000) % 200
+    found = set()
+    for dtype, name in (("<u2", "x.npy"), ("<i8", "y.npy")):
+        np.save(tmp_path / name, tokens.astype(dtype))
+        found.add(TokenWindows(tmp_path / name, 10, 256).fingerprint)
+    tokens.astype("<u2").tofile(tmp_path / "z.bin")
+    found.add(TokenWindows(tmp_path / "z.bin", 10, 256, limit=5).fingerprint)
+    (same,) = found
+    assert same.startswith("3,000 tokens, ")
+    np.save(tmp_path / "x.npy", tokens[:-1])
+    np.save(tmp_path / "y.npy", tokens + 1)
+    others = {TokenWindows(tmp_path / name, 10, 256).fingerprint for name in ("x.npy", "y.npy")}
+    assert len(others - {same}) == 2
 
 
 @pytest.fixture
@@ -357,8 +374,14 @@ def test_llama_33m_streams_a_folder(tmp_path: Path) -> None:
     assert isinstance(task, Llama33M)
     check_task(task)
     config = space.sample(task.space, jax.random.key(0), 0)
-    assert (task.batch_size(config), task.num_rounds(config) * task.steps_per_round(config)) == (200, 10_000)
+    assert (task.batch_size(config), task.num_rounds(config), task.steps_per_round(config)) == (200, 20, 500)
     assert len(task.valid) == 3
+    assert task.source == str(tmp_path.resolve())
+    moved = load("llama-33m", data=shutil.copytree(tmp_path, tmp_path / "moved"))
+    assert moved.settings == task.settings
+    write_tokens(tmp_path / "moved" / "val.npy", [np.arange(2_000)[::-1]], vocab_size=50_304)
+    other = load("llama-33m", data=tmp_path / "moved").settings
+    assert [name for name in other if other[name] != task.settings[name]] == ["val"]
     shapes = jax.eval_shape(task.init, config, jax.random.key(0))
     assert sum(leaf.size for leaf in jax.tree.leaves(shapes.params)) == 33_479_040
     batch = {"tokens": jax.ShapeDtypeStruct((200, 513), jnp.int32)}
@@ -382,6 +405,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Any:
 class Tiny(DebertaStdlib):
     width, depth, heads, hidden = 32, 1, 2, 64
     pretraining_pairs = 1_000
+    encoder_dropout = 0.0
 
 
 @pytest.fixture(scope="module")
@@ -472,6 +496,8 @@ def test_deberta_mnli_loads_a_released_model(tmp_path: Path) -> None:
     task = load("deberta-mnli", data=tmp_path, dtype="float32")
     assert isinstance(task, DebertaMNLI)
     check_task(task)
+    assert task.source == str(tmp_path.resolve())
+    assert [text.split(",")[0] for text in task.settings.values()][:2] == ["64 pairs", "6 pairs"]
     config = {"batch_size": 16, "num_epochs": 2, "warmup_proportion": 0.5, "dropout": 0.1, "learning_rate": 3e-3}
     assert (task.batch_size(config), task.num_rounds(config), task.steps_per_round(config)) == (16, 2, 4)
     state, losses, metrics = train_side_by_side(task, [config, config], 8)

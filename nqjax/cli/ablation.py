@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from nqjax.cli import process
 from nqjax.cli.arguments import add_command, add_file, read_seed, read_whole
-from nqjax.cli.residual import task_of
+from nqjax.cli.residual import add_data, task_of
 from nqjax.cli.search import add_running
 from nqjax.errors import InputError
 
@@ -43,7 +43,7 @@ def add(commands: Any) -> None:
     parser.add_argument("--order", metavar="NAME", nargs="+", help="which are fixed, in order (default: all but one)")
     add_running(parser, out=False)
     parser.add_argument("--seed", metavar="S", type=read_seed, default=1, help="the searches' seed (default: 1)")
-    parser.add_argument("--data", metavar="FOLDER", help="where the task's data are, if it needs any")
+    add_data(parser)
 
 
 def _run(args: argparse.Namespace) -> None:
@@ -82,6 +82,8 @@ def _run(args: argparse.Namespace) -> None:
 
         print(f"interrupted; the finished trials are safe in {folder}, and the same command goes on", file=sys.stderr)
         raise
+    except InputError as error:  # of a search's file, which has no option of its own
+        raise InputError(str(error).replace("give another --out", "give another --out-dir")) from error
 
 
 def space_of(trials: "Trials", space: Any) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from nqjax.cli import process
 from nqjax.cli.arguments import AUTO, add_command, add_file, limits, read_regime, read_whole
-from nqjax.cli.search import add_running, check_out, telling
+from nqjax.cli.search import add_running, check_out, task_options, telling
 from nqjax.errors import InputError
 
 if TYPE_CHECKING:
@@ -48,7 +48,12 @@ def add(commands: Any) -> None:
         default=AUTO,
         help="where the regime ends, for the verdict; auto finds it from the search, none judges all (default: auto)",
     )
-    parser.add_argument("--data", metavar="FOLDER", help="where the task's data are, if it needs any")
+    add_data(parser)
+
+
+def add_data(parser: argparse.ArgumentParser) -> None:
+    """Declare the option that says where the data of a search's task are."""
+    parser.add_argument("--data", metavar="FOLDER", help="where the task's data are (default: where they were)")
 
 
 def _run(args: argparse.Namespace) -> None:
@@ -118,9 +123,20 @@ def task_of(trials: "Trials", file: str, data: str | None) -> "Task":
         raise InputError(
             f"{file} is of the task {name!r}, which is none of nqjax search --list: use nqjax.search from Python"
         )
-    task = tasks.load(name, **({} if data is None else {"data": data}))
-    if dict(task.settings) != trials.settings["task_settings"]:
-        raise InputError(
-            f"{file} was made with the task's settings {trials.settings['task_settings']}: give its --data"
-        )
+    task = tasks.load(name, **task_options(name, trials.made_by.get("data") if data is None else data))
+    theirs, ours = trials.settings["task_settings"], task.settings
+    other = [name for name in {**theirs, **ours} if theirs.get(name) != ours.get(name)]
+    if other:
+        found = ", ".join(f"{name} = {theirs.get(name)!r} (here {ours.get(name)!r})" for name in other)
+        raise InputError(f"{file} was made with {found}: {_HINTS.get(other[0], 'give its --data FOLDER')}")
     return task
+
+
+#: What to do where a task's setting is another one than a file's.
+_HINTS = {
+    "python": "use the Python that made it",
+    "text": "use the Python that made it",
+    "pretrained": "use the machine that made it, for encoders pretrained elsewhere differ",
+    "size": "use nqjax.search from Python, where the task takes it",
+    "dtype": "use nqjax.search from Python, where the task takes it",
+}

@@ -70,7 +70,8 @@ def _run(args: argparse.Namespace) -> None:
     if args.task is None:
         args.parser.error("give a task; nqjax search --list shows them")
     if args.task not in tasks.REGISTRY:
-        tasks.load(args.task)  # which says so, before anything heavy is imported
+        tasks.load(args.task)  # which says so
+    options = task_options(args.task, args.data)
     if args.count is None and args.grid is None:
         args.parser.error("give --trials, the number of configurations")
     if args.out is None:
@@ -82,12 +83,29 @@ def _run(args: argparse.Namespace) -> None:
 
     from nqjax.search.runner import run
 
-    task = tasks.load(args.task, **({} if args.data is None else {"data": args.data}))
+    task = tasks.load(args.task, **options)
     space = {**task.space, **_fixed(args.fix, task)}
-    options = {"grid": args.grid, "population": args.population, "out": args.out, "progress": True}
     with telling(args.out):
-        trials = run(task, space, num_trials=args.count, key=jax.random.key(args.seed), **options)
+        trials = run(
+            task,
+            space,
+            num_trials=args.count,
+            key=jax.random.key(args.seed),
+            grid=args.grid,
+            out=args.out,
+            population=args.population,
+            progress=True,
+        )
     print_summary(trials, args.out)
+
+
+def task_options(name: str, data: str | None) -> dict[str, str]:
+    """Return a reference search's arguments; raise InputError for one that lacks its data."""
+    from nqjax.search.tasks import REGISTRY
+
+    if data is None and REGISTRY[name].data:
+        raise InputError(f"{name} needs a folder with {REGISTRY[name].data}: give --data FOLDER")
+    return {} if data is None else {"data": data}
 
 
 class telling:
@@ -164,9 +182,11 @@ def _print_list(registry: Any) -> None:
         for label, text in (
             ("searches", entry.hyperparameters),
             ("paper", entry.paper),
+            ("data", f"--data FOLDER, with {entry.data}" if entry.data else ""),
             ("time", f"{entry.time_here} (two cores); {entry.time_gpu} (one GPU)"),
         ):
-            console.print(Padding(Text(f"{label}: {text}"), (0, 0, 0, 4)))
+            if text:
+                console.print(Padding(Text(f"{label}: {text}"), (0, 0, 0, 4)))
 
 
 def print_summary(trials: "Trials", out: str) -> None:

@@ -192,7 +192,7 @@ def execute(
     if population is not None and population < 1:
         raise InputError(f"a population of {population} is none: give 1 or more")
     devices = jax.local_devices() if devices is None else list(devices)
-    made_by = _made_by(devices[0])
+    made_by = _made_by(devices[0], task)
     host, hosts = jax.process_index(), jax.process_count()
     file: TrialsFile | _InMemory = _InMemory()
     if out is not None:
@@ -249,9 +249,10 @@ def _train(
             raise
 
 
-def _made_by(device: jax.Device) -> dict[str, Any]:
+def _made_by(device: jax.Device, task: Task) -> dict[str, Any]:
     versions = {name: metadata.version(name) for name in ("jax", "flax", "optax", "numpy")}
-    return {"nqjax": __version__, "python": platform.python_version(), **versions, "device": device.device_kind}
+    found = {"nqjax": __version__, "python": platform.python_version(), **versions, "device": device.device_kind}
+    return {**found, "data": task.source} if task.source else found
 
 
 class _InMemory:

@@ -42,8 +42,10 @@ class Task:
         How many trials one program trains side by side on a CPU; None for the default. What a trial gives depends on
         it in the last digits, which training amplifies; it is part of a search's settings.
     settings : mapping
-        What, beside its name, makes the task what it is, for JSON: sizes, or the data folder. A search is not
-        continued with other settings.
+        What, beside its name, makes the task what it is, for JSON: sizes, or a fingerprint of the data. A search is
+        not continued with other settings.
+    source : str or None
+        Where the data are, for the header of a search's file; they may move.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Task:
     evaluation_size: int = 1024
     lanes: int | None = None
     settings: Mapping[str, Any] = {}
+    source: str | None = None
 
     def batch_size(self, config: Config) -> int:
         """Return the batch size, a function of static hyperparameters; by default the one called "batch_size"."""

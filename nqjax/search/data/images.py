@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nqjax.errors import InputError
+from nqjax.search.data import fingerprint
 from nqjax.search.sources import Batch
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class ImageFolder:
         except ImportError:
             raise InputError("reading images needs Pillow: pip install pillow") from None
         self.size = size
-        folder = Path(root) / split
+        self._folder = folder = Path(root) / split
         self.classes = _classes(folder, classes)
         found = [_images(folder / name) for name in self.classes]
         self.paths = [path for paths in found for path in paths]
@@ -77,6 +78,14 @@ class ImageFolder:
 
     def __len__(self) -> int:
         return len(self.paths)
+
+    @property
+    def fingerprint(self) -> str:
+        """What there is: all names of classes and images, and the sizes of some files, but not where it lies."""
+        start = len(str(self._folder)) + 1
+        names = (path[start:].replace(os.sep, "/") for path in self.paths)
+        sizes = (str(Path(self.paths[i]).stat().st_size) for i in fingerprint.evenly(len(self)))
+        return f"{len(self):,} images in {len(self.classes):,} classes, {fingerprint.of_texts([*names, *sizes])}"
 
     def batch(self, words: tuple[int, ...], round_index: int, step: int, batch_size: int) -> Batch:
         """Return a batch for training: the images of a shuffled epoch in order, each cropped at random."""

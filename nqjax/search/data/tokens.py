@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nqjax.errors import InputError
+from nqjax.search.data import fingerprint
 from nqjax.search.sources import Batch
 
 _SUFFIXES = (".npy", ".bin")
@@ -155,6 +156,11 @@ class TokenWindows:
     def __len__(self) -> int:
         """Return how many windows the file has that follow one another."""
         return self._number
+
+    @property
+    def fingerprint(self) -> str:
+        """What there is, but not where it lies: the number of all tokens, and a digest of some."""
+        return f"{len(self._tokens):,} tokens, {fingerprint.of_arrays(self._tokens)}"
 
     def batch(self, words: tuple[int, ...], round_index: int, step: int, batch_size: int) -> Batch:
         """Return windows that begin at random places, a function of the arguments alone."""

@@ -179,18 +179,24 @@ class Classifier(nn.Module):
     ----------
     encoder : Encoder
     classes : int
+    encoder_dropout : float
+        The rate of all dropout in the encoder.
     """
 
     encoder: Encoder
     classes: int
+    encoder_dropout: float = 0.1
 
     @nn.compact
     def __call__(
         self, tokens: jax.Array, mask: jax.Array, rate: jax.Array | float = 0.0, key: _Key = None
     ) -> jax.Array:
-        """Return the logits, of shape (texts, classes); the arguments are the encoder's."""
+        """Return the logits, of shape (texts, classes).
+
+        The arguments are the encoder's, but that ``rate`` is of the dropout of what the last layer takes.
+        """
         initial = nn.initializers.normal(self.encoder.deviation)
-        first = self.encoder(tokens, mask, rate, key)[..., 0, :]
+        first = self.encoder(tokens, mask, self.encoder_dropout, key)[..., 0, :]
         pooler = nn.Dense(self.encoder.width, dtype=self.encoder.dtype, kernel_init=initial, name="pooler")
         pooled = _drop(nn.gelu(pooler(first), approximate=False), rate, key, self.encoder.depth + 1)
         return nn.Dense(self.classes, kernel_init=initial, name="classifier")(pooled.astype(jnp.float32))

@@ -31,6 +31,8 @@ class Entry:
         What to expect of its usual number of trials on two CPU cores, and on one GPU; "not measured" where it was not.
     options : Mapping
         Arguments of the class that make this entry what it is.
+    data : str
+        What the folder of its data holds, where it needs one.
     """
 
     module: str
@@ -41,9 +43,12 @@ class Entry:
     time_here: str
     time_gpu: str
     options: Mapping[str, Any]
+    data: str = ""
 
 
 _HERE = "nqjax.search.tasks"
+
+_IMAGES = "train/<class>/*.jpg and val/<class>/*.jpg"
 
 #: Hyperparameters of the image searches.
 _SGD = "epochs, batch_size, lr, lr_peak_proportion, momentum, weight_decay, label_smoothing"
@@ -69,6 +74,7 @@ REGISTRY: dict[str, Entry] = {
         "not measured",
         "not measured",
         {},
+        _IMAGES,
     ),
     "resnet-digits": Entry(
         f"{_HERE}.resnet",
@@ -89,6 +95,7 @@ REGISTRY: dict[str, Entry] = {
         "not measured",
         "not measured",
         {},
+        _IMAGES,
     ),
     "alexnet-digits": Entry(
         f"{_HERE}.alexnet",
@@ -109,6 +116,7 @@ REGISTRY: dict[str, Entry] = {
         "not measured",
         "not measured",
         {},
+        _IMAGES,
     ),
     "convnext-digits": Entry(
         f"{_HERE}.convnext",
@@ -129,6 +137,7 @@ REGISTRY: dict[str, Entry] = {
         "not measured",
         "not measured",
         {},
+        _IMAGES,
     ),
     "convnext-digits-adamw": Entry(
         f"{_HERE}.convnext",
@@ -149,6 +158,7 @@ REGISTRY: dict[str, Entry] = {
         "not measured",
         "not measured",
         {},
+        "train.npy and val.npy, the tokens",
     ),
     "llama-stdlib": Entry(
         f"{_HERE}.llama",
@@ -169,6 +179,7 @@ REGISTRY: dict[str, Entry] = {
         "not measured",
         "not measured",
         {},
+        "model/, train.jsonl and valid.jsonl",
     ),
     "deberta-stdlib": Entry(
         f"{_HERE}.deberta",

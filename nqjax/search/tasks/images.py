@@ -61,11 +61,12 @@ class ImageClassification(Task):
         """Set the examples to image folders; return how many classes there are."""
         if data is None:
             raise InputError(f"{self.name} needs a folder with train/<class>/*.jpg and val/<class>/*.jpg: data=FOLDER")
-        self.train = ImageFolder(data, "train", size)
-        self.valid = ImageFolder(data, "val", size, self.train.classes)
-        self.shape = (size, size, 3)
-        self.settings = {"data": str(Path(data).resolve()), "size": size}
-        return len(self.train.classes)
+        train = ImageFolder(data, "train", size)
+        valid = ImageFolder(data, "val", size, train.classes)
+        self.train, self.valid, self.shape = train, valid, (size, size, 3)
+        self.settings = {"train": train.fingerprint, "val": valid.fingerprint, "size": size}
+        self.source = str(Path(data).resolve())
+        return len(train.classes)
 
     def use_digits(self) -> None:
         """Set the examples to scikit-learn's digits."""
