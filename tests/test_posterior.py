@@ -2,7 +2,11 @@
 
 import functools
 import itertools
+import json
 import math
+import os
+import subprocess
+import sys
 import warnings
 
 import jax
@@ -458,6 +462,32 @@ def test_many_searches_are_single_ones(scores):
     test = scipy.stats.ks_2samp(thinned(nuts[2].beta), thinned(found[2].beta))
     assert test.pvalue > 1e-4
     assert nqjax.sample_posterior_many([], key=key) == []
+
+
+_PROGRAM = """
+import json, math
+import jax, numpy as np
+import nqjax
+from nqjax._compiled import Compiled
+devices, at = set(), Compiled.at
+Compiled.at = lambda self, device, *arguments: devices.add(device) or at(self, device, *arguments)
+rng = np.random.default_rng(3)
+studies = [rng.uniform(size=40) + 0.05 * rng.normal(size=40) for _ in range(4)]
+found = nqjax.sample_posterior_many(studies, key=jax.random.key(0), method="quadrature", num_samples=500)
+print(json.dumps([len(devices), [post.alpha[:, :5].tolist() for post in found]]))
+"""
+
+
+def test_many_searches_on_several_devices():
+    """Both forced devices take part, and change nothing."""
+    rows = []
+    for count in (1, 2):
+        env = {**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": f"--xla_force_host_platform_device_count={count}"}
+        done = subprocess.run([sys.executable, "-c", _PROGRAM], capture_output=True, text=True, env=env, check=True)
+        devices, alpha = json.loads(done.stdout.splitlines()[-1])
+        assert devices == count
+        rows.append(alpha)
+    np.testing.assert_allclose(rows[0], rows[1], rtol=1e-12)
 
 
 # --- priors, and what cannot be used --------------------------------------------------------------------------------

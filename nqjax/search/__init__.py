@@ -3,7 +3,7 @@
 >>> import jax
 >>> from nqjax import search
 >>> trials = search.run(search.load("digits-mlp"), num_trials=1024, key=jax.random.key(0), out="trials.jsonl")
->>> nqjax.fit(trials.scores, limits=(-math.inf, 0.07))
+>>> nqjax.fit(trials.scores, limits=(-math.inf, 0.085))
 """
 
 from importlib import import_module
