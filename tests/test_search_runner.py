@@ -21,6 +21,7 @@ from nqjax.labels import read_labels
 from nqjax.search import Choice, Fixed, LogUniform, outfile
 from nqjax.search.ablation import ablation
 from nqjax.search.residual import at_quantiles, residual
+from nqjax.search.runner import search_settings
 from nqjax.search.space import sample
 from nqjax.trials import read_scores
 
@@ -65,7 +66,7 @@ def test_the_file(line, reference, out):
 
 
 def test_what_other_hosts_left_is_taken_over(line, reference, out):
-    """A search on several hosts that was killed, and goes on with one."""
+    """A search on several hosts that was killed, and goes on with one: their checkpoints go with them."""
     search.run(line, num_trials=COUNT, key=KEY, out=out)
     header, *rows = out.read_text().splitlines(keepends=True)
     parts = [out.with_name(f"trials.host{host}.jsonl") for host in (0, 3)]
@@ -73,10 +74,13 @@ def test_what_other_hosts_left_is_taken_over(line, reference, out):
     parts[1].write_text(header + "".join(rows[12:15]) + '{"trial": 99, "val')
     other = out.with_name("trials.hostile.jsonl")
     other.write_text("not ours")
+    left = parts[0].with_name(f"{parts[0].name}.checkpoints")
+    (left / "tile").mkdir(parents=True)
     out.unlink()
     assert search.run(line, num_trials=COUNT, key=KEY, out=out).rows == reference.rows
     assert search.read_trials(out).rows == reference.rows
     assert not any(part.exists() for part in parts)
+    assert not left.exists()
     assert other.read_text() == "not ours"
     # Parts of another search are left alone, and named.
     parts[0].write_text(header.replace("line", "curve"))
@@ -219,28 +223,64 @@ def test_long_trials_go_on_from_a_checkpoint(line, reference, out, monkeypatch):
     assert not folder.exists()
 
 
-def test_a_damaged_checkpoint_costs_only_its_rounds(line, out, monkeypatch):
+def stopped_after(rounds, monkeypatch, *arguments, **options):
+    """Run a search that Ctrl-C ends in the middle of its trials, and leaves checkpoints."""
     from nqjax.search import population
 
-    space = {**line.space, "epochs": 5, "batch_size": 8}
-    whole = search.run(line, space, num_trials=4, key=KEY)
-    train, rounds = population.Program.train_round, []
+    train, done = population.Program.train_round, []
 
-    def stopped(self, *arguments):
-        rounds.append(1)
-        if len(rounds) == 3:
+    def stopped(self, *these):
+        done.append(1)
+        if len(done) > rounds:
             raise KeyboardInterrupt
-        return train(self, *arguments)
+        return train(self, *these)
 
-    monkeypatch.setattr(population.Program, "train_round", stopped)
-    with pytest.raises(KeyboardInterrupt):
-        search.run(line, space, num_trials=4, key=KEY, out=out, checkpoint_every=0)
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        patch.setattr(population.Program, "train_round", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            search.run(*arguments, checkpoint_every=0, **options)
+
+
+LONG = {**tiny_task.Line.space, "epochs": 5, "batch_size": 8}
+
+
+@pytest.mark.parametrize("header", [False, True])
+@pytest.mark.parametrize(
+    ("space", "key"),
+    [(LONG, jax.random.key(1)), ({**LONG, "epochs": 2}, KEY), ({**LONG, "noise": 0.05}, KEY), (LONG, KEY)],
+)
+def test_another_search_s_checkpoints_are_not_gone_on_with(line, out, monkeypatch, space, key, header):
+    """The file of a stopped search was removed, and another one begins under its name."""
+    stopped_after(3, monkeypatch, line, LONG, num_trials=4, key=KEY, out=out)
+    folder = out.with_name("trials.jsonl.checkpoints")
+    assert folder.is_dir()
+    out.unlink()
+    if header:  # the new search was killed before it could remove them
+        settings = search_settings(line, space, key, "random")
+        with outfile.TrialsFile(out, settings, {}) as file:
+            file.begin(4)
+    found = search.run(line, space, num_trials=4, key=key, out=out)
+    assert found.rows == search.run(line, space, num_trials=4, key=key).rows
+    assert not folder.exists()
+
+
+def test_a_checkpoint_is_of_its_trials_alone(line, out, monkeypatch):
+    """A task whose trials are shorter now: its settings do not say so, but a checkpoint does."""
+    stopped_after(3, monkeypatch, line, LONG, num_trials=4, key=KEY, out=out)
+    shorter = tiny_task.Line()
+    shorter.num_rounds = lambda config: 2
+    expected = search.run(shorter, LONG, num_trials=4, key=KEY).rows
+    assert search.run(shorter, LONG, num_trials=4, key=KEY, out=out).rows == expected
+
+
+def test_a_damaged_checkpoint_costs_only_its_rounds(line, out, monkeypatch):
+    whole = search.run(line, LONG, num_trials=4, key=KEY)
+    stopped_after(2, monkeypatch, line, LONG, num_trials=4, key=KEY, out=out)
     folder = out.with_name("trials.jsonl.checkpoints")
     for path in folder.rglob("*"):
         if path.is_file() and "state" in path.parts[-2:] + path.parts[-4:-2]:
             path.write_bytes(b"damaged")
-    assert search.run(line, space, num_trials=4, key=KEY, out=out).rows == whole.rows
+    assert search.run(line, LONG, num_trials=4, key=KEY, out=out).rows == whole.rows
     assert not folder.exists()
 
 

@@ -54,6 +54,10 @@ class Trial:
     rounds: int
     labels: Mapping[str, Any] = field(default_factory=dict)
 
+    def identity(self) -> dict[str, Any]:
+        """Return what its training depends on, for JSON."""
+        return {"number": self.number, "config": self.config, "words": list(self.words), "rounds": self.rounds}
+
 
 @dataclass
 class Lane:
@@ -73,7 +77,7 @@ class Lane:
 
     def saved(self) -> dict[str, Any]:
         """Return what a checkpoint keeps."""
-        return {"trial": self.trial.number, "round": self.round, "curve": self.curve}
+        return {"trial": self.trial.identity(), "round": self.round, "curve": self.curve}
 
 
 class Program:

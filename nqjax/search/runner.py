@@ -199,6 +199,9 @@ def execute(
         path = Path(out) if hosts == 1 else _part(Path(out), host)
         file = TrialsFile(path, settings, made_by, resume=resume)
     with file:
+        checkpoints = _checkpoints(file.path, settings) if file.path else None
+        if checkpoints and (not resume or "lanes" not in file.made_by):
+            checkpoints.clear()  # their search's file is gone: this one begins anew
         if out is not None and host == 0:
             _adopt(file, Path(out), settings, hosts)
         rows = _shared(file.rows, out, settings) if hosts > 1 else file.rows
@@ -208,7 +211,6 @@ def execute(
             lanes = file.made_by.get("lanes")
             schedule = Schedule(task, trials, devices, lanes=lanes, population=population, memory=memory)
             file.begin(schedule.lanes)
-            checkpoints = Checkpoints(Path(f"{file.path}.checkpoints")) if isinstance(file, TrialsFile) else None
             with Progress("trials", len(mine), done=len(mine) - len(left), show=progress) as bar:
                 _train(schedule, file, {t.number for t in trials} - left, checkpoints, checkpoint_every, bar, settings)
             if checkpoints:
@@ -218,6 +220,10 @@ def execute(
     rows = _joined(file, out, settings, made_by) if hosts > 1 else file.rows
     numbers = sorted(trial.number for trial in trials)
     return Trials(tuple(rows[number] for number in numbers), settings, file.made_by or made_by)
+
+
+def _checkpoints(path: Path, settings: Mapping[str, Any]) -> Checkpoints:
+    return Checkpoints(path.with_name(f"{path.name}.checkpoints"), settings)
 
 
 def _train(
@@ -298,6 +304,7 @@ def _adopt(file: Any, out: Path, settings: Mapping[str, Any], hosts: int) -> Non
                 if "lanes" not in file.made_by:
                     file.begin(part.made_by["lanes"])
                 file.add(new)
+        _checkpoints(file.path, settings).take_over(_checkpoints(path, settings).folder)
         path.unlink()
 
 
@@ -322,6 +329,7 @@ def _joined(
                 whole.begin(file.made_by.get("lanes") or 0)
                 whole.add(row for number, row in rows.items() if number not in whole.rows)
                 whole.finish()
+            _checkpoints(Path(out), settings).clear()  # of one host, before there were several
         from_all_hosts(b"")  # nobody removes a part before the whole is there
         if file.path is not None:
             file.path.unlink(missing_ok=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import json
 import os
 import queue
 import threading
@@ -157,8 +158,13 @@ class Schedule:
         """Lanes of checkpoints whose trials are still wanted; those trials are no longer pending."""
         found = []
         for name, saved in checkpoints.tiles():
-            places = {trial.number: (static, trial) for static, group in self._pending.items() for trial in group}
-            wanted = [places.get(lane["trial"]) if lane else None for lane in saved]
+            # By all that a trial is: its number may be another trial's now, where the space or a length has changed.
+            places = {
+                json.dumps(trial.identity()): (static, trial)
+                for static, group in self._pending.items()
+                for trial in group
+            }
+            wanted = [places.get(json.dumps(lane["trial"])) if lane else None for lane in saved]
             statics = {place[0] for place in wanted if place}
             if len(saved) != self.lanes or len(statics) != 1:
                 checkpoints.drop(name)

@@ -91,7 +91,7 @@ class Tile:
                 continue
             lane.record({name: _shortest(value[i]) for name, value in values.items()})
             work += 1 / lane.trial.rounds
-            if lane.failed or lane.round == lane.trial.rounds:
+            if lane.failed or lane.round >= lane.trial.rounds:
                 work += 1 - lane.round / lane.trial.rounds
                 rows.append(row(lane, self.program.task.score, self.program.task.minimize))
                 self.lanes[i] = None
