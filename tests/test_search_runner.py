@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -18,7 +19,7 @@ import nqjax
 from nqjax import search
 from nqjax.errors import InputError
 from nqjax.labels import read_labels
-from nqjax.search import Choice, Fixed, LogUniform, outfile
+from nqjax.search import Choice, Fixed, LogUniform, outfile, population, schedule, tile
 from nqjax.search.ablation import ablation
 from nqjax.search.residual import at_quantiles, residual
 from nqjax.search.runner import search_settings
@@ -197,10 +198,50 @@ def test_a_full_disk_leaves_the_finished_trials_safe(line, reference, out, monke
     assert search.run(line, num_trials=COUNT, key=KEY, out=out).rows == reference.rows
 
 
+@pytest.mark.parametrize("call", ["write", "fsync"])
+@pytest.mark.parametrize("count", [2, 4])
+def test_ctrl_c_while_a_line_is_written(line, reference, out, monkeypatch, call, count):
+    """It comes when the system's call returns: what was written is kept or cut off whole, and nothing is lost."""
+    original, calls = getattr(os, call), []
+
+    def interrupted(file, *data):
+        result = original(file, *data)
+        calls.append(1)
+        if len(calls) == count:
+            raise KeyboardInterrupt
+        return result
+
+    monkeypatch.setattr(outfile.os, call, interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        search.run(line, num_trials=COUNT, key=KEY, out=out)
+    monkeypatch.undo()
+    numbers = [json.loads(text)["trial"] for text in out.read_text().splitlines()[1:]]
+    assert len(numbers) == len(set(numbers)) >= count - 1
+    assert search.run(line, num_trials=COUNT, key=KEY, out=out).rows == reference.rows
+
+
+def test_an_error_of_one_worker_keeps_what_the_others_finished(line, reference, out, monkeypatch):
+    """Two workers: in their first round one fails, and the other finishes its four trials."""
+    both, advance, names = threading.Barrier(2), tile.Tile.advance, []
+
+    def one_fails(self):
+        names.append(self.name)
+        both.wait(60)
+        if self.name == names[0]:
+            raise RuntimeError("of one worker")
+        time.sleep(0.5)  # until the error has stopped the search
+        return advance(self)
+
+    monkeypatch.setattr(schedule, "_slots", lambda devices: 2)
+    monkeypatch.setattr(tile.Tile, "advance", one_fails)
+    space = {**line.space, "epochs": 1}
+    with pytest.raises(RuntimeError, match="of one worker"):
+        search.run(line, space, num_trials=16, key=KEY, out=out)
+    assert len(search.read_trials(out)) == 4
+
+
 def test_long_trials_go_on_from_a_checkpoint(line, reference, out, monkeypatch):
     """Stopped in the middle of all its trials: only the rounds that are left are trained, to the same numbers."""
-    from nqjax.search import population, schedule
-
     train, rounds = population.Program.train_round, []
 
     def counted(self, device, state, configs, words, numbers):
@@ -225,8 +266,6 @@ def test_long_trials_go_on_from_a_checkpoint(line, reference, out, monkeypatch):
 
 def stopped_after(rounds, monkeypatch, *arguments, **options):
     """Run a search that Ctrl-C ends in the middle of its trials, and leaves checkpoints."""
-    from nqjax.search import population
-
     train, done = population.Program.train_round, []
 
     def stopped(self, *these):

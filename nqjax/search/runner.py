@@ -235,10 +235,11 @@ def _train(
     bar: Progress,
     settings: Mapping[str, Any],
 ) -> None:
-    """Write rows as they come; after Ctrl-C, those that came meanwhile, too."""
+    """Write rows as they come; after Ctrl-C or an error, those that came meanwhile, too."""
     failed = sum(bool(row["failed"]) for row in file.rows.values())
     score, minimize = settings["score"], settings["minimize"]
     best = best_row(file.rows.values(), score, minimize)
+    rows: list[Row] = []
     with contextlib.closing(schedule.run(done, checkpoints, every)) as results:
         try:
             for rows, work in results:
@@ -248,10 +249,10 @@ def _train(
                 best = best_row([*([best] if best else []), *rows], score, minimize)
                 note = f"{failed:,} failed" + (f", best {best[score]:.5g}" if best else "")
                 bar.advance(work, note)
-        except KeyboardInterrupt:
+        except BaseException:
             results.close()
-            if rest := schedule.rest():
-                file.add(rest)
+            with contextlib.suppress(InputError):  # the file may be what failed: the first error says so
+                file.add(row for row in [*rows, *schedule.rest()] if row["trial"] not in file.rows)
             raise
 
 
