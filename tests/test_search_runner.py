@@ -19,7 +19,7 @@ import nqjax
 from nqjax import search
 from nqjax.errors import InputError
 from nqjax.labels import read_labels
-from nqjax.search import Choice, Fixed, LogUniform, outfile, population, schedule, tile
+from nqjax.search import Choice, Derived, Fixed, LogUniform, When, outfile, population, schedule, tile
 from nqjax.search.ablation import ablation
 from nqjax.search.residual import at_quantiles, residual
 from nqjax.search.runner import search_settings
@@ -156,6 +156,33 @@ def test_other_settings_are_refused(line, out):
     with pytest.raises(InputError, match="holds 3 trials"):
         search.run(line, num_trials=3, key=KEY, out=out, resume=False)
     assert out.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (Derived(lambda config: 0.0), Derived(lambda config: 0.1)),
+        (Derived(lambda config: 1), Derived(lambda config: 1.0)),
+        (When(lambda config: True, 0.0, 0.1), When(lambda config: config["epochs"] > 9, 0.0, 0.1)),
+    ],
+)
+def test_other_functions_of_the_space_are_refused(line, out, first, second):
+    """The header knows them by their names, and all of these have one; the hyperparameters tell."""
+    search.run(line, {**line.space, "noise": first}, num_trials=3, key=KEY, out=out)
+    before = out.read_bytes()
+    with pytest.raises(InputError, match=r"made with noise = .* for trial 0 \(now .*another --out"):
+        search.run(line, {**line.space, "noise": second}, num_trials=6, key=KEY, out=out)
+    assert out.read_bytes() == before
+    search.run(line, {**line.space, "noise": first}, num_trials=6, key=KEY, out=out)
+
+
+def test_the_last_digits_of_another_machine_are_no_other_search(line, reference, out):
+    search.run(line, num_trials=3, key=KEY, out=out)
+    text = out.read_text()
+    rate = reference.rows[0]["learning_rate"]
+    out.write_text(text.replace(repr(rate), repr(np.nextafter(rate, 1).item())))
+    assert out.read_text() != text
+    assert len(search.run(line, num_trials=6, key=KEY, out=out)) == 6
 
 
 @pytest.mark.parametrize("text", ["trial,y\n1,2\n", '{"y": 1}\n', '{"trial": 1, "y": 2}\n', "[1, 2]\n", "x"])

@@ -6,6 +6,7 @@ import contextlib
 import glob
 import itertools
 import json
+import math
 import platform
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -205,6 +206,7 @@ def execute(
         if out is not None and host == 0:
             _adopt(file, Path(out), settings, hosts)
         rows = _shared(file.rows, out, settings) if hosts > 1 else file.rows
+        _check_rows(rows, trials, out)
         mine = [trial for i, trial in enumerate(trials) if i % hosts == host]
         left = {trial.number for trial in mine} - rows.keys()
         if left:
@@ -220,6 +222,28 @@ def execute(
     rows = _joined(file, out, settings, made_by) if hosts > 1 else file.rows
     numbers = sorted(trial.number for trial in trials)
     return Trials(tuple(rows[number] for number in numbers), settings, file.made_by or made_by)
+
+
+def _check_rows(rows: Mapping[int, Row], trials: Sequence[Trial], out: str | Path | None) -> None:
+    """Raise InputError where a finished trial has other hyperparameters than it is now given.
+
+    The file's header knows a function of the space by its name only.
+    """
+    for trial in trials:
+        row = rows.get(trial.number, trial.config)
+        for name, value in trial.config.items():
+            if not _alike(row.get(name), value):
+                raise InputError(
+                    f"{out} was made with {name} = {json.dumps(row.get(name))} for trial {trial.number} (now "
+                    f"{json.dumps(value)}): a function of the space has changed; give another --out"
+                )
+
+
+def _alike(one: Any, other: Any) -> bool:
+    """Whether two values are equal, but for the last digits in which the powers of two machines may differ."""
+    if isinstance(one, float) and isinstance(other, float):
+        return math.isclose(one, other, rel_tol=1e-9)
+    return type(one) is type(other) and bool(one == other)
 
 
 def _checkpoints(path: Path, settings: Mapping[str, Any]) -> Checkpoints:
