@@ -426,6 +426,35 @@ def test_ablation(line, reference, tmp_path):
         list(ablation(line, reference, num_trials=3, key=KEY, order=["nothing"]))
 
 
+@pytest.mark.parametrize(("number", "count"), [(25, 25), (42, 14), (42, 28), (399, 7), (3, 1)])
+def test_quantiles_are_counted_in_whole_numbers(number, count):
+    """The k-th is the first trial that at least the share k / count reaches, also where that is no binary number."""
+    rows = [{"trial": i, "val_loss": float(i)} for i in range(number)]
+    found = at_quantiles(search.Trials(tuple(rows), {"score": "val_loss", "minimize": True}), count)
+    assert [row["trial"] + 1 for row in found] == [
+        min(i for i in range(1, number + 1) if i * count >= k * number) for k in range(1, count + 1)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "part"),
+    [
+        ({"name": "curve"}, 'task = "line", not "curve"'),
+        ({"score": "val_error"}, 'score = "val_loss", not "val_error"'),
+        ({"minimize": False}, "minimize = true, not false"),
+        ({"settings": {"sizes": (1, 2)}}, r'task_settings = {}, not {"sizes": \[1, 2\]}'),
+        ({"space": {**tiny_task.Line.space, "decay": 0.1}}, "lack 'decay'"),
+    ],
+)
+def test_trials_of_another_task_are_refused(reference, changes, part):
+    other = tiny_task.Line()
+    vars(other).update(changes)
+    with pytest.raises(InputError, match=part):
+        residual(other, reference, num_seeds=2, num_quantiles=2)
+    with pytest.raises(InputError, match=part):
+        next(ablation(other, reference, num_trials=3, key=KEY))
+
+
 def test_the_configurations_are_the_space_s(reference):
     for row in reference.rows:
         config = sample(tiny_task.Line.space, KEY, row["trial"])

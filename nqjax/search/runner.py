@@ -176,6 +176,18 @@ def search_settings(task: Task, space: Mapping[str, Any], key: Any, sampling: An
     }
 
 
+def check_trials(task: Task, trials: Trials) -> None:
+    """Raise InputError where trials of a search are not the task's."""
+    wanted = search_settings(task, task.space, tuple(trials.settings["key"]), None)
+    for name in ("task", "task_settings", "score", "minimize"):
+        now, then = (json.loads(json.dumps(settings[name])) for settings in (wanted, trials.settings))
+        if now != then:
+            raise InputError(f"the trials are of {name} = {json.dumps(then)}, not {json.dumps(now)}: give that task")
+    missing = [name for name in task.space if name not in trials.settings["space"]]
+    if missing:
+        raise InputError(f"the trials lack {missing[0]!r}, which the task {task.name} needs: give the task they are of")
+
+
 def execute(
     task: Task,
     trials: Sequence[Trial],
