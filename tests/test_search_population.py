@@ -15,7 +15,7 @@ import tiny_task
 
 from nqjax import search
 from nqjax.errors import InputError
-from nqjax.search import Choice, Fixed, Uniform
+from nqjax.search import Choice, Fixed, Uniform, schedule
 from nqjax.search.dropout import dropout
 from nqjax.search.population import shuffled
 from nqjax.search.runner import as_trials, execute, search_settings, trial_words
@@ -70,8 +70,11 @@ def test_trials_are_what_a_plain_loop_gives(line, reference):
         assert (row["rounds"], row["failed"]) == (config["epochs"], False)
 
 
-@pytest.mark.parametrize("population", [1, 7, 64])
-def test_the_population_changes_nothing(line, reference, population):
+@pytest.mark.parametrize(("population", "workers"), [(1, 1), (7, 2), (64, 8)])
+def test_the_population_changes_nothing(line, reference, population, workers, monkeypatch):
+    monkeypatch.setattr(schedule, "_slots", lambda devices: 8)  # of a larger machine
+    trials = as_trials(line, [(i, sample(line.space, KEY, i)) for i in range(21)], trial_words(KEY, range(21)))
+    assert schedule.Schedule(line, trials, jax.local_devices(), population=population).workers == workers
     assert search.run(line, num_trials=21, key=KEY, population=population).rows == reference.rows
 
 
@@ -138,12 +141,6 @@ def test_evaluation_in_blocks_is_evaluation(line, reference):
     found = search.run(task, num_trials=5, key=KEY)
     for row, expected in zip(found.rows, reference.rows, strict=False):
         assert row["curve"]["val_loss"] == pytest.approx(expected["curve"]["val_loss"], rel=1e-5)
-
-
-def test_memory_decides_how_many_trials_a_program_holds(line):
-    found = search.run(line, num_trials=3, key=KEY, memory=1)
-    assert found.made_by.get("lanes", 1) == 1
-    assert [row["epochs"] for row in found.rows] == [sample(line.space, KEY, i)["epochs"] for i in range(3)]
 
 
 def test_shuffles_are_permutations_without_a_pattern():

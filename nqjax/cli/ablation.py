@@ -58,6 +58,7 @@ def _run(args: argparse.Namespace) -> None:
         raise InputError(f"{folder} cannot be made: {error.strerror}; give another --out-dir") from error
     process.use_compilation_cache()
     process.listen_for_ctrl_c()
+    process.say_warnings()
     import jax
 
     from nqjax.search.ablation import ablation

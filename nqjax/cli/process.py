@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,11 @@ def cache_directory() -> Path | None:
     except (OSError, RuntimeError):  # not writable, or no home
         return None
     return directory if os.access(directory, os.W_OK) else None
+
+
+def say_warnings() -> None:
+    """Have warnings say in one line what matters, not where in the program they come from."""
+    warnings.showwarning = lambda message, *_: print(f"nqjax: warning: {message}", file=sys.stderr)
 
 
 def listen_for_ctrl_c() -> None:

@@ -61,6 +61,7 @@ def _run(args: argparse.Namespace) -> None:
     task = task_of(trials, args.file, args.data)
     process.use_compilation_cache()
     process.listen_for_ctrl_c()
+    process.say_warnings()
     from nqjax.search.residual import residual
 
     with telling(args.out):

@@ -51,7 +51,9 @@ def run(
 
     Trial ``i`` depends on the key and on ``i`` alone, not on how many trials are run, in which order, how many at a
     time or on how many devices: its configuration to the last digit, its training as far as one program on one kind
-    of device gives the same numbers again.
+    of device gives the same numbers again. On a CPU the program is the same unless it does not fit the memory, of
+    which a warning tells; on accelerators its width follows from the number of trials, the population and the memory
+    (a search that goes on keeps the width that its file began with).
 
     Parameters
     ----------
@@ -74,7 +76,7 @@ def run(
         How many trials to have in hand at once; by default as many as keep the devices busy and fit the memory. On a
         CPU it is rounded up to whole programs of 16 trials (or what the task says).
     memory : int, optional
-        Bytes that may be used on each device; by default 70 % of what is free.
+        Bytes that may be used on each device; by default 70 % of what can be had.
     devices : sequence of Device, optional
         All local ones by default.
     checkpoint_every : float

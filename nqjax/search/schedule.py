@@ -13,7 +13,9 @@ import os
 import queue
 import threading
 import time
+import warnings
 from collections.abc import Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jax
@@ -22,14 +24,13 @@ import numpy as np
 from nqjax._batch import power_of_two
 from nqjax.errors import InputError
 from nqjax.search.checkpoint import Checkpoints
+from nqjax.search.memory import free
 from nqjax.search.population import Lane, Program, Trial
 from nqjax.search.task import Task
 from nqjax.search.tile import Tile
 
 #: Trials side by side in a program: on a CPU as many as the caches of a core like, on an accelerator as many as fit.
 LANES, LANES_ACCELERATOR = 16, 1024
-#: The share of the memory that is free that may be used.
-_SHARE = 0.7
 #: Seconds between looks at what the threads have done, in which Ctrl-C is noticed.
 _LOOK = 0.2
 
@@ -51,7 +52,7 @@ class Schedule:
     population : int, optional
         Trials in hand at once, rounded up to whole programs on a CPU.
     memory : int, optional
-        Bytes that may be used on each device; most of what is free by default.
+        Bytes that may be used on each device; most of what is there by default.
     """
 
     def __init__(
@@ -70,28 +71,48 @@ class Schedule:
         for trial in trials:
             self._groups[_static(task, trial)].append(trial)
         self._dtypes = _dtypes(task, trials)
-        slots = _slots(self.devices)
-        self._memory = memory or _free(self.devices[0], slots)
+        cpu = self._platform == "cpu"
+        if memory is None:
+            self._memory = free(self.devices[0])
+        else:
+            self._memory = memory * len(self.devices) if cpu else memory
         self.lanes = lanes or self._fitting(population)
-        self.workers = slots if population is None else min(slots, -(-population // self.lanes))
+        limits = [_slots(self.devices)]
+        if cpu:  # its tiles share the memory: fewer of them change nothing but the time
+            limits.append(max(1, self._memory // max(1, self._bytes(self.lanes))))
+        if population is not None:
+            limits.append(-(-population // self.lanes))
+        self.workers = min(limits)
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._news: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
     def _fitting(self, population: int | None) -> int:
-        """How many lanes fit: the largest program is compiled to see, and again with fewer if it is too large."""
+        """How many lanes fit: the programs are compiled to see, and again with fewer if they are too large."""
         if self._platform == "cpu":
-            lanes = self.task.lanes or LANES
+            wanted = self.task.lanes or LANES
         else:
             most = max(map(len, self._groups.values()))
-            lanes = min(population or LANES_ACCELERATOR, power_of_two(-(-most // len(self.devices))))
-        static, trials = max(self._groups.items(), key=lambda item: self._program(item[0], lanes).batch_size)
+            wanted = min(population or LANES_ACCELERATOR, power_of_two(-(-most // len(self.devices))))
+        lanes = wanted
         while lanes > 1:
-            needed = self._program(static, lanes).bytes(self.devices[0], trials[:1] * lanes)
+            needed = self._bytes(lanes)
             if needed <= self._memory:
                 break
             lanes = max(1, power_of_two(int(lanes * self._memory / needed) + 1) // 2)
+        if self._platform == "cpu" and lanes < wanted:
+            warnings.warn(
+                f"{wanted} trials side by side do not fit the memory, so {lanes} are trained: their scores differ a "
+                "little from those of the same search where there is more memory",
+                stacklevel=2,
+            )
         return lanes
+
+    def _bytes(self, lanes: int) -> int:
+        """The memory of the largest program, on one device."""
+        programs = [self._program(static, lanes) for static in self._groups]
+        with ThreadPoolExecutor(_slots(self.devices)) as pool:
+            return max(pool.map(lambda program: program.bytes(self.devices[0]), programs))
 
     def _program(self, static: Any, lanes: int) -> Program:
         key = static, tuple(self._dtypes.items()), lanes, self._platform
@@ -256,15 +277,3 @@ def _slots(devices: Sequence[jax.Device]) -> int:
         return len(devices)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(len(devices), min(cores, 16))
-
-
-def _free(device: jax.Device, slots: int) -> int:
-    """Bytes that a tile may use."""
-    if device.platform != "cpu":
-        stats = device.memory_stats() or {}
-        return int(_SHARE * (stats.get("bytes_limit", 2**33) - stats.get("bytes_in_use", 0)))
-    try:
-        available = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):
-        available = 2**32
-    return int(_SHARE * available / slots)

@@ -39,8 +39,8 @@ class Task:
     evaluation_size : int
         How many examples are evaluated at once.
     lanes : int or None
-        How many trials one program trains side by side on a CPU; None for the default. What a trial gives depends on
-        it in the last digits, which training amplifies; it is part of a search's settings.
+        How many trials one program trains side by side on a CPU; None for the default, 16. What a trial gives depends
+        on it in the last digits, which training amplifies: a search that goes on keeps the width its file began with.
     settings : mapping
         What, beside its name, makes the task what it is, for JSON: sizes, or the data folder. A search is not
         continued with other settings.
