@@ -1,5 +1,6 @@
 """Populations: that trials are what they would be alone, that failures stay alone, and that the order says nothing."""
 
+import copy
 import json
 import os
 import socket
@@ -15,7 +16,7 @@ import tiny_task
 
 from nqjax import search
 from nqjax.errors import InputError
-from nqjax.search import Choice, Fixed, Uniform, schedule
+from nqjax.search import Arrays, Choice, Fixed, Uniform, schedule
 from nqjax.search.dropout import dropout
 from nqjax.search.population import shuffled
 from nqjax.search.runner import as_trials, execute, search_settings, trial_words
@@ -87,9 +88,33 @@ def test_precision_is_single_whatever_the_process_is_set_to(line, reference, x64
 
 
 def test_whole_programs_are_used_again(line, reference):
-    before = dict(vars(line)["_programs"])
+    before = dict(vars(line)["_programs"][-1])
+    assert before
     search.run(line, num_trials=21, key=jax.random.key(5))
-    assert vars(line)["_programs"] == before
+    assert vars(line)["_programs"][-1] == before
+
+
+def test_programs_of_a_task_that_was_changed_are_not_used_again(line, reference):
+    class Scaled(tiny_task.Line):
+        scale = 1.0
+
+        def evaluate(self, state, config, batch):
+            return {name: self.scale * value for name, value in super().evaluate(state, config, batch).items()}
+
+    def scores(task):
+        return search.run(task, num_trials=5, key=KEY).scores
+
+    task = Scaled()
+    before = scores(task)
+    task.scale = 2.0
+    assert scores(task) == pytest.approx(2 * before, rel=1e-6)
+    other = copy.copy(task)
+    other.scale = 4.0
+    assert scores(other) == pytest.approx(4 * before, rel=1e-6)
+    assert scores(task) == pytest.approx(2 * before, rel=1e-6)
+    task.valid = Arrays(**{name: array[:5] for name, array in task.valid.arrays.items()})
+    fewer = tiny_task.Line(valid=5)
+    assert scores(task) == pytest.approx(2 * scores(fewer), rel=1e-6)
 
 
 def test_diverging_trials_fail_alone(line, reference):

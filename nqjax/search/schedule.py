@@ -66,6 +66,7 @@ class Schedule:
         memory: int | None = None,
     ) -> None:
         self.task, self.devices = task, list(devices)
+        self._programs = _programs(task)
         self._platform = devices[0].platform
         self._groups: dict[Any, list[Trial]] = collections.defaultdict(list)
         for trial in trials:
@@ -117,11 +118,9 @@ class Schedule:
     def _program(self, static: Any, lanes: int) -> Program:
         key = static, tuple(self._dtypes.items()), lanes, self._platform
         with _programs_lock:
-            known = vars(self.task).setdefault("_programs", {})  # of this instance: it has the data, too
-            if key not in known:
-                known[key] = Program(self.task, dict(static), self._dtypes, lanes, self._platform)
-            program: Program = known[key]
-            return program
+            if key not in self._programs:
+                self._programs[key] = Program(self.task, dict(static), self._dtypes, lanes, self._platform)
+            return self._programs[key]
 
     def run(
         self, done: set[int], checkpoints: Checkpoints | None, every: float
@@ -249,6 +248,22 @@ class Schedule:
             if self._stop.is_set() or not self._pending[static]:
                 return None
             return self._pending[static].popleft()
+
+
+def _programs(task: Task) -> dict[Any, Program]:
+    """The programs that earlier searches have compiled for a task that is still the same, to which new ones are added.
+
+    They are kept with the task, whose data they have. One whose attributes are no longer the same objects, such as a
+    copy, begins anew.
+    """
+    now = {name: value for name, value in vars(task).items() if name != "_programs"}
+    with _programs_lock:
+        owner, then, programs = vars(task).get("_programs", (None, {}, {}))
+        same = owner is task and then.keys() == now.keys() and all(then[name] is now[name] for name in now)
+        if not same:
+            programs = {}
+            vars(task)["_programs"] = task, now, programs
+        return programs
 
 
 def _static(task: Task, trial: Trial) -> tuple[tuple[str, Any], ...]:
