@@ -268,18 +268,16 @@ print(json.dumps([jax.process_count(), *runs]))
 """
 
 
-@pytest.mark.slow
-def test_two_hosts_change_nothing(reference, tmp_path):
-    """Each trains its share; both get the table, and the first one writes it. The second call adds trials."""
+def on_two_hosts(program, out):
+    """Run a program on two hosts, given their number, the address of the first and a path; return what they print."""
     with socket.socket() as free:
         free.bind(("localhost", 0))
         address = f"localhost:{free.getsockname()[1]}"
-    out = tmp_path / "trials.jsonl"
     path = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
     env = {**os.environ, "PYTHONPATH": path, "JAX_PLATFORMS": "cpu"}
     hosts = [
         subprocess.Popen(
-            [sys.executable, "-c", _HOSTS, str(i), address, str(out)],
+            [sys.executable, "-c", program, str(i), address, str(out)],
             env=env,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -287,15 +285,62 @@ def test_two_hosts_change_nothing(reference, tmp_path):
         )
         for i in range(2)
     ]
+    texts = []
     for host in hosts:
         text, error = host.communicate(timeout=300)
         assert host.returncode == 0, error[-2000:]
-        count, first, second = json.loads(text.splitlines()[-1])
+        texts.append(json.loads(text.splitlines()[-1]))
+    return texts
+
+
+@pytest.mark.slow
+def test_two_hosts_change_nothing(reference, tmp_path):
+    """Each trains its share; both get the table, and the first one writes it. The second call adds trials."""
+    out = tmp_path / "trials.jsonl"
+    for count, first, second in on_two_hosts(_HOSTS, out):
         assert count == 2
         assert first == list(reference.rows[:9])
         assert second == list(reference.rows)
     assert search.read_trials(out).rows == reference.rows
     assert [path.name for path in tmp_path.iterdir()] == ["trials.jsonl"]
+
+
+_REFUSED = """
+import json, sys, jax
+jax.distributed.initialize(sys.argv[2], 2, int(sys.argv[1]))
+import pathlib, tiny_task
+from nqjax import search
+line, out, key, texts = tiny_task.Line(), pathlib.Path(sys.argv[3]), jax.random.key(0), []
+def refused(task=line, **options):
+    try:
+        search.run(task, num_trials=5, key=key, out=out, **options)
+    except search.runner.InputError as error:
+        texts.append(str(error))
+refused()  # the joined file is of another search
+out.unlink(missing_ok=True)
+part = out.with_name("trials.host1.jsonl")
+if jax.process_index() == 1:
+    part.write_text("not ours")
+refused()
+part.unlink(missing_ok=True)
+class Narrow(tiny_task.Line):
+    lanes = 2
+search.run(Narrow(), num_trials=5, key=key, out=out)
+print(json.dumps([*texts, search.run(line, num_trials=9, key=key, out=out).made_by["lanes"]]))
+"""
+
+
+@pytest.mark.slow
+def test_what_one_host_refuses_all_do(line, tmp_path):
+    """None waits for one that has ended; and a search that goes on keeps its width on all of them."""
+    out = tmp_path / "trials.jsonl"
+    search.run(line, num_trials=3, key=jax.random.key(7), out=out)
+    (one, two, lanes), (other, last, width) = on_two_hosts(_REFUSED, out)
+    assert "trials.jsonl was made with key = [0, 7]" in one
+    assert other == f"host 0: {one}"
+    assert "trials.host1.jsonl was not written by this command" in last
+    assert two == f"host 1: {last}"
+    assert lanes == width == 2
 
 
 @pytest.mark.slow

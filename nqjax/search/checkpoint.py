@@ -113,6 +113,11 @@ class Checkpoints:
         return sorted(whole, key=lambda path: path.stat().st_mtime_ns)
 
 
+def checkpoints_of(path: Path, settings: Mapping[str, Any]) -> Checkpoints:
+    """Return the checkpoints that go with the file of a search."""
+    return Checkpoints(path.with_name(f"{path.name}.checkpoints"), settings)
+
+
 def _leaves(state: Any) -> list[Any]:
     import jax
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import glob
 import itertools
 import json
 import math
 import platform
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
@@ -18,12 +16,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nqjax._batch import from_all_hosts
 from nqjax._progress import Progress
 from nqjax._version import __version__
 from nqjax.errors import InputError
 from nqjax.search import space as spaces
-from nqjax.search.checkpoint import Checkpoints
+from nqjax.search.checkpoint import Checkpoints, checkpoints_of
+from nqjax.search.hosts import adopt, joined, part_of, shared, together
 from nqjax.search.outfile import TrialsFile
 from nqjax.search.population import Trial
 from nqjax.search.schedule import Schedule
@@ -210,30 +208,34 @@ def execute(
     made_by = _made_by(devices[0])
     host, hosts = jax.process_index(), jax.process_count()
     file: TrialsFile | _InMemory = _InMemory()
-    if out is not None:
-        path = Path(out) if hosts == 1 else _part(Path(out), host)
-        file = TrialsFile(path, settings, made_by, resume=resume)
-    with file:
-        checkpoints = _checkpoints(file.path, settings) if file.path else None
-        if checkpoints and (not resume or "lanes" not in file.made_by):
-            checkpoints.clear()  # their search's file is gone: this one begins anew
-        if out is not None and host == 0:
-            _adopt(file, Path(out), settings, hosts)
-        rows = _shared(file.rows, out, settings) if hosts > 1 else file.rows
+    with contextlib.ExitStack() as stack:
+        with together():
+            if out is not None:
+                path = Path(out) if hosts == 1 else part_of(Path(out), host)
+                file = TrialsFile(path, settings, made_by, resume=resume)
+            stack.enter_context(file)
+            checkpoints = checkpoints_of(file.path, settings) if file.path else None
+            if checkpoints and (not resume or "lanes" not in file.made_by):
+                checkpoints.clear()  # their search's file is gone: this one begins anew
+            if out is not None and host == 0:
+                adopt(file, Path(out), settings, hosts)
+        rows, lanes = shared(file, out, settings)
         _check_rows(rows, trials, out)
         mine = [trial for i, trial in enumerate(trials) if i % hosts == host]
         left = {trial.number for trial in mine} - rows.keys()
-        if left:
-            lanes = file.made_by.get("lanes")
-            schedule = Schedule(task, trials, devices, lanes=lanes, population=population, memory=memory)
-            file.begin(schedule.lanes)
-            with Progress("trials", len(mine), done=len(mine) - len(left), show=progress) as bar:
-                _train(schedule, file, {t.number for t in trials} - left, checkpoints, checkpoint_every, bar, settings)
-            if checkpoints:
-                checkpoints.clear()
-        if isinstance(file, TrialsFile):
-            file.finish()
-    rows = _joined(file, out, settings, made_by) if hosts > 1 else file.rows
+        with together():
+            if left:
+                schedule = Schedule(task, trials, devices, lanes=lanes, population=population, memory=memory)
+                file.begin(schedule.lanes)
+                with Progress("trials", len(mine), done=len(mine) - len(left), show=progress) as bar:
+                    _train(
+                        schedule, file, {t.number for t in trials} - left, checkpoints, checkpoint_every, bar, settings
+                    )
+                if checkpoints:
+                    checkpoints.clear()
+            if isinstance(file, TrialsFile):
+                file.finish()
+    rows = joined(file, out, settings, made_by) if hosts > 1 else file.rows
     numbers = sorted(trial.number for trial in trials)
     return Trials(tuple(rows[number] for number in numbers), settings, file.made_by or made_by)
 
@@ -258,10 +260,6 @@ def _alike(one: Any, other: Any) -> bool:
     if isinstance(one, float) and isinstance(other, float):
         return math.isclose(one, other, rel_tol=1e-9)
     return type(one) is type(other) and bool(one == other)
-
-
-def _checkpoints(path: Path, settings: Mapping[str, Any]) -> Checkpoints:
-    return Checkpoints(path.with_name(f"{path.name}.checkpoints"), settings)
 
 
 def _train(
@@ -319,57 +317,3 @@ class _InMemory:
     def add(self, rows: Iterable[Row]) -> None:
         """Keep rows."""
         self.rows.update({row["trial"]: row for row in rows})
-
-
-# --- several hosts: each writes a file of its own, which the first one joins at the end -------------------------------
-
-
-_PART = re.compile(r"\.host\d+\.[a-z]+")
-
-
-def _part(out: Path, host: int) -> Path:
-    return out.with_name(f"{out.stem}.host{host}{out.suffix}")
-
-
-def _adopt(file: Any, out: Path, settings: Mapping[str, Any], hosts: int) -> None:
-    """Take over the trials of hosts that took part before and no longer do."""
-    own = [_part(out, host) for host in range(hosts)] if hosts > 1 else []
-    for path in sorted(out.parent.glob(f"{glob.escape(out.stem)}.host*{out.suffix}")):
-        if path in own or not _PART.fullmatch(path.name[len(out.stem) :]):
-            continue
-        with TrialsFile(path, settings, {}) as part:
-            new = [row for number, row in part.rows.items() if number not in file.rows]
-            if new:
-                if "lanes" not in file.made_by:
-                    file.begin(part.made_by["lanes"])
-                file.add(new)
-        _checkpoints(file.path, settings).take_over(_checkpoints(path, settings).folder)
-        path.unlink()
-
-
-def _shared(rows: Mapping[int, Row], out: str | Path | None, settings: Mapping[str, Any]) -> dict[int, Row]:
-    """The rows of all hosts; the first one reads the joined file of an earlier run, too."""
-    found = dict(rows)
-    if out is not None and jax.process_index() == 0 and Path(out).exists():
-        with TrialsFile(out, settings, {}) as file:
-            found.update(file.rows)
-    parts = from_all_hosts(json.dumps(list(found.values())).encode())
-    return {row["trial"]: row for part in parts for row in json.loads(part)}
-
-
-def _joined(
-    file: TrialsFile | _InMemory, out: str | Path | None, settings: Mapping[str, Any], made_by: Mapping[str, Any]
-) -> dict[int, Row]:
-    """The rows of all hosts, which the first one has written to one file; the parts are gone."""
-    rows = _shared(file.rows, out, settings)
-    if out is not None:
-        if jax.process_index() == 0:
-            with TrialsFile(out, settings, made_by) as whole:
-                whole.begin(file.made_by.get("lanes") or 0)
-                whole.add(row for number, row in rows.items() if number not in whole.rows)
-                whole.finish()
-            _checkpoints(Path(out), settings).clear()  # of one host, before there were several
-        from_all_hosts(b"")  # nobody removes a part before the whole is there
-        if file.path is not None:
-            file.path.unlink(missing_ok=True)
-    return rows
