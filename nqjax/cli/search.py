@@ -78,7 +78,7 @@ def _run(args: argparse.Namespace) -> None:
         args.parser.error("give --out, the file of the trials")
     check_out(args.out)
     process.use_compilation_cache()
-    process.listen_for_ctrl_c()
+    process.listen_for_ctrl_c("finishing the round")
     process.say_warnings()
     import jax
 
