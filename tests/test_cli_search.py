@@ -156,7 +156,7 @@ def interrupted(tmp_path, pause, times):
         "from nqjax.__main__ import main\n"
         "tasks.REGISTRY['line'] = tasks.Entry('tiny_task', 'Line', '', '', '', '', '', {})\n"
         "advance, rounds = tile.Tile.advance, []\n"
-        f"def slow(self):\n    rounds.append(1)\n    time.sleep({pause})\n    return advance(self)\n"
+        f"def slow(self, pause):\n    rounds.append(1)\n    time.sleep({pause})\n    return advance(self, pause)\n"
         "tile.Tile.advance = slow\n"
         f"sys.argv = {['nqjax', *COMMAND, '--population', '4', '--trials', '60']!r}\n"
         "sys.exit(main())\n"

@@ -1,5 +1,6 @@
 """The runner: its file, going on after any end, and what it refuses."""
 
+import _thread
 import errno
 import json
 import os
@@ -251,13 +252,13 @@ def test_an_error_of_one_worker_keeps_what_the_others_finished(line, reference, 
     """Two workers: in their first round one fails, and the other finishes its four trials."""
     both, advance, names = threading.Barrier(2), tile.Tile.advance, []
 
-    def one_fails(self):
+    def one_fails(self, pause):
         names.append(self.name)
         both.wait(60)
         if self.name == names[0]:
             raise RuntimeError("of one worker")
         time.sleep(0.5)  # until the error has stopped the search
-        return advance(self)
+        return advance(self, pause)
 
     monkeypatch.setattr(schedule, "_slots", lambda devices: 2)
     monkeypatch.setattr(tile.Tile, "advance", one_fails)
@@ -271,11 +272,11 @@ def test_long_trials_go_on_from_a_checkpoint(line, reference, out, monkeypatch):
     """Stopped in the middle of all its trials: only the rounds that are left are trained, to the same numbers."""
     train, rounds = population.Program.train_round, []
 
-    def counted(self, device, state, configs, words, numbers):
+    def counted(self, *these):
         rounds.append(1)
         if len(rounds) == 2:
             raise KeyboardInterrupt
-        return train(self, device, state, configs, words, numbers)
+        return train(self, *these)
 
     monkeypatch.setattr(schedule, "_slots", lambda devices: 1)
     space = {**line.space, "epochs": 5, "batch_size": 8}
@@ -356,9 +357,9 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background
 from nqjax import search
 from nqjax.search import tile
 advance = tile.Tile.advance
-def slow(self):
+def slow(self, pause):
     time.sleep(0.1)
-    return advance(self)
+    return advance(self, pause)
 tile.Tile.advance = slow
 search.run(tiny_task.Line(), num_trials=60, key=jax.random.key(0), out=sys.argv[1], population=4)
 """
@@ -379,6 +380,85 @@ def test_a_stopped_search_goes_on(line, out, number):
     found = search.run(line, num_trials=60, key=KEY, out=out)
     assert found.rows == search.run(line, num_trials=60, key=KEY).rows
     assert set(map(str, safe.rows)) <= set(map(str, found.rows))
+
+
+_LONG_PROGRAM = """
+import sys, time, jax, tiny_task
+from nqjax import search
+from nqjax.search import population
+batches = population.Program._batches
+def slow(self, *these):
+    time.sleep(0.02)
+    return batches(self, *these)
+population.Program._batches = slow
+space = {**tiny_task.Line.space, "epochs": 200, "batch_size": 4}
+search.run(tiny_task.StreamedLine(), space, num_trials=3, key=jax.random.key(0), out=sys.argv[1], checkpoint_every=0.1)
+"""
+
+
+def test_a_killed_search_goes_on_from_its_checkpoint(out, monkeypatch):
+    """SIGKILL in the middle of its only tile, before any trial has ended."""
+    path = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+    env = {**os.environ, "PYTHONPATH": path}
+    running = subprocess.Popen([sys.executable, "-c", _LONG_PROGRAM, str(out)], stderr=subprocess.DEVNULL, env=env)
+    folder = out.with_name("trials.jsonl.checkpoints")
+    seen, deadline = set(), time.monotonic() + 120
+    while len(seen) < 4 and time.monotonic() < deadline:
+        time.sleep(0.01)
+        seen |= {path.name for path in folder.glob("*/*") if "." not in path.name}
+    running.send_signal(signal.SIGKILL)
+    running.wait(timeout=60)
+    assert len(search.read_trials(out)) == 0
+    steps, batches = [], population.Program._batches
+    monkeypatch.setattr(population.Program, "_batches", lambda *these: steps.append(1) or batches(*these))
+    task, space = tiny_task.StreamedLine(), {**tiny_task.Line.space, "epochs": 200, "batch_size": 4}
+    found = search.run(task, space, num_trials=3, key=KEY, out=out)
+    assert 0 < len(steps) < 200 * 6 - 4  # what was before the third checkpoint is not trained again
+    assert found.rows == search.run(task, space, num_trials=3, key=KEY).rows
+    assert not folder.exists()
+
+
+def test_a_round_of_a_stream_goes_on_in_the_middle(out, monkeypatch):
+    """Six steps a round: stopped after eight, it goes on with the ninth, to the same numbers; one trial joins later."""
+    monkeypatch.setattr(schedule, "_slots", lambda devices: 1)
+    task, space = tiny_task.StreamedLine(), {**tiny_task.Line.space, "epochs": 5, "batch_size": 4}
+    whole = search.run(task, space, num_trials=4, key=KEY)
+    steps, batches = [], population.Program._batches
+
+    def counted(*these):
+        steps.append(1)
+        if len(steps) == 9:
+            raise KeyboardInterrupt
+        return batches(*these)
+
+    monkeypatch.setattr(population.Program, "_batches", counted)
+    with pytest.raises(KeyboardInterrupt):
+        search.run(task, space, num_trials=3, key=KEY, out=out, checkpoint_every=0)
+    steps[:] = [0] * 10
+    found = search.run(task, space, num_trials=4, key=KEY, out=out)
+    # The fourth trial takes the empty lane when the round ends.
+    assert len(steps) - 10 == 22 + 2 * 6
+    assert found.rows == whole.rows
+
+
+def test_ctrl_c_does_not_wait_for_the_end_of_a_long_round(out, monkeypatch):
+    class Long(tiny_task.StreamedLine):
+        def steps_per_round(self, config):
+            return 100_000
+
+    steps = []
+
+    def batches(self, words, rounds, step):
+        steps.append(step)
+        if len(steps) == 5:
+            _thread.interrupt_main()
+        time.sleep(0.01)
+        return {name: np.ones((self.lanes, self.batch_size), np.float32) for name in ("x", "y")}
+
+    monkeypatch.setattr(population.Program, "_batches", batches)
+    with pytest.raises(KeyboardInterrupt):
+        search.run(Long(), {**LONG, "learning_rate": 0.01}, num_trials=3, key=KEY, out=out, checkpoint_every=0.5)
+    assert 5 <= len(steps) < 5000
 
 
 def test_grid(line):

@@ -47,13 +47,13 @@ class Checkpoints:
             (self.folder / tile).mkdir(parents=True, exist_ok=True)
             with _quiet(), _checkpointer() as checkpointer:
                 checkpointer.save((self.folder / tile / uuid.uuid4().hex).absolute(), args)
+            for path in older:  # out of the way first: killed half-way, the removal would leave what looks the newest
+                shutil.rmtree(path.rename(path.with_suffix(".old")), ignore_errors=True)
         except OSError as error:
             raise InputError(
                 f"{self.folder} cannot be written: {error.strerror or error}; the finished trials are safe: make room "
                 "and run the same again"
             ) from error
-        for path in older:
-            shutil.rmtree(path, ignore_errors=True)
 
     def tiles(self) -> list[tuple[str, list[dict[str, Any] | None]]]:
         """Return the tiles that have a checkpoint, and their lanes; remove those of other searches."""

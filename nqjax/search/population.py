@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 import jax
 import jax.numpy as jnp
@@ -78,6 +78,18 @@ class Lane:
     def saved(self) -> dict[str, Any]:
         """Return what a checkpoint keeps."""
         return {"trial": self.trial.identity(), "round": self.round, "curve": self.curve}
+
+
+class Part(NamedTuple):
+    """What a tile has done of a round."""
+
+    step: int
+    total: Any  # (lanes,): the sum of the losses
+
+    @classmethod
+    def none(cls, lanes: int) -> Self:
+        """Return the beginning of a round."""
+        return cls(0, np.zeros(lanes, np.float32))
 
 
 class Program:
@@ -166,15 +178,37 @@ class Program:
         """Return the state with the fresh lanes set to their trials' initial states."""
         return self._start(device, state, configs, words, fresh)
 
-    def train_round(self, device: jax.Device, state: Any, configs: Any, words: Any, rounds: Any) -> tuple[Any, Any]:
-        """Return the state after a round, and the mean loss of each lane; it is not finite where any step's is not."""
+    def train_round(
+        self,
+        device: jax.Device,
+        state: Any,
+        configs: Any,
+        words: Any,
+        rounds: Any,
+        part: Part,
+        pause: Callable[[], bool],
+    ) -> tuple[Any, Part, NDArray[Any] | None]:
+        """Train to the end of the round, or, with a stream, until ``pause`` is true after a step.
+
+        Returns
+        -------
+        state : pytree
+        part : Part
+            What is done of the round; nothing, of the next one, if it ended.
+        loss : ndarray or None
+            The mean loss of each lane, not finite where any step's is not; None if the round has not ended.
+        """
         if isinstance(self.task.train, Arrays):
-            return self._train(device, state, configs, words, rounds, self._on(device, "train"))  # type: ignore[no-any-return]
-        total = np.zeros(self.lanes, np.float32)
-        for step in range(self.steps):
+            state, loss = self._train(device, state, configs, words, rounds, self._on(device, "train"))
+            return state, part, np.asarray(loss)
+        step, total = part
+        while step < self.steps:
             batch = self._batches(words, rounds, step)
             state, total = self._step(device, (state, total), configs, words, rounds, np.int32(step), batch)
-        return state, np.asarray(total) / np.float32(self.steps)
+            step += 1
+            if step < self.steps and pause():
+                return state, Part(step, total), None
+        return state, Part.none(self.lanes), np.asarray(total) / np.float32(self.steps)
 
     def evaluate(self, device: jax.Device, state: Any, configs: Any) -> dict[str, Any]:
         """Return the mean of each metric over the examples, for each lane."""

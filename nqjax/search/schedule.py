@@ -127,7 +127,8 @@ class Schedule:
     ) -> Generator[tuple[list[dict[str, Any]], float]]:
         """Train what is not done; yield rows and the work behind them, in trials, as they come.
 
-        When the caller stops, Ctrl-C included, each tile ends its round, and saves what long trials have reached.
+        When the caller stops, Ctrl-C included, each tile ends its round, or, with a stream, its step, and saves what
+        long trials have reached.
         """
         pending = {
             static: collections.deque(sorted((t for t in group if t.number not in done), key=lambda t: -t.rounds))
@@ -231,13 +232,17 @@ class Schedule:
                 with self._lock:
                     self._pending[static].extend(lane.trial for lane in restored[2] if lane)
                 tile = Tile(tile.program, device)
-        tile.fill(lambda: self._take(static))
         safe = time.monotonic()
+
+        def due() -> bool:
+            every = self._every / 10 if self._stop.is_set() else self._every
+            return checkpoints is not None and time.monotonic() - safe > every
+
+        tile.fill(lambda: self._take(static))
         while tile.busy and not self._stop.is_set():
-            news.put(tile.advance())
+            news.put(tile.advance(lambda: self._stop.is_set() or due()))
             tile.fill(lambda: self._take(static))
-            since = time.monotonic() - safe
-            if checkpoints and tile.busy and since > (self._every / 10 if self._stop.is_set() else self._every):
+            if checkpoints and tile.busy and due():
                 checkpoints.save(tile.name, tile.state, [None if lane is None else lane.saved() for lane in tile.lanes])
                 safe = time.monotonic()
         if checkpoints and not tile.busy:
