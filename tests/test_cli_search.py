@@ -68,6 +68,13 @@ def test_search_residual_and_ablation(capsys):
     assert set(fixed["noise"]) == {trials.best["noise"]}
 
 
+@pytest.mark.filterwarnings("default")
+def test_too_little_memory_is_said_in_a_line(capsys, monkeypatch):
+    monkeypatch.setattr("nqjax.search.schedule.free", lambda device: 1)
+    assert cli.main(["search", "line", "--trials", "2", "--out", "trials.jsonl"]) == 0
+    assert re.fullmatch(r"nqjax: warning: 4 trials .* do not fit the memory.*\n", capsys.readouterr().err)
+
+
 def test_grid(capsys):
     argv = ["search", "line", "--grid", "2", "--fix", "epochs=2", "--fix", "noise=0.0", "--out", "grid.jsonl"]
     assert cli.main(argv) == 0
