@@ -37,11 +37,13 @@ class Compiled:
         return self.compiled(device, *arguments)(*arguments)
 
     def compiled(self, device: jax.Device, *arguments: Any) -> Any:
-        """Return the compiled program for such arguments."""
+        """Return the compiled program for such arguments, of which nothing but shapes and types is looked at."""
         leaves, structure = jax.tree.flatten(arguments)
         key = device, structure, tuple((leaf.shape, leaf.dtype) for leaf in leaves)
         with self._locks[key]:
             if key not in self._compiled:
-                placed = jax.device_put(arguments, SingleDeviceSharding(device))
+                there = SingleDeviceSharding(device)
+                shapes = jax.eval_shape(lambda *these: these, *arguments)
+                placed = jax.tree.map(lambda shape: shape.update(sharding=there), shapes)
                 self._compiled[key] = self._jitted.lower(*placed).compile()
         return self._compiled[key]

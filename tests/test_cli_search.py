@@ -24,7 +24,7 @@ from nqjax.trials import read_scores
 @pytest.fixture(autouse=True)
 def here(monkeypatch, tmp_path):
     monkeypatch.setattr(process, "use_compilation_cache", lambda: None)
-    monkeypatch.setattr(process, "listen_for_ctrl_c", lambda: None)
+    monkeypatch.setattr(process, "listen_for_ctrl_c", lambda waiting: None)
     monkeypatch.chdir(tmp_path)
     entry = tasks.Entry("tiny_task", "Line", "a straight line", "none", "learning_rate", "a second", "-", {})
     monkeypatch.setitem(tasks.REGISTRY, "line", entry)
@@ -68,6 +68,13 @@ def test_search_residual_and_ablation(capsys):
     fixed = search.read_trials("ablation/1-noise.jsonl")
     assert set(fixed["batch_size"]) == {8}
     assert set(fixed["noise"]) == {trials.best["noise"]}
+
+
+@pytest.mark.filterwarnings("default")
+def test_too_little_memory_is_said_in_a_line(capsys, monkeypatch):
+    monkeypatch.setattr("nqjax.search.schedule.free", lambda device: 1)
+    assert cli.main(["search", "line", "--trials", "2", "--out", "trials.jsonl"]) == 0
+    assert re.fullmatch(r"nqjax: warning: 4 trials .* do not fit the memory.*\n", capsys.readouterr().err)
 
 
 def test_grid(capsys):
@@ -202,16 +209,24 @@ def test_an_ablation_s_other_file_names_its_own_option(capsys):
     assert capsys.readouterr().err.rstrip().endswith("; give another --out-dir")
 
 
-def test_a_real_ctrl_c(tmp_path):
-    """SIGINT in the middle of the work: one line, status 130, and the trials that were counted are there."""
+def interrupted(tmp_path, pause, times):
+    """Run a search with pauses before its rounds, and press Ctrl-C when trials are done; return its stderr and status.
+
+    Parameters
+    ----------
+    pause : str
+        Seconds, an expression of the number of rounds so far.
+    times : int
+        How often; not before it was said that the last one was heard.
+    """
     program = (
         "import signal, sys, time\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background jobs ignore it
         "from nqjax.search import tasks, tile\n"
         "from nqjax.__main__ import main\n"
         "tasks.REGISTRY['line'] = tasks.Entry('tiny_task', 'Line', '', '', '', '', '', {})\n"
-        "advance = tile.Tile.advance\n"
-        "def slow(self):\n    time.sleep(0.1)\n    return advance(self)\n"
+        "advance, rounds = tile.Tile.advance, []\n"
+        f"def slow(self, pause):\n    rounds.append(1)\n    time.sleep({pause})\n    return advance(self, pause)\n"
         "tile.Tile.advance = slow\n"
         f"sys.argv = {['nqjax', *COMMAND, '--population', '4', '--trials', '60']!r}\n"
         "sys.exit(main())\n"
@@ -224,9 +239,29 @@ def test_a_real_ctrl_c(tmp_path):
     while (not out.exists() or out.read_bytes().count(b"\n") < 3) and time.monotonic() < deadline:
         time.sleep(0.02)
     running.send_signal(signal.SIGINT)
-    _, error = running.communicate(timeout=60)
-    assert running.returncode in (130, -signal.SIGINT)
-    assert "Traceback" not in error
-    done = len(search.read_trials(out))
+    error = ""
+    while "Ctrl-C again" not in error and (text := running.stderr.readline()):
+        error += text
+    for _ in range(times - 1):
+        running.send_signal(signal.SIGINT)
+    error += running.communicate(timeout=60)[1]
+    return error, running.returncode
+
+
+def test_a_real_ctrl_c(tmp_path):
+    """SIGINT in the middle of the work: said at once, status 130, and the trials that were counted are there."""
+    error, status = interrupted(tmp_path, "0.1", 1)
+    assert status in (130, -signal.SIGINT)
+    done = len(search.read_trials(tmp_path / "trials.jsonl"))
     assert 0 < done < 60
+    assert "Traceback" not in error
+    assert "finishing the round; Ctrl-C again stops at once\n" in error
     assert f"interrupted; {done} trials are safe in trials.jsonl" in error
+
+
+def test_a_second_ctrl_c_stops_at_once(tmp_path):
+    """In a round that takes an hour: no waiting, no abort, and whole lines."""
+    error, status = interrupted(tmp_path, "0 if len(rounds) < 9 else 3600", 2)
+    assert status == 130
+    assert error.endswith("finishing the round; Ctrl-C again stops at once\n")
+    assert 0 < len(search.read_trials(tmp_path / "trials.jsonl")) < 60

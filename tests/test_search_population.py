@@ -1,5 +1,6 @@
 """Populations: that trials are what they would be alone, that failures stay alone, and that the order says nothing."""
 
+import copy
 import json
 import os
 import socket
@@ -15,7 +16,7 @@ import tiny_task
 
 from nqjax import search
 from nqjax.errors import InputError
-from nqjax.search import Choice, Fixed, Uniform
+from nqjax.search import Arrays, Choice, Fixed, Uniform, schedule
 from nqjax.search.dropout import dropout
 from nqjax.search.population import shuffled
 from nqjax.search.runner import as_trials, execute, search_settings, trial_words
@@ -70,8 +71,11 @@ def test_trials_are_what_a_plain_loop_gives(line, reference):
         assert (row["rounds"], row["failed"]) == (config["epochs"], False)
 
 
-@pytest.mark.parametrize("population", [1, 7, 64])
-def test_the_population_changes_nothing(line, reference, population):
+@pytest.mark.parametrize(("population", "workers"), [(1, 1), (7, 2), (64, 8)])
+def test_the_population_changes_nothing(line, reference, population, workers, monkeypatch):
+    monkeypatch.setattr(schedule, "_slots", lambda devices: 8)  # of a larger machine
+    trials = as_trials(line, [(i, sample(line.space, KEY, i)) for i in range(21)], trial_words(KEY, range(21)))
+    assert schedule.Schedule(line, trials, jax.local_devices(), population=population).workers == workers
     assert search.run(line, num_trials=21, key=KEY, population=population).rows == reference.rows
 
 
@@ -84,9 +88,33 @@ def test_precision_is_single_whatever_the_process_is_set_to(line, reference, x64
 
 
 def test_whole_programs_are_used_again(line, reference):
-    before = dict(vars(line)["_programs"])
+    before = dict(vars(line)["_programs"][-1])
+    assert before
     search.run(line, num_trials=21, key=jax.random.key(5))
-    assert vars(line)["_programs"] == before
+    assert vars(line)["_programs"][-1] == before
+
+
+def test_programs_of_a_task_that_was_changed_are_not_used_again(line, reference):
+    class Scaled(tiny_task.Line):
+        scale = 1.0
+
+        def evaluate(self, state, config, batch):
+            return {name: self.scale * value for name, value in super().evaluate(state, config, batch).items()}
+
+    def scores(task):
+        return search.run(task, num_trials=5, key=KEY).scores
+
+    task = Scaled()
+    before = scores(task)
+    task.scale = 2.0
+    assert scores(task) == pytest.approx(2 * before, rel=1e-6)
+    other = copy.copy(task)
+    other.scale = 4.0
+    assert scores(other) == pytest.approx(4 * before, rel=1e-6)
+    assert scores(task) == pytest.approx(2 * before, rel=1e-6)
+    task.valid = Arrays(**{name: array[:5] for name, array in task.valid.arrays.items()})
+    fewer = tiny_task.Line(valid=5)
+    assert scores(task) == pytest.approx(2 * scores(fewer), rel=1e-6)
 
 
 def test_diverging_trials_fail_alone(line, reference):
@@ -138,12 +166,6 @@ def test_evaluation_in_blocks_is_evaluation(line, reference):
     found = search.run(task, num_trials=5, key=KEY)
     for row, expected in zip(found.rows, reference.rows, strict=False):
         assert row["curve"]["val_loss"] == pytest.approx(expected["curve"]["val_loss"], rel=1e-5)
-
-
-def test_memory_decides_how_many_trials_a_program_holds(line):
-    found = search.run(line, num_trials=3, key=KEY, memory=1)
-    assert found.made_by.get("lanes", 1) == 1
-    assert [row["epochs"] for row in found.rows] == [sample(line.space, KEY, i)["epochs"] for i in range(3)]
 
 
 def test_shuffles_are_permutations_without_a_pattern():
@@ -246,18 +268,16 @@ print(json.dumps([jax.process_count(), *runs]))
 """
 
 
-@pytest.mark.slow
-def test_two_hosts_change_nothing(reference, tmp_path):
-    """Each trains its share; both get the table, and the first one writes it. The second call adds trials."""
+def on_two_hosts(program, out):
+    """Run a program on two hosts, given their number, the address of the first and a path; return what they print."""
     with socket.socket() as free:
         free.bind(("localhost", 0))
         address = f"localhost:{free.getsockname()[1]}"
-    out = tmp_path / "trials.jsonl"
     path = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
     env = {**os.environ, "PYTHONPATH": path, "JAX_PLATFORMS": "cpu"}
     hosts = [
         subprocess.Popen(
-            [sys.executable, "-c", _HOSTS, str(i), address, str(out)],
+            [sys.executable, "-c", program, str(i), address, str(out)],
             env=env,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -265,15 +285,62 @@ def test_two_hosts_change_nothing(reference, tmp_path):
         )
         for i in range(2)
     ]
+    texts = []
     for host in hosts:
         text, error = host.communicate(timeout=300)
         assert host.returncode == 0, error[-2000:]
-        count, first, second = json.loads(text.splitlines()[-1])
+        texts.append(json.loads(text.splitlines()[-1]))
+    return texts
+
+
+@pytest.mark.slow
+def test_two_hosts_change_nothing(reference, tmp_path):
+    """Each trains its share; both get the table, and the first one writes it. The second call adds trials."""
+    out = tmp_path / "trials.jsonl"
+    for count, first, second in on_two_hosts(_HOSTS, out):
         assert count == 2
         assert first == list(reference.rows[:9])
         assert second == list(reference.rows)
     assert search.read_trials(out).rows == reference.rows
     assert [path.name for path in tmp_path.iterdir()] == ["trials.jsonl"]
+
+
+_REFUSED = """
+import json, sys, jax
+jax.distributed.initialize(sys.argv[2], 2, int(sys.argv[1]))
+import pathlib, tiny_task
+from nqjax import search
+line, out, key, texts = tiny_task.Line(), pathlib.Path(sys.argv[3]), jax.random.key(0), []
+def refused(task=line, **options):
+    try:
+        search.run(task, num_trials=5, key=key, out=out, **options)
+    except search.runner.InputError as error:
+        texts.append(str(error))
+refused()  # the joined file is of another search
+out.unlink(missing_ok=True)
+part = out.with_name("trials.host1.jsonl")
+if jax.process_index() == 1:
+    part.write_text("not ours")
+refused()
+part.unlink(missing_ok=True)
+class Narrow(tiny_task.Line):
+    lanes = 2
+search.run(Narrow(), num_trials=5, key=key, out=out)
+print(json.dumps([*texts, search.run(line, num_trials=9, key=key, out=out).made_by["lanes"]]))
+"""
+
+
+@pytest.mark.slow
+def test_what_one_host_refuses_all_do(line, tmp_path):
+    """None waits for one that has ended; and a search that goes on keeps its width on all of them."""
+    out = tmp_path / "trials.jsonl"
+    search.run(line, num_trials=3, key=jax.random.key(7), out=out)
+    (one, two, lanes), (other, last, width) = on_two_hosts(_REFUSED, out)
+    assert "trials.jsonl was made with key = [0, 7]" in one
+    assert other == f"host 0: {one}"
+    assert "trials.host1.jsonl was not written by this command" in last
+    assert two == f"host 1: {last}"
+    assert lanes == width == 2
 
 
 @pytest.mark.slow

@@ -1,11 +1,13 @@
 """The runner: its file, going on after any end, and what it refuses."""
 
+import _thread
 import errno
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -18,9 +20,10 @@ import nqjax
 from nqjax import search
 from nqjax.errors import InputError
 from nqjax.labels import read_labels
-from nqjax.search import Choice, Fixed, LogUniform, outfile
+from nqjax.search import Choice, Derived, Fixed, LogUniform, When, outfile, population, schedule, tile
 from nqjax.search.ablation import ablation
 from nqjax.search.residual import at_quantiles, residual
+from nqjax.search.runner import search_settings
 from nqjax.search.space import sample
 from nqjax.trials import read_scores
 
@@ -65,7 +68,7 @@ def test_the_file(line, reference, out):
 
 
 def test_what_other_hosts_left_is_taken_over(line, reference, out):
-    """A search on several hosts that was killed, and goes on with one."""
+    """A search on several hosts that was killed, and goes on with one: their checkpoints go with them."""
     search.run(line, num_trials=COUNT, key=KEY, out=out)
     header, *rows = out.read_text().splitlines(keepends=True)
     parts = [out.with_name(f"trials.host{host}.jsonl") for host in (0, 3)]
@@ -73,10 +76,13 @@ def test_what_other_hosts_left_is_taken_over(line, reference, out):
     parts[1].write_text(header + "".join(rows[12:15]) + '{"trial": 99, "val')
     other = out.with_name("trials.hostile.jsonl")
     other.write_text("not ours")
+    left = parts[0].with_name(f"{parts[0].name}.checkpoints")
+    (left / "tile").mkdir(parents=True)
     out.unlink()
     assert search.run(line, num_trials=COUNT, key=KEY, out=out).rows == reference.rows
     assert search.read_trials(out).rows == reference.rows
     assert not any(part.exists() for part in parts)
+    assert not left.exists()
     assert other.read_text() == "not ours"
     # Parts of another search are left alone, and named.
     parts[0].write_text(header.replace("line", "curve"))
@@ -153,6 +159,33 @@ def test_other_settings_are_refused(line, out):
     assert out.read_bytes() == before
 
 
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (Derived(lambda config: 0.0), Derived(lambda config: 0.1)),
+        (Derived(lambda config: 1), Derived(lambda config: 1.0)),
+        (When(lambda config: True, 0.0, 0.1), When(lambda config: config["epochs"] > 9, 0.0, 0.1)),
+    ],
+)
+def test_other_functions_of_the_space_are_refused(line, out, first, second):
+    """The header knows them by their names, and all of these have one; the hyperparameters tell."""
+    search.run(line, {**line.space, "noise": first}, num_trials=3, key=KEY, out=out)
+    before = out.read_bytes()
+    with pytest.raises(InputError, match=r"made with noise = .* for trial 0 \(now .*another --out"):
+        search.run(line, {**line.space, "noise": second}, num_trials=6, key=KEY, out=out)
+    assert out.read_bytes() == before
+    search.run(line, {**line.space, "noise": first}, num_trials=6, key=KEY, out=out)
+
+
+def test_the_last_digits_of_another_machine_are_no_other_search(line, reference, out):
+    search.run(line, num_trials=3, key=KEY, out=out)
+    text = out.read_text()
+    rate = reference.rows[0]["learning_rate"]
+    out.write_text(text.replace(repr(rate), repr(np.nextafter(rate, 1).item())))
+    assert out.read_text() != text
+    assert len(search.run(line, num_trials=6, key=KEY, out=out)) == 6
+
+
 @pytest.mark.parametrize("text", ["trial,y\n1,2\n", '{"y": 1}\n', '{"trial": 1, "y": 2}\n', "[1, 2]\n", "x"])
 def test_a_foreign_file_is_left_alone(line, out, text):
     out.write_text(text)
@@ -193,17 +226,57 @@ def test_a_full_disk_leaves_the_finished_trials_safe(line, reference, out, monke
     assert search.run(line, num_trials=COUNT, key=KEY, out=out).rows == reference.rows
 
 
+@pytest.mark.parametrize("call", ["write", "fsync"])
+@pytest.mark.parametrize("count", [2, 4])
+def test_ctrl_c_while_a_line_is_written(line, reference, out, monkeypatch, call, count):
+    """It comes when the system's call returns: what was written is kept or cut off whole, and nothing is lost."""
+    original, calls = getattr(os, call), []
+
+    def interrupted(file, *data):
+        result = original(file, *data)
+        calls.append(1)
+        if len(calls) == count:
+            raise KeyboardInterrupt
+        return result
+
+    monkeypatch.setattr(outfile.os, call, interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        search.run(line, num_trials=COUNT, key=KEY, out=out)
+    monkeypatch.undo()
+    numbers = [json.loads(text)["trial"] for text in out.read_text().splitlines()[1:]]
+    assert len(numbers) == len(set(numbers)) >= count - 1
+    assert search.run(line, num_trials=COUNT, key=KEY, out=out).rows == reference.rows
+
+
+def test_an_error_of_one_worker_keeps_what_the_others_finished(line, reference, out, monkeypatch):
+    """Two workers: in their first round one fails, and the other finishes its four trials."""
+    both, advance, names = threading.Barrier(2), tile.Tile.advance, []
+
+    def one_fails(self, pause):
+        names.append(self.name)
+        both.wait(60)
+        if self.name == names[0]:
+            raise RuntimeError("of one worker")
+        time.sleep(0.5)  # until the error has stopped the search
+        return advance(self, pause)
+
+    monkeypatch.setattr(schedule, "_slots", lambda devices: 2)
+    monkeypatch.setattr(tile.Tile, "advance", one_fails)
+    space = {**line.space, "epochs": 1}
+    with pytest.raises(RuntimeError, match="of one worker"):
+        search.run(line, space, num_trials=16, key=KEY, out=out)
+    assert len(search.read_trials(out)) == 4
+
+
 def test_long_trials_go_on_from_a_checkpoint(line, reference, out, monkeypatch):
     """Stopped in the middle of all its trials: only the rounds that are left are trained, to the same numbers."""
-    from nqjax.search import population, schedule
-
     train, rounds = population.Program.train_round, []
 
-    def counted(self, device, state, configs, words, numbers):
+    def counted(self, *these):
         rounds.append(1)
         if len(rounds) == 2:
             raise KeyboardInterrupt
-        return train(self, device, state, configs, words, numbers)
+        return train(self, *these)
 
     monkeypatch.setattr(schedule, "_slots", lambda devices: 1)
     space = {**line.space, "epochs": 5, "batch_size": 8}
@@ -219,28 +292,62 @@ def test_long_trials_go_on_from_a_checkpoint(line, reference, out, monkeypatch):
     assert not folder.exists()
 
 
-def test_a_damaged_checkpoint_costs_only_its_rounds(line, out, monkeypatch):
-    from nqjax.search import population
+def stopped_after(rounds, monkeypatch, *arguments, **options):
+    """Run a search that Ctrl-C ends in the middle of its trials, and leaves checkpoints."""
+    train, done = population.Program.train_round, []
 
-    space = {**line.space, "epochs": 5, "batch_size": 8}
-    whole = search.run(line, space, num_trials=4, key=KEY)
-    train, rounds = population.Program.train_round, []
-
-    def stopped(self, *arguments):
-        rounds.append(1)
-        if len(rounds) == 3:
+    def stopped(self, *these):
+        done.append(1)
+        if len(done) > rounds:
             raise KeyboardInterrupt
-        return train(self, *arguments)
+        return train(self, *these)
 
-    monkeypatch.setattr(population.Program, "train_round", stopped)
-    with pytest.raises(KeyboardInterrupt):
-        search.run(line, space, num_trials=4, key=KEY, out=out, checkpoint_every=0)
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        patch.setattr(population.Program, "train_round", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            search.run(*arguments, checkpoint_every=0, **options)
+
+
+LONG = {**tiny_task.Line.space, "epochs": 5, "batch_size": 8}
+
+
+@pytest.mark.parametrize("header", [False, True])
+@pytest.mark.parametrize(
+    ("space", "key"),
+    [(LONG, jax.random.key(1)), ({**LONG, "epochs": 2}, KEY), ({**LONG, "noise": 0.05}, KEY), (LONG, KEY)],
+)
+def test_another_search_s_checkpoints_are_not_gone_on_with(line, out, monkeypatch, space, key, header):
+    """The file of a stopped search was removed, and another one begins under its name."""
+    stopped_after(3, monkeypatch, line, LONG, num_trials=4, key=KEY, out=out)
+    folder = out.with_name("trials.jsonl.checkpoints")
+    assert folder.is_dir()
+    out.unlink()
+    if header:  # the new search was killed before it could remove them
+        settings = search_settings(line, space, key, "random")
+        with outfile.TrialsFile(out, settings, {}) as file:
+            file.begin(4)
+    found = search.run(line, space, num_trials=4, key=key, out=out)
+    assert found.rows == search.run(line, space, num_trials=4, key=key).rows
+    assert not folder.exists()
+
+
+def test_a_checkpoint_is_of_its_trials_alone(line, out, monkeypatch):
+    """A task whose trials are shorter now: its settings do not say so, but a checkpoint does."""
+    stopped_after(3, monkeypatch, line, LONG, num_trials=4, key=KEY, out=out)
+    shorter = tiny_task.Line()
+    shorter.num_rounds = lambda config: 2
+    expected = search.run(shorter, LONG, num_trials=4, key=KEY).rows
+    assert search.run(shorter, LONG, num_trials=4, key=KEY, out=out).rows == expected
+
+
+def test_a_damaged_checkpoint_costs_only_its_rounds(line, out, monkeypatch):
+    whole = search.run(line, LONG, num_trials=4, key=KEY)
+    stopped_after(2, monkeypatch, line, LONG, num_trials=4, key=KEY, out=out)
     folder = out.with_name("trials.jsonl.checkpoints")
     for path in folder.rglob("*"):
         if path.is_file() and "state" in path.parts[-2:] + path.parts[-4:-2]:
             path.write_bytes(b"damaged")
-    assert search.run(line, space, num_trials=4, key=KEY, out=out).rows == whole.rows
+    assert search.run(line, LONG, num_trials=4, key=KEY, out=out).rows == whole.rows
     assert not folder.exists()
 
 
@@ -250,9 +357,9 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background
 from nqjax import search
 from nqjax.search import tile
 advance = tile.Tile.advance
-def slow(self):
+def slow(self, pause):
     time.sleep(0.1)
-    return advance(self)
+    return advance(self, pause)
 tile.Tile.advance = slow
 search.run(tiny_task.Line(), num_trials=60, key=jax.random.key(0), out=sys.argv[1], population=4)
 """
@@ -273,6 +380,85 @@ def test_a_stopped_search_goes_on(line, out, number):
     found = search.run(line, num_trials=60, key=KEY, out=out)
     assert found.rows == search.run(line, num_trials=60, key=KEY).rows
     assert set(map(str, safe.rows)) <= set(map(str, found.rows))
+
+
+_LONG_PROGRAM = """
+import sys, time, jax, tiny_task
+from nqjax import search
+from nqjax.search import population
+batches = population.Program._batches
+def slow(self, *these):
+    time.sleep(0.02)
+    return batches(self, *these)
+population.Program._batches = slow
+space = {**tiny_task.Line.space, "epochs": 200, "batch_size": 4}
+search.run(tiny_task.StreamedLine(), space, num_trials=3, key=jax.random.key(0), out=sys.argv[1], checkpoint_every=0.1)
+"""
+
+
+def test_a_killed_search_goes_on_from_its_checkpoint(out, monkeypatch):
+    """SIGKILL in the middle of its only tile, before any trial has ended."""
+    path = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+    env = {**os.environ, "PYTHONPATH": path}
+    running = subprocess.Popen([sys.executable, "-c", _LONG_PROGRAM, str(out)], stderr=subprocess.DEVNULL, env=env)
+    folder = out.with_name("trials.jsonl.checkpoints")
+    seen, deadline = set(), time.monotonic() + 120
+    while len(seen) < 4 and time.monotonic() < deadline:
+        time.sleep(0.01)
+        seen |= {path.name for path in folder.glob("*/*") if "." not in path.name}
+    running.send_signal(signal.SIGKILL)
+    running.wait(timeout=60)
+    assert len(search.read_trials(out)) == 0
+    steps, batches = [], population.Program._batches
+    monkeypatch.setattr(population.Program, "_batches", lambda *these: steps.append(1) or batches(*these))
+    task, space = tiny_task.StreamedLine(), {**tiny_task.Line.space, "epochs": 200, "batch_size": 4}
+    found = search.run(task, space, num_trials=3, key=KEY, out=out)
+    assert 0 < len(steps) < 200 * 6 - 4  # what was before the third checkpoint is not trained again
+    assert found.rows == search.run(task, space, num_trials=3, key=KEY).rows
+    assert not folder.exists()
+
+
+def test_a_round_of_a_stream_goes_on_in_the_middle(out, monkeypatch):
+    """Six steps a round: stopped after eight, it goes on with the ninth, to the same numbers; one trial joins later."""
+    monkeypatch.setattr(schedule, "_slots", lambda devices: 1)
+    task, space = tiny_task.StreamedLine(), {**tiny_task.Line.space, "epochs": 5, "batch_size": 4}
+    whole = search.run(task, space, num_trials=4, key=KEY)
+    steps, batches = [], population.Program._batches
+
+    def counted(*these):
+        steps.append(1)
+        if len(steps) == 9:
+            raise KeyboardInterrupt
+        return batches(*these)
+
+    monkeypatch.setattr(population.Program, "_batches", counted)
+    with pytest.raises(KeyboardInterrupt):
+        search.run(task, space, num_trials=3, key=KEY, out=out, checkpoint_every=0)
+    steps[:] = [0] * 10
+    found = search.run(task, space, num_trials=4, key=KEY, out=out)
+    # The fourth trial takes the empty lane when the round ends.
+    assert len(steps) - 10 == 22 + 2 * 6
+    assert found.rows == whole.rows
+
+
+def test_ctrl_c_does_not_wait_for_the_end_of_a_long_round(out, monkeypatch):
+    class Long(tiny_task.StreamedLine):
+        def steps_per_round(self, config):
+            return 100_000
+
+    steps = []
+
+    def batches(self, words, rounds, step):
+        steps.append(step)
+        if len(steps) == 5:
+            _thread.interrupt_main()
+        time.sleep(0.01)
+        return {name: np.ones((self.lanes, self.batch_size), np.float32) for name in ("x", "y")}
+
+    monkeypatch.setattr(population.Program, "_batches", batches)
+    with pytest.raises(KeyboardInterrupt):
+        search.run(Long(), {**LONG, "learning_rate": 0.01}, num_trials=3, key=KEY, out=out, checkpoint_every=0.5)
+    assert 5 <= len(steps) < 5000
 
 
 def test_grid(line):
@@ -318,6 +504,35 @@ def test_ablation(line, reference, tmp_path):
     assert stages[0].gamma is None or 1 <= stages[0].gamma <= 5
     with pytest.raises(InputError, match="not searched"):
         list(ablation(line, reference, num_trials=3, key=KEY, order=["nothing"]))
+
+
+@pytest.mark.parametrize(("number", "count"), [(25, 25), (42, 14), (42, 28), (399, 7), (3, 1)])
+def test_quantiles_are_counted_in_whole_numbers(number, count):
+    """The k-th is the first trial that at least the share k / count reaches, also where that is no binary number."""
+    rows = [{"trial": i, "val_loss": float(i)} for i in range(number)]
+    found = at_quantiles(search.Trials(tuple(rows), {"score": "val_loss", "minimize": True}), count)
+    assert [row["trial"] + 1 for row in found] == [
+        min(i for i in range(1, number + 1) if i * count >= k * number) for k in range(1, count + 1)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "part"),
+    [
+        ({"name": "curve"}, 'task = "line", not "curve"'),
+        ({"score": "val_error"}, 'score = "val_loss", not "val_error"'),
+        ({"minimize": False}, "minimize = true, not false"),
+        ({"settings": {"sizes": (1, 2)}}, r'task_settings = {}, not {"sizes": \[1, 2\]}'),
+        ({"space": {**tiny_task.Line.space, "decay": 0.1}}, "lack 'decay'"),
+    ],
+)
+def test_trials_of_another_task_are_refused(reference, changes, part):
+    other = tiny_task.Line()
+    vars(other).update(changes)
+    with pytest.raises(InputError, match=part):
+        residual(other, reference, num_seeds=2, num_quantiles=2)
+    with pytest.raises(InputError, match=part):
+        next(ablation(other, reference, num_trials=3, key=KEY))
 
 
 def test_the_configurations_are_the_space_s(reference):

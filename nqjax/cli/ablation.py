@@ -57,7 +57,8 @@ def _run(args: argparse.Namespace) -> None:
     except OSError as error:
         raise InputError(f"{folder} cannot be made: {error.strerror}; give another --out-dir") from error
     process.use_compilation_cache()
-    process.listen_for_ctrl_c()
+    process.listen_for_ctrl_c("finishing the round")
+    process.say_warnings()
     import jax
 
     from nqjax.search.ablation import ablation

@@ -1,7 +1,9 @@
 """The process of a command: its console, its compiled programs, its signals."""
 
+import contextlib
 import os
 import signal
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -54,7 +56,35 @@ def cache_directory() -> Path | None:
     return directory if os.access(directory, os.W_OK) else None
 
 
-def listen_for_ctrl_c() -> None:
-    """Have Ctrl-C raise KeyboardInterrupt, for work that ends in order; see `nqjax.__main__` for the others."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+def say_warnings() -> None:
+    """Have warnings say in one line what matters, not where in the program they come from."""
+    warnings.showwarning = lambda message, *_: print(f"nqjax: warning: {message}", file=sys.stderr)
+
+
+def listen_for_ctrl_c(waiting: str = "") -> None:
+    """Have Ctrl-C raise KeyboardInterrupt, for work that ends in order; see `nqjax.__main__` for the others.
+
+    Parameters
+    ----------
+    waiting : str
+        What the first Ctrl-C says where the end takes a while; the second one then ends the process at once.
+    """
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_DFL:
+        return
+    if not waiting:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        return
+
+    def first(*_: object) -> None:
+        signal.signal(signal.SIGINT, second)
+        os.write(2, f"{waiting}; Ctrl-C again stops at once\n".encode())  # print may be what was interrupted
+        raise KeyboardInterrupt
+
+    def second(*_: object) -> None:
+        with contextlib.suppress(OSError, RuntimeError, ValueError):
+            sys.stdout.flush()
+        if sys.stderr.isatty():
+            os.write(2, b"\x1b[?25h")  # the cursor, which the progress bar hides
+        os._exit(130)  # threads that are still in compiled code would make an orderly end crash
+
+    signal.signal(signal.SIGINT, first)

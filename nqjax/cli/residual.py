@@ -65,7 +65,8 @@ def _run(args: argparse.Namespace) -> None:
     trials = read_trials(args.file)
     task = task_of(trials, args.file, args.data)
     process.use_compilation_cache()
-    process.listen_for_ctrl_c()
+    process.listen_for_ctrl_c("finishing the round")
+    process.say_warnings()
     from nqjax.search.residual import residual
 
     with telling(args.out):

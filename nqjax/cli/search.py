@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 _EPILOG = """\
 Trials are safe as soon as they are counted: after Ctrl-C, or worse, the same command goes on where it was, and with
-more trials it adds theirs. Trial i is the same whatever the number of trials, the population and the devices.
+more trials it adds theirs. Trial i has the same configuration whatever the number of trials, the population and the
+devices, and on CPUs, if the memory suffices, the same scores.
 
 examples:
   nqjax search --list
@@ -78,7 +79,8 @@ def _run(args: argparse.Namespace) -> None:
         args.parser.error("give --out, the file of the trials")
     check_out(args.out)
     process.use_compilation_cache()
-    process.listen_for_ctrl_c()
+    process.listen_for_ctrl_c("finishing the round")
+    process.say_warnings()
     import jax
 
     from nqjax.search.runner import run

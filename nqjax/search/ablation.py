@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nqjax.errors import InputError
 from nqjax.search import space as spaces
-from nqjax.search.runner import run
+from nqjax.search.runner import check_trials, run
 from nqjax.search.table import Trials
-from nqjax.search.task import Task
+from nqjax.search.task import Task, check_task
 
 if TYPE_CHECKING:
     from nqjax.regime import Regime
@@ -64,7 +64,14 @@ def ablation(
         Where each search has its file, with which it goes on: ``1-learning_rate.jsonl`` and so on.
     **options
         As for `nqjax.search.run`.
+
+    Raises
+    ------
+    InputError
+        If the trials are of another task or space, or none has a score.
     """
+    check_task(task)
+    check_trials(task, trials)
     space = spaces.check(task.space if space is None else space)
     if spaces.describe(space) != trials.settings["space"]:
         raise InputError("the trials are of another space: give the one that was searched")

@@ -1,13 +1,17 @@
-"""Checkpoints of tiles, written by Orbax: what long trials had reached when the process ended."""
+"""Checkpoints of tiles, written by Orbax: what long trials had reached when the process ended.
+
+Each says which search it is of, and which trials its lanes hold: one that was left behind by another search is removed.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import shutil
 import threading
 import uuid
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,32 +27,36 @@ class Checkpoints:
     ----------
     folder : Path
         Where they are; it is made at the first save.
+    settings : mapping
+        What the search is, for JSON: checkpoints of other settings are not gone on with.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, settings: Mapping[str, Any]) -> None:
         self.folder = folder
+        self.settings = json.loads(json.dumps(settings))
 
     def save(self, tile: str, state: Any, lanes: list[dict[str, Any] | None]) -> None:
         """Replace a tile's checkpoint: the leaves of its state, and its lanes as JSON."""
         import orbax.checkpoint as ocp
 
         leaves = {f"{i:04}": np.asarray(leaf) for i, leaf in enumerate(_leaves(state))}
-        args = ocp.args.Composite(state=ocp.args.PyTreeSave(leaves), lanes=ocp.args.JsonSave({"lanes": lanes}))
+        saved = {"settings": self.settings, "lanes": lanes}
+        args = ocp.args.Composite(state=ocp.args.PyTreeSave(leaves), lanes=ocp.args.JsonSave(saved))
         older = self._of(tile)
         try:
             (self.folder / tile).mkdir(parents=True, exist_ok=True)
             with _quiet(), _checkpointer() as checkpointer:
                 checkpointer.save((self.folder / tile / uuid.uuid4().hex).absolute(), args)
+            for path in older:  # out of the way first: killed half-way, the removal would leave what looks the newest
+                shutil.rmtree(path.rename(path.with_suffix(".old")), ignore_errors=True)
         except OSError as error:
             raise InputError(
                 f"{self.folder} cannot be written: {error.strerror or error}; the finished trials are safe: make room "
                 "and run the same again"
             ) from error
-        for path in older:
-            shutil.rmtree(path, ignore_errors=True)
 
     def tiles(self) -> list[tuple[str, list[dict[str, Any] | None]]]:
-        """Return the tiles that have a checkpoint, and their lanes."""
+        """Return the tiles that have a checkpoint, and their lanes; remove those of other searches."""
         import orbax.checkpoint as ocp
 
         found = []
@@ -59,7 +67,10 @@ class Checkpoints:
                         read = checkpointer.restore(path.absolute(), ocp.args.Composite(lanes=ocp.args.JsonRestore()))
                     except (OSError, ValueError, KeyError):  # cut off while it was written: its trials begin anew
                         continue
-                found.append((folder.name, read["lanes"]["lanes"]))
+                if read["lanes"].get("settings") == self.settings:
+                    found.append((folder.name, read["lanes"]["lanes"]))
+                else:
+                    self.drop(folder.name)
         return found
 
     def state(self, tile: str, like: Any) -> Any:
@@ -83,6 +94,14 @@ class Checkpoints:
         with contextlib.suppress(OSError):
             self.folder.rmdir()
 
+    def take_over(self, other: Path) -> None:
+        """Move the checkpoints of another folder here."""
+        for tile in other.glob("*"):
+            self.folder.mkdir(exist_ok=True)
+            tile.replace(self.folder / tile.name)
+        with contextlib.suppress(OSError):
+            other.rmdir()
+
     def clear(self) -> None:
         """Remove all of them."""
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -92,6 +111,11 @@ class Checkpoints:
         folder = self.folder / tile
         whole = [path for path in folder.glob("*") if path.is_dir() and "." not in path.name]
         return sorted(whole, key=lambda path: path.stat().st_mtime_ns)
+
+
+def checkpoints_of(path: Path, settings: Mapping[str, Any]) -> Checkpoints:
+    """Return the checkpoints that go with the file of a search."""
+    return Checkpoints(path.with_name(f"{path.name}.checkpoints"), settings)
 
 
 def _leaves(state: Any) -> list[Any]:

@@ -87,9 +87,8 @@ class TrialsFile:
 
     def add(self, rows: Iterable[Row]) -> None:
         """Append finished trials; when this returns, they are safe."""
-        new = list(rows)
-        self._append(b"".join(map(_line, new)))
-        self.rows.update({row["trial"]: row for row in new})
+        new = {row["trial"]: row for row in rows}
+        self._append(b"".join(map(_line, new.values())), new)
 
     def finish(self) -> None:
         """Put the trials in order, so that the same search gives the same file."""
@@ -173,21 +172,26 @@ class TrialsFile:
                 f"{self.path} was made with {differences}{more} (now {names[0]} = {now}); give another --out"
             )
 
-    def _append(self, text: bytes) -> None:
+    def _append(self, text: bytes, rows: Mapping[int, Row] | None = None) -> None:
+        safe = len(self.rows)
         try:
             os.lseek(self._file, self._size, os.SEEK_SET)
             rest = memoryview(text)
             while rest:
                 rest = rest[os.write(self._file, rest) :]
+            # Before the flush, which Ctrl-C may end: what is appended next must not overwrite this.
+            self.rows.update(rows or {})
+            self._size += len(text)
             os.fsync(self._file)
-        except OSError as error:
+        except BaseException as error:
             with contextlib.suppress(OSError):
                 os.ftruncate(self._file, self._size)
-            safe = f"its {len(self.rows):,} finished trials are safe"
+            if not isinstance(error, OSError):
+                raise
             raise InputError(
-                f"{self.path} cannot be written: {error.strerror}; {safe}: make room and run the same again"
+                f"{self.path} cannot be written: {error.strerror}; its {safe:,} finished trials are safe: make room "
+                "and run the same again"
             ) from error
-        self._size += len(text)
 
 
 def _line(value: Mapping[str, Any]) -> bytes:

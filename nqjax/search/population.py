@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 import jax
 import jax.numpy as jnp
@@ -54,6 +54,10 @@ class Trial:
     rounds: int
     labels: Mapping[str, Any] = field(default_factory=dict)
 
+    def identity(self) -> dict[str, Any]:
+        """Return what its training depends on, for JSON."""
+        return {"number": self.number, "config": self.config, "words": list(self.words), "rounds": self.rounds}
+
 
 @dataclass
 class Lane:
@@ -73,7 +77,19 @@ class Lane:
 
     def saved(self) -> dict[str, Any]:
         """Return what a checkpoint keeps."""
-        return {"trial": self.trial.number, "round": self.round, "curve": self.curve}
+        return {"trial": self.trial.identity(), "round": self.round, "curve": self.curve}
+
+
+class Part(NamedTuple):
+    """What a tile has done of a round."""
+
+    step: int
+    total: Any  # (lanes,): the sum of the losses
+
+    @classmethod
+    def none(cls, lanes: int) -> Self:
+        """Return the beginning of a round."""
+        return cls(0, np.zeros(lanes, np.float32))
 
 
 class Program:
@@ -113,41 +129,86 @@ class Program:
         traced = {name: np.array([t.config[name] for t in trials], dtype) for name, dtype in self.dtypes.items()}
         return {**traced, "num_rounds": np.array([trial.rounds for trial in trials], np.int32)}
 
-    def bytes(self, device: jax.Device, trials: Sequence[Trial]) -> int:
-        """Return the memory that training takes on a device, by the compiler's account."""
+    def bytes(self, device: jax.Device) -> int:
+        """Return the most memory that any part of training takes on a device, by the compiler's account.
+
+        The programs are compiled, but no trial's state is made.
+        """
         with jax.enable_x64(False):
-            configs, words = self.configs(trials), np.array([trial.words for trial in trials], np.uint32)
-            state, numbers = self.empty_state(configs, words), np.zeros(self.lanes, np.int32)
-            if isinstance(self.task.train, Arrays):
-                compiled = self._train.compiled(device, state, configs, words, numbers, self._on(device, "train"))
-            else:
-                batch = self._batches(words, numbers, 0)
-                carry = state, np.zeros(self.lanes, np.float32)
-                compiled = self._step.compiled(device, carry, configs, words, numbers, np.int32(0), batch)
-            memory = compiled.memory_analysis()
-        if memory is None:
-            return 0
-        kept = memory.argument_size_in_bytes + memory.output_size_in_bytes - memory.alias_size_in_bytes
-        return int(kept + memory.temp_size_in_bytes)
+            most = 0
+            for program, arguments in self._parts(device):
+                memory = program.compiled(device, *arguments).memory_analysis()
+                if memory is not None:
+                    kept = memory.argument_size_in_bytes + memory.output_size_in_bytes - memory.alias_size_in_bytes
+                    most = max(most, int(kept + memory.temp_size_in_bytes))
+            return most
+
+    def _parts(self, device: jax.Device) -> Iterator[tuple[Compiled, tuple[Any, ...]]]:
+        """The programs of a trial's life, and arguments such as they take."""
+        dtypes = {**self.dtypes, "num_rounds": np.int32}
+        configs = {name: self._each(dtype) for name, dtype in dtypes.items()}
+        words, numbers = self._each(np.uint32, 2), self._each(np.int32)
+        state = self._shapes(configs, words)
+        yield self._start, (state, configs, words, self._each(np.bool_))
+        train: Any = self.task.train
+        if isinstance(train, Arrays):
+            yield self._train, (state, configs, words, numbers, self._on(device, "train"))
+        else:
+            one = train.batch((0, 0), 0, 0, self.batch_size)
+            batch = {name: self._each(array.dtype, *array.shape) for name, array in one.items()}
+            yield self._step, ((state, self._each(np.float32)), configs, words, numbers, np.int32(0), batch)
+        valid: Any = self.task.valid
+        if isinstance(valid, Arrays):
+            yield self._evaluate, (state, configs, self._on(device, "valid"))
+        else:
+            batch, weights = next(iter(valid.evaluation_batches(self.task.evaluation_size)))
+            yield self._evaluate_batch, (state, configs, batch, np.asarray(weights, np.float32))
+
+    def _each(self, dtype: Any, *shape: int) -> jax.ShapeDtypeStruct:
+        return jax.ShapeDtypeStruct((self.lanes, *shape), dtype)
+
+    def _shapes(self, configs: Any, words: Any) -> Any:
+        return jax.eval_shape(jax.vmap(self._init), configs, words)
 
     def empty_state(self, configs: Any, words: NDArray[np.uint32]) -> Any:
         """Return a state of zeros for all lanes."""
-        shapes = jax.eval_shape(jax.vmap(self._init), configs, words)
-        return jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
+        return jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), self._shapes(configs, words))
 
     def start(self, device: jax.Device, state: Any, configs: Any, words: Any, fresh: NDArray[np.bool_]) -> Any:
         """Return the state with the fresh lanes set to their trials' initial states."""
         return self._start(device, state, configs, words, fresh)
 
-    def train_round(self, device: jax.Device, state: Any, configs: Any, words: Any, rounds: Any) -> tuple[Any, Any]:
-        """Return the state after a round, and the mean loss of each lane; it is not finite where any step's is not."""
+    def train_round(
+        self,
+        device: jax.Device,
+        state: Any,
+        configs: Any,
+        words: Any,
+        rounds: Any,
+        part: Part,
+        pause: Callable[[], bool],
+    ) -> tuple[Any, Part, NDArray[Any] | None]:
+        """Train to the end of the round, or, with a stream, until ``pause`` is true after a step.
+
+        Returns
+        -------
+        state : pytree
+        part : Part
+            What is done of the round; nothing, of the next one, if it ended.
+        loss : ndarray or None
+            The mean loss of each lane, not finite where any step's is not; None if the round has not ended.
+        """
         if isinstance(self.task.train, Arrays):
-            return self._train(device, state, configs, words, rounds, self._on(device, "train"))  # type: ignore[no-any-return]
-        total = np.zeros(self.lanes, np.float32)
-        for step in range(self.steps):
+            state, loss = self._train(device, state, configs, words, rounds, self._on(device, "train"))
+            return state, part, np.asarray(loss)
+        step, total = part
+        while step < self.steps:
             batch = self._batches(words, rounds, step)
             state, total = self._step(device, (state, total), configs, words, rounds, np.int32(step), batch)
-        return state, np.asarray(total) / np.float32(self.steps)
+            step += 1
+            if step < self.steps and pause():
+                return state, Part(step, total), None
+        return state, Part.none(self.lanes), np.asarray(total) / np.float32(self.steps)
 
     def evaluate(self, device: jax.Device, state: Any, configs: Any) -> dict[str, Any]:
         """Return the mean of each metric over the examples, for each lane."""

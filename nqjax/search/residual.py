@@ -14,7 +14,7 @@ import jax
 import numpy as np
 
 from nqjax.errors import InputError
-from nqjax.search.runner import as_trials, execute, key_words, trial_words
+from nqjax.search.runner import as_trials, check_trials, execute, key_words, trial_words
 from nqjax.search.table import Row, Trials
 from nqjax.search.task import Task, check_task
 
@@ -34,8 +34,7 @@ def at_quantiles(trials: Trials, count: int) -> list[Row]:
     if not 1 <= count <= len(scored):
         raise InputError(f"{len(scored):,} trials with a score do not have {count:,} quantiles: give fewer")
     scored.sort(key=lambda row: (row[trials.score], row["trial"]), reverse=not trials.minimize)
-    places = np.ceil(np.arange(1, count + 1) / count * len(scored)).astype(int) - 1
-    return [scored[place] for place in places]
+    return [scored[-(-k * len(scored) // count) - 1] for k in range(1, count + 1)]  # rounded up, in whole numbers
 
 
 def residual(
@@ -69,8 +68,14 @@ def residual(
     -------
     Trials
         A run a row, with the columns ``config_id``, the trial whose configuration it repeats, and ``seed``.
+
+    Raises
+    ------
+    InputError
+        If the trials are of another task, or are fewer than the quantiles.
     """
     check_task(task)
+    check_trials(task, trials)
     if num_seeds < 1:
         raise InputError(f"{num_seeds} seeds are none: give 1 or more")
     names = list(trials.settings["space"])

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import glob
 import itertools
 import json
+import math
 import platform
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
@@ -17,12 +16,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nqjax._batch import from_all_hosts
 from nqjax._progress import Progress
 from nqjax._version import __version__
 from nqjax.errors import InputError
 from nqjax.search import space as spaces
-from nqjax.search.checkpoint import Checkpoints
+from nqjax.search.checkpoint import Checkpoints, checkpoints_of
+from nqjax.search.hosts import adopt, joined, part_of, shared, together
 from nqjax.search.outfile import TrialsFile
 from nqjax.search.population import Trial
 from nqjax.search.schedule import Schedule
@@ -50,7 +49,9 @@ def run(
 
     Trial ``i`` depends on the key and on ``i`` alone, not on how many trials are run, in which order, how many at a
     time or on how many devices: its configuration to the last digit, its training as far as one program on one kind
-    of device gives the same numbers again.
+    of device gives the same numbers again. On a CPU the program is the same unless it does not fit the memory, of
+    which a warning tells; on accelerators its width follows from the number of trials, the population and the memory
+    (a search that goes on keeps the width that its file began with).
 
     Parameters
     ----------
@@ -73,7 +74,7 @@ def run(
         How many trials to have in hand at once; by default as many as keep the devices busy and fit the memory. On a
         CPU it is rounded up to whole programs of 16 trials (or what the task says).
     memory : int, optional
-        Bytes that may be used on each device; by default 70 % of what is free.
+        Bytes that may be used on each device; by default 70 % of what can be had.
     devices : sequence of Device, optional
         All local ones by default.
     checkpoint_every : float
@@ -175,6 +176,18 @@ def search_settings(task: Task, space: Mapping[str, Any], key: Any, sampling: An
     }
 
 
+def check_trials(task: Task, trials: Trials) -> None:
+    """Raise InputError where trials of a search are not the task's."""
+    wanted = search_settings(task, task.space, tuple(trials.settings["key"]), None)
+    for name in ("task", "task_settings", "score", "minimize"):
+        now, then = (json.loads(json.dumps(settings[name])) for settings in (wanted, trials.settings))
+        if now != then:
+            raise InputError(f"the trials are of {name} = {json.dumps(then)}, not {json.dumps(now)}: give that task")
+    missing = [name for name in task.space if name not in trials.settings["space"]]
+    if missing:
+        raise InputError(f"the trials lack {missing[0]!r}, which the task {task.name} needs: give the task they are of")
+
+
 def execute(
     task: Task,
     trials: Sequence[Trial],
@@ -195,29 +208,58 @@ def execute(
     made_by = _made_by(devices[0], task)
     host, hosts = jax.process_index(), jax.process_count()
     file: TrialsFile | _InMemory = _InMemory()
-    if out is not None:
-        path = Path(out) if hosts == 1 else _part(Path(out), host)
-        file = TrialsFile(path, settings, made_by, resume=resume)
-    with file:
-        if out is not None and host == 0:
-            _adopt(file, Path(out), settings, hosts)
-        rows = _shared(file.rows, out, settings) if hosts > 1 else file.rows
+    with contextlib.ExitStack() as stack:
+        with together():
+            if out is not None:
+                path = Path(out) if hosts == 1 else part_of(Path(out), host)
+                file = TrialsFile(path, settings, made_by, resume=resume)
+            stack.enter_context(file)
+            checkpoints = checkpoints_of(file.path, settings) if file.path else None
+            if checkpoints and (not resume or "lanes" not in file.made_by):
+                checkpoints.clear()  # their search's file is gone: this one begins anew
+            if out is not None and host == 0:
+                adopt(file, Path(out), settings, hosts)
+        rows, lanes = shared(file, out, settings)
+        _check_rows(rows, trials, out)
         mine = [trial for i, trial in enumerate(trials) if i % hosts == host]
         left = {trial.number for trial in mine} - rows.keys()
-        if left:
-            lanes = file.made_by.get("lanes")
-            schedule = Schedule(task, trials, devices, lanes=lanes, population=population, memory=memory)
-            file.begin(schedule.lanes)
-            checkpoints = Checkpoints(Path(f"{file.path}.checkpoints")) if isinstance(file, TrialsFile) else None
-            with Progress("trials", len(mine), done=len(mine) - len(left), show=progress) as bar:
-                _train(schedule, file, {t.number for t in trials} - left, checkpoints, checkpoint_every, bar, settings)
-            if checkpoints:
-                checkpoints.clear()
-        if isinstance(file, TrialsFile):
-            file.finish()
-    rows = _joined(file, out, settings, made_by) if hosts > 1 else file.rows
+        with together():
+            if left:
+                schedule = Schedule(task, trials, devices, lanes=lanes, population=population, memory=memory)
+                file.begin(schedule.lanes)
+                with Progress("trials", len(mine), done=len(mine) - len(left), show=progress) as bar:
+                    _train(
+                        schedule, file, {t.number for t in trials} - left, checkpoints, checkpoint_every, bar, settings
+                    )
+                if checkpoints:
+                    checkpoints.clear()
+            if isinstance(file, TrialsFile):
+                file.finish()
+    rows = joined(file, out, settings, made_by) if hosts > 1 else file.rows
     numbers = sorted(trial.number for trial in trials)
     return Trials(tuple(rows[number] for number in numbers), settings, file.made_by or made_by)
+
+
+def _check_rows(rows: Mapping[int, Row], trials: Sequence[Trial], out: str | Path | None) -> None:
+    """Raise InputError where a finished trial has other hyperparameters than it is now given.
+
+    The file's header knows a function of the space by its name only.
+    """
+    for trial in trials:
+        row = rows.get(trial.number, trial.config)
+        for name, value in trial.config.items():
+            if not _alike(row.get(name), value):
+                raise InputError(
+                    f"{out} was made with {name} = {json.dumps(row.get(name))} for trial {trial.number} (now "
+                    f"{json.dumps(value)}): a function of the space has changed; give another --out"
+                )
+
+
+def _alike(one: Any, other: Any) -> bool:
+    """Whether two values are equal, but for the last digits in which the powers of two machines may differ."""
+    if isinstance(one, float) and isinstance(other, float):
+        return math.isclose(one, other, rel_tol=1e-9)
+    return type(one) is type(other) and bool(one == other)
 
 
 def _train(
@@ -229,10 +271,11 @@ def _train(
     bar: Progress,
     settings: Mapping[str, Any],
 ) -> None:
-    """Write rows as they come; after Ctrl-C, those that came meanwhile, too."""
+    """Write rows as they come; after Ctrl-C or an error, those that came meanwhile, too."""
     failed = sum(bool(row["failed"]) for row in file.rows.values())
     score, minimize = settings["score"], settings["minimize"]
     best = best_row(file.rows.values(), score, minimize)
+    rows: list[Row] = []
     with contextlib.closing(schedule.run(done, checkpoints, every)) as results:
         try:
             for rows, work in results:
@@ -242,10 +285,10 @@ def _train(
                 best = best_row([*([best] if best else []), *rows], score, minimize)
                 note = f"{failed:,} failed" + (f", best {best[score]:.5g}" if best else "")
                 bar.advance(work, note)
-        except KeyboardInterrupt:
+        except BaseException:
             results.close()
-            if rest := schedule.rest():
-                file.add(rest)
+            with contextlib.suppress(InputError):  # the file may be what failed: the first error says so
+                file.add(row for row in [*rows, *schedule.rest()] if row["trial"] not in file.rows)
             raise
 
 
@@ -275,55 +318,3 @@ class _InMemory:
     def add(self, rows: Iterable[Row]) -> None:
         """Keep rows."""
         self.rows.update({row["trial"]: row for row in rows})
-
-
-# --- several hosts: each writes a file of its own, which the first one joins at the end -------------------------------
-
-
-_PART = re.compile(r"\.host\d+\.[a-z]+")
-
-
-def _part(out: Path, host: int) -> Path:
-    return out.with_name(f"{out.stem}.host{host}{out.suffix}")
-
-
-def _adopt(file: Any, out: Path, settings: Mapping[str, Any], hosts: int) -> None:
-    """Take over the trials of hosts that took part before and no longer do."""
-    own = [_part(out, host) for host in range(hosts)] if hosts > 1 else []
-    for path in sorted(out.parent.glob(f"{glob.escape(out.stem)}.host*{out.suffix}")):
-        if path in own or not _PART.fullmatch(path.name[len(out.stem) :]):
-            continue
-        with TrialsFile(path, settings, {}) as part:
-            new = [row for number, row in part.rows.items() if number not in file.rows]
-            if new:
-                if "lanes" not in file.made_by:
-                    file.begin(part.made_by["lanes"])
-                file.add(new)
-        path.unlink()
-
-
-def _shared(rows: Mapping[int, Row], out: str | Path | None, settings: Mapping[str, Any]) -> dict[int, Row]:
-    """The rows of all hosts; the first one reads the joined file of an earlier run, too."""
-    found = dict(rows)
-    if out is not None and jax.process_index() == 0 and Path(out).exists():
-        with TrialsFile(out, settings, {}) as file:
-            found.update(file.rows)
-    parts = from_all_hosts(json.dumps(list(found.values())).encode())
-    return {row["trial"]: row for part in parts for row in json.loads(part)}
-
-
-def _joined(
-    file: TrialsFile | _InMemory, out: str | Path | None, settings: Mapping[str, Any], made_by: Mapping[str, Any]
-) -> dict[int, Row]:
-    """The rows of all hosts, which the first one has written to one file; the parts are gone."""
-    rows = _shared(file.rows, out, settings)
-    if out is not None:
-        if jax.process_index() == 0:
-            with TrialsFile(out, settings, made_by) as whole:
-                whole.begin(file.made_by.get("lanes") or 0)
-                whole.add(row for number, row in rows.items() if number not in whole.rows)
-                whole.finish()
-        from_all_hosts(b"")  # nobody removes a part before the whole is there
-        if file.path is not None:
-            file.path.unlink(missing_ok=True)
-    return rows

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import json
 import os
 import queue
 import threading
 import time
+import warnings
 from collections.abc import Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jax
@@ -21,14 +24,13 @@ import numpy as np
 from nqjax._batch import power_of_two
 from nqjax.errors import InputError
 from nqjax.search.checkpoint import Checkpoints
+from nqjax.search.memory import free
 from nqjax.search.population import Lane, Program, Trial
 from nqjax.search.task import Task
 from nqjax.search.tile import Tile
 
 #: Trials side by side in a program: on a CPU as many as the caches of a core like, on an accelerator as many as fit.
 LANES, LANES_ACCELERATOR = 16, 1024
-#: The share of the memory that is free that may be used.
-_SHARE = 0.7
 #: Seconds between looks at what the threads have done, in which Ctrl-C is noticed.
 _LOOK = 0.2
 
@@ -50,7 +52,7 @@ class Schedule:
     population : int, optional
         Trials in hand at once, rounded up to whole programs on a CPU.
     memory : int, optional
-        Bytes that may be used on each device; most of what is free by default.
+        Bytes that may be used on each device; most of what is there by default.
     """
 
     def __init__(
@@ -64,49 +66,69 @@ class Schedule:
         memory: int | None = None,
     ) -> None:
         self.task, self.devices = task, list(devices)
+        self._programs = _programs(task)
         self._platform = devices[0].platform
         self._groups: dict[Any, list[Trial]] = collections.defaultdict(list)
         for trial in trials:
             self._groups[_static(task, trial)].append(trial)
         self._dtypes = _dtypes(task, trials)
-        slots = _slots(self.devices)
-        self._memory = memory or _free(self.devices[0], slots)
+        cpu = self._platform == "cpu"
+        if memory is None:
+            self._memory = free(self.devices[0])
+        else:
+            self._memory = memory * len(self.devices) if cpu else memory
         self.lanes = lanes or self._fitting(population)
-        self.workers = slots if population is None else min(slots, -(-population // self.lanes))
+        limits = [_slots(self.devices)]
+        if cpu:  # its tiles share the memory: fewer of them change nothing but the time
+            limits.append(max(1, self._memory // max(1, self._bytes(self.lanes))))
+        if population is not None:
+            limits.append(-(-population // self.lanes))
+        self.workers = min(limits)
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._news: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
     def _fitting(self, population: int | None) -> int:
-        """How many lanes fit: the largest program is compiled to see, and again with fewer if it is too large."""
+        """How many lanes fit: the programs are compiled to see, and again with fewer if they are too large."""
         if self._platform == "cpu":
-            lanes = self.task.lanes or LANES
+            wanted = self.task.lanes or LANES
         else:
             most = max(map(len, self._groups.values()))
-            lanes = min(population or LANES_ACCELERATOR, power_of_two(-(-most // len(self.devices))))
-        static, trials = max(self._groups.items(), key=lambda item: self._program(item[0], lanes).batch_size)
+            wanted = min(population or LANES_ACCELERATOR, power_of_two(-(-most // len(self.devices))))
+        lanes = wanted
         while lanes > 1:
-            needed = self._program(static, lanes).bytes(self.devices[0], trials[:1] * lanes)
+            needed = self._bytes(lanes)
             if needed <= self._memory:
                 break
             lanes = max(1, power_of_two(int(lanes * self._memory / needed) + 1) // 2)
+        if self._platform == "cpu" and lanes < wanted:
+            warnings.warn(
+                f"{wanted} trials side by side do not fit the memory, so {lanes} are trained: their scores differ a "
+                "little from those of the same search where there is more memory",
+                stacklevel=2,
+            )
         return lanes
+
+    def _bytes(self, lanes: int) -> int:
+        """The memory of the largest program, on one device."""
+        programs = [self._program(static, lanes) for static in self._groups]
+        with ThreadPoolExecutor(_slots(self.devices)) as pool:
+            return max(pool.map(lambda program: program.bytes(self.devices[0]), programs))
 
     def _program(self, static: Any, lanes: int) -> Program:
         key = static, tuple(self._dtypes.items()), lanes, self._platform
         with _programs_lock:
-            known = vars(self.task).setdefault("_programs", {})  # of this instance: it has the data, too
-            if key not in known:
-                known[key] = Program(self.task, dict(static), self._dtypes, lanes, self._platform)
-            program: Program = known[key]
-            return program
+            if key not in self._programs:
+                self._programs[key] = Program(self.task, dict(static), self._dtypes, lanes, self._platform)
+            return self._programs[key]
 
     def run(
         self, done: set[int], checkpoints: Checkpoints | None, every: float
     ) -> Generator[tuple[list[dict[str, Any]], float]]:
         """Train what is not done; yield rows and the work behind them, in trials, as they come.
 
-        When the caller stops, Ctrl-C included, each tile ends its round, and saves what long trials have reached.
+        When the caller stops, Ctrl-C included, each tile ends its round, or, with a stream, its step, and saves what
+        long trials have reached.
         """
         pending = {
             static: collections.deque(sorted((t for t in group if t.number not in done), key=lambda t: -t.rounds))
@@ -157,8 +179,13 @@ class Schedule:
         """Lanes of checkpoints whose trials are still wanted; those trials are no longer pending."""
         found = []
         for name, saved in checkpoints.tiles():
-            places = {trial.number: (static, trial) for static, group in self._pending.items() for trial in group}
-            wanted = [places.get(lane["trial"]) if lane else None for lane in saved]
+            # By all that a trial is: its number may be another trial's now, where the space or a length has changed.
+            places = {
+                json.dumps(trial.identity()): (static, trial)
+                for static, group in self._pending.items()
+                for trial in group
+            }
+            wanted = [places.get(json.dumps(lane["trial"])) if lane else None for lane in saved]
             statics = {place[0] for place in wanted if place}
             if len(saved) != self.lanes or len(statics) != 1:
                 checkpoints.drop(name)
@@ -205,13 +232,17 @@ class Schedule:
                 with self._lock:
                     self._pending[static].extend(lane.trial for lane in restored[2] if lane)
                 tile = Tile(tile.program, device)
-        tile.fill(lambda: self._take(static))
         safe = time.monotonic()
+
+        def due() -> bool:
+            every = self._every / 10 if self._stop.is_set() else self._every
+            return checkpoints is not None and time.monotonic() - safe > every
+
+        tile.fill(lambda: self._take(static))
         while tile.busy and not self._stop.is_set():
-            news.put(tile.advance())
+            news.put(tile.advance(lambda: self._stop.is_set() or due()))
             tile.fill(lambda: self._take(static))
-            since = time.monotonic() - safe
-            if checkpoints and tile.busy and since > (self._every / 10 if self._stop.is_set() else self._every):
+            if checkpoints and tile.busy and due():
                 checkpoints.save(tile.name, tile.state, [None if lane is None else lane.saved() for lane in tile.lanes])
                 safe = time.monotonic()
         if checkpoints and not tile.busy:
@@ -222,6 +253,22 @@ class Schedule:
             if self._stop.is_set() or not self._pending[static]:
                 return None
             return self._pending[static].popleft()
+
+
+def _programs(task: Task) -> dict[Any, Program]:
+    """The programs that earlier searches have compiled for a task that is still the same, to which new ones are added.
+
+    They are kept with the task, whose data they have. One whose attributes are no longer the same objects, such as a
+    copy, begins anew.
+    """
+    now = {name: value for name, value in vars(task).items() if name != "_programs"}
+    with _programs_lock:
+        owner, then, programs = vars(task).get("_programs", (None, {}, {}))
+        same = owner is task and then.keys() == now.keys() and all(then[name] is now[name] for name in now)
+        if not same:
+            programs = {}
+            vars(task)["_programs"] = task, now, programs
+        return programs
 
 
 def _static(task: Task, trial: Trial) -> tuple[tuple[str, Any], ...]:
@@ -250,15 +297,3 @@ def _slots(devices: Sequence[jax.Device]) -> int:
         return len(devices)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(len(devices), min(cores, 16))
-
-
-def _free(device: jax.Device, slots: int) -> int:
-    """Bytes that a tile may use."""
-    if device.platform != "cpu":
-        stats = device.memory_stats() or {}
-        return int(_SHARE * (stats.get("bytes_limit", 2**33) - stats.get("bytes_in_use", 0)))
-    try:
-        available = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):
-        available = 2**32
-    return int(_SHARE * available / slots)

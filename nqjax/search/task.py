@@ -22,6 +22,9 @@ class Task:
     (int32 for whole numbers), with ``config["num_rounds"]`` among them. Everything must work under `jax.vmap`: no
     branches on traced values, and schedules computed from traced lengths. Randomness comes from the key alone.
 
+    What is compiled is kept with the object for its next search, and the examples with it, as long as its attributes
+    are the same objects: give an attribute a new value rather than change what is in it, such as an array's elements.
+
     Attributes
     ----------
     name : str
@@ -39,8 +42,8 @@ class Task:
     evaluation_size : int
         How many examples are evaluated at once.
     lanes : int or None
-        How many trials one program trains side by side on a CPU; None for the default. What a trial gives depends on
-        it in the last digits, which training amplifies; it is part of a search's settings.
+        How many trials one program trains side by side on a CPU; None for the default, 16. What a trial gives depends
+        on it in the last digits, which training amplifies: a search that goes on keeps the width its file began with.
     settings : mapping
         What, beside its name, makes the task what it is, for JSON: sizes, or a fingerprint of the data. A search is
         not continued with other settings.

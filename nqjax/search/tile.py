@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from nqjax.errors import InputError
-from nqjax.search.population import Lane, Program, Trial
+from nqjax.search.population import Lane, Part, Program, Trial
 
 #: Keys of a trial's row that are no hyperparameters.
 RESERVED = ("trial", "failed", "best_round", "rounds", "curve")
@@ -36,6 +36,7 @@ class Tile:
         self.lanes: list[Lane | None] = [None] * program.lanes
         self._state: Any = None
         self._configs: dict[str, np.ndarray] = {}
+        self._part = Part.none(program.lanes)
         self._words: np.ndarray = np.zeros((program.lanes, 2), np.uint32)
 
     @property
@@ -44,7 +45,9 @@ class Tile:
         return any(self.lanes)
 
     def fill(self, take: Callable[[], Trial | None]) -> None:
-        """Give the empty lanes trials, as long as there are any."""
+        """Give the empty lanes trials, as long as there are any; between rounds, since all lanes begin one together."""
+        if self._part.step:
+            return
         fresh = np.zeros(self.program.lanes, bool)
         for i, lane in enumerate(self.lanes):
             if lane is None:
@@ -60,7 +63,8 @@ class Tile:
         """Go on where a checkpoint was; ``state`` reads it, given one that is alike."""
         self.lanes = lanes
         self._prepare()
-        self._state = state(self._state)
+        self._state, (step, total) = state((self._state, self._part))
+        self._part = Part(int(step), total)
 
     def _prepare(self) -> None:
         """Set each lane's hyperparameters and key; an empty lane repeats a trial that is there."""
@@ -71,8 +75,8 @@ class Tile:
         if self._state is None:
             self._state = self.program.empty_state(self._configs, self._words)
 
-    def advance(self) -> tuple[list[dict[str, Any]], float]:
-        """Train a round and evaluate.
+    def advance(self, pause: Callable[[], bool]) -> tuple[list[dict[str, Any]], float]:
+        """Train to the end of the round and evaluate, or pause in it: see `Program.train_round`.
 
         Returns
         -------
@@ -82,16 +86,20 @@ class Tile:
             What was done, in trials.
         """
         rounds = np.array([0 if lane is None else lane.round for lane in self.lanes], np.int32)
-        self._state, loss = self.program.train_round(self.device, self._state, self._configs, self._words, rounds)
+        self._state, self._part, loss = self.program.train_round(
+            self.device, self._state, self._configs, self._words, rounds, self._part, pause
+        )
+        if loss is None:
+            return [], 0.0
         metrics = self.program.evaluate(self.device, self._state, self._configs)
-        values = {"train_loss": np.asarray(loss), **metrics}
+        values = {"train_loss": loss, **metrics}
         rows, work = [], 0.0
         for i, lane in enumerate(self.lanes):
             if lane is None:
                 continue
             lane.record({name: _shortest(value[i]) for name, value in values.items()})
             work += 1 / lane.trial.rounds
-            if lane.failed or lane.round == lane.trial.rounds:
+            if lane.failed or lane.round >= lane.trial.rounds:
                 work += 1 - lane.round / lane.trial.rounds
                 rows.append(row(lane, self.program.task.score, self.program.task.minimize))
                 self.lanes[i] = None
@@ -99,8 +107,8 @@ class Tile:
 
     @property
     def state(self) -> Any:
-        """The state of all lanes, as NumPy arrays."""
-        return jax.device_get(self._state)
+        """The state of all lanes and what is done of the round, as NumPy arrays."""
+        return jax.device_get((self._state, self._part))
 
 
 def row(lane: Lane, score: str, minimize: bool) -> dict[str, Any]:

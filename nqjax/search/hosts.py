@@ -1,0 +1,100 @@
+"""Searches on several hosts of `jax.distributed`: each writes a file of its own, which the first one joins at the end.
+
+Host ``h`` of ``n`` trains the trials ``h``, ``h + n``, ``h + 2 n`` and so on. What one host refuses, all do.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from nqjax._batch import from_all_hosts
+from nqjax.errors import InputError
+from nqjax.search.checkpoint import checkpoints_of
+from nqjax.search.outfile import TrialsFile
+from nqjax.search.table import Row
+
+_PART = re.compile(r"\.host\d+\.[a-z]+")
+
+
+@contextlib.contextmanager
+def together() -> Iterator[None]:
+    """Raise on all hosts what one of them refuses, so that none waits for another that has ended."""
+    if jax.process_count() == 1:
+        yield
+        return
+    own: InputError | None = None
+    try:
+        yield
+    except InputError as error:
+        own = error
+    texts = [text.decode() for text in from_all_hosts(str(own or "").encode())]
+    if own is not None:
+        raise own
+    for host, text in enumerate(texts):
+        if text:
+            raise InputError(f"host {host}: {text}")
+
+
+def part_of(out: Path, host: int) -> Path:
+    """Return the file of one host."""
+    return out.with_name(f"{out.stem}.host{host}{out.suffix}")
+
+
+def adopt(file: Any, out: Path, settings: Mapping[str, Any], hosts: int) -> None:
+    """Take over the trials of hosts that took part before and no longer do."""
+    own = [part_of(out, host) for host in range(hosts)] if hosts > 1 else []
+    for path in sorted(out.parent.glob(f"{glob.escape(out.stem)}.host*{out.suffix}")):
+        if path in own or not _PART.fullmatch(path.name[len(out.stem) :]):
+            continue
+        with TrialsFile(path, settings, {}) as part:
+            new = [row for number, row in part.rows.items() if number not in file.rows]
+            if new:
+                if "lanes" not in file.made_by:
+                    file.begin(part.made_by["lanes"])
+                file.add(new)
+        checkpoints_of(file.path, settings).take_over(checkpoints_of(path, settings).folder)
+        path.unlink()
+
+
+def shared(file: Any, out: str | Path | None, settings: Mapping[str, Any]) -> tuple[dict[int, Row], int | None]:
+    """Return the rows of all hosts and the width of their programs, if any has a file already.
+
+    The first one reads the joined file of an earlier run, too.
+    """
+    rows, lanes = dict(file.rows), file.made_by.get("lanes")
+    if jax.process_count() == 1:
+        return rows, lanes
+    with together():
+        if out is not None and jax.process_index() == 0 and Path(out).exists():
+            with TrialsFile(out, settings, {}) as whole:
+                rows.update(whole.rows)
+                lanes = whole.made_by.get("lanes") or lanes
+    parts = [json.loads(part) for part in from_all_hosts(json.dumps([lanes, list(rows.values())]).encode())]
+    known = [width for width, _ in parts if width]
+    return {row["trial"]: row for _, some in parts for row in some}, known[0] if known else None
+
+
+def joined(
+    file: Any, out: str | Path | None, settings: Mapping[str, Any], made_by: Mapping[str, Any]
+) -> dict[int, Row]:
+    """Return the rows of all hosts, which the first one has written to one file; the parts are gone."""
+    rows, lanes = shared(file, out, settings)
+    if out is not None:
+        with together():  # nobody removes a part before the whole is there
+            if jax.process_index() == 0:
+                with TrialsFile(out, settings, made_by) as whole:
+                    whole.begin(lanes or 0)
+                    whole.add(row for number, row in rows.items() if number not in whole.rows)
+                    whole.finish()
+                checkpoints_of(Path(out), settings).clear()  # of one host, before there were several
+        if file.path is not None:
+            file.path.unlink(missing_ok=True)
+    return rows
