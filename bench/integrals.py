@@ -26,7 +26,7 @@ LEAST = 0.02  # gammas with a smaller probability are left out of both
 SIMULATED = 20
 COUNT = 16  # of the first grid along an axis
 CLOSE = 2e-3  # of the log evidence, by which a grid may differ from the one before
-CELLS = 50_000, 1_500_000  # that a last grid has: a coarse one may agree with a coarser one by chance
+CELLS = 50_000, 1_000_000  # that a last grid has: a coarse one may agree with a coarser one by chance
 DEPTH = 14.0  # less than exp(-this) of the maximum is nothing
 _HALVES = np.stack(np.meshgrid(*[[0, 1]] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
 _NEIGHBOURS = np.stack(np.meshgrid(*[[-1, 0, 1]] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
