@@ -106,13 +106,15 @@ def figure(parts: Parts, size: int, path: Path) -> None:
 
     picture = Figure(figsize=(9.6, 6.4), dpi=110, layout="constrained")
     axes = picture.subplots(len(LEVELS), len(THRESHOLDS), sharey="row")
+    there = {name for name, _ in parts}
+    methods = [(method, color) for method, color in zip(METHODS, _COLORS, strict=True) if method in there]
     for (j, level), (k, threshold) in itertools.product(enumerate(LEVELS), enumerate(THRESHOLDS)):
         ax = axes[j, k]
-        for m, (method, color) in enumerate(zip(METHODS, _COLORS, strict=True)):
+        for m, (method, color) in enumerate(methods):
             found = [_found(parts, size, method, cell, threshold, j) for name, cell in parts if name == method]
             covered = np.array([one.covered for one in found if one is not None]).reshape(-1, len(QUANTITIES))
             spread = np.linspace(-0.08, 0.08, len(covered))[:, None]
-            places = np.arange(len(QUANTITIES)) + 0.22 * (m - 1.5) + spread
+            places = np.arange(len(QUANTITIES)) + 0.22 * (m - (len(methods) - 1) / 2) + spread
             ax.plot(places.ravel(), 100 * covered.ravel(), ".", color=color, alpha=0.7, label=method)
         ax.axhline(100 * level, color="#8C8C8C", linestyle="--", label="promised")
         ax.set_xticks(range(len(QUANTITIES)), QUANTITIES)

@@ -21,9 +21,9 @@ _EPILOG = """\
 profile     what fits nearly as well as the best fit does; each interval has the confidence by itself
 consonance  what keeps within a confidence band over the regime; all intervals together have the confidence: wide
 bootstrap   percentiles of refitted resamples; with few scores it covers less than it says
-posterior   credible intervals under a weak prior; nqjax posterior says more
+posterior   credible intervals under a weak prior: right on average over it; nqjax posterior says more
 
-docs/coverage.md has the coverage of the first three, measured.
+docs/coverage.md has the coverage of all four, measured.
 
 examples:
   nqjax region trials.csv --metric val_loss
