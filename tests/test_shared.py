@@ -56,15 +56,15 @@ def test_searches_agree_on_gamma_and_on_noise():
 
 
 def test_samples_of_a_reference_search_agree_on_gamma(shared_data):
-    """Each of three hardly knows; together they say what the whole search says: gamma = 1."""
+    """Each of three is in doubt; together they say what the whole search says: gamma = 1."""
     error = 1 - searches.column(shared_data, "deberta_v3_multinli.csv", "accuracy_matched")
     order = np.random.default_rng(0).permutation(len(error))
-    some = [error[order[48 * i : 48 * (i + 1)]] for i in (1, 4, 5)]
+    some = [error[order[48 * i : 48 * (i + 1)]] for i in (1, 2, 5)]
     limits = {"limits": (-INF, 0.11), "alpha": (0, 1), "beta": (0, 1), "key": KEY}
     single = nqjax.sample_posterior_many(some, method="quadrature", **limits)
     shared = nqjax.sample_posterior_shared(some, **limits)
-    assert max(post.gamma_probabilities[1] for post in single) < 0.8
-    assert shared.gamma_probabilities[1] > 0.9
+    assert max(post.gamma_probabilities[1] for post in single) < 0.9
+    assert shared.gamma_probabilities[1] > 0.95
     for mine, other in zip(single, shared.posteriors, strict=True):
         low, high = other.interval("alpha")
         assert low < 0.0947 < high
