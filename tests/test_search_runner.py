@@ -456,8 +456,12 @@ def test_ctrl_c_does_not_wait_for_the_end_of_a_long_round(out, monkeypatch):
         return {name: np.ones((self.lanes, self.batch_size), np.float32) for name in ("x", "y")}
 
     monkeypatch.setattr(population.Program, "_batches", batches)
-    with pytest.raises(KeyboardInterrupt):
-        search.run(Long(), {**LONG, "learning_rate": 0.01}, num_trials=3, key=KEY, out=out, checkpoint_every=0.5)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            search.run(Long(), {**LONG, "learning_rate": 0.01}, num_trials=3, key=KEY, out=out, checkpoint_every=0.5)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert 5 <= len(steps) < 5000
 
 
