@@ -18,7 +18,7 @@ import jax
 import numpy as np
 from numpy.typing import NDArray
 
-from nqjax._compiled import Compiled
+from nqjax._compiled import Compiled, made_once
 from nqjax._newton import Box, Options, Solution
 from nqjax._objective import families
 from nqjax._pieces import Problem, Problems, pack, to_single
@@ -98,7 +98,7 @@ def _families(gamma: tuple[int, int], dtype: str) -> Any:
     return families(np.arange(gamma[0], gamma[1] + 1, dtype=dtype))
 
 
-@functools.lru_cache(maxsize=64)
+@made_once
 def _program(platform: str, bits: int, noiseless: bool, width: int, single: bool) -> Compiled:
     fit = functools.partial(fit_program, bits=bits, noiseless=noiseless, width=width)
     # One fit takes milliseconds, its program seconds to compile: a little less of these is worth more.

@@ -1,9 +1,10 @@
 """Programs that several threads use."""
 
 import collections
+import functools
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 from jax.sharding import SingleDeviceSharding
@@ -47,3 +48,19 @@ class Compiled:
                 placed = jax.tree.map(lambda shape: shape.update(sharding=there), shapes)
                 self._compiled[key] = self._jitted.lower(*placed).compile()
         return self._compiled[key]
+
+
+_Made = TypeVar("_Made")
+
+
+def made_once(function: Callable[..., _Made]) -> Callable[..., _Made]:
+    """As `functools.lru_cache`, which calls a function twice where two threads ask for the same at the same time."""
+    known, lock = functools.lru_cache(maxsize=64)(function), threading.Lock()
+
+    @functools.wraps(function)
+    def locked(*arguments: Any) -> _Made:
+        with lock:
+            return known(*arguments)
+
+    locked.cache_clear = known.cache_clear  # type: ignore[attr-defined]
+    return locked

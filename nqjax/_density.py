@@ -12,7 +12,7 @@ from jax.sharding import SingleDeviceSharding
 from numpy.typing import NDArray
 
 from nqjax._batch import in_parallel
-from nqjax._compiled import Compiled
+from nqjax._compiled import Compiled, made_once
 from nqjax._coordinates import Place, Point, to_parameters
 from nqjax._likelihood import SearchData, likelihood, likelihood_and_gradient
 from nqjax._objective import Family, families
@@ -72,7 +72,7 @@ def stacked_families(most: int) -> Any:
         return families(np.arange(1.0, most + 1))
 
 
-@functools.lru_cache(maxsize=64)
+@made_once
 def _program(bits: int, batch: int) -> Compiled:
     # As fast as with all of the compiler's passes, and ready earlier.
     cpu = jax.default_backend() == "cpu"

@@ -15,7 +15,7 @@ from jax import Array
 from numpy.typing import NDArray
 
 from nqjax._batch import in_parallel
-from nqjax._compiled import Compiled
+from nqjax._compiled import Compiled, made_once
 from nqjax._coordinates import to_parameters
 from nqjax._density import Model, Target, log_density, stacked_families, with_slopes
 from nqjax._straighten import Map, identity, stack, straight
@@ -97,7 +97,7 @@ class _Programs(NamedTuple):
     go_on: Compiled
 
 
-@functools.lru_cache(maxsize=16)
+@made_once
 def _programs(settings: Settings, bits: int) -> _Programs:
     from numpyro.infer.hmc import hmc
     from numpyro.infer.util import ParamInfo

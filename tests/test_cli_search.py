@@ -236,15 +236,18 @@ def interrupted(tmp_path, pause, times):
     running = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE, text=True, env=env)
     out = tmp_path / "trials.jsonl"
     deadline = time.monotonic() + 120
-    while (not out.exists() or out.read_bytes().count(b"\n") < 3) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    running.send_signal(signal.SIGINT)
-    error = ""
-    while "Ctrl-C again" not in error and (text := running.stderr.readline()):
-        error += text
-    for _ in range(times - 1):
+    try:
+        while (not out.exists() or out.read_bytes().count(b"\n") < 3) and time.monotonic() < deadline:
+            time.sleep(0.02)
         running.send_signal(signal.SIGINT)
-    error += running.communicate(timeout=60)[1]
+        error = ""
+        while "Ctrl-C again" not in error and (text := running.stderr.readline()):
+            error += text
+        for _ in range(times - 1):
+            running.send_signal(signal.SIGINT)
+        error += running.communicate(timeout=60)[1]
+    finally:
+        running.kill()
     return error, running.returncode
 
 

@@ -5,6 +5,8 @@ import logging
 import math
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import jax
 import numpy as np
@@ -12,7 +14,7 @@ import pytest
 import searches
 
 import nqjax
-from nqjax import _batch, many
+from nqjax import _batch, _compiled, many
 from nqjax.errors import InputError
 
 
@@ -123,6 +125,20 @@ def test_mirror_image_and_constraints(sample, fitted):
     assert np.all(fixed.gamma == 2)
     assert np.all(fixed.alpha >= 0)
     assert np.all(nqjax.fit_many(scores[:2], sigma=0).sigma == 0)
+
+
+def test_threads_that_ask_at_once_get_one_program():
+    made = []
+
+    @_compiled.made_once
+    def make(number):
+        time.sleep(0.05)
+        made.append(number)
+        return object()
+
+    with ThreadPoolExecutor(8) as pool:
+        found = set(pool.map(make, [1] * 8))
+    assert (made, len(found)) == ([1], 1)
 
 
 def test_few_programs_serve_all_sizes(caplog):

@@ -163,7 +163,8 @@ class Schedule:
         finally:
             self._stop.set()
             for thread in threads:
-                thread.join()
+                while thread.is_alive():  # a further Ctrl-C, which another thread may have been woken for, is heard
+                    thread.join(_LOOK)
 
     def rest(self) -> list[dict[str, Any]]:
         """Return the rows that came after the caller had stopped."""
