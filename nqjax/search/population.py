@@ -121,6 +121,7 @@ class Program:
         self._evaluate = compiled(self._evaluate_function)
         self._evaluate_batch = compiled(self._evaluate_batch_function)
         self._data: dict[Any, Any] = {}
+        self._needed: dict[jax.Device, int] = {}
 
     # --- what the host calls ----------------------------------------------------------------------------------------
 
@@ -134,14 +135,16 @@ class Program:
 
         The programs are compiled, but no trial's state is made.
         """
-        with jax.enable_x64(False):
+        if device not in self._needed:
             most = 0
-            for program, arguments in self._parts(device):
-                memory = program.compiled(device, *arguments).memory_analysis()
-                if memory is not None:
-                    kept = memory.argument_size_in_bytes + memory.output_size_in_bytes - memory.alias_size_in_bytes
-                    most = max(most, int(kept + memory.temp_size_in_bytes))
-            return most
+            with jax.enable_x64(False):
+                for program, arguments in self._parts(device):
+                    memory = program.compiled(device, *arguments).memory_analysis()
+                    if memory is not None:
+                        kept = memory.argument_size_in_bytes + memory.output_size_in_bytes - memory.alias_size_in_bytes
+                        most = max(most, int(kept + memory.temp_size_in_bytes))
+            self._needed[device] = most
+        return self._needed[device]
 
     def _parts(self, device: jax.Device) -> Iterator[tuple[Compiled, tuple[Any, ...]]]:
         """The programs of a trial's life, and arguments such as they take."""

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any, Self
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
+from nqjax._batch import power_of_two
 from nqjax._progress import Progress
 from nqjax._version import __version__
 from nqjax.errors import InputError
@@ -139,15 +139,18 @@ def _configs(space: Mapping[str, Any], key: Any, num_trials: int | None, grid: i
 
 def trial_words(key: Any, numbers: Iterable[int]) -> list[tuple[int, ...]]:
     """Return the words of each trial's own key: the search's, folded with its number."""
-    words = np.array(key_words(key), np.uint32)
-
-    def one(number: jax.Array) -> jax.Array:
-        own = jax.random.wrap_key_data(jnp.asarray(words), impl="threefry2x32")
-        return jax.random.key_data(jax.random.fold_in(own, number))
-
+    wanted = np.array(list(numbers), np.uint32)
+    # As few sizes, and so programs, as there are powers of two.
+    padded = np.resize(wanted, power_of_two(max(len(wanted), 1)))
     with jax.enable_x64(False):
-        found = np.asarray(jax.jit(jax.vmap(one))(np.array(list(numbers), np.uint32)))
+        found = np.asarray(_words(np.array(key_words(key), np.uint32), padded))[: len(wanted)]
     return [tuple(map(int, row)) for row in found]
+
+
+@jax.jit
+def _words(words: jax.Array, numbers: jax.Array) -> jax.Array:
+    own = jax.random.wrap_key_data(words, impl="threefry2x32")
+    return jax.vmap(lambda number: jax.random.key_data(jax.random.fold_in(own, number)))(numbers)
 
 
 def as_trials(
