@@ -1,6 +1,5 @@
 """What ArviZ is given of a posterior: draws, log-likelihoods, replicated searches."""
 
-import operator
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 
 from nqjax._diagnostics import arviz
 from nqjax._evaluate import noisy_log_pdf, noisy_log_tails
-from nqjax.errors import InputError
+from nqjax.errors import as_count
 from nqjax.spacing import oriented_limits
 
 if TYPE_CHECKING:
@@ -32,15 +31,7 @@ def observed(post: "Posterior") -> Floats:
 def replicate(post: "Posterior", num: int | None, key: Array | None) -> Floats:
     """Searches of the same size from the posterior predictive distribution, shape (num, num_scores)."""
     draws = post.alpha.size
-    if num is None:
-        num = min(draws, max(1, _MOST // post.num_scores))
-    else:
-        try:
-            num = operator.index(num)
-        except TypeError:
-            raise InputError(f"num is {num!r}: give a whole number") from None
-        if num < 1:
-            raise InputError(f"num is {num}: give at least 1")
+    num = min(draws, max(1, _MOST // post.num_scores)) if num is None else as_count("num", num)
     return _replicated(post, (np.arange(num) * (draws / num)).astype(int), key)
 
 

@@ -69,8 +69,10 @@ def page(post: "Posterior", document: "Mapping[str, Any]") -> str:
     )
     environment.filters["number"] = _number
     template = environment.from_string(files("nqjax").joinpath("templates/posterior.html").read_text(encoding="utf-8"))
+    bounds = document["settings"]["bounds"]
     return template.render(
         d=document,
+        bounded=bounds["sigma"] != [0.0, None] or any(end is not None for end in bounds["alpha"] + bounds["beta"]),
         sentences=in_words(document),
         pictures=pictures,
         lights=_lights(document),

@@ -70,9 +70,7 @@ def posterior_document(
             **post._settings,
             "seed": seed,
             "prior": describe_prior(post),
-            "bounds": (bounds := _bounds(post)),
-            "bounded": any(end is not None for name in ("alpha", "beta") for end in bounds[name])
-            or bounds["sigma"] != [0.0, None],
+            "bounds": _bounds(post),
         },
         "versions": versions(),
         "warnings": [] if diagnostics.good else [diagnostics.verdict],

@@ -2,7 +2,6 @@
 
 import functools
 import math
-import operator
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -19,7 +18,7 @@ from nqjax._keys import as_key
 from nqjax._progress import Progress
 from nqjax._refit import COLUMNS, Plan
 from nqjax.constraints import Constraint, read_constraints
-from nqjax.errors import InputError
+from nqjax.errors import InputError, as_count
 from nqjax.estimate import Fit, best_of
 from nqjax.many import as_devices, as_dtype
 from nqjax.spacing import oriented_limits
@@ -208,7 +207,7 @@ def bootstrap(
     same losses to 1e-6 every time, the other resamples have one as well, which is several times as fast; otherwise
     (small studies have many local optima) all are fitted from all starts.
     """
-    num_resamples, key = _as_count(num_resamples), as_key(key)
+    num_resamples, key = as_count("num_resamples", num_resamples), as_key(key)
     constraints = read_constraints(alpha, beta, gamma, sigma, minimize)
     plan = Plan.make(scores, key, limits, minimize, constraints, as_dtype(dtype), as_devices(devices))
     columns = np.full((len(COLUMNS), num_resamples), math.nan)
@@ -237,16 +236,6 @@ def bootstrap(
 def fewest_resamples(level: float) -> int:
     """So many that at least one lies beyond either end of a percentile interval."""
     return math.ceil(2 / (1 - level) - 1e-9)
-
-
-def _as_count(number: int) -> int:
-    try:
-        count = operator.index(number)
-    except TypeError:
-        raise InputError(f"num_resamples is {number!r}: give a whole number") from None
-    if count < 1:
-        raise InputError(f"num_resamples is {count}: give at least 1")
-    return count
 
 
 class _LeftOut:

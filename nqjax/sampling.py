@@ -1,7 +1,6 @@
 """From scores to posteriors: what users call."""
 
 import math
-import operator
 import warnings
 from collections.abc import Sequence
 from typing import Literal
@@ -16,7 +15,7 @@ from nqjax._progress import Progress
 from nqjax._sampling import Draws, Request, sample_studies
 from nqjax._study import Study, check_bounds, make_study
 from nqjax.constraints import Constraint, Constraints, read_constraints
-from nqjax.errors import InputError
+from nqjax.errors import InputError, as_count
 from nqjax.estimate import prepare
 from nqjax.many import Failure, as_regimes
 from nqjax.posterior import Posterior, SamplingWarning
@@ -183,12 +182,7 @@ def read_request(
         raise InputError(f"there is no method {method!r}: choose one of {', '.join(METHODS)}")
     numbers = {"num_chains": (num_chains, 1), "num_warmup": (num_warmup, 50), "num_samples": (num_samples, 4)}
     for name, (value, least) in numbers.items():
-        try:
-            enough = operator.index(value) >= least
-        except TypeError:
-            raise InputError(f"{name} is {value!r}: give a whole number") from None
-        if not enough:
-            raise InputError(f"{name} is {value}: give at least {least}")
+        as_count(name, value, least)
     if not 0 < confidence < 1:
         raise InputError(f"confidence is {confidence}: give a number between 0 and 1, such as 0.95")
     return Request(prior, method, num_chains, num_warmup, num_samples, confidence)

@@ -50,8 +50,11 @@ def test_parts_count_and_the_end_is_said_after_a_stop(clock, capsys):
 
 
 def test_a_reader_that_goes_away_stops_nothing(clock, monkeypatch):
+    attempts, done = [], []
+
     class Gone(io.StringIO):
         def write(self, text):
+            attempts.append(text)
             raise BrokenPipeError
 
     for stream in (Gone(), None):
@@ -60,6 +63,9 @@ def test_a_reader_that_goes_away_stops_nothing(clock, monkeypatch):
             clock[0] += 60
             bar.advance(1)
             bar.advance(1)
+        done.append(stream)
+    assert attempts  # it was tried
+    assert len(done) == 2
 
 
 def test_nothing_is_shown_unasked(clock, capsys):
