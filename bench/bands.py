@@ -8,8 +8,8 @@ from opda.nonparametric import EmpiricalDistribution
 
 import nqjax
 from bench.common import column, reference_folder, table, verdict
-from nqjax._crossing import probability_within
-from nqjax.bands import _band, order_statistic_band
+from nqjax.confidence.bands import _band, order_statistic_band
+from nqjax.confidence.crossing import probability_within
 
 
 def main(quick: bool = False) -> None:

@@ -23,7 +23,7 @@ import scipy.stats
 
 import nqjax
 from bench.common import cache_folder, table
-from nqjax.posterior import Posterior
+from nqjax.posterior.posterior import Posterior
 
 #: Of each mode: the sampler shares the quadrature's probabilities of gamma, and takes several times as long.
 SETS, CHUNK, TRIALS = {"quadrature": 1000, "nuts": 200}, 50, 48

@@ -23,17 +23,19 @@ import nqjax
 from bench import coverage_report
 from bench.common import cache_folder
 from bench.coverage_report import LEVELS, QUANTITIES, THRESHOLDS, Cell, Part
-from nqjax._batch import in_parallel
-from nqjax._evaluate import standard_cdf, standard_quantile
-from nqjax._level_sets import Resolution, level_sets
-from nqjax._refit import COLUMNS, Plan
-from nqjax.bands import order_statistic_band
-from nqjax.consonance import region_within
-from nqjax.constraints import read_constraints
-from nqjax.estimate import Fit, best_of, prepare
-from nqjax.many import fit_many
-from nqjax.profile import allowed_excess
-from nqjax.regime import find_regimes
+from nqjax.checks.regime import find_regimes
+from nqjax.confidence.bands import order_statistic_band
+from nqjax.confidence.consonance import region_within
+from nqjax.confidence.level_sets import Resolution, level_sets
+from nqjax.confidence.profile import allowed_excess
+from nqjax.estimation.constraints import read_constraints
+from nqjax.estimation.fit import Fit
+from nqjax.estimation.many import fit_many
+from nqjax.estimation.resamples import COLUMNS, Plan
+from nqjax.estimation.study import prepare
+from nqjax.runtime.parallel import in_parallel
+from nqjax.special.best_of import best_of
+from nqjax.special.chunked import standard_cdf, standard_quantile
 
 GAMMAS, NOISES, SIZES = (1, 2, 3, 4), (0.01, 0.05, 0.2), (24, 48, 96)
 REGIME, TAIL = 0.6, 2.0

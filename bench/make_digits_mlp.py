@@ -1,6 +1,6 @@
 """Make ``digits_mlp.jsonl``, the random search that ships with the package.
 
-    python -m nqjax.data.make_digits_mlp --out digits_mlp.jsonl
+    python -m bench.make_digits_mlp --out digits_mlp.jsonl
 
 It is ``nqjax search digits-mlp --trials 1024``, with the learning curves, nine tenths of that file, left out.
 """

@@ -1,6 +1,6 @@
 """Simulate how far true fits are from their scores: makes ``regime_null.json``, which `nqjax._null` reads.
 
-    python -m nqjax.data.make_regime_null [SEARCHES] > nqjax/data/regime_null.json
+    python -m bench.make_regime_null [SEARCHES] > nqjax/data/regime_null.json
 
 Searches are drawn from noisy quadratics of which the best 40 % are the regime; the regime and the smaller ones inside
 it are fitted as `nqjax.find_regime` does. For each gamma, ratio of noise to the regime's width and number of scores
@@ -14,10 +14,12 @@ import sys
 
 import numpy as np
 
-from nqjax._null import features
-from nqjax.regime import NULL_SHARE, Candidate, null_path
+from nqjax.checks.null_distributions import features
+from nqjax.checks.regime import NULL_SHARE, Candidate, null_path
 
 GAMMAS, NOISES, COUNTS = (1, 2, 3, 5), (0.01, 0.03, 0.1, 0.3, 1.0), (12, 24, 48, 96, 200, 500)
+
+
 TAILS = (0.5, 0.3, 0.2, 0.15, 0.1, 0.07, 0.05, 0.03, 0.02, 0.01)
 
 

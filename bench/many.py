@@ -13,8 +13,8 @@ from opda.parametric import NoisyQuadraticDistribution
 
 import nqjax
 from bench.common import column, reference_folder, table, verdict
-from nqjax._batch import num_workers
-from nqjax._objective import num_nodes
+from nqjax.runtime.parallel import num_workers
+from nqjax.solver.objective import num_nodes
 
 
 def main(quick: bool = False) -> None:

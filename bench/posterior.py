@@ -13,7 +13,7 @@ import numpy as np
 
 import nqjax
 from bench.common import column, reference_folder, table, verdict
-from nqjax.posterior import Posterior
+from nqjax.posterior.posterior import Posterior
 
 NOISES = (1e-3, 0.01, 0.1, 0.5)
 SIZES = (12, 24, 48, 96, 1024)

@@ -18,9 +18,9 @@ import numpy as np
 import nqjax
 from bench.common import cache_folder, table, verdict
 from nqjax import search
-from nqjax.search.population import shuffled
+from nqjax.search.configurations import sample
+from nqjax.search.engine.population import shuffled
 from nqjax.search.runner import trial_words
-from nqjax.search.space import sample
 
 _TRIALS = 64
 

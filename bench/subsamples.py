@@ -24,9 +24,9 @@ import numpy as np
 
 import nqjax
 from bench.common import cache_folder, reference_folder, table
-from nqjax.bands import BandMethod
-from nqjax.consonance import region_within
-from nqjax.constraints import read_constraints
+from nqjax.confidence.bands import BandMethod
+from nqjax.confidence.consonance import region_within
+from nqjax.estimation.constraints import read_constraints
 from tests import searches
 
 SIZES, FACTORS, CONFIDENCES = (24, 48), (2, 10), (0.8, 0.95)

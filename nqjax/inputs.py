@@ -1,22 +1,29 @@
-"""The one exception that means: the input is at fault, and this is what to do about it; and numbers in messages."""
+"""Checks of what callers give: scores, limits, counts, keys, devices and dtypes."""
 
 import math
 import operator
+from collections.abc import Sequence
 from typing import Any
 
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-class InputError(ValueError):
-    """The caller's data or options cannot be used.
-
-    The message is one line that says what is wrong and what to do. The command line prints it without a traceback and
-    exits with status 2; in Python it is an ordinary `ValueError`.
-    """
+from nqjax.errors import InputError, show
 
 
-def show(number: float) -> str:
-    """Return a number as a message quotes it: short, but never so short that it is another number."""
-    short = f"{number:g}"
-    return repr(float(number)) if math.isfinite(number) and float(short) != number else short
+def as_key(key: Array) -> Array:
+    """A single key, typed or of the old kind; raises InputError."""
+    try:
+        typed = key if jnp.issubdtype(key.dtype, jax.dtypes.prng_key) else jax.random.wrap_key_data(jnp.asarray(key))
+        single = typed.ndim == 0
+    except (AttributeError, TypeError, ValueError):
+        single = False
+    if not single:
+        raise InputError("key must be one JAX random key, such as jax.random.key(0)")
+    return typed
 
 
 def as_count(name: str, number: Any, least: int = 1) -> int:
@@ -28,3 +35,79 @@ def as_count(name: str, number: Any, least: int = 1) -> int:
     if count < least:
         raise InputError(f"{name} is {count}: give at least {least}")
     return count
+
+
+def oriented_limits(limits: tuple[float, float], minimize: bool) -> tuple[float, float]:
+    """Limits as they read for minimisation."""
+    low, high = (float(limit) for limit in limits)
+    return (low, high) if minimize else (-high, -low)
+
+
+def as_scores(scores: ArrayLike) -> NDArray[np.float64]:
+    """One row of numbers, or InputError."""
+    try:
+        y = np.asarray(scores, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InputError(f"the scores are not numbers: {error}") from None
+    if y.ndim != 1:
+        raise InputError(f"the scores have shape {y.shape}: give one score a trial, in one dimension")
+    return y
+
+
+def as_limits(limits: tuple[float, float]) -> tuple[float, float]:
+    """A pair of numbers in their order, or InputError."""
+    try:
+        low, high = (float(limit) for limit in limits)
+    except (TypeError, ValueError):
+        raise InputError(f"the limits are {limits!r}: give a pair of numbers, such as (-inf, 0.5)") from None
+    if math.isnan(low) or math.isnan(high):
+        raise InputError(f"the limits ({show(low)}, {show(high)}) hold NaN: give two numbers, infinite ones for none")
+    if not low < high:
+        raise InputError(f"the limits ({show(low)}, {show(high)}) are the wrong way round: give the lower one first")
+    return low, high
+
+
+def as_trials(n: ArrayLike) -> NDArray[np.float64]:
+    """Positive numbers of trials, or InputError."""
+    n = np.asarray(n, np.float64)
+    if not np.all((n > 0) & np.isfinite(n)):
+        raise InputError("the numbers of trials must be positive")
+    return n
+
+
+Limits = tuple[float, float]
+
+
+_DTYPES = ("float64", "float32")
+
+
+def as_dtype(dtype: DTypeLike) -> str:
+    """The name of a dtype that the program knows."""
+    try:
+        name = np.dtype(dtype).name
+    except TypeError:
+        name = str(dtype)
+    if name not in _DTYPES:
+        raise InputError(f"dtype is {name!r}: choose one of {', '.join(_DTYPES)}")
+    return name
+
+
+def as_devices(devices: Sequence[jax.Device] | None) -> tuple[jax.Device, ...]:
+    """The devices to use, all of this process by default."""
+    chosen = tuple(jax.local_devices() if devices is None else devices)
+    if not chosen:
+        raise InputError("devices is empty: give at least one, or None for all")
+    return chosen
+
+
+def as_regimes(limits: Limits | Sequence[Limits], count: int) -> Sequence[Limits]:
+    """A pair of limits for each study."""
+    try:
+        pairs = np.asarray(limits, np.float64)
+    except (TypeError, ValueError):
+        raise InputError("limits are no numbers in pairs: give one pair for all studies, or one for each") from None
+    if pairs.shape == (2,):
+        return [as_limits((float(pairs[0]), float(pairs[1])))] * count
+    if pairs.shape != (count, 2):
+        raise InputError(f"limits have shape {pairs.shape}: give one pair for all {count} studies, or one for each")
+    return [(float(low), float(high)) for low, high in pairs]

@@ -19,10 +19,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from nqjax import _kernel, estimate
-from nqjax._objective import Family, families, mps
-from nqjax.constraints import Constraint
-from nqjax.spacing import Spacings, spacings
+from nqjax.estimation import fit as estimate
+from nqjax.estimation.constraints import Constraint
+from nqjax.estimation.spacings import Spacings, spacings
+from nqjax.solver.objective import Family, families, mps
+from nqjax.special import noisy_quadratic
 
 INF = math.inf
 #: Numbers of trials of the simulated searches.
@@ -154,8 +155,8 @@ def loss_at(theta: Array, gamma: Array, knots: Array, counts: Array) -> Array:
     """
     alpha, delta, sigma = theta[0], jnp.exp(theta[1]), theta[2]
     r = knots - alpha
-    cdf = jnp.exp(_kernel.log_cdf(r, delta, sigma, gamma))
-    sf = jnp.exp(_kernel.log_sf(r, delta, sigma, gamma))
+    cdf = jnp.exp(noisy_quadratic.log_cdf(r, delta, sigma, gamma))
+    sf = jnp.exp(noisy_quadratic.log_sf(r, delta, sigma, gamma))
     zero, one = jnp.zeros(1), jnp.ones(1)
     low = (jnp.concatenate([zero, cdf]), jnp.concatenate([one, sf]))
     high = (jnp.concatenate([cdf, one]), jnp.concatenate([sf, zero]))
@@ -163,7 +164,7 @@ def loss_at(theta: Array, gamma: Array, knots: Array, counts: Array) -> Array:
     gap = jnp.diff(knots)
     nodes, weights = np.polynomial.legendre.leggauss(4)
     places = r[:-1, None] + gap[:, None] * ((nodes + 1) / 2)[None]
-    density = jnp.exp(_kernel.log_pdf(places, delta, sigma, gamma))
+    density = jnp.exp(noisy_quadratic.log_pdf(places, delta, sigma, gamma))
     # Gauss's error is (gap / sigma)**8 / 1e8 of the mass; the difference's is 1e-16 of 1, so of the mass 1e-13 or more.
     short = (gap < 0.03 * sigma) & (gap > 0)
     mass = mass.at[1:-1].set(jnp.where(short, gap * (density @ (weights / 2)), mass[1:-1]))

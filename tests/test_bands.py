@@ -9,8 +9,8 @@ import scipy.stats
 from opda.nonparametric import EmpiricalDistribution
 
 import nqjax
-from nqjax._crossing import probability_within
-from nqjax.bands import order_statistic_band
+from nqjax.confidence.bands import order_statistic_band
+from nqjax.confidence.crossing import probability_within
 from nqjax.errors import InputError
 
 METHODS = ("ld_highest_density", "ld_equal_tailed", "ks", "dkw")

@@ -15,9 +15,11 @@ import pytest
 from rich.console import Console
 
 import nqjax
-from nqjax import cli, report
-from nqjax.cli import arguments, demo, process
+from nqjax import cli
+from nqjax.cli import demo, process
+from nqjax.cli import options as arguments
 from nqjax.errors import InputError
+from nqjax.report import fit as report
 
 ROOT = Path(cli.__file__).parents[2]
 

@@ -12,8 +12,9 @@ import pytest
 from pyarrow import parquet
 
 import nqjax
-from nqjax import cli, store
+from nqjax import cli
 from nqjax.cli import process
+from nqjax.estimation import fits_file
 
 
 @pytest.fixture(autouse=True)
@@ -83,12 +84,13 @@ def test_a_killed_run_goes_on(sweeps, tmp_path, capsys):
     program = (
         "import signal, sys, time\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background jobs ignore it
-        "from nqjax import store, many, _batch\n"
+        "from nqjax.estimation import fits_file, many\n"
+        "from nqjax.solver import batch\n"
         "from nqjax.cli import main\n"
-        "many.chunk_shape = lambda _: _batch.Shape(2, 64, 8)\n"
-        "add = store.Store.add\n"
+        "many.chunk_shape = lambda _: batch.Shape(2, 64, 8)\n"
+        "add = fits_file.Store.add\n"
         "def slow(self, rows):\n    add(self, rows)\n    time.sleep(0.5)\n"
-        "store.Store.add = slow\n"
+        "fits_file.Store.add = slow\n"
         f"main({COMMAND!r})\n"
     )
     running = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.DEVNULL)
@@ -112,12 +114,13 @@ def test_a_real_ctrl_c(sweeps, tmp_path):
     program = (
         "import signal, sys, time\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background jobs ignore it
-        "from nqjax import store, many, _batch\n"
+        "from nqjax.estimation import fits_file, many\n"
+        "from nqjax.solver import batch\n"
         "from nqjax.__main__ import main\n"
-        "many.chunk_shape = lambda _: _batch.Shape(2, 64, 8)\n"
-        "add = store.Store.add\n"
+        "many.chunk_shape = lambda _: batch.Shape(2, 64, 8)\n"
+        "add = fits_file.Store.add\n"
         "def slow(self, rows):\n    add(self, rows)\n    time.sleep(0.5)\n"
-        "store.Store.add = slow\n"
+        "fits_file.Store.add = slow\n"
         f"sys.argv = {['nqjax', *COMMAND]!r}\n"
         "sys.exit(main())\n"
     )
@@ -138,7 +141,7 @@ def test_a_real_ctrl_c(sweeps, tmp_path):
 
 
 def test_one_writer_at_a_time(sweeps, capsys):
-    with store.Store("fits.parquet", {"a": 1}):
+    with fits_file.Store("fits.parquet", {"a": 1}):
         assert cli.main(COMMAND) == 2
         assert "another process is writing" in capsys.readouterr().err
     assert cli.main(COMMAND) == 0
@@ -146,7 +149,7 @@ def test_one_writer_at_a_time(sweeps, capsys):
 
 def test_rows_of_another_writer_survive_a_join(tmp_path):
     """Where locks do not work, at least nothing is deleted that was not read."""
-    one, other = (store.Store(tmp_path / "f.parquet", {}) for _ in range(2))
+    one, other = (fits_file.Store(tmp_path / "f.parquet", {}) for _ in range(2))
     with one:
         one.add([{"study": "a"}])
         write = one._write
@@ -210,16 +213,16 @@ def _as_parquet(source, target):
 
 
 def test_ctrl_c_keeps_the_rows(sweeps, monkeypatch, capsys):
-    add = store.Store.add
+    add = fits_file.Store.add
 
     def once(self, new):
         add(self, new)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(store.Store, "add", once)
+    monkeypatch.setattr(fits_file.Store, "add", once)
     assert cli.main(COMMAND) == 130
     assert "1 of 14 studies have their rows" in capsys.readouterr().err
-    monkeypatch.setattr(store.Store, "add", add)
+    monkeypatch.setattr(fits_file.Store, "add", add)
     assert cli.main(COMMAND) == 0
     assert len(rows()) == 14
 

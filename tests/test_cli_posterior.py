@@ -12,8 +12,10 @@ import searches
 from pyarrow import parquet
 
 import nqjax
-from nqjax import cli, report_html, report_posterior
+from nqjax import cli
 from nqjax.errors import InputError
+from nqjax.report import page as report_html
+from nqjax.report import posterior as report_posterior
 
 QUICK = ["--method", "quadrature"]
 

@@ -15,10 +15,10 @@ import tiny_task
 
 from nqjax import cli, search
 from nqjax.cli import process
-from nqjax.cli.residual import task_of
+from nqjax.cli.searching import task_of
 from nqjax.errors import InputError
 from nqjax.search import tasks
-from nqjax.trials import read_scores
+from nqjax.trials.scores import read_scores
 
 
 @pytest.fixture(autouse=True)

@@ -9,10 +9,10 @@ import scipy.optimize
 import searches
 
 import nqjax
-from nqjax._evaluate import standard_cdf
-from nqjax._stabbing import stabbing_polygon
-from nqjax.bands import order_statistic_band
+from nqjax.confidence.bands import order_statistic_band
+from nqjax.confidence.stabbing import stabbing_polygon
 from nqjax.errors import InputError
+from nqjax.special.chunked import standard_cdf
 
 INF = math.inf
 

@@ -19,7 +19,7 @@ from numpyro import handlers
 from numpyro.distributions import Distribution, constraints
 from numpyro.infer import MCMC, NUTS
 
-from nqjax.distributions import NoisyQuadratic, Quadratic
+from nqjax.distributions.quadratic import NoisyQuadratic, Quadratic
 
 pytestmark = pytest.mark.usefixtures("x64")
 

@@ -16,9 +16,10 @@ import searches
 from searches import INF, Search
 
 import nqjax
-from nqjax import estimate
-from nqjax.constraints import read_constraints
 from nqjax.errors import InputError
+from nqjax.estimation import fit as estimate
+from nqjax.estimation import study
+from nqjax.estimation.constraints import read_constraints
 
 UNIT = (0.0, 1.0)
 #: Up to 64 knots: one program serves nearly all tests here.
@@ -94,8 +95,8 @@ def fit_with_counts_of_opda(search):
     )
     options = {"alpha": None, "beta": None, "sigma": None} | search.constraints
     constraints = read_constraints(**options, minimize=False)
-    study = estimate.standardise(data, constraints)
-    return data, estimate.fit_prepared(study, constraints, search.limits, False)
+    scaled = study.standardise(data, constraints)
+    return data, estimate.fit_prepared(scaled, constraints, search.limits, False)
 
 
 def test_published_maxima_follow_from_the_convention_alone(shared_data):

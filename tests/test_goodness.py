@@ -10,8 +10,8 @@ import scipy.stats
 import searches
 
 import nqjax
+from nqjax.checks.goodness import _anderson_darling_cdf, anderson_darling
 from nqjax.errors import InputError
-from nqjax.goodness import _anderson_darling_cdf, anderson_darling
 
 
 def test_the_statistic_is_an_integral():

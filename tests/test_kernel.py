@@ -13,8 +13,8 @@ import pytest
 import reference
 import scipy.stats
 
-from nqjax import _kernel
-from nqjax.distributions import NoisyQuadratic
+from nqjax.distributions.quadratic import NoisyQuadratic
+from nqjax.special import noisy_quadratic
 
 pytestmark = pytest.mark.usefixtures("x64", "strict_ranks")
 
@@ -33,7 +33,7 @@ BITS = 6
 
 
 def kernel(name: str, **options: Any) -> Callable[..., jax.Array]:
-    return functools.partial(getattr(_kernel, name), **options)
+    return functools.partial(getattr(noisy_quadratic, name), **options)
 
 
 @functools.cache

@@ -8,8 +8,8 @@ import pytest
 from pyarrow import parquet
 
 from nqjax.errors import InputError
-from nqjax.labels import as_labels, read_labels
-from nqjax.trials import read_scores
+from nqjax.trials.labels import as_labels, read_labels
+from nqjax.trials.scores import read_scores
 
 LABELS = ["3", "b c", "3", "0.5"]
 VALUES = [3, "b c", 3.0, 0.5]

@@ -14,8 +14,10 @@ import pytest
 import searches
 
 import nqjax
-from nqjax import _batch, _compiled, many
 from nqjax.errors import InputError
+from nqjax.estimation import many
+from nqjax.runtime import compiled
+from nqjax.solver import batch
 
 
 def studies(count, *, low=24, high=300, noise=(0.03, 0.3), seed=0):
@@ -61,7 +63,7 @@ def test_results_do_not_depend_on_the_chunks(sample, fitted, monkeypatch):
     scores, limits = sample
     some = list(range(0, len(scores), 3))
     fewer = nqjax.fit_many([scores[i] for i in some], limits=[limits[i] for i in some])
-    monkeypatch.setattr(many, "chunk_shape", lambda _: _batch.Shape(8, 64, 16))
+    monkeypatch.setattr(many, "chunk_shape", lambda _: batch.Shape(8, 64, 16))
     smaller = nqjax.fit_many(scores, limits=limits)
     for name in ("alpha", "beta", "gamma", "sigma", "loss"):
         np.testing.assert_array_equal(getattr(fewer, name), getattr(fitted, name)[some])
@@ -130,7 +132,7 @@ def test_mirror_image_and_constraints(sample, fitted):
 def test_threads_that_ask_at_once_get_one_program():
     made = []
 
-    @_compiled.made_once
+    @compiled.made_once
     def make(number):
         time.sleep(0.05)
         made.append(number)
@@ -146,7 +148,7 @@ def test_few_programs_serve_all_sizes(caplog):
     scores += [np.linspace(0, 1, 1024) ** 2, np.linspace(0, 1, 20)]  # without noise: another program
     limits += [(-math.inf, math.inf)] * 2
     jax.clear_caches()
-    _batch._program.cache_clear()
+    batch._program.cache_clear()
     # Not the context manager: it would hold for this thread alone.
     jax.config.update("jax_log_compiles", True)
     try:

@@ -9,7 +9,7 @@ import pytest
 import scipy.stats
 
 import nqjax
-from nqjax import _noise_tests
+from nqjax.checks import noise_tests
 from nqjax.errors import InputError
 
 CONFIGS, SEEDS = 8, 32
@@ -82,14 +82,14 @@ def test_rounded_scores_are_no_other_shape():
 @pytest.mark.parametrize("n", [3, 5, 40])
 def test_normal_scores_are_normal(n):
     """Exactly, however few seeds there are: one residual of each of 20,000 groups."""
-    z = _noise_tests.normal_scores(np.random.default_rng(n).normal(3, 5, size=(20_000, n)))
+    z = noise_tests.normal_scores(np.random.default_rng(n).normal(3, 5, size=(20_000, n)))
     assert scipy.stats.kstest(z[:, 0], "norm").pvalue > 1e-3
 
 
 def test_the_p_value_of_a_trend_is_exact():
     """Of 400 draws of groups of different sizes: each attainable p-value as often as it says, to 5 standard errors."""
     rng, count = np.random.default_rng(5), 400
-    p = np.array([_noise_tests.trend([rng.normal(size=n) for n in (4, 8, 16, 32, 64, 8)]).p for _ in range(count)])
+    p = np.array([noise_tests.trend([rng.normal(size=n) for n in (4, 8, 16, 32, 64, 8)]).p for _ in range(count)])
     for level in np.unique(p):
         assert abs(np.mean(p <= level) - level) < 5 * math.sqrt(level * (1 - level) / count) + 1e-12
 
@@ -245,7 +245,7 @@ def test_only_two_values():
     ],
 )
 def test_grids(scores, step):
-    assert _noise_tests.grid_step(np.asarray(scores)) == pytest.approx(step, rel=0.02)
+    assert noise_tests.grid_step(np.asarray(scores)) == pytest.approx(step, rel=0.02)
 
 
 def test_qq(table):

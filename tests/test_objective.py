@@ -13,9 +13,9 @@ import pytest
 import reference
 import searches
 
-from nqjax import _kernel
-from nqjax._objective import families, mps
-from nqjax.spacing import spacings
+from nqjax.estimation.spacings import spacings
+from nqjax.solver.objective import families, mps
+from nqjax.special import noisy_quadratic
 
 pytestmark = pytest.mark.usefixtures("x64", "strict_ranks")
 
@@ -46,7 +46,7 @@ def evaluate(theta: Sequence[float], gamma: int, data: Knots, *, bits: int = 6, 
 
 def by_definition(theta: jax.Array, gamma: jax.Array, knots: jax.Array, counts: jax.Array) -> jax.Array:
     """Return the loss as plain differences of the kernel's CDF, whose derivatives are checked against 50 digits."""
-    cdf = _kernel.cdf(knots - theta[0], jnp.exp(theta[1]), jnp.exp(theta[2]), gamma)
+    cdf = noisy_quadratic.cdf(knots - theta[0], jnp.exp(theta[1]), jnp.exp(theta[2]), gamma)
     mass = jnp.diff(cdf, prepend=0.0, append=1.0)
     used, share = counts > 0, counts / jnp.sum(counts)
     return -jnp.sum(jnp.where(used, share * jnp.log(jnp.where(used, mass, 1.0) / jnp.where(used, share, 1.0)), 0.0))

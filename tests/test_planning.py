@@ -9,7 +9,7 @@ import scipy.special
 import searches
 
 import nqjax
-from nqjax import planning
+from nqjax.confidence import planning
 from nqjax.errors import InputError
 
 UNIFORM = nqjax.Quadratic(0.0, 1.0, 2.0)  # F(y) = y

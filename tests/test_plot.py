@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 import nqjax
 from nqjax.cli import main
 from nqjax.errors import InputError
-from nqjax.plot import save_tuning_curve
+from nqjax.plots.tuning_curve import save_tuning_curve
 
 
 @pytest.fixture(scope="module")

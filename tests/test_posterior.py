@@ -17,15 +17,17 @@ import numpyro.distributions as dist
 import pytest
 import scipy.stats
 import searches
-from numpyro.infer.util import log_density
+from numpyro.infer.util import log_density as numpyro_log_density
 
 import nqjax
-from nqjax import _density, _diagnostics, _integrate, _likelihood, _nuts, _sampling, _straighten
-from nqjax._coordinates import to_parameters
-from nqjax._study import check_bounds, make_model, make_study
-from nqjax.constraints import read_constraints
 from nqjax.errors import InputError
-from nqjax.spacing import spacings
+from nqjax.estimation.constraints import read_constraints
+from nqjax.estimation.spacings import spacings
+from nqjax.posterior import chains, diagnostics, nuts
+from nqjax.posterior.density import likelihood, log_density
+from nqjax.posterior.density.coordinates import to_parameters
+from nqjax.posterior.density.data import check_bounds, make_model, make_study
+from nqjax.posterior.quadrature import integrate, straighten
 
 INF = math.inf
 KEY = jax.random.key(0)
@@ -138,11 +140,11 @@ def test_density_in_coordinates_is_the_log_joint(scores, posterior, x64):
     model = model._replace(parts=nqjax.Prior().parts)
     rng = np.random.default_rng(1)
     for gamma in (1, 3):
-        family = jax.tree.map(lambda a, gamma=gamma: a[gamma - 1], _density.stacked_families(6))
+        family = jax.tree.map(lambda a, gamma=gamma: a[gamma - 1], log_density.stacked_families(6))
         differences = []
         for _ in range(5):
             z = jnp.asarray(rng.normal([-2.5, -2.5, 0.5], 0.7))
-            value, _ = _density.log_density(z, _density.Target(family, model), jnp.asarray(True), 3)
+            value, _ = log_density.log_density(z, log_density.Target(family, model), jnp.asarray(True), 3)
             theta, _, jacobian = to_parameters(z, jnp.asarray(float(gamma)), model.place)
             alpha, delta, sigma = study.data.best + study.scale * theta[0], *(study.scale * jnp.exp(theta[1:]))
             joint = posterior.log_joint(alpha, alpha + delta, gamma, sigma) + math.log(5)
@@ -158,10 +160,10 @@ def test_the_likelihoods_gradient(scores, x64):
         lambda a: a[0], make_model([study], read_constraints(None, None, (1, 5), None, True), nqjax.Prior().parts).data
     )
     for gamma, theta in ((1, [-0.05, 0.3, -2.0]), (3, [0.02, 0.1, -1.0]), (5, [-0.3, 0.6, -4.0])):
-        family = jax.tree.map(lambda a, gamma=gamma: a[gamma - 1], _density.stacked_families(6))
+        family = jax.tree.map(lambda a, gamma=gamma: a[gamma - 1], log_density.stacked_families(6))
 
         def f(t, family=family):
-            return _likelihood.likelihood_and_gradient(t, family, data, jnp.asarray(True), 3)
+            return likelihood.likelihood_and_gradient(t, family, data, jnp.asarray(True), 3)
 
         at = jnp.array(theta)
         steps = 1e-5 * np.eye(3)
@@ -177,18 +179,18 @@ def test_what_the_sampler_follows(scores, limits, bounds, x64):
     study = make_study(spacings(scores, limits), *limits)
     model = make_model([study], constraints, nqjax.Prior().parts)
     rng = np.random.default_rng(2)
-    shape = _straighten.Map(rng.normal(0, [[0.003], [0.01], [0.1], [1.0]], (24, 4, 6)))
+    shape = straighten.Map(rng.normal(0, [[0.003], [0.01], [0.1], [1.0]], (24, 4, 6)))
     shape.coefficients[:, 2, 0] = 0.5  # forwards
-    lanes = _nuts.Lanes(np.zeros(3, int), np.array([1, 3, 5]), _straighten.stack([shape] * 3), None, None)
+    lanes = nuts.Lanes(np.zeros(3, int), np.array([1, 3, 5]), straighten.stack([shape] * 3), None, None)
     x = rng.normal(0, 0.5, (3, 3))
-    targets = jax.tree.map(jnp.asarray, _nuts._targets(model, lanes, 3))
-    evaluator = _density.Evaluator(model, (1, 5))
+    targets = jax.tree.map(jnp.asarray, nuts._targets(model, lanes, 3))
+    evaluator = log_density.Evaluator(model, (1, 5))
     for i, gamma in enumerate((1, 3, 5)):
         lane = jax.tree.map(lambda a, i=i: a[i], targets)
         target = lane.target._replace(model=lane.target.model._replace(parts=model.parts))
-        energy, gradient = _nuts._energy(jnp.asarray(x[i]), lane._replace(target=target), 3)
+        energy, gradient = nuts._energy(jnp.asarray(x[i]), lane._replace(target=target), 3)
         steps = 1e-5 * np.concatenate([np.zeros((1, 3)), np.eye(3), -np.eye(3)])
-        ((value, _),) = _integrate.densities(evaluator, [_integrate.Points(shape, x[i] + steps, 0, gamma)], exact=True)
+        ((value, _),) = integrate.densities(evaluator, [integrate.Points(shape, x[i] + steps, 0, gamma)], exact=True)
         # The sampler's sums are good to 1e-6 of a score's probability.
         assert energy == pytest.approx(-value[0], abs=48e-6)
         assert gradient == pytest.approx(-(value[1:4] - value[4:]) / 2e-5, rel=1e-4, abs=1e-3)
@@ -217,10 +219,10 @@ def test_the_numpyro_model_has_the_same_density(scores, limits, x64):
             joint = float(post.log_joint(alpha, beta, gamma, relative * width))
             every.append(joint - volume)
             model = functools.partial(nqjax.posterior_model, scores, limits=limits, prior=prior, gamma=gamma)
-            value, _ = log_density(model, (), {}, sites)
+            value, _ = numpyro_log_density(model, (), {}, sites)
             differences.append(float(value) + prior.log_gamma(1, 3)[gamma - 1] - every[-1])
         model = functools.partial(nqjax.posterior_model, scores, limits=limits, prior=prior, gamma=(1, 3))
-        value, trace = log_density(model, (), {}, sites)
+        value, trace = numpyro_log_density(model, (), {}, sites)
         differences.append(float(value) - scipy.special.logsumexp(every))
         shares = np.asarray(trace["gamma_probabilities"]["value"])
         np.testing.assert_allclose(shares, scipy.special.softmax(every), atol=1e-9)
@@ -337,9 +339,9 @@ def test_nuts_and_quadrature_draw_from_one_distribution(scores, posterior):
         assert np.mean(nuts.gamma == g) == pytest.approx(p, abs=2e-3)
     assert "can be relied on" in nuts.diagnostics.verdict
     # Where there is no need to look at the chains of independent draws, looking finds nothing.
-    assert _diagnostics.surely_good(posterior._draws)
+    assert diagnostics.surely_good(posterior._draws)
     assert posterior.diagnostics.good
-    assert not _diagnostics.surely_good(nuts._draws)
+    assert not diagnostics.surely_good(nuts._draws)
     assert nuts._draws.stats["n_steps"].mean() < 15
 
 
@@ -468,7 +470,7 @@ _PROGRAM = """
 import json, math
 import jax, numpy as np
 import nqjax
-from nqjax._compiled import Compiled
+from nqjax.runtime.compiled import Compiled
 devices, at = set(), Compiled.at
 Compiled.at = lambda self, device, *arguments: devices.add(device) or at(self, device, *arguments)
 rng = np.random.default_rng(3)
@@ -579,16 +581,16 @@ def test_ends_of_the_computation_are_said_to_be_met(scores):
 
 def test_a_grid_that_misses_something_is_said_to(posterior):
     """Also where one gamma has all the probability, so that those of the gammas are exact."""
-    lanes = [_integrate.Lane(0.0, 5.0, posterior), _integrate.Lane(-50.0, 0.0, None)]
-    error, loss = _sampling.errors_of(lanes, np.array([0.0, -50.0]))
+    lanes = [integrate.Lane(0.0, 5.0, posterior), integrate.Lane(-50.0, 0.0, None)]
+    error, loss = chains.errors_of(lanes, np.array([0.0, -50.0]))
     assert error < 1e-9
     assert loss == pytest.approx(5)
     draws = posterior._draws._replace(loss=loss)
-    assert not _diagnostics.surely_good(draws)
-    found = _diagnostics.diagnose({"alpha": posterior.alpha}, draws)
+    assert not diagnostics.surely_good(draws)
+    found = diagnostics.diagnose({"alpha": posterior.alpha}, draws)
     assert "misses some of the posterior" in found.verdict
     assert posterior.diagnostics.evidence_error < 0.05
-    stuck = _diagnostics.diagnose({"alpha": np.ones((4, 100))}, posterior._draws)
+    stuck = diagnostics.diagnose({"alpha": np.ones((4, 100))}, posterior._draws)
     assert "do not move" in stuck.verdict
 
 

@@ -10,9 +10,9 @@ import searches
 
 import nqjax
 from bench import coverage
-from nqjax._evaluate import group, losses, objective
-from nqjax._slices import clip_polygon
+from nqjax.confidence.slices import clip_polygon
 from nqjax.errors import InputError
+from nqjax.estimation.evaluate import group, losses, objective
 
 INF = math.inf
 LIMITS = (-INF, 0.7)

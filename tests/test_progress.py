@@ -4,15 +4,15 @@ import io
 
 import pytest
 
-from nqjax import _progress
-from nqjax._progress import Progress
+from nqjax.runtime import progress
+from nqjax.runtime.progress import Progress
 
 
 @pytest.fixture
 def clock(monkeypatch):
     """A clock that is set by hand; it begins anywhere."""
     now = [1234.5]
-    monkeypatch.setattr(_progress, "monotonic", lambda: now[0])
+    monkeypatch.setattr(progress, "monotonic", lambda: now[0])
     return now
 
 

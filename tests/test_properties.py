@@ -16,10 +16,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import nqjax
-from nqjax._crossing import probability_within
-from nqjax._evaluate import standard_cdf
-from nqjax.bands import order_statistic_band
+from nqjax.confidence.bands import order_statistic_band
+from nqjax.confidence.crossing import probability_within
 from nqjax.errors import InputError
+from nqjax.special.chunked import standard_cdf
 
 INF = math.inf
 settings.register_profile("every run", derandomize=True, deadline=None, database=None, max_examples=50)

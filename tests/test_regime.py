@@ -7,9 +7,9 @@ import pytest
 import searches
 
 import nqjax
-from nqjax._null import p_value
+from nqjax.checks.null_distributions import p_value
+from nqjax.checks.regime import find_regimes
 from nqjax.errors import InputError
-from nqjax.regime import find_regimes
 
 INF = math.inf
 FREE = {"gamma": (1, 5)}

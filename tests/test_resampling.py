@@ -10,18 +10,18 @@ import scipy.stats
 import searches
 
 import nqjax
-from nqjax import _refit
-from nqjax.constraints import read_constraints
+from nqjax.confidence.bootstrap import _bca
 from nqjax.errors import InputError
-from nqjax.resampling import _bca
-from nqjax.spacing import spacings
+from nqjax.estimation import resamples
+from nqjax.estimation.constraints import read_constraints
+from nqjax.estimation.spacings import spacings
 
 INF = math.inf
 
 
-def resamples(scores, count, key):
+def drawn(scores, count, key):
     """Draw the scores of the first resamples."""
-    ranks = np.asarray(_refit._draw(key, 0, count=count, size=len(scores)))
+    ranks = np.asarray(resamples._draw(key, 0, count=count, size=len(scores)))
     return [np.asarray(scores)[row] for row in ranks]
 
 
@@ -49,7 +49,7 @@ def test_resamples_are_what_fit_makes_of_them(name):
     scores, limits, minimize = case(name)
     key = jax.random.key(3)
     boot = nqjax.bootstrap(scores, 40, key=key, limits=limits, minimize=minimize)
-    direct = nqjax.fit_many(resamples(scores, 40, key), limits=limits, minimize=minimize)
+    direct = nqjax.fit_many(drawn(scores, 40, key), limits=limits, minimize=minimize)
     # Where the winning side is censored alpha may run off to a bound, which depends on the range of the scores.
     np.testing.assert_allclose(boot.loss, direct.loss, atol=1e-3 if name == "winning side censored" else 1e-8)
     assert np.median(np.abs(boot.loss - direct.loss)) < 1e-9
@@ -65,9 +65,9 @@ def test_spacings_of_resamples(name):
     """Knots and counts are to the last digit those of the resampled scores."""
     scores, limits, minimize = case(name)
     key, constraints = jax.random.key(3), read_constraints(None, None, (1, 5), None, minimize)
-    plan = _refit.Plan.make(scores, key, limits, minimize, constraints, "float64", tuple(jax.devices()))
+    plan = resamples.Plan.make(scores, key, limits, minimize, constraints, "float64", tuple(jax.devices()))
     knots, shares, used = plan._knots(plan.draw(0, 200))
-    for i, sample in enumerate(resamples(scores, 200, key)):
+    for i, sample in enumerate(drawn(scores, 200, key)):
         expected = spacings(sample, limits, minimize)
         n = used[i]
         np.testing.assert_array_equal(knots[i, 1 : n + 1], (expected.knots - plan.study.location) / plan.study.scale)
@@ -82,11 +82,11 @@ def test_warm_starts_find_the_same():
     scores = searches.draw(rng, 400, 1, 0.05)
     key, limits = jax.random.key(0), (-INF, 0.6)
     boot = nqjax.bootstrap(scores, 400, key=key, limits=limits)
-    last = resamples(scores, 400, key)[_refit.AUDITED :]
+    last = drawn(scores, 400, key)[resamples.AUDITED :]
     direct = nqjax.fit_many(last, limits=limits)
     # The first resamples are fitted from all starts; then few evaluations must do.
     assert boot._evaluations / 400 < 150
-    np.testing.assert_allclose(boot.loss[_refit.AUDITED :], direct.loss, atol=1e-6)
+    np.testing.assert_allclose(boot.loss[resamples.AUDITED :], direct.loss, atol=1e-6)
     assert np.all(boot.gradient_norm <= 1e-6)
 
 
@@ -101,7 +101,7 @@ def test_a_resample_depends_on_the_key_and_its_number_alone():
 def test_resamples_that_cannot_be_fitted():
     scores = [0.1, 0.2, 0.3, 0.4, 9.0, 9.0, 9.0, 9.0]
     boot = nqjax.bootstrap(scores, 60, key=jax.random.key(0), limits=(-INF, 1.0))
-    distinct = [len({x for x in y if x <= 1}) for y in resamples(scores, 60, jax.random.key(0))]
+    distinct = [len({x for x in y if x <= 1}) for y in drawn(scores, 60, jax.random.key(0))]
     np.testing.assert_array_equal(np.isnan(boot.loss), np.array(distinct) < 3)
     assert 0 < boot.num_failed < 60
     assert not np.any(boot.converged[np.array(distinct) < 3])
@@ -114,7 +114,7 @@ def test_without_noise():
     scores = rng.uniform(size=50) ** 2
     boot = nqjax.bootstrap(scores, 30, key=jax.random.key(0), sigma=0)
     assert np.all(boot.sigma == 0)
-    direct = nqjax.fit_many(resamples(scores, 30, jax.random.key(0)), sigma=0)
+    direct = nqjax.fit_many(drawn(scores, 30, jax.random.key(0)), sigma=0)
     np.testing.assert_allclose(boot.loss, direct.loss, atol=1e-8)
 
 
@@ -198,13 +198,13 @@ def test_mistakes(boot, call, part):
 
 def test_ctrl_c_returns_what_is_done(monkeypatch):
     scores, limits, _ = case("plain")
-    real = _refit.Plan.resampled
+    real = resamples.Plan.resampled
 
     def interrupted(self, count):
         yield next(real(self, count))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(_refit.Plan, "resampled", interrupted)
+    monkeypatch.setattr(resamples.Plan, "resampled", interrupted)
     options = {"key": jax.random.key(0), "limits": limits}
     with pytest.raises(KeyboardInterrupt):
         nqjax.bootstrap(scores, 200, **options)
@@ -228,7 +228,7 @@ def test_the_reference_search_against_a_cold_multi_start(shared_data):
     search = searches.published(shared_data)["DeBERTaV3, error"]
     key = jax.random.key(1)
     boot = nqjax.bootstrap(search.scores, 500, key=key, limits=search.limits)
-    direct = nqjax.fit_many(resamples(search.scores, 500, key), limits=search.limits)
+    direct = nqjax.fit_many(drawn(search.scores, 500, key), limits=search.limits)
     worse = boot.loss - direct.loss
     assert np.mean(np.abs(worse) < 1e-6) >= 0.998
     assert worse.max() < 1e-3

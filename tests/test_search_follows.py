@@ -6,7 +6,7 @@ import numpy as np
 import nqjax
 from nqjax import data
 from nqjax.search import load, read_trials
-from nqjax.search.space import sample
+from nqjax.search.configurations import sample
 
 
 def test_the_fit_stays_inside_the_bands_over_its_regime():

@@ -10,11 +10,11 @@ import pytest
 
 from nqjax.errors import InputError
 from nqjax.search import run
+from nqjax.search.configurations import sample
 from nqjax.search.data.digits import digits
 from nqjax.search.data.images import ImageFolder, random_crop
 from nqjax.search.models.resnet import ResNet
 from nqjax.search.sources import Stream
-from nqjax.search.space import sample
 from nqjax.search.tasks import REGISTRY, load
 from nqjax.search.tasks.convnext import warmup_cosine
 from nqjax.search.tasks.images import smoothed_cross_entropy

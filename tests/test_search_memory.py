@@ -8,11 +8,12 @@ import pytest
 import tiny_task
 
 from nqjax import search
-from nqjax.search import Choice, population
-from nqjax.search.memory import available
+from nqjax.search import Choice
+from nqjax.search.configurations import sample
+from nqjax.search.engine import population
+from nqjax.search.engine.memory import available
+from nqjax.search.engine.scheduler import Schedule
 from nqjax.search.runner import as_trials, trial_words
-from nqjax.search.schedule import Schedule
-from nqjax.search.space import sample
 
 KEY = jax.random.key(0)
 DEVICE = jax.local_devices()[0]
@@ -51,7 +52,7 @@ def test_memory_decides_how_many_trials_a_program_holds(tmp_path):
 
 def test_a_cpu_has_fewer_tiles_before_narrower_ones(monkeypatch):
     """The width changes the scores' last digits, the number of tiles does not."""
-    monkeypatch.setattr("nqjax.search.schedule._slots", lambda devices: 8)
+    monkeypatch.setattr("nqjax.search.engine.scheduler._slots", lambda devices: 8)
     line = tiny_task.Line()
     needed = schedule_of(line)._bytes(4)
     assert needed > 0

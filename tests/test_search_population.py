@@ -16,11 +16,12 @@ import tiny_task
 
 from nqjax import search
 from nqjax.errors import InputError
-from nqjax.search import Arrays, Choice, Fixed, Uniform, schedule
-from nqjax.search.dropout import dropout
-from nqjax.search.population import shuffled
+from nqjax.search import Arrays, Choice, Fixed, Uniform
+from nqjax.search.configurations import sample
+from nqjax.search.engine import scheduler as schedule
+from nqjax.search.engine.population import shuffled
+from nqjax.search.models.dropout import dropout
 from nqjax.search.runner import as_trials, execute, search_settings, trial_words
-from nqjax.search.space import sample
 
 KEY = jax.random.key(0)
 

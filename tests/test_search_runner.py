@@ -19,13 +19,16 @@ import tiny_task
 import nqjax
 from nqjax import search
 from nqjax.errors import InputError
-from nqjax.labels import read_labels
-from nqjax.search import Choice, Derived, Fixed, LogUniform, When, outfile, population, schedule, tile
-from nqjax.search.ablation import ablation
-from nqjax.search.residual import at_quantiles, residual
+from nqjax.search import Choice, Derived, Fixed, LogUniform, When
+from nqjax.search import trials_file as outfile
+from nqjax.search.configurations import sample
+from nqjax.search.engine import population, tile
+from nqjax.search.engine import scheduler as schedule
+from nqjax.search.experiments.ablation import ablation
+from nqjax.search.experiments.residual import at_quantiles, residual
 from nqjax.search.runner import search_settings
-from nqjax.search.space import sample
-from nqjax.trials import read_scores
+from nqjax.trials.labels import read_labels
+from nqjax.trials.scores import read_scores
 
 KEY = jax.random.key(0)
 COUNT = 21
@@ -355,7 +358,7 @@ _PROGRAM = """
 import signal, sys, time, jax, tiny_task
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 from nqjax import search
-from nqjax.search import tile
+from nqjax.search.engine import tile
 advance = tile.Tile.advance
 def slow(self, pause):
     time.sleep(0.1)
@@ -385,7 +388,7 @@ def test_a_stopped_search_goes_on(line, out, number):
 _LONG_PROGRAM = """
 import sys, time, jax, tiny_task
 from nqjax import search
-from nqjax.search import population
+from nqjax.search.engine import population
 batches = population.Program._batches
 def slow(self, *these):
     time.sleep(0.02)

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from nqjax.errors import InputError
-from nqjax.search import Choice, Derived, DiscreteUniform, Fixed, LogUniform, Uniform, When
+from nqjax.search import Choice, Derived, DiscreteUniform, Fixed, LogUniform, Uniform, When, configurations
 from nqjax.search import space as spaces
 
 KEY = jax.random.key(7)
@@ -29,7 +29,7 @@ SPACE = {
 
 def test_draws_have_their_distributions():
     """Kolmogorov-Smirnov and chi-square; p > 1e-3 each, for one seed that never changes."""
-    draws = [spaces.sample(SPACE, KEY, trial) for trial in range(2000)]
+    draws = [configurations.sample(SPACE, KEY, trial) for trial in range(2000)]
     column = {name: np.array([draw[name] for draw in draws]) for name in SPACE}
     assert stats.kstest(np.log(column["lr"]), stats.uniform(math.log(1e-4), -math.log(1e-4)).cdf).pvalue > 1e-3
     assert stats.kstest(column["momentum"], stats.uniform(0.5, 0.45).cdf).pvalue > 1e-3
@@ -47,26 +47,26 @@ def test_draws_have_their_distributions():
 
 
 def test_a_trial_depends_on_the_key_its_number_and_the_names_alone():
-    one = spaces.sample(SPACE, KEY, 3)
-    assert spaces.sample(dict(reversed(SPACE.items())), KEY, 3) == one
-    assert spaces.sample({**SPACE, "more": Uniform(0, 1), "lr": 0.5}, KEY, 3)["momentum"] == one["momentum"]
-    assert spaces.sample(SPACE, jax.random.key(8), 3)["lr"] != one["lr"]
-    assert spaces.sample(SPACE, jax.random.PRNGKey(7), 3) == one
+    one = configurations.sample(SPACE, KEY, 3)
+    assert configurations.sample(dict(reversed(SPACE.items())), KEY, 3) == one
+    assert configurations.sample({**SPACE, "more": Uniform(0, 1), "lr": 0.5}, KEY, 3)["momentum"] == one["momentum"]
+    assert configurations.sample(SPACE, jax.random.key(8), 3)["lr"] != one["lr"]
+    assert configurations.sample(SPACE, jax.random.PRNGKey(7), 3) == one
     # A file that an older version wrote can be gone on with.
-    assert spaces.sample({"lr": LogUniform(1e-4, 1.0)}, KEY, 0) == {"lr": pytest.approx(PINNED, rel=1e-12)}
+    assert configurations.sample({"lr": LogUniform(1e-4, 1.0)}, KEY, 0) == {"lr": pytest.approx(PINNED, rel=1e-12)}
 
 
 def test_grid():
     space = {"a": Uniform(0, 1), "b": Choice("x", "y"), "c": DiscreteUniform(1, 2), "d": 5}
-    found = list(spaces.grid(space, 3))
+    found = list(configurations.grid(space, 3))
     assert len(found) == 3 * 2 * 2
     assert found[0] == {"a": 0.0, "b": "x", "c": 1, "d": 5}
     assert found[1] == {"a": 0.0, "b": "x", "c": 2, "d": 5}
     assert found[-1] == {"a": 1.0, "b": "y", "c": 2, "d": 5}
     assert len({tuple(config.values()) for config in found}) == 12
-    assert [c["a"] for c in spaces.grid({"a": LogUniform(0.01, 1)}, 3)] == pytest.approx([0.01, 0.1, 1])
-    assert [c["a"] for c in spaces.grid({"a": DiscreteUniform(0, 10)}, 3)] == [0, 5, 10]
-    assert [c["a"] for c in spaces.grid({"a": Uniform(0, 1)}, 1)] == [0.5]
+    assert [c["a"] for c in configurations.grid({"a": LogUniform(0.01, 1)}, 3)] == pytest.approx([0.01, 0.1, 1])
+    assert [c["a"] for c in configurations.grid({"a": DiscreteUniform(0, 10)}, 3)] == [0, 5, 10]
+    assert [c["a"] for c in configurations.grid({"a": Uniform(0, 1)}, 1)] == [0.5]
 
 
 def test_a_grid_varies_what_is_conditional_only_where_it_applies():
@@ -75,7 +75,7 @@ def test_a_grid_varies_what_is_conditional_only_where_it_applies():
         "rate": When(lambda c: c["on"], Uniform(1, 2), 0),
         "twice": Derived(lambda c: 2 * c["on"]),
     }
-    found = [tuple(config.values()) for config in spaces.grid(space, 2)]
+    found = [tuple(config.values()) for config in configurations.grid(space, 2)]
     assert found == [(0, 0, 0), (1, 1.0, 2), (1, 2.0, 2)]
 
 
@@ -107,7 +107,7 @@ def test_descriptions_are_json_and_tell_spaces_apart():
 )
 def test_a_bad_space_names_the_hyperparameter(space, parts):
     with pytest.raises(InputError) as error:
-        spaces.sample(space, KEY, 0)
+        configurations.sample(space, KEY, 0)
     for part in parts:
         assert part in str(error.value)
     assert "\n" not in str(error.value)
@@ -123,9 +123,9 @@ def test_a_bad_space_names_the_hyperparameter(space, parts):
         (lambda: DiscreteUniform(3, 1), "wrong way"),
         (Choice, "a value or more"),
         (lambda: Choice([1]), "finite number"),
-        (lambda: list(spaces.grid({"a": Uniform(0, 1)}, 0)), "1 or more"),
-        (lambda: spaces.sample({"a": 1}, jax.random.split(KEY), 0), "single"),
-        (lambda: spaces.sample({"a": 1}, 0, 0), "key"),
+        (lambda: list(configurations.grid({"a": Uniform(0, 1)}, 0)), "1 or more"),
+        (lambda: configurations.sample({"a": 1}, jax.random.split(KEY), 0), "single"),
+        (lambda: configurations.sample({"a": 1}, 0, 0), "key"),
     ],
 )
 def test_mistakes(make, part):

@@ -14,9 +14,10 @@ import optax
 import pytest
 
 from nqjax.errors import InputError
-from nqjax.search import Stream, adamw, load, space
+from nqjax.search import Stream, configurations, load
 from nqjax.search.data import corpus, line_pairs, mnli
 from nqjax.search.data.tokens import TokenWindows, find_tokens, open_tokens, write_tokens
+from nqjax.search.models import adamw
 from nqjax.search.models.llama import Llama
 from nqjax.search.sources import Arrays
 from nqjax.search.task import Task, check_task
@@ -373,7 +374,7 @@ def test_llama_33m_streams_a_folder(tmp_path: Path) -> None:
     task = load("llama-33m", data=tmp_path)
     assert isinstance(task, Llama33M)
     check_task(task)
-    config = space.sample(task.space, jax.random.key(0), 0)
+    config = configurations.sample(task.space, jax.random.key(0), 0)
     assert (task.batch_size(config), task.num_rounds(config), task.steps_per_round(config)) == (200, 20, 500)
     assert len(task.valid) == 3
     assert task.source == str(tmp_path.resolve())

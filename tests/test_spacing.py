@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from nqjax.errors import InputError
-from nqjax.spacing import oriented_limits, spacings
+from nqjax.estimation.spacings import spacings
+from nqjax.inputs import oriented_limits
 
 INF = math.inf
 

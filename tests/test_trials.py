@@ -13,7 +13,7 @@ import pytest
 from pyarrow import parquet
 
 from nqjax.errors import InputError
-from nqjax.trials import read_scores
+from nqjax.trials.scores import read_scores
 
 SCORES = [0.25, 1.0, -3e-5, math.nan, math.inf, -math.inf, 2.0]
 

@@ -1,26 +1,22 @@
 """Confidence regions under one interface, whatever the method."""
 
 import math
-from dataclasses import dataclass, field
 from typing import Literal
 
-import numpy as np
 from jax import Array
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from nqjax.consonance import consonance_region
-from nqjax.constraints import Constraint
+from nqjax.confidence.bootstrap import BootstrapRegion, bootstrap
+from nqjax.confidence.consonance import consonance_region
+from nqjax.confidence.profile import profile_region
+from nqjax.confidence.region import Region
 from nqjax.errors import InputError
-from nqjax.profile import profile_region
-from nqjax.region import Region, check_name
-from nqjax.resampling import Bootstrap, bootstrap
-from nqjax.spacing import as_trials
+from nqjax.estimation.constraints import Constraint
 
-Floats = NDArray[np.float64]
 RegionMethod = Literal["profile", "consonance", "bootstrap", "posterior"]
+
+
 METHODS = ("profile", "consonance", "bootstrap", "posterior")
-#: Gammas that fit best in fewer of the resamples than this share of what the confidence leaves out are not listed.
-_RARE = 0.5
 
 
 def confidence_region(
@@ -82,45 +78,9 @@ def confidence_region(
         raise InputError(f"confidence is {confidence}: give a number between 0 and 1, such as 0.95")
     if method == "posterior":
         # With it comes NumPyro, which takes as long to import as JAX itself.
-        from nqjax.sampling import sample_posterior
+        from nqjax.posterior.sample import sample_posterior
 
         return sample_posterior(scores, key=key, confidence=confidence, method="quadrature", **study)  # type: ignore[arg-type]
     boot = bootstrap(scores, num_resamples, key=key, **study)  # type: ignore[arg-type]
     boot.interval("alpha", confidence)  # raises what is to be raised
     return BootstrapRegion(confidence, boot.fit.num_scores, boot.fit.limits, minimize, boot)
-
-
-@dataclass(frozen=True, eq=False)
-class BootstrapRegion(Region):
-    """Percentile intervals of a bootstrap, see `Region`."""
-
-    confidence: float
-    num_scores: int
-    limits: tuple[float, float]
-    minimize: bool
-    boot: Bootstrap = field(repr=False)
-
-    @property
-    def gammas(self) -> tuple[int, ...]:  # type: ignore[override]
-        """Those that fit best in resamples, but for the rarest."""
-        shares = self.boot.gamma_probabilities
-        rare = min(_RARE * (1 - self.confidence), 0.999 * max(shares.values()))
-        return tuple(g for g, share in shares.items() if share > rare)
-
-    def interval(self, name: str) -> tuple[float, float]:
-        """Percentiles of a parameter, see `Region.interval`."""
-        check_name(name)
-        if name != "regime_probability":
-            return self.boot.interval(name, self.confidence)
-        low, high = np.quantile(self.boot.regime_probability, self._tails)
-        return float(low), float(high)
-
-    def quantile_tuning_curve_bands(self, n: ArrayLike, q: float = 0.5) -> tuple[Floats, Floats]:
-        """Percentiles of the tuning curve, see `Region.quantile_tuning_curve_bands`."""
-        shape = as_trials(n).shape
-        low, high = self.boot.tuning_curve_band(n, self.confidence, q)
-        return low.reshape(shape), high.reshape(shape)
-
-    @property
-    def _tails(self) -> list[float]:
-        return [(1 - self.confidence) / 2, (1 + self.confidence) / 2]

@@ -14,21 +14,26 @@ import scipy.special
 from jax import Array
 from numpy.typing import ArrayLike, NDArray
 
-from nqjax._evaluate import standard_cdf, standard_quantile
-from nqjax._null import p_value
-from nqjax.bands import order_statistic_band
-from nqjax.constraints import Constraint
+from nqjax.checks.null_distributions import p_value
+from nqjax.confidence.bands import order_statistic_band
 from nqjax.errors import InputError
-from nqjax.estimate import Fit
-from nqjax.many import Failure, fit_many
-from nqjax.spacing import as_limits, oriented_limits
+from nqjax.estimation.constraints import Constraint
+from nqjax.estimation.fit import Fit
+from nqjax.estimation.many import Failure, fit_many
+from nqjax.inputs import as_limits, oriented_limits
+from nqjax.special.chunked import standard_cdf, standard_quantile
 
 if TYPE_CHECKING:
-    from nqjax.distributions import NoisyQuadratic, Quadratic
+    from nqjax.distributions.quadratic import NoisyQuadratic, Quadratic
+
 
 Floats = NDArray[np.float64]
+
+
 #: Conditional probabilities are kept this far from 0 and from 1, whose logarithms they need.
 _SMALL, _ULP = 1e-300, 2.0**-53
+
+
 #: Scores in the regime that a test needs.
 FEWEST = 5
 

@@ -16,40 +16,32 @@ import scipy.special
 import scipy.stats
 from numpy.typing import ArrayLike, NDArray
 
-from nqjax import _noise_tests
-from nqjax._noise_tests import NoiseTest
-from nqjax._noise_verdict import Comparison, verdict_of, warnings_of
-from nqjax.bands import order_statistic_band
+from nqjax.checks import noise_tests
+from nqjax.checks.noise_tests import NoiseTest
+from nqjax.checks.noise_verdict import Comparison, verdict_of, warnings_of
+from nqjax.confidence.bands import order_statistic_band
 from nqjax.errors import InputError
-from nqjax.labels import as_labels, read_labels
-from nqjax.spacing import as_limits
-from nqjax.trials import read_scores
+from nqjax.inputs import as_limits
+from nqjax.trials.labels import as_labels, read_labels
+from nqjax.trials.scores import read_scores
 
 if TYPE_CHECKING:
-    from nqjax.estimate import Fit
+    from nqjax.estimation.fit import Fit
+from nqjax.checks.noise_verdict import ConfigurationNoise
 
 Floats = NDArray[np.float64]
 
+
 #: Finite scores that a configuration needs to be judged.
 LEAST_SEEDS = 3
+
+
 #: Configurations and degrees of freedom below which there is too little to tell.
 _LEAST_CONFIGURATIONS, _LEAST_FREEDOM = 2, 10
+
+
 #: Above so many residuals the band of the Q-Q plot is one of constant height, which takes no time.
 _LARGE = 10_000
-
-
-class ConfigurationNoise(NamedTuple):
-    """One configuration and its runs. Scores are in the user's units; NaN where there are too few."""
-
-    id: str
-    number: int  # runs, failed ones included
-    failed: int  # NaN or infinite scores
-    mean: float
-    sd: float
-    sd_interval: tuple[float, float]  # by the chi-square distribution, at the confidence 1 - level
-    shapiro_p: float  # NaN outside the regime, for a constant configuration and for scores too coarse
-    inside: bool  # whether the mean lies inside the limits
-    used: bool  # whether it takes part in the verdict: inside, and three or more finite scores
 
 
 class NormalQQ(NamedTuple):
@@ -170,7 +162,7 @@ def noise_diagnostics(
     Notes
     -----
     The residual experiment of Lourie, He, Cho 2025, with tests: Shapiro-Wilk and a pooled Q-Q test for the shape,
-    Brown-Forsythe for equal spreads, Spearman for spreads that follow the score (`nqjax._noise_tests`).
+    Brown-Forsythe for equal spreads, Spearman for spreads that follow the score (`nqjax.noise_tests`).
     """
     limits = as_limits(limits)
     if not 0 < level < 1:
@@ -192,11 +184,11 @@ def _judge(
     rows = [_row(name, groups[name], y, limits, minimize, level) for name, y in finite.items()]
     rows.sort(key=lambda row: (math.isnan(row.mean), row.mean if minimize else -row.mean))
     judged = [finite[row.id] for row in rows if row.used]
-    step = _noise_tests.grid_step(np.concatenate(judged)) if judged else 0.0
-    shape = _noise_tests.normality(judged, step, seed)
+    step = noise_tests.grid_step(np.concatenate(judged)) if judged else 0.0
+    shape = noise_tests.normality(judged, step, seed)
     p = iter(shape.shapiro_p.tolist())
     rows = [row._replace(shapiro_p=next(p)) if row.used else row for row in rows]
-    tests = _noise_tests.holm([shape.test, _noise_tests.equal_spread(judged), _noise_tests.trend(judged)])
+    tests = noise_tests.holm([shape.test, noise_tests.equal_spread(judged), noise_tests.trend(judged)])
 
     freedom = sum(len(y) - 1 for y in judged)
     square = sum(float(np.sum((y - np.mean(y)) ** 2)) for y in judged)

@@ -17,14 +17,23 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
+
 #: Draws of the null distribution of the pooled test of normality, and how many numbers they may take in all.
 _DRAWS, _MOST_DRAWN = 1999, 20_000_000
+
+
 #: SciPy's p-value of the Shapiro-Wilk test is good up to so many scores.
 _SHAPIRO_MOST = 5000
+
+
 #: Up to so many configurations all orders are gone through, 40,320 of eight.
 _ALL_ORDERS = 8
+
+
 #: With fewer configurations no order of their spreads would be a surprise.
 LEAST_FOR_TREND = 5
+
+
 _TINY = 1e-300
 
 

@@ -4,10 +4,15 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from nqjax._noise_tests import NoiseTest
+from nqjax.checks.noise_tests import NoiseTest
 
 if TYPE_CHECKING:
-    from nqjax.noise import ConfigurationNoise
+    pass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    pass
+
 
 #: A grid finer than this share of sigma is not worth a word.
 _NOTABLE = 0.1
@@ -132,3 +137,17 @@ def _range(low: float, high: float) -> str:
 
 def _listed(words: Sequence[str]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+class ConfigurationNoise(NamedTuple):
+    """One configuration and its runs. Scores are in the user's units; NaN where there are too few."""
+
+    id: str
+    number: int  # runs, failed ones included
+    failed: int  # NaN or infinite scores
+    mean: float
+    sd: float
+    sd_interval: tuple[float, float]  # by the chi-square distribution, at the confidence 1 - level
+    shapiro_p: float  # NaN outside the regime, for a constant configuration and for scores too coarse
+    inside: bool  # whether the mean lies inside the limits
+    used: bool  # whether it takes part in the verdict: inside, and three or more finite scores

@@ -1,6 +1,6 @@
 """How far from their scores true fits are: null distributions of the tests of a regime, from a table of simulations.
 
-`nqjax.data.make_regime_null` simulates searches whose regime is a noisy quadratic, fits them, and keeps how the upper
+`bench.make_regime_null` simulates searches whose regime is a noisy quadratic, fits them, and keeps how the upper
 quantiles of the statistics depend on gamma, on the ratio of noise to the regime's width, and on the number of scores.
 """
 
@@ -14,9 +14,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
+
+
 Statistic = Literal["misfit", "instability"]
+
+
 #: Where the simulations end; beyond, the nearest serve.
 _NOISE, _COUNT, _GAMMA = (0.01, 1.0), (12, 500), (1.0, 5.0)
+
+
 #: The smallest p-value given.
 _LEAST = 1e-6
 

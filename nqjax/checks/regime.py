@@ -18,20 +18,27 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nqjax._evaluate import group, losses, standard_theta
-from nqjax._null import p_value
-from nqjax.constraints import Constraint
+from nqjax.checks.goodness import FEWEST, Shape, anderson_darling, conditional_probabilities
+from nqjax.checks.null_distributions import p_value
 from nqjax.errors import InputError
-from nqjax.estimate import Fit
-from nqjax.goodness import FEWEST, Shape, anderson_darling, conditional_probabilities
-from nqjax.many import fit_many
-from nqjax.spacing import Spacings, as_scores, oriented_limits, quantile_limits, spacings
+from nqjax.estimation.constraints import Constraint
+from nqjax.estimation.evaluate import group, losses, standard_theta
+from nqjax.estimation.fit import Fit
+from nqjax.estimation.many import fit_many
+from nqjax.estimation.spacings import Spacings, quantile_limits, spacings
+from nqjax.inputs import as_scores, oriented_limits
 
 Floats = NDArray[np.float64]
+
+
 #: The largest share of the scores that is tried, the ratio of one to the next, and the fewest scores of the smallest.
 _LARGEST, _RATIO, _FEWEST, _SMALLEST = 0.65, 0.8, 12, 0.05
+
+
 #: Scores from which on uniform draws are told from others, and the p-value up to which they are.
 _MANY, _UNIFORM = 256, 0.1
+
+
 #: The share of a simulated search that is its regime, where the null distributions of the tests are made.
 NULL_SHARE = 0.4
 
@@ -118,7 +125,7 @@ def find_regime(
 
     Notes
     -----
-    The tests' p-values come from simulations of true regimes (`nqjax.data.make_regime_null`), which allow for the four
+    The tests' p-values come from simulations of true regimes (`bench.make_regime_null`), which allow for the four
     estimated parameters; where some are fixed, true regimes are rejected more often. Few scores cannot contradict much:
     of 24 trials, a regime that is a little too large is seldom rejected. See `docs/coverage.md` for what that costs.
     """

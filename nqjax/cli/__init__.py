@@ -29,7 +29,7 @@ from nqjax.cli import (
     residual,
     search,
 )
-from nqjax.cli.arguments import Parser, Version, join_numbers
+from nqjax.cli.options import Parser, Version, join_numbers
 from nqjax.errors import InputError
 
 

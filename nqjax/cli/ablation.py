@@ -5,14 +5,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nqjax.cli import process
-from nqjax.cli.arguments import add_command, add_file, read_seed, read_whole
-from nqjax.cli.residual import add_data, task_of
-from nqjax.cli.search import add_running
+from nqjax.cli.options import add_command, add_file, read_seed, read_whole
+from nqjax.cli.searching import add_data, add_running, task_of
 from nqjax.errors import InputError
 
 if TYPE_CHECKING:
-    from nqjax.search.ablation import Stage
-    from nqjax.search.table import Trials
+    from nqjax.search.experiments.ablation import Stage
+    from nqjax.trials.table import Trials
+
 
 _EPILOG = """\
 Hyperparameters are fixed one after another at the best trial's values; each stage is a search of its own, in a file of
@@ -47,7 +47,7 @@ def add(commands: Any) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
-    from nqjax.search.table import read_trials
+    from nqjax.trials.table import read_trials
 
     trials = read_trials(args.file)
     task = task_of(trials, args.file, args.data)
@@ -61,7 +61,7 @@ def _run(args: argparse.Namespace) -> None:
     process.say_warnings()
     import jax
 
-    from nqjax.search.ablation import ablation
+    from nqjax.search.experiments.ablation import ablation
 
     stages = []
     try:

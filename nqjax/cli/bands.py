@@ -5,10 +5,11 @@ import math
 from typing import Any
 
 from nqjax.cli import output
-from nqjax.cli.arguments import add_command, add_file, add_study, read_share
+from nqjax.cli.options import add_command, add_file, add_study, read_share
 
 #: Of `nqjax.confidence_bands`, which cannot be asked before it is imported.
 METHODS = ("ld_highest_density", "ld_equal_tailed", "ks", "dkw")
+
 
 _EPILOG = """\
 The band holds for every CDF, whatever the scores follow, with exactly the confidence asked for. Failed runs (missing,
@@ -48,13 +49,13 @@ def add(commands: Any) -> None:
 def _run(args: argparse.Namespace) -> None:
     import numpy as np
 
-    from nqjax.trials import read_scores
+    from nqjax.trials.scores import read_scores
 
     scores = read_scores(args.file, args.metric)
     worst = args.support[1] if args.minimize else args.support[0]
     scores = np.where(np.isfinite(scores), scores, worst)
     import nqjax
-    from nqjax.report_confidence import bands_document, print_confidence
+    from nqjax.report.confidence import bands_document, print_confidence
 
     bands = nqjax.confidence_bands(scores, args.confidence, method=args.method, support=args.support)
     document = bands_document(bands, head=output.head(args), minimize=args.minimize, trials=args.trials)

@@ -5,16 +5,8 @@ import math
 from pathlib import Path
 from typing import Any
 
-from nqjax.cli import output, process, regime
-from nqjax.cli.arguments import (
-    add_command,
-    add_search,
-    constraints,
-    limits,
-    read_seed,
-    read_share,
-    read_whole,
-)
+from nqjax.cli import output, process, threshold
+from nqjax.cli.options import add_command, add_search, constraints, limits, read_seed, read_share, read_whole
 from nqjax.errors import InputError
 
 _EPILOG = """\
@@ -58,7 +50,7 @@ def add(commands: Any) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
-    from nqjax.trials import read_scores
+    from nqjax.trials.scores import read_scores
 
     if args.resamples < (needed := math.ceil(2 / (1 - args.level) - 1e-9)):
         raise InputError(
@@ -77,9 +69,9 @@ def _run(args: argparse.Namespace) -> None:
     import jax
 
     import nqjax
-    from nqjax import report_bootstrap
+    from nqjax.report import bootstrap as report_bootstrap
 
-    regime.choose(args, scores)
+    threshold.choose(args, scores)
     boot = nqjax.bootstrap(
         scores,
         args.resamples,

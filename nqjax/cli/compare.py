@@ -3,18 +3,19 @@
 import argparse
 from typing import Any
 
-from nqjax.cli import output, process, regime
-from nqjax.cli.arguments import (
+from nqjax.cli import output, process, threshold
+from nqjax.cli.options import (
     AUTO,
     add_command,
     add_constraints,
+    add_sampler,
     add_study,
     add_threshold,
     constraints,
     limits,
     read_numbers,
+    sampler,
 )
-from nqjax.cli.posterior import add_sampler, sampler
 from nqjax.errors import InputError
 
 _EPILOG = """\
@@ -57,7 +58,7 @@ def add(commands: Any) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
-    from nqjax.trials import read_scores
+    from nqjax.trials.scores import read_scores
 
     scores = [read_scores(file, args.metric) for file in (args.file, args.other)]
     process.use_compilation_cache()
@@ -68,7 +69,7 @@ def _run(args: argparse.Namespace) -> None:
     import numpy as np
 
     import nqjax
-    from nqjax.report_posterior import comparison_document, print_comparison
+    from nqjax.report.comparison import comparison_document, print_comparison
 
     given, posts, notes, searches = args.threshold, [], [], []
     for name, y, key in zip((args.file, args.other), scores, jax.random.split(jax.random.key(args.seed)), strict=True):
@@ -77,7 +78,7 @@ def _run(args: argparse.Namespace) -> None:
             warnings.simplefilter("always", nqjax.SamplingWarning)
             try:
                 if given == AUTO:
-                    regime.choose(args, y)
+                    threshold.choose(args, y)
                 study: dict[str, Any] = {"limits": limits(args.threshold, args.minimize), "minimize": args.minimize}
                 study = {**study, **constraints(args), **sampler(args)}
                 posts.append(nqjax.sample_posterior(y, key=key, progress=True, **study))

@@ -4,7 +4,7 @@ import argparse
 import shlex
 from typing import Any
 
-from nqjax.cli.arguments import add_command
+from nqjax.cli.options import add_command
 
 METRIC = "val_loss"
 

@@ -3,8 +3,8 @@
 import argparse
 from typing import Any
 
-from nqjax.cli import output, process, regime
-from nqjax.cli.arguments import add_command, add_search, constraints, limits
+from nqjax.cli import output, process, threshold
+from nqjax.cli.options import add_command, add_search, constraints, limits
 
 _EPILOG = """\
 PARAMETER OPTIONS take one number, which fixes the parameter, or two, its lowest and its highest value; an end may be
@@ -35,22 +35,22 @@ def add(commands: Any) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
-    from nqjax.trials import read_scores
+    from nqjax.trials.scores import read_scores
 
     output.check_output(args)
     scores = read_scores(args.file, args.metric)
 
     process.use_compilation_cache()
     import nqjax
-    from nqjax.report import print_fit
+    from nqjax.report.fit import print_fit
 
-    chosen = regime.choose(args, scores)
+    chosen = threshold.choose(args, scores)
     if chosen is not None and chosen.fit is not None:
         fit = chosen.fit
     else:
         ends = limits(args.threshold, args.minimize)
         fit = nqjax.fit(scores, limits=ends, minimize=args.minimize, **constraints(args))
     document = output.document(args, fit, scores)
-    document["regime"] = regime.movement(args, scores, chosen)
+    document["regime"] = threshold.movement(args, scores, chosen)
     output.give(args, document, print_fit)
     output.draw(args, fit, scores)

@@ -10,16 +10,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nqjax.cli import process
-from nqjax.cli.arguments import add_command, add_constraints, add_study, constraints, limits, read_share, read_threshold
+from nqjax.cli.options import add_command, add_constraints, add_study, constraints, limits, read_share, read_threshold
 from nqjax.errors import InputError
 
 if TYPE_CHECKING:
-    from nqjax.estimate import Fit
-    from nqjax.many import Failure
-    from nqjax.store import Store
+    from nqjax.estimation.fit import Fit
+    from nqjax.estimation.fits_file import Store
+    from nqjax.estimation.many import Failure
+
 
 #: Studies that are read before the next ones are fitted.
 _AT_ONCE = 1024
+
 
 _EPILOG = """\
 The rows are safe as soon as they are counted: after Ctrl-C, or worse, the same command goes on where it was, and with
@@ -57,8 +59,8 @@ def add(commands: Any) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
-    from nqjax._progress import Progress
-    from nqjax.store import Store
+    from nqjax.estimation.fits_file import Store
+    from nqjax.runtime.progress import Progress
 
     given = constraints(args)
     settings = {
@@ -122,8 +124,9 @@ def _is_of(store: "Store", file: str) -> bool:
 
 def _rows(files: dict[str, str], args: argparse.Namespace, given: dict[str, Any]) -> Iterator[list[dict[str, Any]]]:
     """Read and fit the files, some at a time; yield rows as they are done."""
-    from nqjax.constraints import read_constraints
-    from nqjax.many import as_devices, fit_stream
+    from nqjax.estimation.constraints import read_constraints
+    from nqjax.estimation.many import fit_stream
+    from nqjax.inputs import as_devices
 
     checked = read_constraints(**given, minimize=args.minimize)
     dtype = "float32" if args.float32 else "float64"
@@ -147,8 +150,8 @@ def _rows(files: dict[str, str], args: argparse.Namespace, given: dict[str, Any]
 
 def _read(file: str, args: argparse.Namespace) -> tuple[Any, tuple[float, float]]:
     """The scores of a file, and its regime."""
-    from nqjax.spacing import quantile_limits
-    from nqjax.trials import read_scores
+    from nqjax.estimation.spacings import quantile_limits
+    from nqjax.trials.scores import read_scores
 
     scores = read_scores(file, args.metric)
     if args.quantile is None:

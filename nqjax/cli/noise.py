@@ -4,7 +4,7 @@ import argparse
 from typing import Any
 
 from nqjax.cli import output
-from nqjax.cli.arguments import add_command, add_file, add_study, limits, read_positive, read_share, read_threshold
+from nqjax.cli.options import add_command, add_file, add_study, limits, read_positive, read_share, read_threshold
 
 _EPILOG = """\
 Retrain some configurations, such as those at the 12.5, 25, ..., 100 % quantiles of the scores, with many seeds each, a
@@ -52,8 +52,8 @@ def add(commands: Any) -> None:
 
 def _run(args: argparse.Namespace) -> None:
     output.check_output(args)
-    from nqjax.noise import noise_diagnostics
-    from nqjax.report_noise import noise_document, print_noise
+    from nqjax.checks.noise import noise_diagnostics
+    from nqjax.report.noise import noise_document, print_noise
 
     diagnostics = noise_diagnostics(
         args.file,
@@ -74,6 +74,6 @@ def _run(args: argparse.Namespace) -> None:
     }
     output.give(args, noise_document(diagnostics, head=head), print_noise)
     if args.plot is not None:
-        from nqjax.plot import save_noise
+        from nqjax.plots.noise import save_noise
 
         save_noise(args.plot, diagnostics, name=args.metric)

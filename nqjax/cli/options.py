@@ -6,8 +6,13 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 GAMMA = (1, 5)  # the default of nqjax.fit, which cannot be asked before it is imported
+
+
 AUTO = "auto"
+
+
 TRIALS = (1, 2, 4, 8, 16, 32, 64, 128)
+
 
 # The options that take numbers, which may be negative, infinite, or two: see join_numbers.
 NUMERIC_OPTIONS = (
@@ -265,3 +270,32 @@ def limits(threshold: float | None, minimize: bool) -> tuple[float, float]:
 def constraints(args: argparse.Namespace) -> dict[str, float | tuple[float, float] | None]:
     """What was said of the four parameters."""
     return {name: getattr(args, name) for name in ("alpha", "beta", "gamma", "sigma")}
+
+
+METHODS = ("nuts", "quadrature")
+
+
+def add_sampler(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of the sampler."""
+    parser.add_argument("--method", choices=METHODS, default=METHODS[0], help="see below (default: nuts)")
+    parser.add_argument("--prob", metavar="P", type=read_share, default=0.95, help="of the intervals (default: 0.95)")
+    for name, least, default, text in (
+        ("chains", 1, 4, "chains"),
+        ("warmup", 50, 500, "adaptation"),
+        ("samples", 4, 1000, "draws of each"),
+    ):
+        parser.add_argument(
+            f"--{name}", metavar="N", type=at_least(least), default=default, help=f"{text} (default: {default})"
+        )
+    parser.add_argument("--seed", metavar="S", type=read_seed, default=0, help="of the random numbers (default: 0)")
+
+
+def sampler(args: argparse.Namespace) -> dict[str, Any]:
+    """What was said of the sampler."""
+    return {
+        "method": args.method,
+        "confidence": args.prob,
+        "num_chains": args.chains,
+        "num_warmup": args.warmup,
+        "num_samples": args.samples,
+    }

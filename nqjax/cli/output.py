@@ -7,13 +7,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from nqjax.cli import process
-from nqjax.cli.arguments import TRIALS, constraints, read_numbers, read_trials
+from nqjax.cli.options import TRIALS, constraints, read_numbers, read_trials
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from nqjax.estimate import Fit
-    from nqjax.resampling import Bootstrap
+    from nqjax.confidence.bootstrap import Bootstrap
+    from nqjax.estimation.fit import Fit
 
 
 def read_support(text: str) -> tuple[float, float]:
@@ -45,14 +45,14 @@ def add_printed(parser: argparse.ArgumentParser) -> None:
 def check_output(args: argparse.Namespace) -> None:
     """Raise InputError for a picture that cannot be drawn, before any work is done."""
     if args.plot is not None:
-        from nqjax.plot import check_picture
+        from nqjax.plots.style import check_picture
 
         check_picture(args.plot)
 
 
 def document(args: argparse.Namespace, fit: "Fit", scores: "np.ndarray") -> dict[str, Any]:
     """What there is to say about the fit that was asked for."""
-    from nqjax.report import fit_document
+    from nqjax.report.fit import fit_document
 
     return fit_document(
         fit,
@@ -88,6 +88,6 @@ def give(args: argparse.Namespace, found: dict[str, Any], print_tables: Callable
 def draw(args: argparse.Namespace, result: "Fit | Bootstrap", scores: "np.ndarray", **options: Any) -> None:
     """Draw the picture, if one was asked for."""
     if args.plot is not None:
-        from nqjax.plot import save_tuning_curve
+        from nqjax.plots.tuning_curve import save_tuning_curve
 
         save_tuning_curve(args.plot, result, scores, name=args.metric, **options)

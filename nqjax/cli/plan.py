@@ -3,16 +3,8 @@
 import argparse
 from typing import Any
 
-from nqjax.cli import output, process, regime
-from nqjax.cli.arguments import (
-    add_command,
-    add_search,
-    constraints,
-    limits,
-    read_positive,
-    read_share,
-    read_threshold,
-)
+from nqjax.cli import output, process, threshold
+from nqjax.cli.options import add_command, add_search, constraints, limits, read_positive, read_share, read_threshold
 
 _EPILOG = """\
 The fit to the trials that were run is taken as it is. A score beyond the threshold is one it knows nothing about.
@@ -50,14 +42,14 @@ def _run(args: argparse.Namespace) -> None:
     given = tuple(getattr(args, name) is not None for name in ("score", "probability", "width", "at"))
     if given not in ((True, True, False, False), (False, False, True, True)):
         args.parser.error("give either --score and --probability, or --width and --at")
-    from nqjax.trials import read_scores
+    from nqjax.trials.scores import read_scores
 
     scores = read_scores(args.file, args.metric)
     process.use_compilation_cache()
     import nqjax
-    from nqjax.report_plan import plan_document, print_plan
+    from nqjax.report.plan import plan_document, print_plan
 
-    regime.choose(args, scores)
+    threshold.choose(args, scores)
     ends = limits(args.threshold, args.minimize)
     fit = nqjax.fit(scores, limits=ends, minimize=args.minimize, **constraints(args))
     if args.score is not None:

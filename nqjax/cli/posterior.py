@@ -4,11 +4,17 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from nqjax.cli import output, process, regime
-from nqjax.cli.arguments import add_command, add_search, at_least, constraints, limits, read_seed, read_share
+from nqjax.cli import output, process, threshold
+from nqjax.cli.options import (
+    add_command,
+    add_sampler,
+    add_search,
+    constraints,
+    limits,
+    sampler,
+)
 from nqjax.errors import InputError
 
-METHODS = ("nuts", "quadrature")
 _EPILOG = """\
 nuts        NumPyro's sampler for each gamma, in the proportions that quadrature gives the gammas
 quadrature  independent draws from a grid over the posterior, with a Metropolis step: seconds less, and as good
@@ -41,37 +47,11 @@ def add(commands: Any) -> None:
     output.add_printed(parser)
 
 
-def add_sampler(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of the sampler."""
-    parser.add_argument("--method", choices=METHODS, default=METHODS[0], help="see below (default: nuts)")
-    parser.add_argument("--prob", metavar="P", type=read_share, default=0.95, help="of the intervals (default: 0.95)")
-    for name, least, default, text in (
-        ("chains", 1, 4, "chains"),
-        ("warmup", 50, 500, "adaptation"),
-        ("samples", 4, 1000, "draws of each"),
-    ):
-        parser.add_argument(
-            f"--{name}", metavar="N", type=at_least(least), default=default, help=f"{text} (default: {default})"
-        )
-    parser.add_argument("--seed", metavar="S", type=read_seed, default=0, help="of the random numbers (default: 0)")
-
-
-def sampler(args: argparse.Namespace) -> dict[str, Any]:
-    """What was said of the sampler."""
-    return {
-        "method": args.method,
-        "confidence": args.prob,
-        "num_chains": args.chains,
-        "num_warmup": args.warmup,
-        "num_samples": args.samples,
-    }
-
-
 def _run(args: argparse.Namespace) -> None:
-    from nqjax.trials import read_scores
+    from nqjax.trials.scores import read_scores
 
     if args.report is not None:
-        from nqjax.report_html import check_page
+        from nqjax.report.page import check_page
 
         check_page(args.report)
     if args.draws is not None and not Path(args.draws).resolve().parent.is_dir():
@@ -84,9 +64,9 @@ def _run(args: argparse.Namespace) -> None:
     import jax
 
     import nqjax
-    from nqjax.report_posterior import posterior_document, print_posterior
+    from nqjax.report.posterior import posterior_document, print_posterior
 
-    chosen = regime.choose(args, scores)
+    chosen = threshold.choose(args, scores)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", nqjax.SamplingWarning)  # the document says it
         study: dict[str, Any] = {
@@ -106,7 +86,7 @@ def _run(args: argparse.Namespace) -> None:
         _save_draws(args.draws, post)
     output.give(args, document, print_posterior)
     if args.report is not None:
-        from nqjax.report_html import save_page
+        from nqjax.report.page import save_page
 
         save_page(args.report, post, document)
 

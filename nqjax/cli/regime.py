@@ -4,13 +4,11 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from nqjax.cli import output, process
-from nqjax.cli.arguments import AUTO, add_command, add_constraints, add_file, add_study, constraints, read_share
-from nqjax.errors import InputError
+from nqjax.cli.options import add_command, add_constraints, add_file, add_study, constraints, read_share
 
 if TYPE_CHECKING:
-    import numpy as np
+    pass
 
-    from nqjax.regime import Regime
 
 _EPILOG = """\
 Thresholds that keep from two thirds of the scores down to a few are tried, the largest regime first. The first is
@@ -22,8 +20,6 @@ examples:
   nqjax regime trials.csv --metric accuracy --maximize --beta 0 1 --json
   nqjax regime trials.csv --metric val_loss --plot path.png
 """
-#: The shares of the scores at which the estimates are shown beside those at the threshold that was chosen.
-_SHARES = (0.25, 0.5, 0.75)
 
 
 def add(commands: Any) -> None:
@@ -52,46 +48,18 @@ def add(commands: Any) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
-    from nqjax.trials import read_scores
+    from nqjax.trials.scores import read_scores
 
     output.check_output(args)
     scores = read_scores(args.file, args.metric)
     process.use_compilation_cache()
     import nqjax
-    from nqjax.report_regime import print_regime, regime_document
+    from nqjax.report.regime import print_regime, regime_document
 
     regime = nqjax.find_regime(scores, minimize=args.minimize, level=args.level, **constraints(args))
     head = {"file": args.file, "metric": args.metric, "minimize": args.minimize}
     output.give(args, {**head, **regime_document(regime)}, print_regime)
     if args.plot is not None:
-        from nqjax.plot import save_regime
+        from nqjax.plots.regime import save_regime
 
         save_regime(args.plot, regime, name=args.metric)
-
-
-def choose(args: argparse.Namespace, scores: "np.ndarray") -> "Regime | None":
-    """Put a number in the place of `--threshold auto`; the regime it comes from, or None where it was given."""
-    if args.threshold != AUTO:
-        return None
-    import nqjax
-
-    try:
-        regime = nqjax.find_regime(scores, minimize=args.minimize, **constraints(args))  # type: ignore[arg-type]
-    except InputError as error:
-        raise InputError(f"{error} (or use all scores with --threshold none)") from None
-    if not regime.found:
-        raise InputError(
-            f"{regime.reason}; nqjax regime shows the tests, --threshold T sets a threshold, --threshold none uses all"
-        )
-    args.threshold = regime.threshold
-    return regime
-
-
-def movement(args: argparse.Namespace, scores: "np.ndarray", regime: "Regime | None") -> dict[str, Any] | None:
-    """The document of a regime that was chosen, with fits at other shares of the scores; None where it was given."""
-    if regime is None:
-        return None
-    from nqjax.regime import fits_at_shares
-    from nqjax.report_regime import regime_document
-
-    return regime_document(regime, fits_at_shares(scores, _SHARES, minimize=args.minimize, **constraints(args)))

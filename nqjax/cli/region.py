@@ -4,19 +4,13 @@ import argparse
 import warnings
 from typing import Any
 
-from nqjax.cli import output, process, regime
-from nqjax.cli.arguments import (
-    add_command,
-    add_search,
-    constraints,
-    limits,
-    read_seed,
-    read_share,
-    read_whole,
-)
+from nqjax.cli import output, process, threshold
 from nqjax.cli.bands import METHODS as BANDS
+from nqjax.cli.options import add_command, add_search, constraints, limits, read_seed, read_share, read_whole
 
 _METHODS = ("profile", "consonance", "bootstrap", "posterior")
+
+
 _EPILOG = """\
 profile     what fits nearly as well as the best fit does; each interval has the confidence by itself
 consonance  what keeps within a confidence band over the regime; all intervals together have the confidence: wide
@@ -55,16 +49,16 @@ def add(commands: Any) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
-    from nqjax.trials import read_scores
+    from nqjax.trials.scores import read_scores
 
     scores = read_scores(args.file, args.metric)
     process.use_compilation_cache()
     import jax
 
     import nqjax
-    from nqjax.report_confidence import print_confidence, region_document
+    from nqjax.report.confidence import print_confidence, region_document
 
-    regime.choose(args, scores)
+    threshold.choose(args, scores)
     study: dict[str, Any] = {
         "limits": limits(args.threshold, args.minimize),
         "confidence": args.confidence,

@@ -5,13 +5,13 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from nqjax.cli import process
-from nqjax.cli.arguments import AUTO, add_command, add_file, limits, read_regime, read_whole
-from nqjax.cli.search import add_running, check_out, task_options, telling
+from nqjax.cli.options import AUTO, add_command, add_file, limits, read_regime, read_whole
+from nqjax.cli.searching import add_running, check_out, telling
 from nqjax.errors import InputError
 
 if TYPE_CHECKING:
-    from nqjax.search.table import Trials
-    from nqjax.search.task import Task
+    from nqjax.trials.table import Trials
+from nqjax.cli.searching import add_data, task_of
 
 _EPILOG = """\
 The configurations at the even quantiles of a search's scores are each retrained with many seeds, and the noise is
@@ -51,13 +51,8 @@ def add(commands: Any) -> None:
     add_data(parser)
 
 
-def add_data(parser: argparse.ArgumentParser) -> None:
-    """Declare the option that says where the data of a search's task are."""
-    parser.add_argument("--data", metavar="FOLDER", help="where the task's data are (default: where they were)")
-
-
 def _run(args: argparse.Namespace) -> None:
-    from nqjax.search.table import read_trials
+    from nqjax.trials.table import read_trials
 
     if args.out is None:
         args.parser.error("give --out, the file of the runs")
@@ -67,7 +62,7 @@ def _run(args: argparse.Namespace) -> None:
     process.use_compilation_cache()
     process.listen_for_ctrl_c("finishing the round")
     process.say_warnings()
-    from nqjax.search.residual import residual
+    from nqjax.search.experiments.residual import residual
 
     with telling(args.out):
         residual(
@@ -83,8 +78,8 @@ def _run(args: argparse.Namespace) -> None:
 
 
 def _judge(args: argparse.Namespace, trials: "Trials") -> None:
-    from nqjax.noise import noise_diagnostics
-    from nqjax.report_noise import noise_document, print_noise
+    from nqjax.checks.noise import noise_diagnostics
+    from nqjax.report.noise import noise_document, print_noise
 
     threshold, sigma = args.threshold, None
     if threshold == AUTO:
@@ -104,7 +99,7 @@ def _judge(args: argparse.Namespace, trials: "Trials") -> None:
 
 def _regime(trials: "Trials") -> tuple[float | None, float | None]:
     """The threshold and the fitted sigma of the search; None where there is no regime."""
-    from nqjax.regime import find_regime
+    from nqjax.checks.regime import find_regime
 
     try:
         regime = find_regime(trials.scores, minimize=trials.minimize)
@@ -113,31 +108,3 @@ def _regime(trials: "Trials") -> tuple[float | None, float | None]:
     if regime.fit is None or not math.isfinite(regime.threshold):
         return None, None
     return regime.threshold, regime.fit.sigma or None
-
-
-def task_of(trials: "Trials", file: str, data: str | None) -> "Task":
-    """The reference task that a file's trials are of."""
-    from nqjax.search import tasks
-
-    name = trials.settings["task"]
-    if name not in tasks.REGISTRY:
-        raise InputError(
-            f"{file} is of the task {name!r}, which is none of nqjax search --list: use nqjax.search from Python"
-        )
-    task = tasks.load(name, **task_options(name, trials.made_by.get("data") if data is None else data))
-    theirs, ours = trials.settings["task_settings"], task.settings
-    other = [name for name in {**theirs, **ours} if theirs.get(name) != ours.get(name)]
-    if other:
-        found = ", ".join(f"{name} = {theirs.get(name)!r} (here {ours.get(name)!r})" for name in other)
-        raise InputError(f"{file} was made with {found}: {_HINTS.get(other[0], 'give its --data FOLDER')}")
-    return task
-
-
-#: What to do where a task's setting is another one than a file's.
-_HINTS = {
-    "python": "use the Python that made it",
-    "text": "use the Python that made it",
-    "pretrained": "use the machine that made it, for encoders pretrained elsewhere differ",
-    "size": "use nqjax.search from Python, where the task takes it",
-    "dtype": "use nqjax.search from Python, where the task takes it",
-}

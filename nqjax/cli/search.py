@@ -2,17 +2,16 @@
 
 import argparse
 import math
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nqjax.cli import process
-from nqjax.cli.arguments import add_command, read_seed, read_whole
+from nqjax.cli.options import add_command, read_seed, read_whole
 from nqjax.errors import InputError
 
 if TYPE_CHECKING:
-    from nqjax.search.table import Trials
     from nqjax.search.task import Task
+    from nqjax.trials.table import Trials
+from nqjax.cli.searching import add_running, check_out, task_options, telling
 
 _EPILOG = """\
 Trials are safe as soon as they are counted: after Ctrl-C, or worse, the same command goes on where it was, and with
@@ -48,18 +47,6 @@ def add(commands: Any) -> None:
     add_running(parser)
     parser.add_argument("--seed", metavar="S", type=read_seed, default=0, help="the search's seed (default: 0)")
     parser.add_argument("--data", metavar="FOLDER", help="where the task's data are, if it needs any")
-
-
-def add_running(parser: argparse.ArgumentParser, *, out: bool = True) -> None:
-    """Declare the options of commands that train."""
-    if out:
-        parser.add_argument("--out", metavar="TRIALS", help="the .jsonl file to write, or to go on with")
-    parser.add_argument(
-        "--population",
-        metavar="P",
-        type=read_whole,
-        help="trials in hand at once (default: as many as keep the devices busy and fit the memory)",
-    )
 
 
 def _run(args: argparse.Namespace) -> None:
@@ -99,47 +86,6 @@ def _run(args: argparse.Namespace) -> None:
             progress=True,
         )
     print_summary(trials, args.out)
-
-
-def task_options(name: str, data: str | None) -> dict[str, str]:
-    """Return a reference search's arguments; raise InputError for one that lacks its data."""
-    from nqjax.search.tasks import REGISTRY
-
-    if data is None and REGISTRY[name].data:
-        raise InputError(f"{name} needs a folder with {REGISTRY[name].data}: give --data FOLDER")
-    return {} if data is None else {"data": data}
-
-
-class telling:
-    """Say after Ctrl-C what is safe and how to go on."""
-
-    def __init__(self, out: str) -> None:
-        self._out = out
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is not None and issubclass(kind, KeyboardInterrupt):
-            from nqjax.search.table import read_trials
-
-            try:
-                done = len(read_trials(self._out))
-            except InputError:  # nothing was written yet
-                done = 0
-            text = f"interrupted; {done:,} trials are safe in {self._out}, and the same command goes on"
-            print(text, file=sys.stderr)
-
-
-def check_out(out: str) -> None:
-    """Raise InputError for a file that cannot be written, before any work is done."""
-    from nqjax.trials import JSON_ENDINGS
-
-    path = Path(out)
-    if path.suffix not in JSON_ENDINGS:
-        raise InputError(f"{out} must end in {' or '.join(JSON_ENDINGS)}, the format that is written")
-    if not path.parent.is_dir():
-        raise InputError(f"{out} cannot be written: the folder {path.parent} does not exist")
 
 
 def read_value(text: str) -> Any:

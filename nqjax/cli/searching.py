@@ -1,53 +1,21 @@
-"""`nqjax search`."""
+"""Options and messages that the commands share which train models."""
 
 import argparse
-import math
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from nqjax.cli import process
-from nqjax.cli.arguments import add_command, read_seed, read_whole
+from nqjax.cli.options import read_whole
 from nqjax.errors import InputError
 
 if TYPE_CHECKING:
-    from nqjax.search.table import Trials
     from nqjax.search.task import Task
+    from nqjax.trials.table import Trials
+from typing import TYPE_CHECKING
 
-_EPILOG = """\
-Trials are safe as soon as they are counted: after Ctrl-C, or worse, the same command goes on where it was, and with
-more trials it adds theirs. Trial i has the same configuration whatever the number of trials, the population and the
-devices, and on CPUs, if the memory suffices, the same scores.
-
-examples:
-  nqjax search --list
-  nqjax search digits-mlp --trials 1024 --out trials.jsonl
-  nqjax search digits-mlp --trials 256 --seed 1 --fix momentum=0.9 --fix dropout=0 --out fixed.jsonl
-  nqjax search digits-mlp --grid 3 --out grid.jsonl
-"""
-
-
-def add(commands: Any) -> None:
-    """Declare the command."""
-    parser = add_command(
-        commands,
-        "search",
-        _run,
-        usage="nqjax search TASK --trials N --out TRIALS.jsonl [options]",
-        summary="run a random search: a reference task's, whole populations of trials at a time",
-        description="Run a random hyperparameter search, many trials side by side in one program.",
-        epilog=_EPILOG,
-    )
-    parser.add_argument("task", metavar="TASK", nargs="?", help="a reference search, see --list")
-    parser.add_argument("--list", action="store_true", help="show the reference searches, with the time to expect")
-    parser.add_argument("--trials", dest="count", metavar="N", type=read_whole, help="how many configurations to try")
-    parser.add_argument(
-        "--grid", metavar="K", type=read_whole, help="search a grid instead, K values of each hyperparameter"
-    )
-    parser.add_argument("--fix", metavar="NAME=VALUE", action="append", default=[], help="fix a hyperparameter")
-    add_running(parser)
-    parser.add_argument("--seed", metavar="S", type=read_seed, default=0, help="the search's seed (default: 0)")
-    parser.add_argument("--data", metavar="FOLDER", help="where the task's data are, if it needs any")
+if TYPE_CHECKING:
+    from nqjax.search.task import Task
+    from nqjax.trials.table import Trials
 
 
 def add_running(parser: argparse.ArgumentParser, *, out: bool = True) -> None:
@@ -60,45 +28,6 @@ def add_running(parser: argparse.ArgumentParser, *, out: bool = True) -> None:
         type=read_whole,
         help="trials in hand at once (default: as many as keep the devices busy and fit the memory)",
     )
-
-
-def _run(args: argparse.Namespace) -> None:
-    from nqjax.search import tasks
-
-    if args.list:
-        _print_list(tasks.REGISTRY)
-        return
-    if args.task is None:
-        args.parser.error("give a task; nqjax search --list shows them")
-    if args.task not in tasks.REGISTRY:
-        tasks.load(args.task)  # which says so
-    options = task_options(args.task, args.data)
-    if args.count is None and args.grid is None:
-        args.parser.error("give --trials, the number of configurations")
-    if args.out is None:
-        args.parser.error("give --out, the file of the trials")
-    check_out(args.out)
-    process.use_compilation_cache()
-    process.listen_for_ctrl_c("finishing the round")
-    process.say_warnings()
-    import jax
-
-    from nqjax.search.runner import run
-
-    task = tasks.load(args.task, **options)
-    space = {**task.space, **_fixed(args.fix, task)}
-    with telling(args.out):
-        trials = run(
-            task,
-            space,
-            num_trials=args.count,
-            key=jax.random.key(args.seed),
-            grid=args.grid,
-            out=args.out,
-            population=args.population,
-            progress=True,
-        )
-    print_summary(trials, args.out)
 
 
 def task_options(name: str, data: str | None) -> dict[str, str]:
@@ -121,7 +50,7 @@ class telling:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is not None and issubclass(kind, KeyboardInterrupt):
-            from nqjax.search.table import read_trials
+            from nqjax.trials.table import read_trials
 
             try:
                 done = len(read_trials(self._out))
@@ -133,7 +62,7 @@ class telling:
 
 def check_out(out: str) -> None:
     """Raise InputError for a file that cannot be written, before any work is done."""
-    from nqjax.trials import JSON_ENDINGS
+    from nqjax.trials.json_lines import JSON_ENDINGS
 
     path = Path(out)
     if path.suffix not in JSON_ENDINGS:
@@ -142,73 +71,34 @@ def check_out(out: str) -> None:
         raise InputError(f"{out} cannot be written: the folder {path.parent} does not exist")
 
 
-def read_value(text: str) -> Any:
-    """A value as the command line has it: true, false, a number, or text."""
-    if text in ("true", "false"):
-        return text == "true"
-    for kind in (int, float):
-        try:
-            value = kind(text)
-        except ValueError:
-            continue
-        if math.isfinite(value):
-            return value
-    return text
+def add_data(parser: argparse.ArgumentParser) -> None:
+    """Declare the option that says where the data of a search's task are."""
+    parser.add_argument("--data", metavar="FOLDER", help="where the task's data are (default: where they were)")
 
 
-def _fixed(texts: list[str], task: "Task") -> dict[str, Any]:
-    import difflib
+def task_of(trials: "Trials", file: str, data: str | None) -> "Task":
+    """The reference task that a file's trials are of."""
+    from nqjax.search import tasks
 
-    from nqjax.search.space import Fixed
-
-    fixed = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not equals or not value:
-            raise InputError(f"--fix {text}: give NAME=VALUE, such as --fix {next(iter(task.space))}=0.1")
-        if name not in task.space:
-            close = difflib.get_close_matches(name, task.space, n=1)
-            hint = f" (did you mean {close[0]!r}?)" if close else ""
-            raise InputError(f"--fix {text}: {task.name} has no {name!r}{hint}; it has {', '.join(task.space)}")
-        fixed[name] = Fixed(read_value(value))
-    return fixed
-
-
-def _print_list(registry: Any) -> None:
-    from rich.padding import Padding
-    from rich.text import Text
-
-    console = process.console()
-    for name, entry in registry.items():
-        console.print(Text.assemble((name, "bold"), f"  {entry.summary}"), soft_wrap=True)
-        for label, text in (
-            ("searches", entry.hyperparameters),
-            ("paper", entry.paper),
-            ("data", f"--data FOLDER, with {entry.data}" if entry.data else ""),
-            ("time", f"{entry.time_here} (two cores); {entry.time_gpu} (one GPU)"),
-        ):
-            if text:
-                console.print(Padding(Text(f"{label}: {text}"), (0, 0, 0, 4)))
+    name = trials.settings["task"]
+    if name not in tasks.REGISTRY:
+        raise InputError(
+            f"{file} is of the task {name!r}, which is none of nqjax search --list: use nqjax.search from Python"
+        )
+    task = tasks.load(name, **task_options(name, trials.made_by.get("data") if data is None else data))
+    theirs, ours = trials.settings["task_settings"], task.settings
+    other = [name for name in {**theirs, **ours} if theirs.get(name) != ours.get(name)]
+    if other:
+        found = ", ".join(f"{name} = {theirs.get(name)!r} (here {ours.get(name)!r})" for name in other)
+        raise InputError(f"{file} was made with {found}: {_HINTS.get(other[0], 'give its --data FOLDER')}")
+    return task
 
 
-def print_summary(trials: "Trials", out: str) -> None:
-    """Print what was found, where it is, and what to do next."""
-    failed = int(trials.failed.sum())
-    console = process.console()
-    console.print(f"{len(trials):,} trials in {out}, {failed:,} failed", soft_wrap=True, markup=False)
-    best = trials.best
-    if best is None:
-        console.print(f"No trial has a {trials.score}: all failed before their first evaluation.")
-        return
-    config = ", ".join(f"{name} {_short(best[name])}" for name in trials.settings["space"] if name in best)
-    console.print(
-        f"Best {trials.score}: {best[trials.score]:.5g} (trial {best['trial']}: {config})", soft_wrap=True, markup=False
-    )
-    direction = "" if trials.minimize else " --maximize"
-    for command in ("regime", "fit"):
-        text = f"Next: nqjax {command} {out} --metric {trials.score}{direction}"
-        console.print(text, soft_wrap=True, markup=False)
-
-
-def _short(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+#: What to do where a task's setting is another one than a file's.
+_HINTS = {
+    "python": "use the Python that made it",
+    "text": "use the Python that made it",
+    "pretrained": "use the machine that made it, for encoders pretrained elsewhere differ",
+    "size": "use nqjax.search from Python, where the task takes it",
+    "dtype": "use nqjax.search from Python, where the task takes it",
+}

@@ -13,15 +13,23 @@ import scipy.optimize
 import scipy.special
 from numpy.typing import ArrayLike, NDArray
 
-from nqjax._crossing import probability_within
-from nqjax.empirical import Empirical
+from nqjax.confidence.crossing import probability_within
+from nqjax.distributions.empirical import Empirical
 from nqjax.errors import InputError
 
 Floats = NDArray[np.float64]
+
+
 BandMethod = Literal["ld_highest_density", "ld_equal_tailed", "ks", "dkw"]
+
+
 _METHODS = ("ld_highest_density", "ld_equal_tailed", "ks", "dkw")
+
+
 #: The logit of a share that does not occur.
 _NEVER = 60.0
+
+
 #: How far a band's coverage may be from what was asked for.
 _EXACT = 1e-9
 

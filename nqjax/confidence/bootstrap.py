@@ -12,18 +12,22 @@ import scipy.stats
 from jax import Array
 from numpy.typing import ArrayLike, NDArray
 
-from nqjax._batch import from_all_hosts, in_parallel
-from nqjax._evaluate import standard_cdf
-from nqjax._keys import as_key
-from nqjax._progress import Progress
-from nqjax._refit import COLUMNS, Plan
-from nqjax.constraints import Constraint, read_constraints
-from nqjax.errors import InputError, as_count
-from nqjax.estimate import Fit, best_of
-from nqjax.many import as_devices, as_dtype
-from nqjax.spacing import oriented_limits
+from nqjax.confidence.region import Region, check_name
+from nqjax.errors import InputError
+from nqjax.estimation.constraints import Constraint, read_constraints
+from nqjax.estimation.fit import Fit
+from nqjax.estimation.resamples import COLUMNS, Plan
+from nqjax.inputs import as_count, as_devices, as_dtype, as_key, as_trials, oriented_limits
+from nqjax.runtime.hosts import from_all_hosts
+from nqjax.runtime.parallel import in_parallel
+from nqjax.runtime.progress import Progress
+from nqjax.special.best_of import best_of
+from nqjax.special.chunked import standard_cdf
+from nqjax.types import Floats
 
 Method = Literal["percentile", "bca"]
+
+
 _PARAMETERS = ("alpha", "beta", "gamma", "sigma", "loss")
 
 
@@ -291,3 +295,43 @@ def _bca(
             f"the BCa interval ends beyond what {len(values)} resamples can tell: make more, or use method='percentile'"
         )
     return ends
+
+
+#: Gammas that fit best in fewer of the resamples than this share of what the confidence leaves out are not listed.
+_RARE = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class BootstrapRegion(Region):
+    """Percentile intervals of a bootstrap, see `Region`."""
+
+    confidence: float
+    num_scores: int
+    limits: tuple[float, float]
+    minimize: bool
+    boot: Bootstrap = field(repr=False)
+
+    @property
+    def gammas(self) -> tuple[int, ...]:  # type: ignore[override]
+        """Those that fit best in resamples, but for the rarest."""
+        shares = self.boot.gamma_probabilities
+        rare = min(_RARE * (1 - self.confidence), 0.999 * max(shares.values()))
+        return tuple(g for g, share in shares.items() if share > rare)
+
+    def interval(self, name: str) -> tuple[float, float]:
+        """Percentiles of a parameter, see `Region.interval`."""
+        check_name(name)
+        if name != "regime_probability":
+            return self.boot.interval(name, self.confidence)
+        low, high = np.quantile(self.boot.regime_probability, self._tails)
+        return float(low), float(high)
+
+    def quantile_tuning_curve_bands(self, n: ArrayLike, q: float = 0.5) -> tuple[Floats, Floats]:
+        """Percentiles of the tuning curve, see `Region.quantile_tuning_curve_bands`."""
+        shape = as_trials(n).shape
+        low, high = self.boot.tuning_curve_band(n, self.confidence, q)
+        return low.reshape(shape), high.reshape(shape)
+
+    @property
+    def _tails(self) -> list[float]:
+        return [(1 - self.confidence) / 2, (1 + self.confidence) / 2]

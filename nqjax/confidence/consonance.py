@@ -13,18 +13,21 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nqjax._evaluate import standard_quantile
-from nqjax._slices import FAR, Slice, cdf_ends, quantile_ends, values
-from nqjax._stabbing import stabbing_polygon
-from nqjax.bands import BandMethod, order_statistic_band
-from nqjax.constraints import Constraint, Constraints, read_constraints
-from nqjax.estimate import prepare
-from nqjax.region import SlicedRegion, log_tails
-from nqjax.spacing import oriented_limits
+from nqjax.confidence.bands import BandMethod, order_statistic_band
+from nqjax.confidence.slices import FAR, Slice, SlicedRegion, cdf_ends, log_tails, quantile_ends, values
+from nqjax.confidence.stabbing import stabbing_polygon
+from nqjax.estimation.constraints import Constraint, Constraints, read_constraints
+from nqjax.estimation.study import prepare
+from nqjax.inputs import oriented_limits
+from nqjax.special.chunked import standard_quantile
 
 Floats = NDArray[np.float64]
+
+
 #: The ratio of noise to range: none, and a grid of its logarithm.
 _LOWEST, _HIGHEST, _RATIOS = math.log(1e-5), math.log(1e5), 120
+
+
 #: A bracket is cut to so many parts in each round, and so many rounds are made.
 _PARTS, _ROUNDS = 8, 9
 

@@ -14,8 +14,14 @@ import scipy.special
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+
+
 _COUNTS = np.arange(256.0)
+
+
 _LOG_FACTORIALS = scipy.special.gammaln(_COUNTS + 1)
+
+
 #: Probabilities are rescaled below it.
 _SMALL = 1e-100
 

@@ -12,21 +12,37 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nqjax._evaluate import Grouped, group, losses, objective, standard_quantile, standard_theta
-from nqjax._slices import Slice
-from nqjax.estimate import Fit, Prepared
+from nqjax.confidence.slices import Slice
+from nqjax.estimation.evaluate import Grouped, group, losses, objective, standard_theta
+from nqjax.estimation.fit import Fit
+from nqjax.estimation.study import Prepared
+from nqjax.special.chunked import standard_quantile
 
 Floats = NDArray[np.float64]
+
+
 Ints = NDArray[np.intp]
+
+
 #: Ratios of noise to range: hardly any, and from the first to the second.
 HARDLY, _LOWEST, _HIGHEST = 1e-5, 1e-3, 30.0
+
+
 #: How many of them are tried first, and then at most between the ends of what is near the best.
 _COARSE, _MOST = 18, 48
+
+
 #: Where quantiles are tabled for the starts.
 _TAILS = np.concatenate([np.geomspace(1e-5, 0.05, 16), np.linspace(0.1, 0.9, 17), 1 - np.geomspace(0.05, 1e-5, 16)])
+
+
 _STEPS, _TURNS = 30, 16
+
+
 #: Rays that show a set's shape, and how exactly they do.
 _FIRST, _ROUGH = 8, 0.1
+
+
 #: A step of Newton's method that promises less than this share of what the region allows is the last.
 _SMALL = 1e-4
 

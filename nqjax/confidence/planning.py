@@ -10,22 +10,32 @@ import scipy.interpolate
 import scipy.special
 from numpy.typing import ArrayLike, NDArray
 
-from nqjax.bands import order_statistic_band, shortest_interval
+from nqjax.confidence.bands import order_statistic_band, shortest_interval
 from nqjax.errors import InputError, show
 
 if TYPE_CHECKING:
-    from nqjax.distributions import NoisyQuadratic, Quadratic
-    from nqjax.estimate import Fit
+    from nqjax.distributions.quadratic import NoisyQuadratic, Quadratic
+    from nqjax.estimation.fit import Fit
+
 
 Floats = NDArray[np.float64]
+
+
 Ints = NDArray[np.int64]
+
 
 #: Bands are not planned for more trials than this.
 MOST_TRIALS = 2**14
+
+
 #: Up to so many trials every band is computed; beyond, what its intervals miss is interpolated between powers of two.
 _EXACT = 64
+
+
 #: Numbers of trials that are looked at together.
 _CHUNK = 256
+
+
 #: Log-probabilities are good to this relative error: a ratio of them this close to a whole number is that number.
 _ROUNDING = 1e-10
 
@@ -92,7 +102,7 @@ def required_trials(
 
 
 def _as_float64(given: "Fit | NoisyQuadratic | Quadratic") -> "NoisyQuadratic | Quadratic":
-    from nqjax.distributions import NoisyQuadratic, Quadratic
+    from nqjax.distributions.quadratic import NoisyQuadratic, Quadratic
 
     with jax.enable_x64(True):
         d = getattr(given, "distribution", given)
@@ -110,9 +120,6 @@ def _direction(
     if minimize != getattr(given, "minimize", minimize):
         raise InputError(f"the fit is of the other direction: leave minimize out, or give minimize={not minimize}")
     return bool(minimize)
-
-
-# --- a score --------------------------------------------------------------------------------------------------------
 
 
 def _to_reach(
@@ -141,9 +148,6 @@ def _to_reach(
     if n.ndim:
         return n
     return int(n) if n < 2**53 else float(n)
-
-
-# --- a band ---------------------------------------------------------------------------------------------------------
 
 
 def _to_narrow(d: "NoisyQuadratic | Quadratic", minimize: bool, width: float, at: float, confidence: float) -> int:

@@ -16,12 +16,12 @@ import numpy as np
 import scipy.stats
 from numpy.typing import ArrayLike
 
-from nqjax._level_sets import HARDLY, Resolution, level_sets
-from nqjax._slices import Slice, clip_polygon
-from nqjax.constraints import Constraint, Constraints, read_constraints
+from nqjax.confidence.level_sets import HARDLY, Resolution, level_sets
+from nqjax.confidence.slices import Slice, SlicedRegion, clip_polygon
 from nqjax.errors import InputError
-from nqjax.estimate import Fit, Prepared, fit_prepared, prepare
-from nqjax.region import SlicedRegion
+from nqjax.estimation.constraints import Constraint, Constraints, read_constraints
+from nqjax.estimation.fit import Fit, fit_prepared
+from nqjax.estimation.study import Prepared, prepare
 
 #: Degrees of freedom of the likelihood ratio where gamma is chosen.
 _FREE_GAMMA = 1.5

@@ -2,7 +2,7 @@
 
 ``digits_mlp.jsonl`` holds 1,024 trials of a random search over the hyperparameters of a small multilayer perceptron on
 scikit-learn's bundled handwritten digits, as ``nqjax search digits-mlp --trials 1024`` writes it, but for the learning
-curves; :mod:`nqjax.data.make_digits_mlp` made it. Its first line says what was searched, and with which versions.
+curves; :mod:`bench.make_digits_mlp` made it. Its first line says what was searched, and with which versions.
 Licence of this table: Apache-2.0.
 """
 

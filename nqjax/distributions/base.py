@@ -14,11 +14,13 @@ from numpyro.distributions import Distribution
 from numpyro.distributions.util import promote_shapes, validate_sample
 from numpyro.util import is_prng_key
 
-from nqjax._average import average_of_best
-from nqjax._quantile import log_complement, log_tail_of_one
+from nqjax.special.best_of import average_of_best, log_tail_of_one
+from nqjax.special.quantile import log_complement
 
 #: Bits for the kernel's fast powers, and the largest gamma they serve: two programs for all the whole gammas.
 _BITS = ((3, 6), (6, 50))
+
+
 #: The CDF, which is called most, has one more for the gamma that most searches have: a twentieth faster.
 _CDF_BITS = ((2, 1), *_BITS)
 
@@ -228,10 +230,6 @@ class PowerLaw(Distribution):
         n = jnp.asarray(n, self.alpha.dtype)
         lowest = minimize == self.convex
         return self._mirrored(_average_of_best(self._twin, n, lowest=lowest, bits=_whole_bits(self.gamma)))
-
-
-# One program a method, always of the convex form: what is computed step by step is compiled step by step, and leaves
-# its steps in memory.
 
 
 @functools.partial(jax.jit, static_argnames=("name", "bits"))

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nqjax.errors import InputError
-from nqjax.spacing import as_trials
+from nqjax.inputs import as_trials
 
 Floats = NDArray[np.float64]
 

@@ -14,9 +14,9 @@ from jax import Array
 from jax.typing import ArrayLike
 from numpyro.distributions import constraints
 
-from nqjax import _kernel
-from nqjax._power_law import PowerLaw
-from nqjax._quantile import log_complement, quantile
+from nqjax.distributions.base import PowerLaw
+from nqjax.special import noisy_quadratic
+from nqjax.special.quantile import log_complement, quantile
 
 _GAMMA_RANGE = (1.0, 50.0)
 
@@ -67,16 +67,16 @@ class NoisyQuadratic(PowerLaw):
         self._set(convex, validate_args, alpha=alpha, beta=beta, gamma=gamma, sigma=sigma)
 
     def _log_pdf(self, r: Array, bits: int) -> Array:
-        return _kernel.log_pdf(r, self._delta, self.sigma, self.gamma, bits=bits)
+        return noisy_quadratic.log_pdf(r, self._delta, self.sigma, self.gamma, bits=bits)
 
     def _log_cdf(self, r: Array, bits: int) -> Array:
-        return _kernel.log_cdf(r, self._delta, self.sigma, self.gamma, bits=bits)
+        return noisy_quadratic.log_cdf(r, self._delta, self.sigma, self.gamma, bits=bits)
 
     def _log_sf(self, r: Array, bits: int) -> Array:
-        return _kernel.log_sf(r, self._delta, self.sigma, self.gamma, bits=bits)
+        return noisy_quadratic.log_sf(r, self._delta, self.sigma, self.gamma, bits=bits)
 
     def _cdf(self, r: Array, bits: int) -> Array:
-        return _kernel.cdf(r, self._delta, self.sigma, self.gamma, bits=bits)
+        return noisy_quadratic.cdf(r, self._delta, self.sigma, self.gamma, bits=bits)
 
     def _quantile(self, log_p: Array, log_q: Array) -> Array:
         arguments = log_p, log_q, self._delta, self.sigma, self.gamma

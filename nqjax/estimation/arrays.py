@@ -8,13 +8,13 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from nqjax._newton import Options
-from nqjax._objective import families
-from nqjax._pieces import BEYOND, PIECE, Problems, num_pieces
-from nqjax._program import fit_program
-from nqjax.constraints import Constraint, read_constraints
 from nqjax.errors import InputError
-from nqjax.estimate import standard_box
+from nqjax.estimation.constraints import Constraint, read_constraints
+from nqjax.estimation.study import standard_box
+from nqjax.solver.newton import Options
+from nqjax.solver.objective import families
+from nqjax.solver.pieces import BEYOND, PIECE, Problems, num_pieces
+from nqjax.solver.program import fit_program
 
 #: Scores this many units in the last place apart are one point, as in `nqjax.spacing`.
 _TIE_ULPS = 8

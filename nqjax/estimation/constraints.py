@@ -8,6 +8,7 @@ from nqjax.errors import InputError, show
 #: A fixed value, an interval, or nothing.
 Constraint = float | tuple[float, float] | None
 
+
 _LARGEST_GAMMA = 50
 
 

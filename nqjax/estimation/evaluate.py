@@ -10,24 +10,24 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from nqjax import _kernel
-from nqjax._batch import power_of_two
-from nqjax._objective import families, mps
-from nqjax._pieces import BEYOND, thinned_ranks
-from nqjax._quantile import log_complement, quantile
-from nqjax.spacing import Spacings
+from nqjax.estimation.spacings import Spacings
+from nqjax.runtime.compiled import power_of_two
+from nqjax.solver.objective import families, mps
+from nqjax.solver.pieces import BEYOND, thinned_ranks
+from nqjax.special.chunked import _POINTS, _SIDE_BY_SIDE, noisy_cdf
+from nqjax.types import Floats
 
-Floats = NDArray[np.float64]
 #: More intervals than this are pooled, as the estimation program does to look around: little is lost.
 _MOST = 512
+
+
 _FEWEST = 16
-#: Points in a chunk, and points side by side.
-_POINTS, _SIDE_BY_SIDE = 1024, 16
+
+
 #: No noise is so little of it, in units of the range of the knots.
 LOG_LITTLE = math.log(1e-6)
 
@@ -132,57 +132,3 @@ def _program(platform: str, bits: int) -> Callable[..., Array]:
     # As `nqjax._batch` has it: a fifth faster.
     options = {"xla_cpu_prefer_vector_width": 512} if platform == "cpu" else None
     return jax.jit(every, compiler_options=options)
-
-
-# --- functions of many numbers --------------------------------------------------------------------------------------
-
-
-@jax.jit
-def _quantile(log_tail: Array, s: Array, gamma: Array) -> Array:
-    return quantile(log_complement(log_tail), log_tail, jnp.ones_like(s), s, gamma)
-
-
-_cdf = jax.jit(_kernel.cdf)
-_log_pdf = jax.jit(_kernel.log_pdf)
-_log_cdf = jax.jit(_kernel.log_cdf)
-_log_sf = jax.jit(_kernel.log_sf)
-
-
-def standard_quantile(log_tail: ArrayLike, s: ArrayLike, gamma: ArrayLike) -> Floats:
-    """Quantiles of the noisy quadratic from 0 to 1 with noise s, given by the logarithm of the upper tail."""
-    return _in_chunks(_quantile, log_tail, s, gamma)
-
-
-def noisy_cdf(r: ArrayLike, delta: ArrayLike, sigma: ArrayLike, gamma: ArrayLike) -> Floats:
-    """CDF of the noisy quadratic at the distance r above alpha."""
-    return _in_chunks(_cdf, r, delta, sigma, gamma)
-
-
-def noisy_log_pdf(r: ArrayLike, delta: ArrayLike, sigma: ArrayLike, gamma: ArrayLike) -> Floats:
-    """Log-density of the noisy quadratic at the distance r above alpha."""
-    return _in_chunks(_log_pdf, r, delta, sigma, gamma)
-
-
-def noisy_log_tails(r: ArrayLike, delta: ArrayLike, sigma: ArrayLike, gamma: ArrayLike) -> tuple[Floats, Floats]:
-    """Logarithms of the CDF and of its complement at the distance r above alpha."""
-    return _in_chunks(_log_cdf, r, delta, sigma, gamma), _in_chunks(_log_sf, r, delta, sigma, gamma)
-
-
-def standard_cdf(u: ArrayLike, s: ArrayLike, gamma: ArrayLike) -> Floats:
-    """CDF of the noisy quadratic from 0 to 1 with noise s."""
-    return noisy_cdf(u, 1.0, s, gamma)
-
-
-def _in_chunks(function: Callable[..., Array], *arguments: ArrayLike) -> Floats:
-    """A function of arrays of one shape, so many elements at a time."""
-    arrays = np.broadcast_arrays(*(np.asarray(a, np.float64) for a in arguments))
-    shape, size = arrays[0].shape, arrays[0].size
-    out = np.empty(size)
-    with jax.enable_x64(True):
-        for start in range(0, size, _POINTS):
-            some = [a.ravel()[start : start + _POINTS] for a in arrays]
-            count = len(some[0])
-            # The last ones repeat one element, so that they take no longer.
-            some = [np.pad(a, (0, _POINTS - count), mode="edge") for a in some]
-            out[start : start + count] = np.asarray(function(*some))[:count]
-    return out.reshape(shape)

@@ -2,37 +2,26 @@
 
 import functools
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jax import Array
 from numpy.typing import ArrayLike, NDArray
 
-from nqjax._batch import Setup, Shape, Standard, single_shape, solve
-from nqjax._evaluate import noisy_cdf
-from nqjax._newton import Box, Solution
-from nqjax._pieces import PIECE, cut
-from nqjax._quantile import log_complement, log_tail_of_one, quantile
-from nqjax.constraints import Constraint, Constraints, read_constraints
-from nqjax.errors import InputError, show
-from nqjax.spacing import Spacings, as_trials, oriented_limits, spacings
+from nqjax.errors import InputError
+from nqjax.estimation.constraints import Constraint, Constraints, read_constraints
+from nqjax.estimation.spacings import Spacings
+from nqjax.inputs import as_trials, oriented_limits
+from nqjax.solver.batch import Setup, single_shape
+from nqjax.solver.newton import Solution
+from nqjax.special.chunked import noisy_cdf
 
 if TYPE_CHECKING:
-    from nqjax.distributions import NoisyQuadratic, Quadratic
-
-#: Standardised bounds: the scores inside the limits span [0, 1].
-_SIGMA_RANGE = (1e-6, 1e2)
-_DELTA_RANGE = (1e-6, 1e6)
-_ALPHA_RANGE = (-1e6, 1e6)
-#: Sigma this close to its lower bound has run into it.
-_AT_FLOOR = 3.0
-#: Where the loss's derivatives in log sigma are below the first, no noise at all is tried; it is what is reported when
-#: its loss is the same but for the second, so that data which cannot tell small noise levels apart have one answer.
-_TRY_NONE, _SAME_LOSS = 1e-6, 1e-9
+    from nqjax.distributions.quadratic import NoisyQuadratic, Quadratic
+from nqjax.estimation.solve import is_minimum, solve_prepared
+from nqjax.estimation.study import Prepared, prepare
+from nqjax.special.best_of import best_of
 
 
 @dataclass(frozen=True)
@@ -85,7 +74,7 @@ class Fit:
     def distribution(self) -> "NoisyQuadratic | Quadratic":
         """The fitted distribution, in the caller's precision; without noise a `Quadratic`."""
         # NumPyro takes as long to import as JAX itself, and the numbers below do not need it.
-        from nqjax.distributions import NoisyQuadratic, Quadratic
+        from nqjax.distributions.quadratic import NoisyQuadratic, Quadratic
 
         if self.sigma == 0:
             return Quadratic(self.alpha, self.beta, float(self.gamma), convex=self.minimize)
@@ -155,13 +144,6 @@ class Fit:
             return self._score(standard.distribution.average_tuning_curve(n))
 
 
-@jax.jit
-def best_of(n: Array, q: Array, delta: Array, sigma: Array, gamma: Array) -> Array:
-    """Quantile of the best of n draws, as a distance from the best score when minimising."""
-    log_tail = log_tail_of_one(n, q, lowest=True)
-    return quantile(*jnp.broadcast_arrays(log_complement(log_tail), log_tail, delta, sigma, gamma))
-
-
 def fit(
     scores: ArrayLike,
     *,
@@ -216,142 +198,10 @@ def fit_prepared(study: "Prepared", constraints: Constraints, limits: tuple[floa
     return finish(solution, study, constraints, limits, minimize)
 
 
-class Prepared(NamedTuple):
-    """A study that has been checked, and how to get back from the scale of its knots."""
-
-    data: Spacings
-    standard: Standard
-    location: float
-    scale: float
-
-
-def prepare(scores: ArrayLike, limits: tuple[float, float], minimize: bool, constraints: Constraints) -> Prepared:
-    """Check one study and bring it to the scale of its knots.
-
-    Raises
-    ------
-    InputError
-        As `fit`.
-    """
-    data = spacings(scores, limits, minimize)
-    _check(data, constraints, limits, minimize)
-    return standardise(data, constraints)
-
-
-def standardise(data: Spacings, constraints: Constraints, piece: int = PIECE) -> Prepared:
-    """Bring checked spacings to the scale of their knots, in pieces of so many intervals."""
-    location = float(data.knots[0])
-    scale = float(data.knots[-1] - data.knots[0])
-    problem = cut((data.knots - location) / scale, data.counts, piece)
-    box = standard_box(constraints, location, scale)
-    return Prepared(data, Standard(problem, box), location, scale)
-
-
-def _check(data: Spacings, constraints: Constraints, limits: tuple[float, float], minimize: bool) -> None:
-    if data.num_scores < 3:
-        raise InputError(f"{data.num_scores} scores are too few to fit: give at least 3, better 24 or more")
-    unlimited = math.isinf(limits[0]) and math.isinf(limits[1])
-    inside = "" if unlimited else f" inside the limits ({show(limits[0])}, {show(limits[1])})"
-    if data.num_used == 0 and unlimited:
-        raise InputError(f"all {data.num_scores} runs failed: there is no finite score to fit")
-    if data.num_used == 0:
-        outside = f"{data.num_censored} are outside, {data.num_failed} failed"
-        raise InputError(f"no score lies{inside}: {outside}; choose limits that keep the best scores")
-    if data.num_distinct < 3:
-        remedy = "run more trials" if unlimited else "widen the limits"
-        raise InputError(f"only {data.num_distinct} different scores{inside}, at least 3 are needed: {remedy}")
-    _check_constraints(data, constraints, inside, minimize)
-
-
-def _check_constraints(data: Spacings, constraints: Constraints, inside: str, minimize: bool) -> None:
-    """The data must be possible, if not likely: alpha below the worst score, beta above the best (when minimising)."""
-    alpha, beta = constraints.alpha[0], constraints.beta[1]
-    winning, losing = ("alpha", "beta") if minimize else ("beta", "alpha")
-    if alpha >= data.worst:
-        raise InputError(f"the constraint on {winning} excludes the data: every score{inside} is better than it allows")
-    if beta <= data.best:
-        raise InputError(f"the constraint on {losing} excludes the data: every score{inside} is worse than it allows")
-    if constraints.sigma[1] == 0 and (alpha >= data.best or beta <= data.worst):
-        raise InputError(
-            "without noise (sigma = 0) the scores must lie between alpha and beta: widen their constraints"
-        )
-
-
-def standard_box(constraints: Constraints, location: float | Array, scale: float | Array) -> Box:
-    """Bounds on the scale of the knots, within what the program can represent; location and scale may be traced."""
-    xp: Any = jnp if isinstance(location, Array) else np
-    (alpha, beta, _, sigma), (least, most) = constraints, np.log(_DELTA_RANGE)
-    ends = [
-        xp.stack(
-            [
-                xp.clip((alpha[end] - location) / scale, *_ALPHA_RANGE),
-                (beta[end] - location) / scale,
-                xp.asarray((least, most)[end]),
-                xp.log(xp.clip(sigma[end] / scale, *_SIGMA_RANGE)),
-            ]
-        )
-        for end in (0, 1)
-    ]
-    return Box(*ends)
-
-
-def solve_prepared(
-    studies: Sequence["Prepared"], constraints: Constraints, setup: Setup, shape: Shape, device: jax.Device
-) -> tuple[list[Solution], float]:
-    """Fit the studies of one chunk; where noise explains nothing, try none at all.
-
-    Parameters and results as those of `nqjax._batch.solve`.
-    """
-    standards = [study.standard for study in studies]
-    bare = setup._replace(noiseless=True)
-    if constraints.sigma[1] == 0:
-        solutions, evaluations = solve(standards, bare, shape, device)
-        return [without_noise(s) for s in solutions], evaluations
-    solutions, evaluations = solve(standards, setup, shape, device)
-    if constraints.sigma[0] > 0:
-        return solutions, evaluations
-    needless = [is_needless(s) for s in solutions]
-    again = [i for i, s in enumerate(solutions) if needless[i][np.argmin(s.loss)]]
-    for some in (again[i : i + shape.size] for i in range(0, len(again), shape.size)):
-        others, more = solve([standards[i] for i in some], bare, shape, device)
-        evaluations += more
-        for i, other in zip(some, map(without_noise, others), strict=True):
-            mine = solutions[i]
-            better = needless[i] & is_as_good(other.loss, mine.loss)
-            solutions[i] = jax.tree.map(
-                lambda a, b, better=better: np.where(better.reshape(-1, *[1] * (a.ndim - 1)), a, b), other, mine
-            )
-    return solutions, evaluations
-
-
 def _regime(data: Spacings, limits: tuple[float, float], minimize: bool) -> tuple[float, float]:
     """The limits; where failed runs lie beyond scores that have none, those end at the worst score."""
     low, high = oriented_limits(limits, minimize)
     return oriented_limits((low, data.worst if data.num_failed and math.isinf(high) else high), minimize)
-
-
-def is_minimum(solution: Solution) -> NDArray[np.bool_]:
-    """Whether no digit that matters is left to gain: a tiny slope, or a small one that promises next to nothing."""
-    norm = solution.gradient_norm
-    return np.asarray((norm <= 1e-6) | ((norm <= 1e-3) & (solution.promise <= 1e-11)))
-
-
-def is_needless(solution: Solution) -> NDArray[np.bool_]:
-    """Whether noise may explain nothing: sigma has run into its lower bound, or any as small does as well."""
-    floor = math.log(_SIGMA_RANGE[0] * _AT_FLOOR)
-    return np.asarray((solution.theta[..., 2] <= floor) | (solution.noise_matters <= _TRY_NONE))
-
-
-def is_as_good(bare: ArrayLike, noisy: ArrayLike) -> NDArray[np.bool_]:
-    """Whether the loss without noise is the same as with, or lower."""
-    return np.asarray(bare) <= np.asarray(noisy) + _SAME_LOSS
-
-
-def without_noise(fits: Solution) -> Solution:
-    """Say that sigma is 0; any leading axes."""
-    theta = np.array(fits.theta)
-    theta[..., 2] = -np.inf
-    return fits._replace(theta=theta)  # type: ignore[arg-type]
 
 
 def finish(

@@ -15,17 +15,21 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, Self
 
-try:
-    import fcntl
-except ImportError:  # not on this system: there, nothing keeps a second process out
-    fcntl = None  # type: ignore[assignment]
-
 from nqjax.errors import InputError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+
+try:
+    import fcntl
+except ImportError:  # not on this system: there, nothing keeps a second process out
+    fcntl = None  # type: ignore[assignment]
+
+
 _SETTINGS = b"nqjax settings"
+
+
 _LOCK = "lock"
 
 

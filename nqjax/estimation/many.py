@@ -10,16 +10,17 @@ import jax
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from nqjax._batch import Setup, Shape, chunk_shape, chunks, from_all_hosts, in_parallel, num_workers
-from nqjax._pieces import num_pieces
-from nqjax._progress import Progress
-from nqjax.constraints import Constraint, Constraints, read_constraints
 from nqjax.errors import InputError
-from nqjax.estimate import Fit, Prepared, finish, prepare, solve_prepared
-from nqjax.spacing import as_limits
-
-Limits = tuple[float, float]
-_DTYPES = ("float64", "float32")
+from nqjax.estimation.constraints import Constraint, Constraints, read_constraints
+from nqjax.estimation.fit import Fit, finish
+from nqjax.estimation.solve import solve_prepared
+from nqjax.estimation.study import Prepared, prepare
+from nqjax.inputs import Limits, as_devices, as_dtype, as_regimes
+from nqjax.runtime.hosts import from_all_hosts
+from nqjax.runtime.parallel import in_parallel, num_workers
+from nqjax.runtime.progress import Progress
+from nqjax.solver.batch import Setup, Shape, chunk_shape, chunks
+from nqjax.solver.pieces import num_pieces
 
 
 @dataclass(frozen=True)
@@ -208,38 +209,6 @@ def fit_chunk(
         except InputError as error:
             results[i] = Failure(str(error))
     return results
-
-
-def as_dtype(dtype: DTypeLike) -> str:
-    """The name of a dtype that the program knows."""
-    try:
-        name = np.dtype(dtype).name
-    except TypeError:
-        name = str(dtype)
-    if name not in _DTYPES:
-        raise InputError(f"dtype is {name!r}: choose one of {', '.join(_DTYPES)}")
-    return name
-
-
-def as_devices(devices: Sequence[jax.Device] | None) -> tuple[jax.Device, ...]:
-    """The devices to use, all of this process by default."""
-    chosen = tuple(jax.local_devices() if devices is None else devices)
-    if not chosen:
-        raise InputError("devices is empty: give at least one, or None for all")
-    return chosen
-
-
-def as_regimes(limits: Limits | Sequence[Limits], count: int) -> Sequence[Limits]:
-    """A pair of limits for each study."""
-    try:
-        pairs = np.asarray(limits, np.float64)
-    except (TypeError, ValueError):
-        raise InputError("limits are no numbers in pairs: give one pair for all studies, or one for each") from None
-    if pairs.shape == (2,):
-        return [as_limits((float(pairs[0]), float(pairs[1])))] * count
-    if pairs.shape != (count, 2):
-        raise InputError(f"limits have shape {pairs.shape}: give one pair for all {count} studies, or one for each")
-    return [(float(low), float(high)) for low, high in pairs]
 
 
 def _gather(results: list["Fit | Failure"], count: int) -> list["Fit | Failure"]:

@@ -12,39 +12,25 @@ import numpy as np
 from jax import Array
 from numpy.typing import ArrayLike, NDArray
 
-from nqjax._batch import (
-    Packed,
-    Setup,
-    Shape,
-    Standard,
-    chunk_shape,
-    in_parallel,
-    num_workers,
-    power_of_two,
-    search,
-    solve,
-)
-from nqjax._newton import Box, Solution
-from nqjax._pieces import BEYOND, PIECE, Problems, best_piece, cut, num_pieces, thinned_ranks
-from nqjax.constraints import Constraints
-from nqjax.estimate import (
-    Fit,
-    Prepared,
-    finish,
-    is_as_good,
-    is_minimum,
-    is_needless,
-    prepare,
-    solve_prepared,
-    standardise,
-    without_noise,
-)
-from nqjax.spacing import oriented_limits
+from nqjax.estimation.constraints import Constraints
+from nqjax.estimation.fit import Fit, finish
+from nqjax.estimation.solve import is_as_good, is_minimum, is_needless, solve_prepared, without_noise
+from nqjax.estimation.study import Prepared, prepare, standardise
+from nqjax.inputs import oriented_limits
+from nqjax.runtime.compiled import power_of_two
+from nqjax.runtime.parallel import in_parallel, num_workers
+from nqjax.solver.batch import Packed, Setup, Shape, Standard, chunk_shape, search, solve
+from nqjax.solver.newton import Box, Solution
+from nqjax.solver.pieces import BEYOND, PIECE, Problems, best_piece, cut, num_pieces, thinned_ranks
 
 #: Where sigma starts when the scores themselves show none, in units of their range.
 _LITTLE = 1e-4
+
+
 #: How many resamples are fitted from all starts, and how much higher a warm start's loss may end.
 AUDITED, _SAME_LOSS = 256, 1e-6
+
+
 #: What is known of a refit.
 COLUMNS = ("alpha", "beta", "gamma", "sigma", "loss", "gradient_norm", "converged")
 
@@ -143,6 +129,7 @@ class Plan:
         devices: tuple[jax.Device, ...],
         most: int | None = None,
     ) -> "Plan":
+        """Return a plan for resamples of the scores."""
         study = prepare(scores, limits, minimize, constraints)
         categories = _categorise(scores, limits, minimize, study)
         # The program that fits the resamples fits the study itself, too, so that no other is compiled.

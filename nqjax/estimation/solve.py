@@ -1,298 +1,28 @@
-"""Estimation: fit the noisy quadratic to the scores of a random search by censored maximum product of spacings."""
+"""Solving one prepared study, with and without noise."""
 
-import functools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jax import Array
 from numpy.typing import ArrayLike, NDArray
 
-from nqjax._batch import Setup, Shape, Standard, single_shape, solve
-from nqjax._evaluate import noisy_cdf
-from nqjax._newton import Box, Solution
-from nqjax._pieces import PIECE, cut
-from nqjax._quantile import log_complement, log_tail_of_one, quantile
-from nqjax.constraints import Constraint, Constraints, read_constraints
-from nqjax.errors import InputError, show
-from nqjax.spacing import Spacings, as_trials, oriented_limits, spacings
+from nqjax.estimation.constraints import Constraints
+from nqjax.solver.batch import Setup, Shape, solve
+from nqjax.solver.newton import Solution
 
 if TYPE_CHECKING:
-    from nqjax.distributions import NoisyQuadratic, Quadratic
+    pass
+from nqjax.estimation.study import _SIGMA_RANGE, Prepared
 
-#: Standardised bounds: the scores inside the limits span [0, 1].
-_SIGMA_RANGE = (1e-6, 1e2)
-_DELTA_RANGE = (1e-6, 1e6)
-_ALPHA_RANGE = (-1e6, 1e6)
 #: Sigma this close to its lower bound has run into it.
 _AT_FLOOR = 3.0
+
+
 #: Where the loss's derivatives in log sigma are below the first, no noise at all is tried; it is what is reported when
 #: its loss is the same but for the second, so that data which cannot tell small noise levels apart have one answer.
 _TRY_NONE, _SAME_LOSS = 1e-6, 1e-9
-
-
-@dataclass(frozen=True)
-class Fit:
-    """A noisy quadratic fitted to the scores of one search.
-
-    Attributes
-    ----------
-    alpha, beta : float
-        Ends of the noiseless scores: alpha is the best reachable score when minimising, beta when maximising.
-    gamma : int
-        Effective number of hyperparameters.
-    sigma : float
-        Standard deviation of the noise of one run, on the scale of the scores.
-    loss : float
-        The objective at the optimum (lower is better; comparable between fits of the same scores and limits).
-    converged : bool
-        Whether the optimiser ended at a minimum.
-    gradient_norm : float
-        Largest slope of the loss there in (alpha in units of the smaller scale, log(beta - alpha), log sigma).
-    losses_by_gamma : dict of int to float
-        The best loss for each gamma that was allowed.
-    parameters_by_gamma : dict of int to (float, float, float)
-        alpha, beta and sigma there.
-    minimize : bool
-        Whether lower scores are better.
-    limits : pair of float
-        The regime that was fitted. Where runs failed and no limit was set for worse scores, it ends at the worst one.
-    num_scores, num_used, num_censored, num_failed : int
-        All scores; those inside the limits; finite ones outside; failed runs (NaN or infinite).
-    """
-
-    alpha: float
-    beta: float
-    gamma: int
-    sigma: float
-    loss: float
-    converged: bool
-    gradient_norm: float
-    losses_by_gamma: dict[int, float] = field(repr=False)
-    parameters_by_gamma: dict[int, tuple[float, float, float]] = field(repr=False)
-    minimize: bool
-    limits: tuple[float, float]
-    num_scores: int
-    num_used: int
-    num_censored: int
-    num_failed: int
-
-    @property
-    def distribution(self) -> "NoisyQuadratic | Quadratic":
-        """The fitted distribution, in the caller's precision; without noise a `Quadratic`."""
-        # NumPyro takes as long to import as JAX itself, and the numbers below do not need it.
-        from nqjax.distributions import NoisyQuadratic, Quadratic
-
-        if self.sigma == 0:
-            return Quadratic(self.alpha, self.beta, float(self.gamma), convex=self.minimize)
-        return NoisyQuadratic(self.alpha, self.beta, float(self.gamma), self.sigma, convex=self.minimize)
-
-    @property
-    def _unit(self) -> float:
-        """A power of two about as large as range or noise: in units of it the kernel neither over- nor underflows."""
-        return math.ldexp(1.0, math.frexp(max(self.beta - self.alpha, self.sigma))[1] - 1)
-
-    @property
-    def _parameters(self) -> tuple[np.float64, ...]:
-        """Delta, sigma (in units) and gamma, which with a distance from the best score say all of the distribution."""
-        return *(np.array([self.beta - self.alpha, self.sigma]) / self._unit), np.float64(self.gamma)
-
-    def _distance(self, score: ArrayLike) -> NDArray[np.float64]:
-        """From the best score, in units, so that larger is worse."""
-        score = np.asarray(score, np.float64)
-        return (score - self.alpha if self.minimize else self.beta - score) / self._unit
-
-    def _score(self, distance: ArrayLike) -> NDArray[np.float64]:
-        """The score at a distance from the best one."""
-        distance = self._unit * np.asarray(distance, np.float64)
-        return self.alpha + distance if self.minimize else self.beta - distance
-
-    @functools.cached_property
-    def _tails(self) -> tuple[float, float]:
-        """Probabilities of a score at least as good as either limit: the winning one's, the losing one's."""
-        winning, losing = self.limits if self.minimize else self.limits[::-1]
-        tails = noisy_cdf(self._distance([winning, losing]), *self._parameters)
-        return float(tails[0]), float(tails[1])
-
-    @property
-    def regime_probability(self) -> float:
-        """Probability that one trial's score falls within the limits, under the fitted distribution."""
-        return self._tails[1] - self._tails[0]
-
-    @property
-    def regime_start(self) -> float:
-        """Number of trials from which the regime governs the median tuning curve: log 0.5 / log(1 - F(threshold))."""
-        probability = self._tails[1]
-        if probability in (0.0, 1.0):
-            return math.inf if probability == 0 else 0.0
-        return math.log(0.5) / math.log1p(-probability)
-
-    def quantile_tuning_curve(self, n: ArrayLike, q: float = 0.5) -> NDArray[np.float64]:
-        """Quantile of the best score after ``n`` trials (the median by default), in float64.
-
-        Raises
-        ------
-        InputError
-            ``n`` is not positive, or ``q`` not between 0 and 1.
-        """
-        n = as_trials(n)
-        if not 0 < q < 1:
-            raise InputError(f"q is {q}: give a number between 0 and 1, 0.5 for the median")
-        with jax.enable_x64(True):
-            # In the distance from the best score the best is always the lowest; its quantiles turn round with it.
-            return self._score(best_of(n, np.float64(q if self.minimize else 1 - q), *self._parameters))
-
-    def average_tuning_curve(self, n: ArrayLike) -> NDArray[np.float64]:
-        """Expected best score after ``n`` trials (positive), in float64."""
-        n = as_trials(n)
-        delta, sigma, _ = map(float, self._parameters)
-        standard = replace(self, alpha=0.0, beta=delta, sigma=sigma, minimize=True)
-        with jax.enable_x64(True):
-            return self._score(standard.distribution.average_tuning_curve(n))
-
-
-@jax.jit
-def best_of(n: Array, q: Array, delta: Array, sigma: Array, gamma: Array) -> Array:
-    """Quantile of the best of n draws, as a distance from the best score when minimising."""
-    log_tail = log_tail_of_one(n, q, lowest=True)
-    return quantile(*jnp.broadcast_arrays(log_complement(log_tail), log_tail, delta, sigma, gamma))
-
-
-def fit(
-    scores: ArrayLike,
-    *,
-    limits: tuple[float, float] = (-math.inf, math.inf),
-    minimize: bool = True,
-    alpha: Constraint = None,
-    beta: Constraint = None,
-    gamma: Constraint = (1, 5),
-    sigma: Constraint = None,
-) -> Fit:
-    """Fit the noisy quadratic distribution to the scores of a random search.
-
-    Parameters
-    ----------
-    scores : array_like, shape (num_scores,)
-        One score a trial. NaN and infinite scores are failed runs: they count on the losing side.
-    limits : pair of float
-        The regime, where the theory is taken to hold: ``(lo, hi]`` when minimising, ``[lo, hi)`` when maximising.
-        Scores outside are censored: only their number counts.
-    minimize : bool
-        Whether lower scores are better. Fitting ``-scores`` with the limits and constraints mirrored and this reversed
-        gives the mirrored parameters to the last digit.
-    alpha, beta, gamma, sigma : float or pair of float, optional
-        A number fixes the parameter, a pair bounds it. gamma is whole, from 1 to 50. ``sigma=0`` fits the noiseless
-        quadratic.
-
-    Returns
-    -------
-    Fit
-
-    Raises
-    ------
-    InputError
-        Fewer than three different scores inside the limits, limits or constraints the wrong way round or excluding the
-        data. It is a ValueError.
-
-    Notes
-    -----
-    Censored maximum product of spacings (Lourie, He, Cho 2025): maximum likelihood on the data grouped between order
-    statistics, which stays consistent where plain maximum likelihood does not. Every gamma is searched from several
-    starts by a damped Newton method with exact derivatives. Computed in float64 whatever the process's setting.
-    """
-    constraints = read_constraints(alpha, beta, gamma, sigma, minimize)
-    return fit_prepared(prepare(scores, limits, minimize, constraints), constraints, limits, minimize)
-
-
-def fit_prepared(study: "Prepared", constraints: Constraints, limits: tuple[float, float], minimize: bool) -> Fit:
-    """Fit one study on the user's default device: a batch of one."""
-    device = jax.config.values.get("jax_default_device") or jax.local_devices()[0]
-    shape = single_shape(len(study.standard.problem.knots))
-    ((solution,), _) = solve_prepared([study], constraints, Setup(constraints.gamma), shape, device)
-    return finish(solution, study, constraints, limits, minimize)
-
-
-class Prepared(NamedTuple):
-    """A study that has been checked, and how to get back from the scale of its knots."""
-
-    data: Spacings
-    standard: Standard
-    location: float
-    scale: float
-
-
-def prepare(scores: ArrayLike, limits: tuple[float, float], minimize: bool, constraints: Constraints) -> Prepared:
-    """Check one study and bring it to the scale of its knots.
-
-    Raises
-    ------
-    InputError
-        As `fit`.
-    """
-    data = spacings(scores, limits, minimize)
-    _check(data, constraints, limits, minimize)
-    return standardise(data, constraints)
-
-
-def standardise(data: Spacings, constraints: Constraints, piece: int = PIECE) -> Prepared:
-    """Bring checked spacings to the scale of their knots, in pieces of so many intervals."""
-    location = float(data.knots[0])
-    scale = float(data.knots[-1] - data.knots[0])
-    problem = cut((data.knots - location) / scale, data.counts, piece)
-    box = standard_box(constraints, location, scale)
-    return Prepared(data, Standard(problem, box), location, scale)
-
-
-def _check(data: Spacings, constraints: Constraints, limits: tuple[float, float], minimize: bool) -> None:
-    if data.num_scores < 3:
-        raise InputError(f"{data.num_scores} scores are too few to fit: give at least 3, better 24 or more")
-    unlimited = math.isinf(limits[0]) and math.isinf(limits[1])
-    inside = "" if unlimited else f" inside the limits ({show(limits[0])}, {show(limits[1])})"
-    if data.num_used == 0 and unlimited:
-        raise InputError(f"all {data.num_scores} runs failed: there is no finite score to fit")
-    if data.num_used == 0:
-        outside = f"{data.num_censored} are outside, {data.num_failed} failed"
-        raise InputError(f"no score lies{inside}: {outside}; choose limits that keep the best scores")
-    if data.num_distinct < 3:
-        remedy = "run more trials" if unlimited else "widen the limits"
-        raise InputError(f"only {data.num_distinct} different scores{inside}, at least 3 are needed: {remedy}")
-    _check_constraints(data, constraints, inside, minimize)
-
-
-def _check_constraints(data: Spacings, constraints: Constraints, inside: str, minimize: bool) -> None:
-    """The data must be possible, if not likely: alpha below the worst score, beta above the best (when minimising)."""
-    alpha, beta = constraints.alpha[0], constraints.beta[1]
-    winning, losing = ("alpha", "beta") if minimize else ("beta", "alpha")
-    if alpha >= data.worst:
-        raise InputError(f"the constraint on {winning} excludes the data: every score{inside} is better than it allows")
-    if beta <= data.best:
-        raise InputError(f"the constraint on {losing} excludes the data: every score{inside} is worse than it allows")
-    if constraints.sigma[1] == 0 and (alpha >= data.best or beta <= data.worst):
-        raise InputError(
-            "without noise (sigma = 0) the scores must lie between alpha and beta: widen their constraints"
-        )
-
-
-def standard_box(constraints: Constraints, location: float | Array, scale: float | Array) -> Box:
-    """Bounds on the scale of the knots, within what the program can represent; location and scale may be traced."""
-    xp: Any = jnp if isinstance(location, Array) else np
-    (alpha, beta, _, sigma), (least, most) = constraints, np.log(_DELTA_RANGE)
-    ends = [
-        xp.stack(
-            [
-                xp.clip((alpha[end] - location) / scale, *_ALPHA_RANGE),
-                (beta[end] - location) / scale,
-                xp.asarray((least, most)[end]),
-                xp.log(xp.clip(sigma[end] / scale, *_SIGMA_RANGE)),
-            ]
-        )
-        for end in (0, 1)
-    ]
-    return Box(*ends)
 
 
 def solve_prepared(
@@ -324,12 +54,6 @@ def solve_prepared(
     return solutions, evaluations
 
 
-def _regime(data: Spacings, limits: tuple[float, float], minimize: bool) -> tuple[float, float]:
-    """The limits; where failed runs lie beyond scores that have none, those end at the worst score."""
-    low, high = oriented_limits(limits, minimize)
-    return oriented_limits((low, data.worst if data.num_failed and math.isinf(high) else high), minimize)
-
-
 def is_minimum(solution: Solution) -> NDArray[np.bool_]:
     """Whether no digit that matters is left to gain: a tiny slope, or a small one that promises next to nothing."""
     norm = solution.gradient_norm
@@ -352,45 +76,3 @@ def without_noise(fits: Solution) -> Solution:
     theta = np.array(fits.theta)
     theta[..., 2] = -np.inf
     return fits._replace(theta=theta)  # type: ignore[arg-type]
-
-
-def finish(
-    fits: Solution,
-    study: Prepared,
-    constraints: Constraints,
-    limits: tuple[float, float],
-    minimize: bool,
-) -> Fit:
-    """Back to the scale of the scores and to the caller's direction."""
-    data, _, location, scale = study
-    best = int(np.argmin(fits.loss))
-    gammas = range(constraints.gamma[0], constraints.gamma[1] + 1)
-    if not math.isfinite(fits.loss[best]):
-        raise InputError("no parameters within the constraints give the data any probability: widen the constraints")
-
-    def parameters(theta: NDArray[np.float64]) -> tuple[float, float, float]:
-        # Rounding must not carry a parameter past its constraint.
-        alpha = float(np.clip(location + scale * theta[0], *constraints.alpha))
-        beta = float(np.clip(location + scale * (theta[0] + math.exp(theta[1])), *constraints.beta))
-        sigma = float(np.clip(scale * math.exp(theta[2]), *constraints.sigma))
-        return (alpha, beta, sigma) if minimize else (-beta, -alpha, sigma)
-
-    by_gamma = {gamma: parameters(theta) for gamma, theta in zip(gammas, fits.theta, strict=True)}
-    alpha, beta, sigma = by_gamma[gammas[best]]
-    return Fit(
-        alpha=alpha,
-        beta=beta,
-        gamma=gammas[best],
-        sigma=sigma,
-        loss=float(fits.loss[best]),
-        converged=bool(is_minimum(fits)[best]),
-        gradient_norm=float(fits.gradient_norm[best]),
-        losses_by_gamma=dict(zip(gammas, map(float, fits.loss), strict=True)),
-        parameters_by_gamma=by_gamma,
-        minimize=minimize,
-        limits=_regime(data, limits, minimize),
-        num_scores=data.num_scores,
-        num_used=data.num_used,
-        num_censored=data.num_censored,
-        num_failed=data.num_failed,
-    )

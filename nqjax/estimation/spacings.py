@@ -10,10 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nqjax.errors import InputError, show
+from nqjax.errors import InputError
+from nqjax.inputs import as_limits, as_scores, oriented_limits
 
 #: Scores this many units in the last place apart are one point.
 _TIE_ULPS = 8
+
+
 #: Larger ones leave no room in floating point for the parameters that a fit may have.
 _LARGEST = 1e301
 
@@ -57,12 +60,6 @@ class Spacings:
     def num_censored(self) -> int:
         """Finite scores outside the limits."""
         return self.num_below + self.num_above - self.num_failed
-
-
-def oriented_limits(limits: tuple[float, float], minimize: bool) -> tuple[float, float]:
-    """Limits as they read for minimisation."""
-    low, high = (float(limit) for limit in limits)
-    return (low, high) if minimize else (-high, -low)
 
 
 def quantile_limits(scores: ArrayLike, q: float, minimize: bool = True) -> tuple[float, float]:
@@ -166,38 +163,6 @@ def spacings(scores: ArrayLike, limits: tuple[float, float] = (-math.inf, math.i
         values=values,
         repeats=counts,
     )
-
-
-def as_scores(scores: ArrayLike) -> NDArray[np.float64]:
-    """One row of numbers, or InputError."""
-    try:
-        y = np.asarray(scores, dtype=np.float64)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise InputError(f"the scores are not numbers: {error}") from None
-    if y.ndim != 1:
-        raise InputError(f"the scores have shape {y.shape}: give one score a trial, in one dimension")
-    return y
-
-
-def as_limits(limits: tuple[float, float]) -> tuple[float, float]:
-    """A pair of numbers in their order, or InputError."""
-    try:
-        low, high = (float(limit) for limit in limits)
-    except (TypeError, ValueError):
-        raise InputError(f"the limits are {limits!r}: give a pair of numbers, such as (-inf, 0.5)") from None
-    if math.isnan(low) or math.isnan(high):
-        raise InputError(f"the limits ({show(low)}, {show(high)}) hold NaN: give two numbers, infinite ones for none")
-    if not low < high:
-        raise InputError(f"the limits ({show(low)}, {show(high)}) are the wrong way round: give the lower one first")
-    return low, high
-
-
-def as_trials(n: ArrayLike) -> NDArray[np.float64]:
-    """Positive numbers of trials, or InputError."""
-    n = np.asarray(n, np.float64)
-    if not np.all((n > 0) & np.isfinite(n)):
-        raise InputError("the numbers of trials must be positive")
-    return n
 
 
 def _precision(y: NDArray[np.float64]) -> type[np.floating]:

@@ -6,19 +6,22 @@ from typing import TYPE_CHECKING
 import jax.numpy as jnp
 import numpy as np
 
-from nqjax._arviz import observed
-from nqjax.plot import BLUE, GREY, ORANGE, empirical_curve, new_figure
-from nqjax.priors import log_density
-from nqjax.report_posterior import regime_start
+from nqjax.plots.style import BLUE, GREY, ORANGE, empirical_curve, new_figure
+from nqjax.posterior.posterior import regime_start
+from nqjax.posterior.predictive import observed
+from nqjax.posterior.prior import log_density
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from nqjax.posterior import Posterior
+    from nqjax.posterior.posterior import Posterior
+
 
 #: Replicated searches that are drawn.
 _REPLICATED = 200
+
+
 #: Ranks at which they are drawn.
 _RANKS = 1000
 

@@ -3,64 +3,35 @@
 import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import scipy.special
 from jax import Array
-from numpy.typing import NDArray
 
-from nqjax import _diagnostics, _nuts
-from nqjax._batch import power_of_two
-from nqjax._density import Evaluator, Model
-from nqjax._draws import from_grid, independent
-from nqjax._integrate import Lane, Points, densities, integrate
-from nqjax._straighten import stack
-from nqjax._study import Study, make_model
-from nqjax.constraints import Constraints
-from nqjax.priors import Prior
+from nqjax.estimation.constraints import Constraints
+from nqjax.posterior import diagnostics, nuts
+from nqjax.posterior.density.data import Study, make_model
+from nqjax.posterior.density.log_density import Evaluator, Model
+from nqjax.posterior.draws import Draws, Request, make_seed
+from nqjax.posterior.quadrature.integrate import Lane, Points, densities, integrate
+from nqjax.posterior.quadrature.metropolis import from_grid, independent
+from nqjax.posterior.quadrature.straighten import stack
+from nqjax.runtime.compiled import power_of_two
+from nqjax.types import Floats
 
-Floats = NDArray[np.float64]
 #: Gammas with a smaller probability are not sampled.
 _RARE = 1e-3
+
+
 #: Studies whose grids are in memory at once, and chains that go in step.
 _STUDIES, _GROUP = 16, 128
+
+
 #: Studies of fewer scores may share a chunk with any such; and chains times scores of a group.
 _SMALL, _LARGE = 64, 1 << 18
-
-
-class Request(NamedTuple):
-    """What was asked for."""
-
-    prior: Prior
-    method: str
-    num_chains: int
-    num_warmup: int
-    num_samples: int
-    confidence: float
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """What can be written down."""
-        return {
-            name: getattr(self, name) for name in ("method", "num_chains", "num_warmup", "num_samples", "confidence")
-        }
-
-
-class Draws(NamedTuple):
-    """Draws of one study; leading axes: chains, draws."""
-
-    gamma: NDArray[np.int64]
-    theta: Floats  # (..., 3), on the scale of the regime
-    stats: dict[str, NDArray[Any]]
-    num_divergent: int  # of all that were drawn, those that were left out included
-    log_probability: Floats  # (gammas,), posterior
-    log_evidence: float
-    error: float  # of the probabilities of gamma
-    loss: float  # of the log evidence of a gamma that is probable
-    seed: int
 
 
 def sample_studies(
@@ -117,19 +88,19 @@ def _sample_some(
     with ThreadPoolExecutor(1, thread_name_prefix="nqjax-compile") as pool:
         if request.method == "nuts":
             # Meanwhile. What goes wrong there goes wrong again where the programs are wanted, and is raised there.
-            pool.submit(_nuts.prepare, model, *_programs(request, gamma, model, pad))
-            _diagnostics.arviz()  # whose import takes seconds, which compilation takes anyway
+            pool.submit(nuts.prepare, model, *_programs(request, gamma, model, pad))
+            diagnostics.arviz()  # whose import takes seconds, which compilation takes anyway
         elif model.pooled is not None:
             pool.submit(Evaluator(model, gamma).prepare)
         return _integrate_and_draw(studies, model, gamma, request, keys, at_half, pad)
 
 
-def _programs(request: Request, gamma: tuple[int, int], model: Model, studies: int) -> tuple[_nuts.Settings, int, int]:
+def _programs(request: Request, gamma: tuple[int, int], model: Model, studies: int) -> tuple[nuts.Settings, int, int]:
     """Settings, bits and group of the sampler's programs."""
     # One search keeps two cores busy with half of its chains each; many go in step by the dozen.
     lanes = request.num_chains * (gamma[1] - gamma[0] + 1) * studies
     group = min(_GROUP, max(request.num_chains, -(-lanes // 2)), max(1, _LARGE // model.data.scores.shape[1]))
-    return _nuts.Settings(request.num_warmup), int(gamma[1] + 1).bit_length(), group
+    return nuts.Settings(request.num_warmup), int(gamma[1] + 1).bit_length(), group
 
 
 def _integrate_and_draw(
@@ -168,12 +139,6 @@ def _integrate_and_draw(
     if request.method == "nuts" and todo:
         _by_nuts(todo, lanes, results, model, gamma, request, keys, pad)
     return results
-
-
-def make_seed(key: Array) -> int:
-    """A seed for NumPy; `jax.random.bits` would be compiled first."""
-    words = np.asarray(jax.random.key_data(key)).ravel().tolist()
-    return int(np.random.SeedSequence(words).generate_state(1)[0])
 
 
 def errors_of(lanes: Sequence[Lane], log_probability: Floats) -> tuple[float, float]:
@@ -238,7 +203,7 @@ def _by_nuts(
             chain_keys.append(jax.random.split(jax.random.fold_in(keys[i], number + gamma[0]), chains))
             lengths.append(math.ceil(request.num_samples * share[number] / share[active].sum()) + 1)
     shapes = [s.shape for s in starts for _ in range(chains)]
-    those = _nuts.Lanes(
+    those = nuts.Lanes(
         np.repeat([i for i, _ in where], chains),
         np.repeat([number + gamma[0] for _, number in where], chains),
         stack(shapes),
@@ -247,7 +212,7 @@ def _by_nuts(
     )
     found: list[Any] = [None] * len(those.study)
     programs = _programs(request, gamma, model, pad)
-    for places, kept in _nuts.sample(model, those, jnp.concatenate(chain_keys), np.repeat(lengths, chains), *programs):
+    for places, kept in nuts.sample(model, those, jnp.concatenate(chain_keys), np.repeat(lengths, chains), *programs):
         for j, place in enumerate(places):
             found[int(place)] = jax.tree.map(lambda a, j=j: a[j], kept)
     for i in todo:

@@ -9,10 +9,11 @@ from jax import Array
 from numpy.typing import ArrayLike, NDArray
 
 from nqjax.errors import InputError
-from nqjax.spacing import as_trials
+from nqjax.inputs import as_trials
 
 if TYPE_CHECKING:
-    from nqjax.posterior import Posterior
+    from nqjax.posterior.posterior import Posterior
+
 
 Floats = NDArray[np.float64]
 

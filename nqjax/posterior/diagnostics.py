@@ -9,21 +9,32 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nqjax._coordinates import FAR, LOG_NOISE
-from nqjax.constraints import Constraints
+from nqjax.estimation.constraints import Constraints
+from nqjax.posterior.density.coordinates import FAR, LOG_NOISE
 
 if TYPE_CHECKING:
-    from nqjax._sampling import Draws
+    from nqjax.posterior.draws import Draws
+
 
 Floats = NDArray[np.float64]
+
+
 #: What draws are held to.
 MOST_RHAT, LEAST_ESS = 1.01, 400
+
+
 #: The quadrature's error of a probability of gamma.
 MOST_ERROR = 0.02
+
+
 #: The share of the quadrature's draws that is accepted.
 LEAST_ACCEPTANCE = 0.5
+
+
 #: The quadrature's error of the log evidence of a gamma that is probable.
 MOST_LOSS = 0.2
+
+
 #: The share of the draws that may lie so near to where the computation ends, on the logarithmic scale.
 _CUT, _NEAR = 0.01, 1.0
 

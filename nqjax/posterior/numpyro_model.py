@@ -11,12 +11,12 @@ from jax import Array
 from numpy.typing import ArrayLike
 from numpyro.distributions import constraints as support
 
-from nqjax._study import check_bounds, make_study
-from nqjax.constraints import Constraint, read_constraints
-from nqjax.distributions import NoisyQuadratic
-from nqjax.estimate import prepare
-from nqjax.priors import Prior
-from nqjax.spacing import oriented_limits
+from nqjax.distributions.quadratic import NoisyQuadratic
+from nqjax.estimation.constraints import Constraint, read_constraints
+from nqjax.estimation.study import prepare
+from nqjax.inputs import oriented_limits
+from nqjax.posterior.density.data import check_bounds, make_study
+from nqjax.posterior.prior import Prior
 
 
 def posterior_model(

@@ -14,16 +14,20 @@ import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
-from nqjax._batch import in_parallel
-from nqjax._compiled import Compiled, made_once
-from nqjax._coordinates import to_parameters
-from nqjax._density import Model, Target, log_density, stacked_families, with_slopes
-from nqjax._straighten import Map, identity, stack, straight
-from nqjax.priors import Parts
+from nqjax.posterior.density.coordinates import to_parameters
+from nqjax.posterior.density.log_density import Model, Target, log_density, stacked_families, with_slopes
+from nqjax.posterior.prior import Parts
+from nqjax.posterior.quadrature.straighten import Map, identity, stack, straight
+from nqjax.runtime.compiled import Compiled, made_once
+from nqjax.runtime.parallel import in_parallel
 
 Floats = NDArray[np.float64]
+
+
 #: Iterations of one call of the program.
 _BLOCK = 50
+
+
 #: Groups for each further device.
 _PER_DEVICE = 2
 

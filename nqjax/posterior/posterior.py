@@ -5,25 +5,29 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
 from jax import Array
 from numpy.typing import ArrayLike, NDArray
 
-from nqjax import _arviz, _diagnostics
-from nqjax._evaluate import noisy_cdf
-from nqjax._joint import log_joint
-from nqjax._sampling import Draws
-from nqjax._study import Study
-from nqjax.constraints import Constraints
+from nqjax.confidence.region import Region, check_name
 from nqjax.errors import InputError
-from nqjax.estimate import best_of
-from nqjax.priors import Prior
-from nqjax.region import Region, check_name
-from nqjax.report import finite
-from nqjax.spacing import as_trials, oriented_limits
+from nqjax.estimation.constraints import Constraints
+from nqjax.inputs import as_trials, oriented_limits
+from nqjax.posterior import diagnostics, predictive
+from nqjax.posterior.density.data import Study
+from nqjax.posterior.density.log_joint import log_joint
+from nqjax.posterior.draws import Draws
+from nqjax.posterior.prior import Prior
+from nqjax.report.tables import finite
+from nqjax.special.best_of import best_of
+from nqjax.special.chunked import noisy_cdf
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 
 Floats = NDArray[np.float64]
 
@@ -229,18 +233,18 @@ class Posterior(Region):
         return np.asarray((value + of_gamma).reshape(shape))
 
     @functools.cached_property
-    def diagnostics(self) -> "_diagnostics.Diagnostics":
+    def diagnostics(self) -> "diagnostics.Diagnostics":
         """Convergence of the chains: R-hat, effective sample sizes and divergences, with a verdict in words."""
         draws = {name: getattr(self, name) for name in ("alpha", "beta", "sigma")}
-        return _diagnostics.diagnose(draws, self._draws, self._cut_off)
+        return diagnostics.diagnose(draws, self._draws, self._cut_off)
 
     @property
     def _cut_off(self) -> list[str]:
-        return _diagnostics.cut_off(self._draws.theta, self._bounds, self._study.scale)
+        return diagnostics.cut_off(self._draws.theta, self._bounds, self._study.scale)
 
     @property
     def _is_good(self) -> bool:
-        return (_diagnostics.surely_good(self._draws) and not self._cut_off) or self.diagnostics.good
+        return (diagnostics.surely_good(self._draws) and not self._cut_off) or self.diagnostics.good
 
     @functools.cached_property
     def idata(self) -> Any:
@@ -252,7 +256,7 @@ class Posterior(Region):
         large that 20 million numbers do not hold them for all draws, predictions are for fewer draws, and
         log_likelihood is left out.
         """
-        return _arviz.to_arviz(self)
+        return predictive.to_arviz(self)
 
     def predict(self, num: int | None = None, key: Array | None = None) -> Floats:
         """Replicated searches of the same size, shape (num, num_scores), censored as the data are.
@@ -270,7 +274,7 @@ class Posterior(Region):
         InputError
             A number below 1.
         """
-        return _arviz.replicate(self, num, key)
+        return predictive.replicate(self, num, key)
 
     def save_report(
         self, path: str | Path, *, name: str = "score", trials: Sequence[float] = (1, 10, 100, 1000)
@@ -291,8 +295,8 @@ class Posterior(Region):
         InputError
             Another ending, no such folder, a file that cannot be written, or Matplotlib is missing.
         """
-        from nqjax.report_html import check_page, save_page
-        from nqjax.report_posterior import posterior_document
+        from nqjax.report.page import check_page, save_page
+        from nqjax.report.posterior import posterior_document
 
         check_page(path)
         head = {
@@ -305,3 +309,9 @@ class Posterior(Region):
             "method": self.method,
         }
         save_page(path, self, posterior_document(self, head=head, trials=trials))
+
+
+def regime_start(post: "Posterior") -> float:
+    """Trials from which on the median best score lies in the regime, of which the theory speaks."""
+    share = float(np.median(post.regime_probability))
+    return math.log(0.5) / math.log1p(-share) if 0 < share < 1 else 0.0

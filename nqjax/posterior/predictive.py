@@ -8,15 +8,17 @@ import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
-from nqjax._diagnostics import arviz
-from nqjax._evaluate import noisy_log_pdf, noisy_log_tails
-from nqjax.errors import as_count
-from nqjax.spacing import oriented_limits
+from nqjax.inputs import as_count, oriented_limits
+from nqjax.posterior.diagnostics import arviz
+from nqjax.special.chunked import noisy_log_pdf, noisy_log_tails
 
 if TYPE_CHECKING:
-    from nqjax.posterior import Posterior
+    from nqjax.posterior.posterior import Posterior
+
 
 Floats = NDArray[np.float64]
+
+
 #: Numbers that an array of scores for all draws holds at most.
 _MOST = 20_000_000
 

@@ -10,20 +10,24 @@ import numpy as np
 from jax import Array
 from numpy.typing import ArrayLike, NDArray
 
-from nqjax._keys import as_key
-from nqjax._progress import Progress
-from nqjax._sampling import Draws, Request, sample_studies
-from nqjax._study import Study, check_bounds, make_study
-from nqjax.constraints import Constraint, Constraints, read_constraints
-from nqjax.errors import InputError, as_count
-from nqjax.estimate import prepare
-from nqjax.many import Failure, as_regimes
-from nqjax.posterior import Posterior, SamplingWarning
-from nqjax.priors import Prior
-from nqjax.spacing import as_scores, oriented_limits
+from nqjax.errors import InputError
+from nqjax.estimation.constraints import Constraint, Constraints, read_constraints
+from nqjax.estimation.many import Failure
+from nqjax.estimation.study import prepare
+from nqjax.inputs import as_count, as_key, as_regimes, as_scores, oriented_limits
+from nqjax.posterior.chains import sample_studies
+from nqjax.posterior.density.data import Study, check_bounds, make_study
+from nqjax.posterior.draws import Draws, Request
+from nqjax.posterior.posterior import Posterior, SamplingWarning
+from nqjax.posterior.prior import Prior
+from nqjax.runtime.progress import Progress
 
 Floats = NDArray[np.float64]
+
+
 PosteriorMethod = Literal["nuts", "quadrature"]
+
+
 METHODS = ("nuts", "quadrature")
 
 

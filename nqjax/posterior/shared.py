@@ -11,21 +11,22 @@ import scipy.special
 from jax import Array
 from numpy.typing import ArrayLike, NDArray
 
-from nqjax._density import Evaluator
-from nqjax._integrate import integrate
-from nqjax._keys import as_key
-from nqjax._pooling import NoisePooling, common_posterior, draw_hyper, draw_search, reweighting
-from nqjax._sampling import Draws, errors_of, make_seed
-from nqjax._study import make_model
-from nqjax.constraints import Constraint, read_constraints
 from nqjax.errors import InputError
-from nqjax.many import as_regimes
-from nqjax.posterior import Posterior, SamplingWarning
-from nqjax.priors import Prior
-from nqjax.sampling import finish_draws, prepare_study, read_request
-from nqjax.spacing import as_scores
+from nqjax.estimation.constraints import Constraint, read_constraints
+from nqjax.inputs import as_key, as_regimes, as_scores
+from nqjax.posterior.chains import errors_of
+from nqjax.posterior.density.data import make_model
+from nqjax.posterior.density.log_density import Evaluator
+from nqjax.posterior.draws import Draws, make_seed
+from nqjax.posterior.posterior import Posterior, SamplingWarning
+from nqjax.posterior.prior import Prior
+from nqjax.posterior.quadrature.integrate import integrate
+from nqjax.posterior.quadrature.pooling import NoisePooling, common_posterior, draw_hyper, draw_search, reweighting
+from nqjax.posterior.sample import finish_draws, prepare_study, read_request
 
 Floats = NDArray[np.float64]
+
+
 #: Chains that independent draws are arranged in, so that they look like those of a sampler.
 _CHAINS = 4
 

@@ -7,16 +7,28 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nqjax.errors import InputError
-from nqjax.report import counts_of, curve_table, explain_notes, print_head, score_format, significant, small_table, warn
+from nqjax.report.tables import (
+    counts_of,
+    curve_table,
+    explain_notes,
+    print_head,
+    score_format,
+    significant,
+    small_table,
+    warn,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from rich.console import Console
 
-    from nqjax.resampling import Bootstrap, Method
+    from nqjax.confidence.bootstrap import Bootstrap, Method
+
 
 _COLUMNS = ("alpha", "beta", "gamma", "sigma", "loss", "gradient_norm", "converged")
+
+
 #: A share of resamples that could not be fitted, or did not converge, that is worth a warning.
 _MANY = 0.01
 

@@ -1,214 +1,20 @@
-"""What there is to say about a posterior: a document for machines, tables for people."""
+"""JSON document and terminal table of a comparison of two posteriors."""
 
-import inspect
-import math
-import platform
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpyro.distributions import Distribution
-from numpyro.distributions.transforms import Transform
 
-from nqjax.report import finite, print_head, significant, small_table, warn
+from nqjax.report.tables import finite, significant, small_table, warn
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from rich.console import Console
 
-    from nqjax.comparison import Comparison
-    from nqjax.posterior import Posterior
-
-#: A gamma with this probability is said to be the one; those with less than the other are not named.
-_SURE, _WORTH = 0.9, 0.05
-#: Arguments of distributions that say nothing of them, and attributes that hold other distributions.
-_NOT_SHOWN = ("self", "validate_args", "args", "kwargs")
-_PARTS = ("base_dist", "transforms", "_mixing_distribution", "_component_distribution")
-_PACKAGES = ("nqjax", "jax", "numpyro", "numpy", "scipy", "arviz")
-
-
-def posterior_document(
-    post: "Posterior", *, head: "Mapping[str, Any]", trials: "Sequence[float]", seed: int | None = None
-) -> dict[str, Any]:
-    """Return the parameters, gamma, the tuning curve and the diagnostics of a posterior."""
-    lower, median, upper = post.quantile_tuning_curve(np.asarray(trials, np.float64))
-    diagnostics = post.diagnostics
-    start = regime_start(post)
-    return {
-        **head,
-        "num_scores": post.num_scores,
-        "num_used": post.num_used,
-        "num_failed": post._study.data.num_failed,
-        "limits": [finite(end) for end in post.limits],
-        "parameters": {name: _parameter(post, name) for name in ("alpha", "beta", "sigma", "regime_probability")},
-        "gamma_probabilities": {str(g): p for g, p in post.gamma_probabilities.items()},
-        "log_evidence": finite(post.log_evidence),
-        "tuning_curve": [
-            {
-                "trials": int(n) if n == int(n) else float(n),
-                "low": finite(a),
-                "median_best_score": finite(b),
-                "high": finite(c),
-                "in_regime": bool(n >= start),
-                "extrapolated": bool(n > post.num_scores),
-            }
-            for n, a, b, c in zip(trials, lower, median, upper, strict=True)
-        ],
-        "diagnostics": {
-            "good": diagnostics.good,
-            "verdict": diagnostics.verdict,
-            "rhat": {k: finite(v) for k, v in diagnostics.rhat.items()},
-            "ess_bulk": {k: finite(v) for k, v in diagnostics.ess_bulk.items()},
-            "ess_tail": {k: finite(v) for k, v in diagnostics.ess_tail.items()},
-            "num_divergent": diagnostics.num_divergent,
-            "acceptance": diagnostics.acceptance,
-            "quadrature_error": finite(diagnostics.quadrature_error),
-            "evidence_error": finite(diagnostics.evidence_error),
-        },
-        "settings": {
-            **post._settings,
-            "seed": seed,
-            "prior": describe_prior(post),
-            "bounds": _bounds(post),
-        },
-        "versions": versions(),
-        "warnings": [] if diagnostics.good else [diagnostics.verdict],
-    }
-
-
-def regime_start(post: "Posterior") -> float:
-    """Trials from which on the median best score lies in the regime, of which the theory speaks."""
-    share = float(np.median(post.regime_probability))
-    return math.log(0.5) / math.log1p(-share) if 0 < share < 1 else 0.0
-
-
-def _note(row: "Mapping[str, Any]") -> str:
-    return "extrapolated" if row["extrapolated"] else "" if row["in_regime"] else "outside the regime"
-
-
-def _parameter(post: "Posterior", name: str) -> dict[str, float | None]:
-    low, high = post.interval(name)
-    draws = getattr(post, name)
-    return {
-        "median": finite(float(np.median(draws))),
-        "low": finite(low),
-        "high": finite(high),
-        "mean": finite(float(np.mean(draws))),
-        "sd": finite(float(np.std(draws))),
-    }
-
-
-def _bounds(post: "Posterior") -> dict[str, list[float | None]]:
-    bounds = {name: getattr(post._bounds, name) for name in ("alpha", "beta", "gamma", "sigma")}
-    if not post.minimize:
-        alpha, beta = bounds["alpha"], bounds["beta"]
-        bounds["alpha"], bounds["beta"] = (-beta[1], -beta[0]), (-alpha[1], -alpha[0])
-    return {name: [finite(end) for end in pair] for name, pair in bounds.items()}
-
-
-def describe_prior(post: "Posterior") -> dict[str, str]:
-    """The prior in words."""
-    prior = post.prior
-    parts = {
-        "relative_noise": prior.relative_noise,
-        "regime_share": prior.regime_share,
-        "width": prior.width,
-    }
-    words = {name: "flat in its logarithm" if part is None else _describe(part) for name, part in parts.items()}
-    low, high = post._bounds.gamma
-    weights = np.exp(prior.log_gamma(low, high))
-    uniform = np.ptp(weights) < 1e-12
-    shares = ", ".join(f"{g}={w:.3g}" for g, w in zip(range(low, high + 1), weights, strict=True))
-    words["gamma"] = f"uniform from {low} to {high}" if uniform else shares
-    return words
-
-
-def _describe(part: Any) -> str:
-    """A distribution as one would write it: what it was made with, distributions and transforms within it included."""
-    if isinstance(part, Transform | Distribution):
-        names = [name for name in inspect.signature(type(part).__init__).parameters if name not in _NOT_SHOWN]
-        if not all(hasattr(part, name) for name in names):  # kept under other names
-            names = [name for name in (*_PARTS, *names) if hasattr(part, name)]
-        shown = {name: getattr(part, name) for name in names}
-        return f"{type(part).__name__}({', '.join(f'{name}={_describe(value)}' for name, value in shown.items())})"
-    if isinstance(part, list | tuple):
-        return f"[{', '.join(map(_describe, part))}]"
-    return repr(np.asarray(part).tolist()) if hasattr(part, "shape") else repr(part)
-
-
-def versions() -> dict[str, str]:
-    """What computed it."""
-    found = {"python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
-def in_words(document: "Mapping[str, Any]") -> list[str]:
-    """The posterior in sentences."""
-    best = "alpha" if document["minimize"] else "beta"
-    percent = f"{100 * document['confidence']:g} %"
-    shown = document["parameters"][best]
-    direction = "below" if document["minimize"] else "above"
-    chances = document["gamma_probabilities"]
-    likely = max(chances, key=chances.__getitem__)
-    noise = document["parameters"]["sigma"]
-    last = document["tuning_curve"][-1]
-    sure = chances[likely] >= _SURE
-    matter = "1 hyperparameter matters" if likely == "1" else f"{likely} hyperparameters matter"
-    reach = (
-        f"The best {document['metric']} that this search can reach, apart from luck, lies between "
-        f"{significant(shown['low'], 4)} and {significant(shown['high'], 4)} with probability {percent}, if the "
-        f"model holds: more trials take its noiseless score no further {direction} than to {best}."
-    )
-    shares = ", ".join(f"{g} with {100 * p:.2g} %" for g, p in chances.items() if p >= _WORTH)
-    effective = (
-        f"About {matter} (gamma = {likely}, with probability {100 * chances[likely]:.3g} %)."
-        if sure
-        else f"How many hyperparameters matter is not settled: gamma may be {shares}."
-    )
-    spread = (
-        f"One run's noise has standard deviation {significant(noise['median'], 3)} "
-        f"({significant(noise['low'], 3)} to {significant(noise['high'], 3)})."
-    )
-    more = (
-        f"The median of the best score after {last['trials']:,} trials is {significant(last['median_best_score'], 4)} "
-        f"({significant(last['low'], 4)} to {significant(last['high'], 4)})."
-    )
-    return [reach, effective, spread, more]
-
-
-def print_posterior(document: "Mapping[str, Any]", console: "Console") -> None:
-    """Print the document for people to read."""
-    from rich.padding import Padding
-    from rich.text import Text
-
-    print_head(document, console)
-    percent = f"{100 * document['confidence']:g} %"
-    table = small_table("", ["median", f"{percent} credible"])
-    for name, found in document["parameters"].items():
-        interval = f"{significant(found['low'], 5)} to {significant(found['high'], 5)}"
-        table.add_row(name.replace("_", " "), significant(found["median"], 5), interval)
-    console.print(Padding(table, (0, 0, 1, 2), expand=False))
-    shares = ", ".join(f"{gamma}={100 * p:.3g} %" for gamma, p in document["gamma_probabilities"].items())
-    console.print(Text.assemble(("Gamma  ", "bold"), shares))
-    counts = f"{document['num_used']:,} of {document['num_scores']:,} inside the regime"
-    failed = f", {document['num_failed']:,} failed" if document["num_failed"] else ""
-    console.print(Text.assemble(("Scores ", "bold"), counts + failed))
-    console.print(Text.assemble(("Draws  ", "bold"), document["diagnostics"]["verdict"]))
-    console.print()
-    console.print(
-        Text(f"Tuning curve: the median of the best score, with pointwise {percent} credible intervals", "bold")
-    )
-    table = small_table("trials", ["low", "median", "high"], "")
-    for point in document["tuning_curve"]:
-        cells = [significant(point[name], 5) for name in ("low", "median_best_score", "high")]
-        table.add_row(f"{point['trials']:,}", *cells, _note(point), style="" if point["in_regime"] else "dim")
-    console.print(Padding(table, (0, 0, 0, 2), expand=False))
+    from nqjax.posterior.comparison import Comparison
+    from nqjax.posterior.posterior import Posterior
+from nqjax.posterior.posterior import regime_start
+from nqjax.report.tables import note
 
 
 def comparison_document(
@@ -273,7 +79,7 @@ def print_comparison(document: "Mapping[str, Any]", console: "Console") -> None:
         trials = f"{row['trials_a']:,g}"
         if row["trials_a"] != row["trials_b"]:
             trials += f" and {row['trials_b']:,.4g}"
-        trials = f"{trials} {marks[_note(row)]}".rstrip()
+        trials = f"{trials} {marks[note(row)]}".rstrip()
         table.add_row(
             trials,
             f"{100 * row['probability']:.1f} %",

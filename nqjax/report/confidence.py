@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nqjax.report import finite, print_head, significant, small_table, warn
+from nqjax.report.tables import finite, print_head, significant, small_table, warn
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from rich.console import Console
 
-    from nqjax.bands import Bands
-    from nqjax.region import Region
+    from nqjax.confidence.bands import Bands
+    from nqjax.confidence.region import Region
+
 
 #: What is measured in docs/coverage.md.
 _UNDER = (

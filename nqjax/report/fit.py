@@ -8,24 +8,37 @@ import numpy as np
 from nqjax.errors import show
 
 if TYPE_CHECKING:  # rich is imported inside the functions: `--json` does without it
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from rich.console import Console
     from rich.table import Table
 
-    from nqjax.estimate import Fit
+    from nqjax.estimation.fit import Fit
 
     Constraint = float | tuple[float, float] | None
+from nqjax.report.tables import (
+    _start,
+    counts_of,
+    curve_table,
+    explain_notes,
+    finite,
+    print_head,
+    score_format,
+    significant,
+    small_table,
+    warn,
+)
 
 # An estimate this close to the end of its interval, relative to the interval or to the scores' range, lies on it.
 _EDGE = 1e-6
+
+
 # Fewer scores than this hardly determine four parameters.
 _FEW = 24
+
+
 # Another gamma whose log-likelihood is as close as this to the best one's is worth naming.
 _CLOSE = 1.0
-
-
-# --- the document ---------------------------------------------------------------------------------------------------
 
 
 def fit_document(
@@ -104,11 +117,6 @@ def _curve(fit: "Fit", trials: "Sequence[float]", bounded: bool) -> list[dict[st
     ]
 
 
-def finite(number: float) -> float | None:
-    """Return the number as JSON has it: None for NaN and infinity."""
-    return float(number) if math.isfinite(number) else None
-
-
 def _constraint(constraint: "Constraint") -> float | list[float | None] | None:
     if constraint is None:
         return None
@@ -169,9 +177,6 @@ def _rivals(fit: "Fit") -> list[str]:
     return [f"gamma {names} {verb} nearly as well, with alpha {alpha}, beta {beta}, sigma {sigma}"]
 
 
-# --- the tables -----------------------------------------------------------------------------------------------------
-
-
 def print_fit(document: "Mapping[str, Any]", console: "Console") -> None:
     """Print the document of a fit for people to read: the parameters, how they were found, and the tuning curve."""
     from rich.padding import Padding
@@ -182,57 +187,13 @@ def print_fit(document: "Mapping[str, Any]", console: "Console") -> None:
     console.print(_findings(document))
     console.print()
     if document.get("regime"):
-        from nqjax.report_regime import print_movement
+        from nqjax.report.regime import print_movement
 
         print_movement(document, console)
     warn(document, console)
     console.print(Text("Tuning curve: the median of the best score after so many trials", style="bold"))
     console.print(Padding(curve_table(document), (0, 0, 0, 2), expand=False))
     explain_notes(document, console)
-
-
-def explain_notes(document: "Mapping[str, Any]", console: "Console") -> None:
-    """Print what the notes beside the tuning curve mean."""
-    from rich.text import Text
-
-    for note, reason in _notes(document).items():
-        if any(note in _notes_of(point, document) for point in document["tuning_curve"]):
-            console.print(Text(f"  {note}: {reason}", style="dim"))
-
-
-def print_head(document: "Mapping[str, Any]", console: "Console") -> None:
-    """Print what was fitted."""
-    from rich.text import Text
-
-    direction = "minimized" if document["minimize"] else "maximized"
-    limit = "no threshold" if document["threshold"] is None else f"threshold {document['threshold']!r}"
-    console.print(Text(f"{document['metric']} in {document['file']}, {direction}, {limit}", style="bold"))
-    console.print()
-
-
-def warn(document: "Mapping[str, Any]", console: "Console") -> None:
-    """Print the warnings, a line each."""
-    from rich.text import Text
-
-    for warning in document["warnings"]:
-        console.print(Text(f"Warning: {warning}.", style="yellow"))
-    if document["warnings"]:
-        console.print()
-
-
-def _notes(document: "Mapping[str, Any]") -> dict[str, str]:
-    """What is said beside points of the tuning curve, and why."""
-    best = "alpha" if document["minimize"] else "beta"
-    return {
-        "outside the regime": f"it {_start(document['regime_start'])}; the fit says nothing here",
-        f"beyond {best}": "the best of so many runs is lucky; the same configuration, run again, would score worse",
-        "extrapolated": "more trials than were run",
-    }
-
-
-def _notes_of(point: "Mapping[str, Any]", document: "Mapping[str, Any]") -> list[str]:
-    flags = point["in_regime"] is False, point["beyond_best_reachable"], point["extrapolated"]
-    return [note for note, flag in zip(_notes(document), flags, strict=True) if flag]
 
 
 def _parameters(document: "Mapping[str, Any]") -> "Table":
@@ -264,15 +225,6 @@ def _findings(document: "Mapping[str, Any]") -> "Table":
     return table
 
 
-def counts_of(document: "Mapping[str, Any]") -> str:
-    """Return how many scores there are, and what became of them."""
-    counts = [f"{document['num_used']:,} used"]
-    if document["num_censored"] or document["threshold"] is not None:
-        counts.append(f"{document['num_censored']:,} censored (beyond the threshold)")
-    counts.append(f"{document['num_failed']:,} failed (missing, NaN or infinite: counted as worse than all scores)")
-    return f"{document['num_scores']:,}: {', '.join(counts)}"
-
-
 def _regime(document: "Mapping[str, Any]") -> str:
     if document["threshold"] is None:
         suggestion = document["suggested_threshold"]
@@ -294,77 +246,3 @@ def _failures(document: "Mapping[str, Any]") -> str:
         return ""
     share = 100 * document["regime_probability"]
     return f"; a run succeeds with probability {share:.3g} %, and what is fitted {_start(document['regime_start'])}"
-
-
-def _start(trials: float | None) -> str:
-    """Return from where on the regime governs the median tuning curve, in words."""
-    if trials is None:
-        return "never governs the tuning curve"
-    return "governs from the first trial on" if trials <= 1 else f"governs from n = {math.ceil(trials):,} on"
-
-
-def curve_table(
-    document: "Mapping[str, Any]", more: "Sequence[tuple[str, Callable[[Mapping[str, Any]], str]]]" = ()
-) -> "Table":
-    """Return the tuning curve, with more columns given by their names and what they show of a point."""
-    show = score_format(document)
-    table = small_table("trials", ["best score", *(name for name, _ in more)], "")
-    table.columns[0].justify = "right"
-    for point in document["tuning_curve"]:
-        style = "dim" if point["in_regime"] is False else ""
-        cells = [show(point["median_best_score"]), *(cell(point) for _, cell in more)]
-        table.add_row(f"{point['trials']:,}", *cells, ", ".join(_notes_of(point, document)), style=style)
-    return table
-
-
-def small_table(name: str, numbers: "Sequence[str]", note: str | None = None) -> "Table":
-    """Return a table with a column of names, columns of numbers, and perhaps one of notes."""
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="")
-    table.add_column(name)
-    for number in numbers:
-        table.add_column(number, justify="right", no_wrap=True)
-    if note is not None:
-        table.add_column(note)
-    return table
-
-
-# --- numbers --------------------------------------------------------------------------------------------------------
-
-
-def score_format(document: "Mapping[str, Any]") -> "Callable[[float | None], str]":
-    """Return how to print a score: to a hundredth of the noise (or to 1e-4 of the range, where there is little noise).
-
-    The scores of one report share their decimals, so that a column of them reads like a table.
-    """
-    alpha, beta, sigma = document["alpha"], document["beta"], document["sigma"]
-    curve = [point["median_best_score"] for point in document["tuning_curve"]]
-    scores = [score for score in (alpha, beta, *curve) if score is not None]
-    span = beta - alpha if None not in (alpha, beta) else 0.0
-    resolution = max(sigma or 0.0, 1e-2 * span)
-    size = max(map(abs, scores), default=0.0)
-    if not resolution or not size:
-        return lambda score: significant(score, 6)
-    decimals = 2 - math.floor(math.log10(resolution))
-    nothing = 1e-6 * span
-    wide = span > 1e3 * min((abs(score) for score in scores if abs(score) > nothing), default=span)
-    if 1e-4 <= size < 1e7 and decimals <= 10:
-        decimals = max(decimals, 0)
-        # On a wide range the small scores would lose all their digits.
-        least = 10.0 ** (1 - decimals)
-        return lambda score: (
-            "?"
-            if score is None
-            else f"{score:.{decimals}f}"
-            if abs(score) <= nothing or abs(score) >= least or not wide
-            else significant(score, 3)
-        )
-    digits = min(max(decimals + math.floor(math.log10(size)), 3), 16)
-    return lambda score: "?" if score is None else f"{score:.{digits}e}"
-
-
-def significant(number: float | None, digits: int) -> str:
-    """Return a number to so many significant digits, trailing zeros kept."""
-    return "?" if number is None else f"{number:#.{digits}g}".removesuffix(".") if number else "0"

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from nqjax.report import finite, print_head, significant, small_table, warn
+from nqjax.report.tables import finite, print_head, significant, small_table, warn
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from nqjax.noise import NoiseDiagnostics
+    from nqjax.checks.noise import NoiseDiagnostics
+
 
 _TESTS = {
     "normality": "normal residuals",

@@ -7,20 +7,23 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nqjax._diagnostics import LEAST_ACCEPTANCE, LEAST_ESS, MOST_ERROR, MOST_LOSS, MOST_RHAT
 from nqjax.errors import InputError
-from nqjax.plot import new_figure
-from nqjax.report_posterior import in_words
+from nqjax.plots.style import new_figure
+from nqjax.posterior.diagnostics import LEAST_ACCEPTANCE, LEAST_ESS, MOST_ERROR, MOST_LOSS, MOST_RHAT
+from nqjax.report.posterior import in_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from matplotlib.figure import Figure
 
-    from nqjax.posterior import Posterior
+    from nqjax.posterior.posterior import Posterior
+
 
 #: Of the document, what makes the posterior again.
 _RAW = ("command", "file", "metric", "minimize", "threshold", "regime", "limits", "settings", "versions")
+
+
 _GREEN, _AMBER, _RED = "good", "fair", "poor"
 
 
@@ -54,7 +57,7 @@ def page(post: "Posterior", document: "Mapping[str, Any]") -> str:
     """The page's HTML."""
     import jinja2
 
-    from nqjax import _plot_posterior as plots
+    from nqjax.plots import posterior as plots
 
     name = document["metric"]
     pictures = {
@@ -68,7 +71,9 @@ def page(post: "Posterior", document: "Mapping[str, Any]") -> str:
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["number"] = _number
-    template = environment.from_string(files("nqjax").joinpath("templates/posterior.html").read_text(encoding="utf-8"))
+    template = environment.from_string(
+        files("nqjax.report").joinpath("templates/posterior.html").read_text(encoding="utf-8")
+    )
     bounds = document["settings"]["bounds"]
     return template.render(
         d=document,

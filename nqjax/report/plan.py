@@ -4,7 +4,8 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from nqjax.errors import show
-from nqjax.report import fit_document, print_head, significant, warn
+from nqjax.report.fit import fit_document
+from nqjax.report.tables import print_head, significant, warn
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     from rich.console import Console
 
-    from nqjax.estimate import Fit
+    from nqjax.estimation.fit import Fit
 
 
 def plan_document(

@@ -1,7 +1,6 @@
 """What there is to say about a posterior: a document for machines, tables for people."""
 
 import inspect
-import math
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
@@ -10,21 +9,28 @@ import numpy as np
 from numpyro.distributions import Distribution
 from numpyro.distributions.transforms import Transform
 
-from nqjax.report import finite, print_head, significant, small_table, warn
+from nqjax.report.tables import finite, print_head, significant, small_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from rich.console import Console
 
-    from nqjax.comparison import Comparison
-    from nqjax.posterior import Posterior
+    from nqjax.posterior.posterior import Posterior
+from nqjax.posterior.posterior import regime_start
+from nqjax.report.tables import note
 
 #: A gamma with this probability is said to be the one; those with less than the other are not named.
 _SURE, _WORTH = 0.9, 0.05
+
+
 #: Arguments of distributions that say nothing of them, and attributes that hold other distributions.
 _NOT_SHOWN = ("self", "validate_args", "args", "kwargs")
+
+
 _PARTS = ("base_dist", "transforms", "_mixing_distribution", "_component_distribution")
+
+
 _PACKAGES = ("nqjax", "jax", "numpyro", "numpy", "scipy", "arviz")
 
 
@@ -75,16 +81,6 @@ def posterior_document(
         "versions": versions(),
         "warnings": [] if diagnostics.good else [diagnostics.verdict],
     }
-
-
-def regime_start(post: "Posterior") -> float:
-    """Trials from which on the median best score lies in the regime, of which the theory speaks."""
-    share = float(np.median(post.regime_probability))
-    return math.log(0.5) / math.log1p(-share) if 0 < share < 1 else 0.0
-
-
-def _note(row: "Mapping[str, Any]") -> str:
-    return "extrapolated" if row["extrapolated"] else "" if row["in_regime"] else "outside the regime"
 
 
 def _parameter(post: "Posterior", name: str) -> dict[str, float | None]:
@@ -207,87 +203,5 @@ def print_posterior(document: "Mapping[str, Any]", console: "Console") -> None:
     table = small_table("trials", ["low", "median", "high"], "")
     for point in document["tuning_curve"]:
         cells = [significant(point[name], 5) for name in ("low", "median_best_score", "high")]
-        table.add_row(f"{point['trials']:,}", *cells, _note(point), style="" if point["in_regime"] else "dim")
+        table.add_row(f"{point['trials']:,}", *cells, note(point), style="" if point["in_regime"] else "dim")
     console.print(Padding(table, (0, 0, 0, 2), expand=False))
-
-
-def comparison_document(
-    comparison: "Comparison",
-    posts: "tuple[Posterior, Posterior]",
-    *,
-    head: "Mapping[str, Any]",
-    names: tuple[str, str],
-    confidence: float,
-) -> dict[str, Any]:
-    """Return who wins at each number of trials."""
-    starts, sizes = [regime_start(post) for post in posts], [post.num_scores for post in posts]
-    low, high = comparison.interval(confidence)
-    middle = np.median(comparison.difference, axis=0)
-    rows = zip(
-        comparison.trials_a,
-        comparison.trials_b,
-        comparison.probability,
-        comparison.probability_median,
-        low,
-        middle,
-        high,
-        strict=True,
-    )
-    return {
-        **head,
-        "names": list(names),
-        "confidence": confidence,
-        "comparison": [
-            {
-                "trials_a": float(n),
-                "trials_b": float(m),
-                "probability": float(p),
-                "probability_median": float(q),
-                "difference": {"low": finite(a), "median": finite(b), "high": finite(c)},
-                "in_regime": bool(n >= starts[0] and m >= starts[1]),
-                "extrapolated": bool(n > sizes[0] or m > sizes[1]),
-            }
-            for n, m, p, q, a, b, c in rows
-        ],
-        "warnings": [],
-    }
-
-
-def print_comparison(document: "Mapping[str, Any]", console: "Console") -> None:
-    """Print who wins."""
-    from rich.padding import Padding
-    from rich.text import Text
-
-    first, second = document["names"]
-    direction = "lower" if document["minimize"] else "higher"
-    console.print(Text(f"A: {first}\nB: {second}\n{document['metric']}, {direction} is better", "bold"))
-    console.print()
-    warn(document, console)
-    table = small_table(
-        "trials", ["A wins", "A's median is better", "A - B", f"{100 * document['confidence']:g} % credible"]
-    )
-    table.columns[0].no_wrap = True
-    marks = {"extrapolated": "*", "outside the regime": "†", "": ""}
-    for row in document["comparison"]:
-        d = row["difference"]
-        trials = f"{row['trials_a']:,g}"
-        if row["trials_a"] != row["trials_b"]:
-            trials += f" and {row['trials_b']:,.4g}"
-        trials = f"{trials} {marks[_note(row)]}".rstrip()
-        table.add_row(
-            trials,
-            f"{100 * row['probability']:.1f} %",
-            f"{100 * row['probability_median']:.1f} %",
-            significant(d["median"], 3),
-            f"{significant(d['low'], 3)} to {significant(d['high'], 3)}",
-            style="" if row["in_regime"] else "dim",
-        )
-    console.print(Padding(table, (0, 0, 1, 2), expand=False))
-    console.print(
-        Text(
-            "A wins: the best of so many new trials of A beats the best of so many of B, luck included.\n"
-            "A's median is better: what would show if both searches were repeated very often.\n"
-            "* more trials than one of them has; † outside the regime of one, where the theory says nothing",
-            "dim",
-        )
-    )

@@ -2,15 +2,15 @@
 
 from typing import TYPE_CHECKING, Any
 
-from nqjax.report import finite, significant, small_table
+from nqjax.report.tables import finite, significant, small_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from rich.console import Console
 
-    from nqjax.estimate import Fit
-    from nqjax.regime import Regime
+    from nqjax.checks.regime import Regime
+    from nqjax.estimation.fit import Fit
 
 
 def regime_document(regime: "Regime", shares: "Sequence[tuple[float, float, Fit]]" = ()) -> dict[str, Any]:

@@ -64,3 +64,8 @@ def made_once(function: Callable[..., _Made]) -> Callable[..., _Made]:
 
     locked.cache_clear = known.cache_clear  # type: ignore[attr-defined]
     return locked
+
+
+def power_of_two(count: int) -> int:
+    """The lowest that is at least ``count``."""
+    return 1 << (count - 1).bit_length()

@@ -15,19 +15,22 @@ from typing import Any, Self
 import jax
 import numpy as np
 
-from nqjax._batch import power_of_two
-from nqjax._progress import Progress
 from nqjax._version import __version__
 from nqjax.errors import InputError
+from nqjax.runtime.compiled import power_of_two
+from nqjax.runtime.progress import Progress
+from nqjax.search import configurations
 from nqjax.search import space as spaces
-from nqjax.search.checkpoint import Checkpoints, checkpoints_of
-from nqjax.search.hosts import adopt, joined, part_of, shared, together
-from nqjax.search.outfile import TrialsFile
-from nqjax.search.population import Trial
-from nqjax.search.schedule import Schedule
-from nqjax.search.table import Row, Trials, best_row
+from nqjax.search.engine.checkpoint import Checkpoints, checkpoints_of
+from nqjax.search.engine.hosts import adopt, joined, part_of, shared, together
+from nqjax.search.engine.scheduler import Schedule
+from nqjax.search.engine.tile import RESERVED
+from nqjax.search.engine.trial import Trial
 from nqjax.search.task import Task, check_task
-from nqjax.search.tile import RESERVED
+from nqjax.search.trials_file import TrialsFile
+from nqjax.trials.table import Row, best_row
+from nqjax.trials.table import Trials as Trials
+from nqjax.trials.table import read_trials as read_trials
 
 
 def run(
@@ -121,7 +124,7 @@ def run(
 
 def key_words(key: Any) -> tuple[int, ...]:
     """Return the words of a key, or raise InputError for one whose draws depend on what else is drawn."""
-    words = spaces.key_words(key)
+    words = configurations.key_words(key)
     if len(words) != 2:
         raise InputError('the key is not of the kind "threefry2x32": give jax.random.key(0, impl="threefry2x32")')
     return words
@@ -133,8 +136,8 @@ def _configs(space: Mapping[str, Any], key: Any, num_trials: int | None, grid: i
     if grid is None:
         if num_trials is None:
             raise InputError("give num_trials, or grid for a grid search")
-        return [spaces.sample(space, key, trial) for trial in range(num_trials)]
-    return list(itertools.islice(spaces.grid(space, grid), num_trials))
+        return [configurations.sample(space, key, trial) for trial in range(num_trials)]
+    return list(itertools.islice(configurations.grid(space, grid), num_trials))
 
 
 def trial_words(key: Any, numbers: Iterable[int]) -> list[tuple[int, ...]]:

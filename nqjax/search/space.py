@@ -10,9 +10,8 @@ decide: so trial ``i`` is the same whatever else is searched, in whatever order,
 
 from __future__ import annotations
 
-import hashlib
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,9 +20,6 @@ import numpy as np
 from nqjax.errors import InputError
 
 Config = dict[str, Any]
-#: More configurations than this are no grid that anyone means.
-LARGEST_GRID = 1_000_000
-_Pick = Callable[[str, "Distribution"], Any]
 
 
 class Distribution:
@@ -125,7 +121,7 @@ class Choice(Distribution):
     def __init__(self, *values: Any) -> None:
         if not values:
             raise InputError("Choice() needs a value or more")
-        self.values = tuple(_plain(value) for value in values)
+        self.values = tuple(plain_number(value) for value in values)
 
     def __repr__(self) -> str:
         return f"Choice({', '.join(map(repr, self.values))})"
@@ -156,7 +152,7 @@ class Fixed(Distribution):
     value: Any
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "value", _plain(self.value))
+        object.__setattr__(self, "value", plain_number(self.value))
 
     def quantile(self, u: float) -> Any:  # noqa: ARG002
         """Return the value."""
@@ -215,68 +211,6 @@ def check(space: Mapping[str, Any]) -> dict[str, Distribution]:
     return checked
 
 
-def sample(space: Mapping[str, Any], key: Any, trial: int) -> Config:
-    """Draw the configuration of one trial.
-
-    Parameters
-    ----------
-    space : mapping
-        From names to distributions or values.
-    key : key, or words of one
-        The search's key.
-    trial : int
-        The trial's number.
-
-    Returns
-    -------
-    dict
-        Plain Python values in the order of the space; InputError names the hyperparameter that cannot be drawn.
-    """
-    words = key_words(key)
-
-    def pick(name: str, distribution: Distribution) -> Any:
-        return distribution.quantile(float(_stream(words, trial, name).random()))
-
-    return _resolve(check(space), pick)
-
-
-def grid(space: Mapping[str, Any], points: int) -> Iterator[Config]:
-    """Yield the configurations of a grid, the last hyperparameter changing fastest.
-
-    Parameters
-    ----------
-    space : mapping
-        From names to distributions or values.
-    points : int
-        How many values each continuous hyperparameter takes; a `DiscreteUniform` takes no more than that, and a
-        `Choice` all of its values. Derived hyperparameters follow, conditional ones are varied where they apply.
-    """
-    checked = check(space)
-    if points < 1:
-        raise InputError(f"a grid of {points} points a hyperparameter has none: give 1 or more")
-    known = {name: entry.points(points) for name, entry in checked.items() if not isinstance(entry, Derived | When)}
-    size = math.prod(map(len, known.values()))  # at the least: conditional ones come on top
-    if size > LARGEST_GRID:
-        raise InputError(f"a grid of {points} points has {size:,} trials and more: give fewer, or fix hyperparameters")
-    path: list[int] = []  # which of its values each hyperparameter takes, in the order they are asked for
-    while True:
-        counts: list[int] = []
-
-        def pick(name: str, distribution: Distribution, counts: list[int] = counts) -> Any:
-            values = known[name] if name in known else distribution.points(points)
-            counts.append(len(values))
-            if len(counts) > len(path):
-                path.append(0)
-            return values[path[len(counts) - 1]]
-
-        yield _resolve(checked, pick)
-        while path and path[-1] + 1 == counts[len(path) - 1]:
-            path.pop()
-        if not path:
-            return
-        path[-1] += 1
-
-
 def describe(space: Mapping[str, Any]) -> dict[str, Any]:
     """Return a description of the space for JSON; the order of the names says nothing."""
     return {name: distribution.describe() for name, distribution in sorted(check(space).items())}
@@ -287,80 +221,6 @@ def searched(space: Mapping[str, Any]) -> list[str]:
     return [name for name, entry in check(space).items() if not isinstance(entry, Fixed | Derived)]
 
 
-def key_words(key: Any) -> tuple[int, ...]:
-    """Return the words of a JAX key, typed or raw, as whole numbers; a tuple of such words passes."""
-    if isinstance(key, tuple):
-        return key
-    import jax
-
-    try:
-        data = jax.random.key_data(key)
-    except TypeError:
-        raise InputError(f"the key is a {type(key).__name__}: give one such as jax.random.key(0)") from None
-    if data.ndim != 1:
-        raise InputError(f"the key has the shape {data.shape[:-1]}: give a single one")
-    return tuple(int(word) for word in np.asarray(data))
-
-
-class _Resolving(Mapping[str, Any]):
-    """The configuration while it is drawn: what is asked for is drawn first."""
-
-    def __init__(self, space: Mapping[str, Distribution], pick: _Pick) -> None:
-        self._space, self._pick = space, pick
-        self._values: Config = {}
-        self._open: list[str] = []  # those that are being drawn, each waiting for the next
-
-    def __getitem__(self, name: str) -> Any:
-        if name not in self._values:
-            if name not in self._space:
-                raise KeyError(name)
-            if name in self._open:
-                chain = " -> ".join([*self._open[self._open.index(name) :], name])
-                raise InputError(f"hyperparameter {name!r} depends on itself: {chain}")
-            self._open.append(name)
-            self._values[name] = self._draw(name, self._space[name])
-            self._open.pop()
-        return self._values[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._space)
-
-    def __len__(self) -> int:
-        return len(self._space)
-
-    def _draw(self, name: str, distribution: Distribution) -> Any:
-        if isinstance(distribution, Derived):
-            value = self._call(name, distribution.function)
-            try:
-                return _plain(value)
-            except InputError as error:
-                raise InputError(f"hyperparameter {name!r}: its function gives {error}") from None
-        if isinstance(distribution, When):
-            holds = bool(self._call(name, distribution.condition))
-            return self._draw(name, distribution.distribution if holds else distribution.otherwise)
-        return self._pick(name, distribution)
-
-    def _call(self, name: str, function: Callable[[Mapping[str, Any]], Any]) -> Any:
-        try:
-            return function(self)
-        except InputError:
-            raise
-        except KeyError as error:
-            raise InputError(f"hyperparameter {name!r} needs {error}, which the space does not have") from error
-        except Exception as error:
-            raise InputError(f"hyperparameter {name!r}: its function fails: {error!r}") from error
-
-
-def _resolve(space: Mapping[str, Distribution], pick: _Pick) -> Config:
-    config = _Resolving(space, pick)
-    return {name: config[name] for name in space}
-
-
-def _stream(words: tuple[int, ...], trial: int, name: str) -> np.random.Generator:
-    digest = np.frombuffer(hashlib.sha256(name.encode()).digest()[:16], "<u4").tolist()
-    return np.random.Generator(np.random.Philox(np.random.SeedSequence([*words, trial, *digest])))
-
-
 def _as_distribution(entry: Any) -> Distribution:
     if isinstance(entry, Distribution):
         return entry
@@ -369,7 +229,7 @@ def _as_distribution(entry: Any) -> Distribution:
     return Fixed(entry)
 
 
-def _plain(value: Any) -> Any:
+def plain_number(value: Any) -> Any:
     """A Python number, text or None; NumPy's and JAX's scalars are made such."""
     if hasattr(value, "item") and getattr(value, "ndim", 0) == 0:
         value = value.item()

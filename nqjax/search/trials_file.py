@@ -15,13 +15,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from nqjax.errors import InputError
+from nqjax.trials.json_lines import HEADER, JSON_ENDINGS
+
 try:
     import fcntl
 except ImportError:  # not on this system: there, nothing keeps a second process out
     fcntl = None  # type: ignore[assignment]
 
-from nqjax.errors import InputError
-from nqjax.trials import HEADER, JSON_ENDINGS
 
 Row = dict[str, Any]
 

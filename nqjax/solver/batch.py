@@ -8,26 +8,23 @@ partitioned over the devices would wait for the slowest in every chunk, and its 
 """
 
 import functools
-import os
-import queue
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 from numpy.typing import NDArray
 
-from nqjax._compiled import Compiled, made_once
-from nqjax._newton import Box, Options, Solution
-from nqjax._objective import families
-from nqjax._pieces import Problem, Problems, pack, to_single
-from nqjax._program import fit_program
+from nqjax.runtime.compiled import Compiled, made_once, power_of_two
+from nqjax.solver.newton import Box, Options, Solution
+from nqjax.solver.objective import families
+from nqjax.solver.pieces import Problem, Problems, pack, to_single
+from nqjax.solver.program import fit_program
 
-_T = TypeVar("_T")
-_R = TypeVar("_R")
 #: More pieces than this keep all cores of a CPU busy with one study, when enough are evaluated side by side.
 _MANY = 1024
+
+
 #: Starts left out where only the best gamma matters.
 _SKIPPED = 2
 
@@ -65,11 +62,6 @@ def chunk_shape(device: jax.Device) -> Shape:
 def single_shape(pieces: int) -> Shape:
     """Of a chunk for one study: few sizes, so few compilations."""
     return Shape(1, power_of_two(pieces), 8 if pieces <= _MANY else 512)
-
-
-def power_of_two(count: int) -> int:
-    """The lowest that is at least ``count``."""
-    return 1 << (count - 1).bit_length()
 
 
 def chunks(pieces: Sequence[int], shape: Shape, workers: int) -> Iterator[list[int]]:
@@ -186,62 +178,3 @@ def _pack(studies: Sequence[Standard], size: int, capacity: int, num_gammas: int
     padded = [*studies, *[studies[0]] * (size - len(studies))]
     box = Box(*(np.stack(bound) for bound in zip(*(s.box for s in padded), strict=True)))  # type: ignore[arg-type]
     return Packed(problems, box, np.arange(size) < len(studies), np.zeros((size, num_gammas, 3)))
-
-
-def _slots(devices: Sequence[jax.Device]) -> list[jax.Device]:
-    """Devices of the chunks to have in hand at once: on CPUs one for each core, else one that runs and one prepared."""
-    if devices[0].platform != "cpu":
-        return [*devices] * 2
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return [devices[i % len(devices)] for i in range(max(len(devices), min(cores, 16)))]
-
-
-def num_workers(devices: Sequence[jax.Device]) -> int:
-    """How many chunks are in hand at once."""
-    return len(_slots(devices))
-
-
-def in_parallel(
-    function: Callable[[_T, jax.Device], _R], items: Iterable[_T], devices: Sequence[jax.Device]
-) -> Iterator[_R]:
-    """Results of a function as they come, from a few threads, each with a device that is free; items are taken lazily.
-
-    An exception, Ctrl-C included, lets what runs end, and drops what does not.
-    """
-    slots = _slots(devices)
-    free: queue.SimpleQueue[jax.Device] = queue.SimpleQueue()
-    for device in slots:
-        free.put(device)
-
-    def work(item: _T) -> _R:
-        device = free.get()
-        try:
-            return function(item, device)
-        finally:
-            free.put(device)
-
-    with ThreadPoolExecutor(len(slots), thread_name_prefix="nqjax") as pool:
-        running: set[Future[_R]] = set()
-        try:
-            for item in items:
-                running.add(pool.submit(work, item))
-                if len(running) > len(slots):
-                    done, running = wait(running, return_when=FIRST_COMPLETED)
-                    yield from (future.result() for future in done)
-            while running:
-                done, running = wait(running, return_when=FIRST_COMPLETED)
-                yield from (future.result() for future in done)
-        finally:
-            for future in running:
-                future.cancel()
-
-
-def from_all_hosts(data: bytes) -> list[bytes]:
-    """What each of the processes of `jax.distributed` gives, in their order; all of them must call this."""
-    from jax.experimental.multihost_utils import process_allgather
-
-    sizes = np.asarray(process_allgather(np.array([len(data)], np.int32))).reshape(-1)
-    padded = np.zeros(int(sizes.max()), np.uint8)
-    padded[: len(data)] = np.frombuffer(data, np.uint8)
-    everyone = np.asarray(process_allgather(padded)).reshape(len(sizes), -1)
-    return [row[:size].tobytes() for row, size in zip(everyone, sizes, strict=True)]

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from nqjax._objective import Symmetric, Triple
+from nqjax.solver.objective import Symmetric, Triple
 
 
 class _Precision(NamedTuple):
@@ -37,17 +37,33 @@ _PRECISION = {
     "float64": _Precision(1e-11, 1e-20, 1e-10, 1e-14, 1e-13, 1e-300),
     "float32": _Precision(1e-6, 1e-10, 1e-7, 1e-6, 1e-6, 1e-37),
 }
+
+
 #: In a search behind its rivals, turns that gain less than this times the distance are small, too.
 _SMALL_SHARE = 1e-5
+
+
 #: The coarse objective's own error is larger than these.
 _COARSE_DECREASE, _COARSE_GAIN = 1e-7, 1e-6
+
+
 _PATIENCE = 4
+
+
 _STEEP = 1e-7
+
+
 _LONGEST = 1.5
+
+
 _FIRST_DAMPING = 1e-2
+
+
 #: Ends of coarse searches are the same when their log(beta - alpha) and log sigma differ by less than the first, and
 #: worth following when their losses differ by less than the second.
 _SAME, _CLOSE = 0.1, 1e-2
+
+
 #: One search is at another's heels when their parameters, alpha's in units of the larger scale, differ by less than the
 #: first. The decrease promised is trusted up to the second, a factor; on the coarse objective, whose error it must not
 #: hang on, a search is given up only when it would still be the third behind.

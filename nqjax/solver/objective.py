@@ -22,9 +22,9 @@ from jax import Array
 from jax.typing import DTypeLike
 from numpy.typing import NDArray
 
-from nqjax._pieces import BEYOND
-from nqjax._quadrature import Window, half_power, window
-from nqjax._sums import Rule, rules, two_sums
+from nqjax.solver.pieces import BEYOND
+from nqjax.solver.sums import Rule, rules, two_sums
+from nqjax.special.quadrature import Window, half_power, window
 
 _SQRT_2PI = math.sqrt(2 * math.pi)
 
@@ -42,6 +42,8 @@ class _Precision(NamedTuple):
 
 
 _PRECISION = {"float64": _Precision(32, 25.0, 1e-5, 1e-5, 1e-5), "float32": _Precision(16, 13.0, 0.3, 0.02, 1e-4)}
+
+
 #: Nodes and depth that do to look around: 1e-6 of the loss.
 _ROUGH = _PRECISION["float32"]
 

@@ -17,7 +17,11 @@ from numpy.typing import NDArray
 
 #: Intervals in a piece, where many problems of all sizes share a program; in a batch of small ones of one size, less.
 PIECE = 64
+
+
 _SMALLER = (16, 32)
+
+
 #: The ends of the knots, which span about [0, 1], beyond all mass within the bounds of the parameters.
 BEYOND = 1e12
 

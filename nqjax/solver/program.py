@@ -15,19 +15,27 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from nqjax._newton import Box, Options, Solution, minimize
-from nqjax._objective import Family, mps, num_nodes
-from nqjax._pieces import Problems
+from nqjax.solver.newton import Box, Options, Solution, minimize
+from nqjax.solver.objective import Family, mps, num_nodes
+from nqjax.solver.pieces import Problems
 
 #: Noise levels of the starts, in units of the range of the knots: one a search.
 _SIGMAS = (0.0005, 0.004, 0.02, 0.1, 0.4)
+
+
 #: Where alpha starts: so many sigmas above where it would be without noise (True), or above the best score. The last
 #: two do in all but one of two thousand searches.
 _OFFSETS = (-1.0, True), (5.0, False), (0.5, True), (2.0, False)
+
+
 #: Without noise: how far below the best score alpha starts, in units of the range of the knots (starts, searches), and
 #: delta in units of the shortest that is possible.
 _BELOW = ((1e-4, 0.03, 0.4), (1e-3, 0.1, 1.0), (0.01, 0.2, 3.0))
+
+
 _STRETCH = (1.0, 1.02, 1.2)
+
+
 _STEPS = 80
 
 

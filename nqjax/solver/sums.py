@@ -19,13 +19,19 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from nqjax._quadrature import Window, binary_digits, exact_jacobi_rule, legendre_rule, whole_power
+from nqjax.special.quadrature import Window, binary_digits, exact_jacobi_rule, legendre_rule, whole_power
 
 #: Nodes a turn of the loop: more compile longer, fewer pass the sums through memory more often.
 _BLOCK = 4
+
+
 _DEGREE = 9
+
+
 #: Adding it to a whole number leaves that number in the last bits of the mantissa.
 _MAGIC = 1.5 * 2.0**52
+
+
 #: 2**-_DEEPEST is still a normal number.
 _DEEPEST = 1000.0
 

@@ -2,13 +2,18 @@
 
 import functools
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from nqjax._quantile import log_complement
+from nqjax.special.quantile import log_complement, quantile
+
+if TYPE_CHECKING:
+    pass
+
 
 #: log of the probability that is left outside the range of integration on either side.
 _LOG_REST = -42.0
@@ -67,3 +72,18 @@ def average_of_best(
 
     area = jnp.sum(length * jax.lax.scan(add, jnp.zeros_like(start), (x, w))[0], axis=0)
     return cuts[0] + area if lowest else cuts[-1] - area
+
+
+@jax.jit
+def best_of(n: Array, q: Array, delta: Array, sigma: Array, gamma: Array) -> Array:
+    """Quantile of the best of n draws, as a distance from the best score when minimising."""
+    log_tail = log_tail_of_one(n, q, lowest=True)
+    return quantile(*jnp.broadcast_arrays(log_complement(log_tail), log_tail, delta, sigma, gamma))
+
+
+def log_tail_of_one(n: Array, q: Array, lowest: bool) -> Array:
+    """Log of the probability that one draw is beyond the ``q`` quantile of the best of ``n``, on the losing side.
+
+    The best of ``n`` is beyond a place when all of the ``n`` are: its tail is the nth power of one draw's.
+    """
+    return (jnp.log1p(-q) if lowest else jnp.log(q)) / n

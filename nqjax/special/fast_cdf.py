@@ -16,10 +16,12 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from nqjax._quadrature import UNROLL_SIZE, binary_digits, effective_sigma, half_power, jacobi_rule, whole_power
+from nqjax.special.quadrature import UNROLL_SIZE, binary_digits, effective_sigma, half_power, jacobi_rule, whole_power
 
 #: Bits of gamma up to which the bent rule is as good as a longer straight one: gamma <= 6.
 _FEW_BITS = 3
+
+
 #: Taylor coefficients of arcsin to degree 7, scaled to carry 1 to 1.
 _ARCSIN = np.array([1, 1 / 6, 3 / 40, 5 / 112]) / (1 + 1 / 6 + 3 / 40 + 5 / 112)
 

@@ -32,8 +32,8 @@ from jax import Array
 from jax.custom_derivatives import SymbolicZero
 from jax.scipy.special import log_ndtr
 
-from nqjax._cdf import cdf_value
-from nqjax._quadrature import Nodes, Window, effective_sigma, jacobi_rule, nodes, total_weight, window
+from nqjax.special.fast_cdf import cdf_value
+from nqjax.special.quadrature import Nodes, Window, effective_sigma, jacobi_rule, nodes, total_weight, window
 
 # A Python float: a NumPy one would carry float32 to float64.
 _LOG_SQRT_2PI = 0.5 * math.log(2 * math.pi)
@@ -62,11 +62,6 @@ def _log_integral(w: Window, gamma: Array, shift: int, num_nodes: int, bits: int
     b = gamma / 2 - 1 + shift
     total = total_weight(w, b, num_nodes, bits)
     return b * jnp.log(w.top_v) - _LOG_SQRT_2PI - w.peak**2 / 2 + jnp.log(total)
-
-
-# --------------------------------------------------------------------------------------------------------------------
-# Values
-# --------------------------------------------------------------------------------------------------------------------
 
 
 def _log_pdf_value(r: Array, delta: Array, sigma: Array, gamma: Array, bits: int) -> Array:
@@ -150,11 +145,6 @@ def masses(r: Array, delta: Array, sigma: Array, gamma: Array) -> tuple[Array, A
     return jnp.minimum(jnp.logaddexp(inside, below), 0.0), jnp.minimum(log_sf, 0.0), log_pdf
 
 
-# --------------------------------------------------------------------------------------------------------------------
-# The closed family of derivatives
-# --------------------------------------------------------------------------------------------------------------------
-
-
 def hermite(k: int, x: Array) -> Array:
     """Probabilists' Hermite polynomial of degree ``k``."""
     previous, current = jnp.zeros_like(x), jnp.ones_like(x)
@@ -206,9 +196,15 @@ def _raw_moments(
 
 #: A moment's (k, m, order): derivatives in r, powers of V, derivatives in gamma.
 Moment = tuple[int, int, int]
+
+
 #: Where a derivative in r, delta, sigma and gamma takes a moment.
 _MOVES: tuple[Moment, ...] = ((1, 0, 0), (1, 1, 0), (2, 0, 0), (0, 0, 1))
+
+
 Primals = tuple[Array, Array, Array, Array]
+
+
 Tangents = tuple[Any, Any, Any, Any]
 
 
@@ -275,11 +271,6 @@ def _ratios_jvp(moments: tuple[Moment, ...], primals: Primals, tangents: Tangent
         )
 
     return tuple(value[m] for m in moments), tuple(tangent(m) for m in moments)
-
-
-# --------------------------------------------------------------------------------------------------------------------
-# Values with their derivatives
-# --------------------------------------------------------------------------------------------------------------------
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(4,))

@@ -26,9 +26,15 @@ from jax import Array
 #: Exponents covered by the Gauss-Jacobi series: gamma / 2 - 1 and gamma / 2 for gamma in [1, 50], and more. Rounding
 #: errors of n coefficients grow like n**4 / 3 in a second derivative at the very ends, but like n**2 inside.
 _EXPONENT_RANGE = (-0.65, 30.0)
+
+
 _SERIES_TERMS = 28
+
+
 #: A window that reaches below this share of its upper end is widened to start at v = 0.
 _NEAR_ZERO = 0.12
+
+
 #: Arrays of this size and more unroll the loop over nodes: as fast as the exponentials alone, but slower to compile.
 UNROLL_SIZE = 4096
 
@@ -282,6 +288,7 @@ def half_power(v: Array, gamma: Array, bits: int) -> Array:
 
 
 def binary_digits(power: Array, bits: int) -> tuple[Array, ...]:
+    """Return the binary digits of whole powers, the lowest first."""
     digits = jnp.round(power).astype(jnp.int32)
     return tuple(((digits >> i) & 1).astype(power.dtype) for i in range(bits))
 

@@ -5,19 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from nqjax import _kernel
+from nqjax.special import noisy_quadratic
 
 _MAX_STEPS = 200
 
+
 State = tuple[Array, Array, Array, Array, Array]
-
-
-def log_tail_of_one(n: Array, q: Array, lowest: bool) -> Array:
-    """Log of the probability that one draw is beyond the ``q`` quantile of the best of ``n``, on the losing side.
-
-    The best of ``n`` is beyond a place when all of the ``n`` are: its tail is the nth power of one draw's.
-    """
-    return (jnp.log1p(-q) if lowest else jnp.log(q)) / n
 
 
 def log_complement(log_p: Array) -> Array:
@@ -38,7 +31,7 @@ def quantile(log_p: Array, log_q: Array, delta: Array, sigma: Array, gamma: Arra
         Logarithms of the probability and of its complement; both, so that neither tail loses digits. All arguments
         have one shape and dtype.
     delta, sigma, gamma : Array
-        As in `nqjax._kernel.log_pdf`.
+        As in `nqjax.noisy_quadratic.log_pdf`.
     """
     dtype = log_p.dtype
     # P(V >= 0) = 1 and P(V <= 1) = 1 bound the quantile by those of the noise; Phi(-k) <= exp(-k**2 / 2).
@@ -50,7 +43,7 @@ def quantile(log_p: Array, log_q: Array, delta: Array, sigma: Array, gamma: Arra
 
     def step(state: State) -> State:
         count, r, low, high, settled = state
-        log_cdf, log_sf, log_pdf = _kernel.masses(r, delta, sigma, gamma)
+        log_cdf, log_sf, log_pdf = noisy_quadratic.masses(r, delta, sigma, gamma)
         # An increasing function of r that is 0 at the quantile, on a log scale in whichever tail is the shorter.
         gap = jnp.where(log_p < log_q, log_cdf - log_p, log_q - log_sf)
         low, high = jnp.where(gap <= 0, r, low), jnp.where(gap >= 0, r, high)
@@ -78,9 +71,9 @@ def _quantile_jvp(primals: tuple[Array, ...], tangents: tuple[Array, ...]) -> tu
     r = quantile(*primals)
     finite = jnp.isfinite(r)
     place = (jnp.where(finite, r, 0.5 * delta), delta, sigma, gamma)
-    log_density = _kernel.log_pdf(*place)
+    log_density = noisy_quadratic.log_pdf(*place)
     left = log_p < log_q
     dp = jnp.where(left, dlog_p, -dlog_q) * jnp.exp(jnp.where(left, log_p, log_q) - log_density)
-    by_delta, by_sigma, by_gamma = _kernel.ratios(((0, 1, 0), (1, 0, 0), (0, 1, 1)), *place)
+    by_delta, by_sigma, by_gamma = noisy_quadratic.ratios(((0, 1, 0), (1, 0, 0), (0, 1, 1)), *place)
     dr = dp + by_delta * ddelta - sigma * by_sigma * dsigma - 2 * delta / gamma * by_gamma * dgamma
     return r, jnp.where(finite, dr, 0.0)

@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from nqjax.errors import InputError
-from nqjax.trials import JSON_ENDINGS, csv_texts, delimiter_of, json_lines, json_path, parquet_column, reading
+from nqjax.trials.csv_files import csv_texts, delimiter_of
+from nqjax.trials.json_lines import JSON_ENDINGS, json_lines, json_path
+from nqjax.trials.parquet import parquet_column
+from nqjax.trials.scores import reading
 
 
 def read_labels(path: str | Path, column: str) -> list[str]:

@@ -15,8 +15,10 @@ from nqjax.errors import InputError
 if TYPE_CHECKING:  # pyarrow is imported inside the functions: the command line must be able to start without it
     import pyarrow as pa
 
+
 # What people and loggers write for a run without a score, compared in lower case.
 _MISSING = ("", "-", "na", "n/a", "#n/a", "<na>", "nan", "+nan", "-nan", "null", "none")
+
 
 # A row, counted from 0 -> its line in the file, for messages; None where a file has no lines.
 LineOf = Callable[[int], int | None]
@@ -43,6 +45,7 @@ def number(text: str) -> float | None:
 
 
 def parse_texts(texts: "pa.ChunkedArray", path: Path, metric: str, line_of: LineOf) -> np.ndarray:
+    """Return the numbers that the texts of a column spell."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -65,6 +68,7 @@ def parse_texts(texts: "pa.ChunkedArray", path: Path, metric: str, line_of: Line
 
 
 def to_numpy(column: "pa.ChunkedArray") -> np.ndarray:
+    """Return a column as a NumPy array, nulls as NaN."""
     import pyarrow as pa
 
     # Read from arrow's buffers, because its to_numpy(), scalar() and fill_null() import pandas where that is installed,

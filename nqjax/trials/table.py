@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nqjax.errors import InputError
-from nqjax.trials import HEADER, json_lines, reading
+from nqjax.trials.json_lines import HEADER, json_lines
+from nqjax.trials.scores import reading
 
 Row = dict[str, Any]
 

@@ -26,12 +26,20 @@ from jax import Array
 
 #: What stands for no bound, in units of the regime; of the losing end, whose logarithm alone is used.
 FAR, FAR_AWAY = 1e6, 1e30
+
+
 #: Noise that floating point can still show beside the scores, and more than any search has.
 LOG_NOISE = (math.log(1e-8), math.log(1e4))
+
+
 #: Of Newton's method; one more gives the derivative.
 _TURNS = 5
+
+
 #: More than any range of gamma reaches.
 _MOST_GAMMA = 127
+
+
 #: Log-odds as a cubic of a coordinate in which a uniform share is nearly standard normal: off by 1.4e-4 at most.
 _FIRST, _THIRD = 1.5976, 0.070566
 

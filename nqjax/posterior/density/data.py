@@ -7,18 +7,22 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nqjax._batch import power_of_two
-from nqjax._coordinates import FAR, FAR_AWAY, LOG_NOISE, Place
-from nqjax._density import Model
-from nqjax._likelihood import SearchData
-from nqjax.constraints import Constraints
 from nqjax.errors import InputError, show
-from nqjax.priors import Parts
-from nqjax.spacing import Spacings
+from nqjax.estimation.constraints import Constraints
+from nqjax.estimation.spacings import Spacings
+from nqjax.posterior.density.coordinates import FAR, FAR_AWAY, LOG_NOISE, Place
+from nqjax.posterior.density.likelihood import SearchData
+from nqjax.posterior.density.log_density import Model
+from nqjax.posterior.prior import Parts
+from nqjax.runtime.compiled import power_of_two
 
 Floats = NDArray[np.float64]
+
+
 #: Scores that arrays have at least, and at most when it does not matter much.
 _FEWEST, _POOLED = 16, 128
+
+
 #: So many scores may be joined to that many bins: a tenth of a unit of log-likelihood, a hundredth of a deviation.
 _SAFE = 600
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jax import Array
 
-from nqjax._objective import Family, noisy_knot, noisy_values
+from nqjax.solver.objective import Family, noisy_knot, noisy_values
 
 #: A probability that the quadrature cannot tell from none.
 _LEAST_MASS = 1e-300

@@ -11,16 +11,20 @@ from jax import Array
 from jax.sharding import SingleDeviceSharding
 from numpy.typing import NDArray
 
-from nqjax._batch import in_parallel
-from nqjax._compiled import Compiled, made_once
-from nqjax._coordinates import Place, Point, to_parameters
-from nqjax._likelihood import SearchData, likelihood, likelihood_and_gradient
-from nqjax._objective import Family, families
-from nqjax.priors import Parts, log_prior
+from nqjax.posterior.density.coordinates import Place, Point, to_parameters
+from nqjax.posterior.density.likelihood import SearchData, likelihood, likelihood_and_gradient
+from nqjax.posterior.prior import Parts, log_prior
+from nqjax.runtime.compiled import Compiled, made_once
+from nqjax.runtime.parallel import in_parallel
+from nqjax.solver.objective import Family, families
 
 Floats = NDArray[np.float64]
+
+
 #: Points of a chunk, and scores times points side by side.
 _POINTS, _SIDE_BY_SIDE = 1024, 1024
+
+
 #: Chunks for each further device.
 _PER_DEVICE = 8
 

@@ -9,12 +9,14 @@ import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
-from nqjax import _kernel
-from nqjax._study import Study
-from nqjax.constraints import Constraints
-from nqjax.priors import Parts, log_prior
+from nqjax.estimation.constraints import Constraints
+from nqjax.posterior.density.data import Study
+from nqjax.posterior.prior import Parts, log_prior
+from nqjax.special import noisy_quadratic
 
 Floats = NDArray[np.float64]
+
+
 #: Points times scores of one call.
 _SIZE = 1 << 19
 
@@ -68,10 +70,10 @@ def _densities(
     # In units of the regime, where nothing over- or underflows.
     delta, noise = jnp.maximum(beta - alpha, 1e-300) / scale, jnp.maximum(sigma, 1e-300) / scale
     family = delta[:, None], noise[:, None], gamma[:, None]
-    densities = _kernel.log_pdf((values - alpha[:, None]) / scale, *family)
+    densities = noisy_quadratic.log_pdf((values - alpha[:, None]) / scale, *family)
     low, high = ((end - alpha) / scale for end in limits)
-    below = _kernel.log_cdf(low, delta, noise, gamma)
-    above = _kernel.log_sf(high, delta, noise, gamma)
+    below = noisy_quadratic.log_cdf(low, delta, noise, gamma)
+    above = noisy_quadratic.log_sf(high, delta, noise, gamma)
     value = densities @ repeats - jnp.sum(repeats) * jnp.log(scale)
     for count, mass in ((censored[0], below), (censored[1], above)):
         value = value + jnp.where(count > 0, count * jnp.where(count > 0, mass, 0.0), 0.0)

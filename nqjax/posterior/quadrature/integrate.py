@@ -13,19 +13,29 @@ import scipy.ndimage
 import scipy.special
 from numpy.typing import NDArray
 
-from nqjax._density import Evaluator, Model
-from nqjax._locate import find_frames, start_frames, tensor
-from nqjax._straighten import Map, straight, straighten
+from nqjax.posterior.density.log_density import Evaluator, Model
+from nqjax.posterior.quadrature.locate import find_frames, start_frames, tensor
+from nqjax.posterior.quadrature.straighten import Map, straight, straighten
 
 Floats = NDArray[np.float64]
+
+
 #: Points along an axis when measuring how far the posterior reaches, and in the end: a grid for most posteriors, and
 #: one for those which half the points of the first give otherwise by more than the tolerance.
 _REACH, _FINAL = 11, (25, 41)
+
+
 _TOLERANCE = 0.05
+
+
 #: How far the grid goes when measuring.
 _FAR = 8.5
+
+
 #: The grid ends where the density is below exp(-this) of its maximum, with some margin where that is interpolated.
 _DEPTH, _MARGIN = 13.0, 4.0
+
+
 #: Gammas with a smaller probability get no fine grid, and no draws.
 _HOPELESS = 1e-6
 

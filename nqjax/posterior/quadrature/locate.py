@@ -9,17 +9,25 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nqjax._coordinates import start_of_share
-from nqjax._density import Evaluator
+from nqjax.posterior.density.coordinates import start_of_share
+from nqjax.posterior.density.log_density import Evaluator
 
 Floats = NDArray[np.float64]
+
+
 #: Points along an axis, and how far they go in standard deviations.
 _POINTS, _SPAN = 9, 4.0
+
+
 #: The likelihood of this many scores is what a first grid resolves; each step then takes so many times as many.
 _FIRST, _STEP = 10.0, 4.0
+
+
 #: A grid is in its place when it moves by less than this, in standard deviations, grows or shrinks by less than this,
 #: and its edge holds less than this.
 _MOVED, _GROWN, _EDGE = 0.3, 0.4, 0.02
+
+
 _TRIES = 12
 
 

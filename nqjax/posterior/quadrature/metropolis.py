@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nqjax._density import Evaluator
-from nqjax._integrate import Grid, Lane, Points, densities
+from nqjax.posterior.density.log_density import Evaluator
+from nqjax.posterior.quadrature.integrate import Grid, Lane, Points, densities
 
 Floats = NDArray[np.float64]
 

@@ -15,17 +15,23 @@ import scipy.special
 import scipy.stats
 from numpy.typing import NDArray
 
-from nqjax._density import Evaluator
-from nqjax._integrate import Lane, Points, densities
-from nqjax._study import Study
 from nqjax.errors import InputError
-from nqjax.priors import Prior
+from nqjax.posterior.density.data import Study
+from nqjax.posterior.density.log_density import Evaluator
+from nqjax.posterior.prior import Prior
+from nqjax.posterior.quadrature.integrate import Lane, Points, densities
 
 Floats = NDArray[np.float64]
+
+
 #: Nodes for the centre and for the spread of the noise levels.
 _CENTRES, _SPREADS = 61, 25
+
+
 #: Nodes of a grid's first axis for each that it has, the width of a bin of log relative noise, and how deep nodes go.
 _REFINED, _BIN, _DEPTH = 16, 0.01, 20.0
+
+
 #: Times that their grid is laid anew where the posterior is, and what matters of its largest weight.
 _ZOOMS, _MATTERS = 3, 1e-7
 

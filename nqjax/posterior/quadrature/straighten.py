@@ -20,19 +20,31 @@ import scipy.special
 from jax import Array
 from numpy.typing import NDArray
 
-from nqjax._density import Evaluator
-from nqjax._locate import Frames
+from nqjax.posterior.density.log_density import Evaluator
+from nqjax.posterior.quadrature.locate import Frames
 
 Floats = NDArray[np.float64]
+
+
 #: Splines go so far, with so many knots; beyond, they go on straight.
 _END, _KNOTS = 6.0, 13
+
+
 #: Points at each knot along either axis, and how far they go.
 _POINTS, _SPAN = 9, 4.0
+
+
 _ROUNDS = 5
+
+
 #: A map is good enough when it changes by less than this within so many standard deviations.
 _STEADY, _COUNTS = 0.15, 3.0
+
+
 #: Slices with less than exp(-this) of the largest one's probability are taken to look like their neighbours.
 _EMPTY = 14.0
+
+
 #: Fineness of the marginal's integral.
 _FINE = 2001
 
@@ -105,6 +117,7 @@ def from_frames(mean: Floats, factor: Floats) -> Floats:
 
 
 def stack(maps: list[Map]) -> Map:
+    """Return one map with a leading axis for several."""
     return Map(np.stack([m.coefficients for m in maps]))  # type: ignore[arg-type]
 
 

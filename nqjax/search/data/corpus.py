@@ -20,13 +20,20 @@ from nqjax.errors import InputError
 
 #: How many tokens `encode` has.
 ASCII = 128
+
+
 #: What stands for a character that ASCII does not have (its own word for it), and between two files.
 SUBSTITUTE, SEPARATOR = 26, 0
 
+
 #: Folders that are left out: tests, what was installed beside the library, and tables that are hardly text.
 _LEFT_OUT = {"test", "tests", "idle_test", "site-packages", "dist-packages", "__pycache__", "encodings", "pydoc_data"}
+
+
 #: A file in so many is for validation.
 _VALIDATION_SHARE = 10
+
+
 _LEAST_BYTES = 1_000_000
 
 

@@ -9,6 +9,8 @@ from nqjax.search.sources import Arrays
 
 #: 18 whole batches of 64, so that an epoch drops no image; the other 645 images are for validation.
 NUM_TRAIN = 1152
+
+
 #: The split is part of the problem, not of the search: no key changes it.
 _SPLIT_SEED = 0
 

@@ -20,14 +20,21 @@ from nqjax.search.sources import Batch
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+
 #: Of ImageNet's training pixels, by channel, for values from 0 to 255.
 MEAN, DEVIATION = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 
+
 _ENDINGS = (".jpg", ".jpeg", ".png")
+
+
 #: Of a random crop: its share of the image's area, its ratio of width to height, and how often one is tried.
 _AREA, _RATIO, _TRIES = (0.08, 1.0), (3 / 4, 4 / 3), 10
+
+
 #: Bytes of the batches that are read ahead.
 _AHEAD = 2**30
+
 
 _Crop = tuple[float, float, float, float]
 

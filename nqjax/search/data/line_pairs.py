@@ -17,7 +17,11 @@ from numpy.typing import NDArray
 from nqjax.search.sources import Batch
 
 PAD, CLS, SEP, MASK = range(4)
+
+
 _SPECIAL = 4
+
+
 _PIECES = re.compile(r"^ +|[A-Za-z]+|[^\sA-Za-z]")
 
 

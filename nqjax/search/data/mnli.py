@@ -20,6 +20,7 @@ from nqjax.search.sources import Batch
 
 LABELS = ("entailment", "neutral", "contradiction")
 
+
 #: From two lists of texts, each pair's tokens, special ones included.
 Encode = Callable[[list[str], list[str], int], list[list[int]]]
 

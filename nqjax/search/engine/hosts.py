@@ -15,11 +15,11 @@ from typing import Any
 
 import jax
 
-from nqjax._batch import from_all_hosts
 from nqjax.errors import InputError
-from nqjax.search.checkpoint import checkpoints_of
-from nqjax.search.outfile import TrialsFile
-from nqjax.search.table import Row
+from nqjax.runtime.hosts import from_all_hosts
+from nqjax.search.engine.checkpoint import checkpoints_of
+from nqjax.search.trials_file import TrialsFile
+from nqjax.trials.table import Row
 
 _PART = re.compile(r"\.host\d+\.[a-z]+")
 

@@ -10,6 +10,8 @@ import jax
 
 #: The share of the memory that is free that may be used.
 _SHARE = 0.7
+
+
 #: What a control group says of its memory, by version: its limit, its use, and which of that can be had at once.
 _GROUP = {
     "": ("memory.max", "memory.current", "inactive_file"),

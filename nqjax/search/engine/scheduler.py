@@ -21,18 +21,22 @@ from typing import Any
 import jax
 import numpy as np
 
-from nqjax._batch import power_of_two
 from nqjax.errors import InputError
-from nqjax.search.checkpoint import Checkpoints
-from nqjax.search.memory import free
-from nqjax.search.population import Lane, Program, Trial
+from nqjax.runtime.compiled import power_of_two
+from nqjax.search.engine.checkpoint import Checkpoints
+from nqjax.search.engine.memory import free
+from nqjax.search.engine.population import Program
+from nqjax.search.engine.tile import Tile
+from nqjax.search.engine.trial import Lane, Trial
 from nqjax.search.task import Task
-from nqjax.search.tile import Tile
 
 #: Trials side by side in a program: on a CPU as many as the caches of a core like, on an accelerator as many as fit.
 LANES, LANES_ACCELERATOR = 16, 1024
+
+
 #: Seconds between looks at what the threads have done, in which Ctrl-C is noticed.
 _LOOK = 0.2
+
 
 _programs_lock = threading.Lock()
 

@@ -11,7 +11,8 @@ import jax
 import numpy as np
 
 from nqjax.errors import InputError
-from nqjax.search.population import Lane, Part, Program, Trial
+from nqjax.search.engine.population import Program
+from nqjax.search.engine.trial import Lane, Part, Trial
 
 #: Keys of a trial's row that are no hyperparameters.
 RESERVED = ("trial", "failed", "best_round", "rounds", "curve")

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from nqjax.errors import InputError
 from nqjax.search import space as spaces
 from nqjax.search.runner import check_trials, run
-from nqjax.search.table import Trials
 from nqjax.search.task import Task, check_task
+from nqjax.trials.table import Trials
 
 if TYPE_CHECKING:
-    from nqjax.regime import Regime
+    from nqjax.checks.regime import Regime
 
 
 class Stage(NamedTuple):
@@ -92,7 +92,7 @@ def ablation(
 
 
 def _regime(trials: Trials) -> Regime | None:
-    from nqjax.regime import find_regime
+    from nqjax.checks.regime import find_regime
 
     try:
         return find_regime(trials.scores, minimize=trials.minimize)

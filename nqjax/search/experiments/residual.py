@@ -15,8 +15,8 @@ import numpy as np
 
 from nqjax.errors import InputError
 from nqjax.search.runner import as_trials, check_trials, execute, key_words, trial_words
-from nqjax.search.table import Row, Trials
 from nqjax.search.task import Task, check_task
+from nqjax.trials.table import Row, Trials
 
 #: Before a seed's number is folded in, so that no run repeats a trial of the search.
 _RESIDUAL = 0x72657369

@@ -5,11 +5,13 @@ from __future__ import annotations
 import flax.linen as nn
 import jax
 
-from nqjax.search.dropout import dropout
 from nqjax.search.models.convolution import Conv, Method
+from nqjax.search.models.dropout import dropout
 from nqjax.search.models.pooling import max_pool
 
 _init = nn.initializers.he_normal()
+
+
 _head_init = nn.initializers.lecun_normal()
 
 

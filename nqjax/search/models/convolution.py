@@ -17,7 +17,10 @@ import jax.numpy as jnp
 from jax import lax
 
 Method = Literal["lax", "matmul"]
+
+
 Pads = tuple[tuple[int, int], tuple[int, int]]
+
 
 #: The largest image, in pixels, for which a depthwise convolution is one matrix product a channel over whole images.
 _WHOLE = 64

@@ -14,6 +14,7 @@ from nqjax.search.models.weights import Tensors, read_weights
 
 Params = dict[str, Any]
 
+
 #: What `Encoder` is: options of config.json that must have these values; a missing one has the first.
 _OPTIONS: dict[str, tuple[Any, ...]] = {
     "relative_attention": (True,),
@@ -24,6 +25,8 @@ _OPTIONS: dict[str, tuple[Any, ...]] = {
     "type_vocab_size": (0,),
     "conv_kernel_size": (0,),
 }
+
+
 #: And those that must be there: their defaults are other architectures.
 _NEEDED = ("relative_attention", "share_att_key", "position_biased_input", "norm_rel_ebd")
 

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from nqjax.search.dropout import dropout
+from nqjax.search.models.dropout import dropout
 
 
 def hidden_width(width: int, multiple: int) -> int:

@@ -15,6 +15,7 @@ from nqjax.errors import InputError
 
 Tensors = dict[str, NDArray[Any]]
 
+
 _DTYPES: dict[str, Any] = {
     "F64": np.float64,
     "F32": np.float32,

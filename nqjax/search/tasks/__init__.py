@@ -48,11 +48,16 @@ class Entry:
 
 _HERE = "nqjax.search.tasks"
 
+
 _IMAGES = "train/<class>/*.jpg and val/<class>/*.jpg"
+
 
 #: Hyperparameters of the image searches.
 _SGD = "epochs, batch_size, lr, lr_peak_proportion, momentum, weight_decay, label_smoothing"
+
+
 _ADAMW = "epochs, batch_size, lr, warmup_proportion, beta1, beta2, weight_decay, label_smoothing, stochastic_depth"
+
 
 REGISTRY: dict[str, Entry] = {
     "digits-mlp": Entry(

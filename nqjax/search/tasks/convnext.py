@@ -46,7 +46,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from nqjax.search import adamw
+from nqjax.search.models import adamw
 from nqjax.search.models.convnext import ConvNeXt
 from nqjax.search.space import Derived, LogUniform, Uniform
 from nqjax.search.task import Config

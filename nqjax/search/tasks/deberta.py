@@ -43,12 +43,12 @@ import jax.numpy as jnp
 import optax
 
 from nqjax.errors import InputError
-from nqjax.search import adamw
 from nqjax.search.data import fingerprint
 from nqjax.search.data.corpus import read_corpus
 from nqjax.search.data.epochs import Epochs
 from nqjax.search.data.line_pairs import PAD, Vocabulary, line_pairs, lines_of
 from nqjax.search.data.mnli import LABELS, load_pairs
+from nqjax.search.models import adamw
 from nqjax.search.models.deberta import Classifier, Encoder
 from nqjax.search.models.deberta_released import load_encoder
 from nqjax.search.sources import Arrays

@@ -23,15 +23,20 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from nqjax._progress import Progress
-from nqjax.search import adamw
+from nqjax.runtime.progress import Progress
 from nqjax.search.data.line_pairs import MASK, PAD, SEP
+from nqjax.search.models import adamw
 from nqjax.search.models.deberta import Encoder, Pretrainer
 from nqjax.search.sources import Batch
 
 BATCH_SIZE, SHARE_MASKED, SEED = 32, 0.15, 0
+
+
 PEAK, WARMUP, WEIGHT_DECAY = 1e-3, 0.1, 0.01
+
+
 _AT_ONCE = 50  # steps in a call, between which the bar moves
+
 
 Params = dict[str, Any]
 

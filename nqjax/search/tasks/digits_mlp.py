@@ -21,7 +21,7 @@ import jax.numpy as jnp
 import optax
 
 from nqjax.search.data.digits import digits
-from nqjax.search.dropout import dropout
+from nqjax.search.models.dropout import dropout
 from nqjax.search.sources import Arrays
 from nqjax.search.space import LogUniform, Uniform
 from nqjax.search.task import Config, Task

@@ -10,9 +10,9 @@ import jax
 import jax.numpy as jnp
 
 from nqjax.errors import InputError
-from nqjax.search import adamw
 from nqjax.search.data.digits import digits
 from nqjax.search.data.images import DEVIATION, MEAN, ImageFolder
+from nqjax.search.models import adamw
 from nqjax.search.space import Choice, Derived, DiscreteUniform, LogUniform, Uniform
 from nqjax.search.task import Config, Task
 
@@ -33,6 +33,7 @@ IMAGENET_SPACE: dict[str, Any] = {
     "weight_decay": LogUniform(1e-6, 1e-3),
     "label_smoothing": Uniform(0, 0.5),
 }
+
 
 #: The same with a quarter of the epochs, and batches that leave 1,152 digits 18 or 36 steps an epoch.
 DIGITS_SPACE: dict[str, Any] = {

@@ -40,9 +40,9 @@ import jax.numpy as jnp
 import optax
 
 from nqjax.errors import InputError
-from nqjax.search import adamw
 from nqjax.search.data.corpus import ASCII, read_corpus, windows
 from nqjax.search.data.tokens import TokenWindows, find_tokens
+from nqjax.search.models import adamw
 from nqjax.search.models.llama import Llama, hidden_width
 from nqjax.search.sources import Arrays
 from nqjax.search.space import DiscreteUniform, LogUniform, Uniform

@@ -1,0 +1,1 @@
+"""One call for questions that several methods answer."""

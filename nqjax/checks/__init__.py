@@ -1,0 +1,1 @@
+"""Tests of where the theory holds: the regime, goodness of fit, the noise."""

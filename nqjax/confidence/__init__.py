@@ -1,0 +1,1 @@
+"""Confidence bands, regions, the bootstrap and planning."""

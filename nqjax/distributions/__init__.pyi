@@ -1,0 +1,3 @@
+from .empirical import Empirical as Empirical
+from .quadratic import NoisyQuadratic as NoisyQuadratic
+from .quadratic import Quadratic as Quadratic

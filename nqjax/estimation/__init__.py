@@ -1,0 +1,1 @@
+"""Point fits: scores are checked, solved and returned on their own scale."""

@@ -1,0 +1,1 @@
+"""The Bayesian posterior of a search."""

@@ -1,0 +1,1 @@
+"""The log density that is sampled: data, coordinates, likelihood and prior."""

@@ -1,0 +1,1 @@
+"""The posterior by quadrature: locate, straighten, integrate, draw and pool."""

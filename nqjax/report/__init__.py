@@ -1,0 +1,1 @@
+"""JSON documents, terminal tables and HTML pages of results, one module each."""

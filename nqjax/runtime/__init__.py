@@ -1,0 +1,1 @@
+"""How work runs: compiled programs, threads and devices, hosts, progress and files."""

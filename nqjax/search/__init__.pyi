@@ -1,0 +1,15 @@
+from .models.dropout import dropout as dropout
+from .runner import Trials as Trials
+from .runner import read_trials as read_trials
+from .runner import run as run
+from .sources import Arrays as Arrays
+from .sources import Stream as Stream
+from .space import Choice as Choice
+from .space import Derived as Derived
+from .space import DiscreteUniform as DiscreteUniform
+from .space import Fixed as Fixed
+from .space import LogUniform as LogUniform
+from .space import Uniform as Uniform
+from .space import When as When
+from .task import Task as Task
+from .tasks import load as load

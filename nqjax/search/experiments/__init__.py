@@ -1,0 +1,1 @@
+"""Experiments that build on a search: reruns of configurations and ablation."""

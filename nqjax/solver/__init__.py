@@ -1,0 +1,1 @@
+"""From spacings to the optimum, as one compiled program on plain arrays."""
