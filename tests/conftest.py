@@ -1,12 +1,33 @@
-"""What every test module shares: a CPU backend, precision as a fixture, and where the reference data lie."""
+"""What every test module shares: a CPU backend, compiled programs, precision as a fixture, and the reference data."""
 
+import hashlib
+import importlib.metadata
 import os
+import platform
 from collections.abc import Iterator
 from pathlib import Path
 
 # Before the first import of JAX: it reads the platform once. A platform that the user asks for is left alone.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("MPLBACKEND", "Agg")
+
+
+def _machine() -> str:
+    """Return a name for what a compiled program depends on besides its text: jaxlib, Python and the processor."""
+    info = Path("/proc/cpuinfo")
+    flags = [line for line in info.read_text().splitlines() if line.startswith("flags")][:1] if info.exists() else []
+    parts = [importlib.metadata.version("jaxlib"), platform.python_version(), platform.machine(), *flags]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+# Nine tenths of the tests' time would be compilation. A program is found again only if it is identical, so this hides
+# no change. As environment variables, so that both workers and all subprocesses share it.
+_CACHE = os.environ.get("NQJAX_TEST_CACHE") or str(Path(__file__).parents[1] / ".cache" / "jax")
+if _CACHE != "off":
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(_CACHE) / _machine()))
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import jax
 import pytest

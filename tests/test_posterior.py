@@ -402,7 +402,7 @@ def test_what_follows_from_the_draws(posterior):
 
 @pytest.mark.smoke
 def test_arviz(posterior, scores):
-    az = nqjax._diagnostics.arviz()
+    az = diagnostics.arviz()
     idata = posterior.idata
     assert {"posterior", "sample_stats", "log_likelihood", "observed_data", "posterior_predictive"} <= {
         str(group).strip("/") for group in (idata.groups() if callable(idata.groups) else idata.groups)

@@ -64,6 +64,15 @@ class PowerLaw(Distribution):
         self.convex = bool(convex)
         Distribution.__init__(self, batch_shape, validate_args=validate_args)
 
+    @classmethod
+    def gather_pytree_data_fields(cls) -> tuple[str, ...]:
+        """Return the parameters' names in a fixed order.
+
+        NumPyro's order follows Python's string hashes, which differ in every process: a program compiled in one would
+        never be found again by another.
+        """
+        return tuple(sorted(super().gather_pytree_data_fields()))
+
     def validate_args(self, strict: bool = True) -> None:
         """Check each parameter, and that beta is not below alpha; raises ValueError."""
         super().validate_args(strict)
@@ -71,7 +80,7 @@ class PowerLaw(Distribution):
         if not isinstance(ordered, jax.core.Tracer) and not np.all(ordered):
             raise ValueError(f"{type(self).__name__} distribution got beta below alpha.")
 
-    # The convex form in r; `bits` as in `nqjax._kernel.log_pdf`.
+    # The convex form in r; `bits` as in `nqjax.special.noisy_quadratic.log_pdf`.
 
     @property
     def _delta(self) -> Array:

@@ -196,7 +196,7 @@ def _tolerance(limit: Array) -> Array:
 
 
 def _thinned_ranks(count: Array) -> Array:
-    """`nqjax._pieces.thinned_ranks` for a traced number of knots."""
+    """`nqjax.solver.pieces.thinned_ranks` for a traced number of knots."""
     third = PIECE // 3
     last = jnp.maximum(count - 1, PIECE).astype(float)
 

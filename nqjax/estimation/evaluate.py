@@ -83,7 +83,7 @@ def losses(grouped: Grouped, study: NDArray[np.integer], gamma: NDArray[np.integ
 
 
 def objective(grouped: Grouped, study: NDArray[np.integer], gamma: NDArray[np.integer], theta: Floats) -> Floats:
-    """Loss, gradient and Hessian (`nqjax._objective.mps`) at some points, good to 1e-6 of the loss.
+    """Loss, gradient and Hessian (`nqjax.solver.objective.mps`) at some points, good to 1e-6 of the loss.
 
     Parameters
     ----------
@@ -129,6 +129,6 @@ def _program(platform: str, bits: int) -> Callable[..., Array]:
     def every(those: Any, *args: Array) -> Array:
         return jax.lax.map(functools.partial(one, those), args, batch_size=_SIDE_BY_SIDE)
 
-    # As `nqjax._batch` has it: a fifth faster.
+    # As `nqjax.solver.batch` has it: a fifth faster.
     options = {"xla_cpu_prefer_vector_width": 512} if platform == "cpu" else None
     return jax.jit(every, compiler_options=options)

@@ -256,7 +256,7 @@ class Plan:
         all_knots[:here, 1:, -1] = knots[:, piece::piece]
         all_shares[:here, 1:] = shares.reshape(here, each - 1, piece)
         if here and not warm:
-            # As `nqjax._pieces.cut` does it; impossible samples have too few knots to thin.
+            # As `nqjax.solver.pieces.cut` does it; impossible samples have too few knots to thin.
             ranks = np.stack([thinned_ranks(max(int(n), 1), piece) for n in used])
             place = np.concatenate([np.zeros((here, 1), int), 1 + ranks, used[:, None] + 1], axis=1)
             below = np.concatenate([np.zeros((here, 1)), np.cumsum(shares, axis=1)], axis=1)

@@ -30,7 +30,7 @@ def solve_prepared(
 ) -> tuple[list[Solution], float]:
     """Fit the studies of one chunk; where noise explains nothing, try none at all.
 
-    Parameters and results as those of `nqjax._batch.solve`.
+    Parameters and results as those of `nqjax.solver.batch.solve`.
     """
     standards = [study.standard for study in studies]
     bare = setup._replace(noiseless=True)

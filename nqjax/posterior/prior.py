@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from numpyro.distributions import Distribution
 
 from nqjax.errors import InputError
+from nqjax.posterior.density.sorted_leaves import SortedLeaves
 
 
 @functools.cache
@@ -92,12 +93,13 @@ class Prior:
     @property
     def parts(self) -> "Parts":
         """The distributions, as a program takes them."""
-        parts = self.regime_share, self.relative_noise, self.width
+        given = self.regime_share, self.relative_noise, self.width
+        parts = tuple(d if d is None else SortedLeaves(d) for d in given)
         return jax.tree.map(lambda a: np.asarray(a, np.float64), parts)  # type: ignore[no-any-return]
 
 
 #: The distributions of a prior.
-Parts = tuple[Distribution, Distribution, Distribution | None]
+Parts = tuple[SortedLeaves, SortedLeaves, SortedLeaves | None]
 
 
 def _check(name: str, prior: Any, where: str) -> None:
@@ -142,7 +144,8 @@ def log_prior(
         Log of the regime's width, on the scale of theta.
     gamma, has_threshold, log_scale : Array, shape ()
     """
-    regime, noise, width = parts
+    regime, noise = parts[0].distribution, parts[1].distribution
+    width = parts[2] and parts[2].distribution
     _, log_delta, log_sigma = theta
     log_share = gamma / 2 * (log_width - log_delta)
     share = jnp.clip(jnp.exp(log_share), 1e-300, 1 - 1e-16)

@@ -28,9 +28,9 @@ from nqjax.search.engine.tile import RESERVED
 from nqjax.search.engine.trial import Trial
 from nqjax.search.task import Task, check_task
 from nqjax.search.trials_file import TrialsFile
-from nqjax.trials.table import Row, best_row
-from nqjax.trials.table import Trials as Trials
-from nqjax.trials.table import read_trials as read_trials
+from nqjax.trials.table import Row, Trials, best_row, read_trials
+
+__all__ = ["Trials", "execute", "read_trials", "run"]
 
 
 def run(

@@ -33,7 +33,7 @@ class _Precision(NamedTuple):
     """How the sums are computed in one dtype."""
 
     nodes: int
-    depth: float  # of the windows, see `nqjax._quadrature.window`
+    depth: float  # of the windows, see `nqjax.special.quadrature.window`
     # Below so many sigmas an interval's mass, and its derivatives, follow from the densities at its ends: a difference
     # of the CDF would lose more digits than that leaves out. Below the last its curvature is left out.
     short: float

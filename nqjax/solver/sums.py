@@ -1,7 +1,7 @@
 r"""Two sums over the nodes of many windows, at about the speed of their exponentials.
 
 The objective of the estimation needs, at every knot, ``I[b] = int v**b phi(x) dx`` for ``b = gamma/2 - 1`` and
-``gamma/2``, and nothing else that costs. `nqjax._quadrature` says how windows and nodes are chosen; here the same sums
+``gamma/2``, and nothing else that costs. `nqjax.special.quadrature` says how windows and nodes are chosen; here the same sums
 are arranged so that XLA makes one elementwise loop of them on a CPU, with few operations a node:
 
 - the Gauss-Legendre and the Gauss-Jacobi rule differ in two numbers a node, ``root`` and

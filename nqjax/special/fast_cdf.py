@@ -1,6 +1,6 @@
 r"""The CDF of the noisy quadratic by itself, without logarithms: the function that is evaluated most often.
 
-``F = Phi(-edge) + int v**(gamma/2) phi(x) dx``, by the nodes of `nqjax._quadrature` and with its notation, but fewer
+``F = Phi(-edge) + int v**(gamma/2) phi(x) dx``, by the nodes of `nqjax.special.quadrature` and with its notation, but fewer
 operations an element and a node: a CDF is wanted to 1e-13 of 1, or in a left tail to 1e-9 of itself, so the window may
 be shorter and its ends come from simpler bounds. XLA writes every division and every root whose value is used
 twice to memory, so there are as few of these as possible.
@@ -115,7 +115,7 @@ def _integrand(plan: _Plan, bits: int, distance: ArrayLike, weight: ArrayLike, j
 
 
 def cdf_value(r: Array, delta: Array, sigma: Array, gamma: Array, bits: int) -> Array:
-    """CDF at ``alpha + r``; see `nqjax._kernel.cdf`. Without a derivative of its own."""
+    """CDF at ``alpha + r``; see `nqjax.special.noisy_quadratic.cdf`. Without a derivative of its own."""
     double = r.dtype == jnp.float64
     bent = double and 0 < bits <= _FEW_BITS
     num_nodes, depth = (28 if bent else 36, 28.2) if double else (24, 18.0)
