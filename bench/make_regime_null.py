@@ -1,4 +1,4 @@
-"""Simulate how far true fits are from their scores: makes ``regime_null.json``, which `nqjax.checks.null_distributions` reads.
+"""Simulate how far true fits are from their scores: makes ``regime_null.json`` of `nqjax.checks.null_distributions`.
 
     python -m bench.make_regime_null [SEARCHES] > nqjax/data/regime_null.json
 

@@ -2,8 +2,8 @@
 
 Whatever is in the region fits the scores at the band's confidence, so that the truth, if it is a noisy quadratic there,
 is in it with that probability, and so is all that follows from it (Easterling 1976; Lourie, He, Cho 2025). For each
-gamma and each ratio ``s`` of noise to range the region is a convex polygon (`nqjax.confidence.stabbing`) with exact corners; only
-``s`` is searched, by a grid that is refined at the ends and where something is extreme.
+gamma and each ratio ``s`` of noise to range the region is a convex polygon (`nqjax.confidence.stabbing`) with exact
+corners; only ``s`` is searched, by a grid that is refined at the ends and where something is extreme.
 """
 
 import math

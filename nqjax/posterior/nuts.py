@@ -1,7 +1,7 @@
 """NUTS for many short chains at once, each for one gamma of one study.
 
-The sampler is NumPyro's. It works in the coordinates of `nqjax.posterior.density.coordinates`, straightened by the quadrature's
-map, and starts from draws of the quadrature: what remains to be adapted is one step size.
+The sampler is NumPyro's. It works in the coordinates of `nqjax.posterior.density.coordinates`, straightened by the
+quadrature's map, and starts from draws of the quadrature: what remains to be adapted is one step size.
 """
 
 import functools

@@ -327,8 +327,8 @@ def minimize(
     ----------
     objective : callable
         From all points, shape (problems * searches * gammas, 3), the numbers of those that matter (the first so many of
-        an array), how many they are, and whether the fine objective is meant, to what `nqjax.solver.objective.mps` returns.
-    starts : Array, shape (starts, problems, searches, gammas, 3)
+        an array), how many they are, and whether the fine objective is meant, to what `nqjax.solver.objective.mps`
+    returns. starts : Array, shape (starts, problems, searches, gammas, 3)
         They are moved into the box and evaluated one a turn, by the same code as the steps.
     warm : Array, shape (problems, gammas, 3)
         Where to start instead when the coarse objective is left out.

@@ -1,8 +1,8 @@
 r"""Two sums over the nodes of many windows, at about the speed of their exponentials.
 
 The objective of the estimation needs, at every knot, ``I[b] = int v**b phi(x) dx`` for ``b = gamma/2 - 1`` and
-``gamma/2``, and nothing else that costs. `nqjax.special.quadrature` says how windows and nodes are chosen; here the same sums
-are arranged so that XLA makes one elementwise loop of them on a CPU, with few operations a node:
+``gamma/2``, and nothing else that costs. `nqjax.special.quadrature` says how windows and nodes are chosen; here the
+same sums are arranged so that XLA makes one elementwise loop of them on a CPU, with few operations a node:
 
 - the Gauss-Legendre and the Gauss-Jacobi rule differ in two numbers a node, ``root`` and
   ``weight / root**(gamma - 1)``, which are blended by a 0 or 1 for each window;

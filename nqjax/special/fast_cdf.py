@@ -1,6 +1,7 @@
 r"""The CDF of the noisy quadratic by itself, without logarithms: the function that is evaluated most often.
 
-``F = Phi(-edge) + int v**(gamma/2) phi(x) dx``, by the nodes of `nqjax.special.quadrature` and with its notation, but fewer
+``F = Phi(-edge) + int v**(gamma/2) phi(x) dx``, by the nodes of `nqjax.special.quadrature` and with its notation, but
+fewer
 operations an element and a node: a CDF is wanted to 1e-13 of 1, or in a left tail to 1e-9 of itself, so the window may
 be shorter and its ends come from simpler bounds. XLA writes every division and every root whose value is used
 twice to memory, so there are as few of these as possible.

@@ -1,6 +1,7 @@
 """Posteriors by quadrature: evidences, moments and draws of each gamma.
 
-In straightened coordinates (`nqjax.posterior.quadrature.straighten`) a posterior is nearly standard normal, so the trapezium rule on a grid
+In straightened coordinates (`nqjax.posterior.quadrature.straighten`) a posterior is nearly standard normal, so the
+trapezium rule on a grid
 converges faster than any power of its spacing. The grid reaches as far as the posterior does, each way by itself.
 """
 
