@@ -85,7 +85,8 @@ def confidence_bands(
     Notes
     -----
     The LD bands' coverage is computed exactly (`nqjax.confidence.crossing`), not simulated: it is what was asked for
-    to 1e-9. """
+    to 1e-9.
+    """
     point = Empirical(scores, support=support)
     y = np.sort(point.scores)
     band = order_statistic_band(len(y), confidence, method)
