@@ -1,33 +1,39 @@
-"""What the noise diagnostics amount to, in words."""
+"""Verdict and warnings of the noise diagnostics, in words."""
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from nqjax.checks.noise_tests import NoiseTest
 
-if TYPE_CHECKING:
-    pass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    pass
+#: A grid of scores with a step above this share of sigma is mentioned.
+_NOTABLE_STEP = 0.1
 
 
-#: A grid finer than this share of sigma is not worth a word.
-_NOTABLE = 0.1
+class ConfigurationNoise(NamedTuple):
+    """Summary of one configuration's runs, on the scale of the scores; NaN where there are too few."""
+
+    id: str
+    number: int  # of runs, failed ones included
+    failed: int  # NaN or infinite scores
+    mean: float
+    sd: float
+    sd_interval: tuple[float, float]  # chi-square interval at the confidence 1 - level
+    shapiro_p: float  # NaN outside the regime, and for constant or too coarse scores
+    inside: bool  # whether the mean lies inside the limits
+    used: bool  # whether the tests use it: inside, with three or more finite scores
 
 
-class Comparison(NamedTuple):
-    """The pooled sigma beside a fitted one."""
+class SigmaComparison(NamedTuple):
+    """Ratio of the pooled sigma to a fitted one."""
 
     fitted_sigma: float
     ratio: float  # pooled / fitted; infinite where the fit has no noise
-    interval: tuple[float, float]  # from the pooled sigma's: the fitted one is taken as it is
+    interval: tuple[float, float]  # from the pooled sigma's interval; the fitted sigma counts as exact
 
     @classmethod
-    def of(cls, sigma: float, interval: tuple[float, float], fitted: float) -> "Comparison":
-        """Divide by the fitted sigma."""
+    def of(cls, sigma: float, interval: tuple[float, float], fitted: float) -> "SigmaComparison":
+        """Divide sigma and its interval by the fitted sigma."""
         if not fitted:
             ratio = math.inf if sigma else math.nan
             return cls(fitted, ratio, (ratio, ratio))
@@ -42,13 +48,13 @@ class Comparison(NamedTuple):
 def verdict_of(
     holds: bool | None,
     tests: Sequence[NoiseTest],
-    rows: "Sequence[ConfigurationNoise]",
+    rows: Sequence[ConfigurationNoise],
     sigma: tuple[float, float, float],
-    comparison: Comparison | None,
+    comparison: SigmaComparison | None,
     level: float,
     minimize: bool,
 ) -> str:
-    """A sentence on the noise model, and one on the fitted sigma if there is one."""
+    """Return a sentence on the noise model, and one on the fitted sigma if there is one."""
     used = [row for row in rows if row.used]
     if holds is None:
         return _too_little(used, sigma[0])
@@ -71,9 +77,9 @@ def verdict_of(
 
 
 def warnings_of(
-    rows: "Sequence[ConfigurationNoise]", step: float, sigma: float, judged: int, shaped: int
+    rows: Sequence[ConfigurationNoise], step: float, sigma: float, judged: int, shaped: int
 ) -> tuple[str, ...]:
-    """What to know when reading the verdict."""
+    """Return warnings about the data that the verdict rests on."""
     warnings = []
     few = [row.id for row in rows if row.inside and not row.used]
     if few:
@@ -84,7 +90,7 @@ def warnings_of(
     failed = sum(row.failed for row in rows if row.used)
     if failed:
         warnings.append(f"{failed} runs inside the regime failed and are left out, which is no normal noise either")
-    if shaped and step > _NOTABLE * sigma:
+    if shaped and step > _NOTABLE_STEP * sigma:
         warnings.append(
             f"the scores lie on a grid of step {_show(step)}: the test of normality draws them anew within its cells"
         )
@@ -95,7 +101,7 @@ def warnings_of(
     return tuple(warnings)
 
 
-def _too_little(used: "Sequence[ConfigurationNoise]", sigma: float) -> str:
+def _too_little(used: Sequence[ConfigurationNoise], sigma: float) -> str:
     if len(used) < 2:
         have = "no configuration" if not used else "only one configuration"
         return f"Too little to tell: {have} inside the regime has 3 or more finite scores; retrain at least 2."
@@ -104,7 +110,7 @@ def _too_little(used: "Sequence[ConfigurationNoise]", sigma: float) -> str:
     return "Too little to tell: retrain the configurations inside the regime with more seeds, or retrain more of them."
 
 
-def _reasons(tests: Sequence[NoiseTest], used: "Sequence[ConfigurationNoise]", minimize: bool) -> tuple[str, str, str]:
+def _reasons(tests: Sequence[NoiseTest], used: Sequence[ConfigurationNoise], minimize: bool) -> tuple[str, str, str]:
     spreads = [row.sd for row in used]
     # A positive correlation is a spread that grows with the score, which is worse when minimising.
     direction = "grows" if (tests[2].statistic > 0) == minimize else "shrinks"
@@ -115,7 +121,7 @@ def _reasons(tests: Sequence[NoiseTest], used: "Sequence[ConfigurationNoise]", m
     )
 
 
-def _compared(comparison: Comparison, level: float) -> str:
+def _compared(comparison: SigmaComparison, level: float) -> str:
     if comparison.fitted_sigma == 0:
         return "The fit found no noise, but runs of one configuration differ."
     times = f"{comparison.ratio:.3g} times the fitted sigma ({_percent(level)} {_range(*comparison.interval)})"
@@ -137,17 +143,3 @@ def _range(low: float, high: float) -> str:
 
 def _listed(words: Sequence[str]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
-
-
-class ConfigurationNoise(NamedTuple):
-    """One configuration and its runs. Scores are in the user's units; NaN where there are too few."""
-
-    id: str
-    number: int  # runs, failed ones included
-    failed: int  # NaN or infinite scores
-    mean: float
-    sd: float
-    sd_interval: tuple[float, float]  # by the chi-square distribution, at the confidence 1 - level
-    shapiro_p: float  # NaN outside the regime, for a constant configuration and for scores too coarse
-    inside: bool  # whether the mean lies inside the limits
-    used: bool  # whether it takes part in the verdict: inside, and three or more finite scores
