@@ -487,7 +487,7 @@ jax.jit(lambda x: x * 2)(1.0)
 
 
 def test_compiled_programs_are_kept(tmp_path):
-    done = run("-c", USE_CACHE, XDG_CACHE_HOME=str(tmp_path))
+    done = run("-c", USE_CACHE, XDG_CACHE_HOME=str(tmp_path), JAX_COMPILATION_CACHE_DIR="")
     folder = tmp_path / "nqjax" / "jax"
     assert (done.stdout.split(), done.stderr) == ([str(folder), "0.0"], "")
     assert any(folder.iterdir())

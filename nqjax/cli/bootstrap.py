@@ -8,6 +8,7 @@ from typing import Any
 from nqjax.cli import output, process, threshold
 from nqjax.cli.options import add_command, add_search, constraints, limits, read_seed, read_share, read_whole
 from nqjax.errors import InputError
+from nqjax.runtime.extras import require
 
 _EPILOG = """\
 Ctrl-C ends the resampling early: the report is then made from the resamples that are done, and the exit status is 130.
@@ -59,6 +60,7 @@ def _run(args: argparse.Namespace) -> None:
     if args.save is not None:
         if not args.save.endswith(".parquet"):
             raise InputError(f"--save writes Parquet: give {args.save!r} the ending .parquet")
+        require("pyarrow", "parquet", "--save")
         if not Path(args.save).absolute().parent.is_dir():
             raise InputError(f"the folder of --save {args.save!r} does not exist: make it first")
     output.check_output(args)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from nqjax.cli import process
 from nqjax.cli.options import add_command, add_constraints, add_study, constraints, limits, read_share, read_threshold
 from nqjax.errors import InputError
+from nqjax.runtime.extras import require
 
 if TYPE_CHECKING:
     from nqjax.estimation.fit import Fit
@@ -59,6 +60,7 @@ def add(commands: Any) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
+    require("pyarrow", "parquet", "nqjax fit-many")
     from nqjax.estimation.fits_file import Store
     from nqjax.runtime.progress import Progress
 

@@ -14,6 +14,7 @@ from nqjax.cli.options import (
     sampler,
 )
 from nqjax.errors import InputError
+from nqjax.runtime.extras import require
 
 _EPILOG = """\
 nuts        NumPyro's sampler for each gamma, in the proportions that quadrature gives the gammas
@@ -54,6 +55,8 @@ def _run(args: argparse.Namespace) -> None:
         from nqjax.report.page import check_page
 
         check_page(args.report)
+    if args.draws is not None:
+        require("pyarrow", "parquet", "--draws")
     if args.draws is not None and not Path(args.draws).resolve().parent.is_dir():
         raise InputError(f"there is no folder {str(Path(args.draws).parent)!r} for the draws")
     scores = read_scores(args.file, args.metric)

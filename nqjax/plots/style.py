@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from nqjax.errors import InputError
+from nqjax.runtime.extras import require
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,11 +37,8 @@ def check_picture(path: str) -> None:
 
 def new_figure(size: tuple[float, float] = (6.4, 4.2)) -> "Figure":
     """An empty figure; InputError where Matplotlib is missing."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise InputError("pictures need Matplotlib: pip install 'nqjax[plot]'") from None
-    return Figure(figsize=size, dpi=150, layout="constrained")
+    figure = require("matplotlib.figure", "plot", "drawing a picture")
+    return figure.Figure(figsize=size, dpi=150, layout="constrained")
 
 
 def empirical_curve(scores: ArrayLike, trials: np.ndarray, minimize: bool) -> np.ndarray:

@@ -9,7 +9,7 @@ from jax import Array
 from numpy.typing import NDArray
 
 from nqjax.inputs import as_count, oriented_limits
-from nqjax.posterior.diagnostics import arviz
+from nqjax.runtime.extras import require
 from nqjax.special.chunked import noisy_log_pdf, noisy_log_tails
 
 if TYPE_CHECKING:
@@ -72,7 +72,9 @@ def log_likelihood(post: "Posterior") -> Floats:
 
 def to_arviz(post: "Posterior") -> Any:
     """An InferenceData of ArviZ 0.x, or a DataTree of ArviZ 1 on."""
-    az = arviz()
+    with warnings.catch_warnings():  # its announcement of a new version is of no interest here
+        warnings.simplefilter("ignore")
+        az = require("arviz", "report", "post.idata")
     chains, samples = post.alpha.shape
     # The same draws of every chain, so that a replicated search stands beside the draw that it is from.
     kept = min(samples, max(1, _MOST // (chains * post.num_scores)))

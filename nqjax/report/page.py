@@ -11,6 +11,7 @@ from nqjax.errors import InputError
 from nqjax.plots.style import new_figure
 from nqjax.posterior.diagnostics import LEAST_ACCEPTANCE, LEAST_ESS, MOST_ERROR, MOST_LOSS, MOST_RHAT
 from nqjax.report.posterior import in_words
+from nqjax.runtime.extras import require
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -33,7 +34,8 @@ def check_page(path: "str | Path") -> None:
         raise InputError(f"the report is a page: give {str(path)!r} the ending .html")
     if not Path(path).resolve().parent.is_dir():
         raise InputError(f"there is no folder {str(Path(path).parent)!r} for the report")
-    new_figure()
+    require("matplotlib", "report", "the report")
+    require("jinja2", "report", "the report")
 
 
 def save_page(path: "str | Path", post: "Posterior", document: "Mapping[str, Any]") -> None:
@@ -55,7 +57,7 @@ def save_page(path: "str | Path", post: "Posterior", document: "Mapping[str, Any
 
 def page(post: "Posterior", document: "Mapping[str, Any]") -> str:
     """The page's HTML."""
-    import jinja2
+    jinja2 = require("jinja2", "report", "the report")
 
     from nqjax.plots import posterior as plots
 

@@ -5,12 +5,9 @@ import gzip
 import io
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nqjax.errors import InputError
-
-if TYPE_CHECKING:  # pyarrow is imported inside the readers: the command line must be able to start without it
-    pass
 
 
 def open_binary(path: Path) -> gzip.GzipFile | io.BufferedReader:

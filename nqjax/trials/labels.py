@@ -1,15 +1,14 @@
 """Labels of trials, such as the configuration that a run repeats: numbers or text, read as text."""
 
-import itertools
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from nqjax.errors import InputError
 from nqjax.trials.csv_files import csv_texts, delimiter_of
-from nqjax.trials.json_lines import JSON_ENDINGS, json_lines, json_path
-from nqjax.trials.parquet import parquet_column
+from nqjax.trials.json_lines import JSON_ENDINGS, json_values
+from nqjax.trials.parquet import parquet_values
 from nqjax.trials.scores import reading
 
 
@@ -36,11 +35,11 @@ def read_labels(path: str | Path, column: str) -> list[str]:
     path = Path(path)
     with reading(path) as ending:
         if ending == ".parquet":
-            values: Iterable[Any] = _plain(parquet_column(path, column))
+            values: Iterable[Any] = parquet_values(path, column)
         elif ending in JSON_ENDINGS:
-            values = _json_values(path, column)
+            values = (value for _, value in json_values(path, column))
         else:
-            values = _plain(csv_texts(path, column, delimiter_of(ending))[0])
+            values = csv_texts(path, column, delimiter_of(ending))[0]
         return as_labels(values, column, f"{path}, ")
 
 
@@ -75,16 +74,3 @@ def as_label(value: Any) -> str | None:
 
 def _quote(value: Any) -> str:
     return "missing" if value is None or isinstance(value, float | str) else f"a {type(value).__name__}"
-
-
-def _plain(column: Any) -> Iterator[Any]:
-    return itertools.chain.from_iterable(chunk.to_pylist() for chunk in column.chunks)
-
-
-def _json_values(path: Path, column: str) -> Iterator[Any]:
-    parts = json_path(path, column)
-    for _, value in json_lines(path):
-        found: Any = value
-        for part in parts:
-            found = found.get(part) if isinstance(found, dict) else None
-        yield found

@@ -4,14 +4,10 @@ import contextlib
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nqjax.errors import InputError
-
-if TYPE_CHECKING:  # pyarrow is imported inside the readers: the command line must be able to start without it
-    pass
 from nqjax.trials.csv_files import delimiter_of, read_csv
 from nqjax.trials.json_lines import JSON_ENDINGS, read_json_lines
 from nqjax.trials.parquet import read_parquet

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nqjax.errors import InputError
+from nqjax.runtime.extras import require
 from nqjax.search.sources import Arrays
 
 #: 18 whole batches of 64, so that an epoch drops no image; the other 645 images are for validation.
@@ -28,11 +28,7 @@ def digits() -> tuple[Arrays, Arrays]:
     InputError
         Without scikit-learn, which has them.
     """
-    try:
-        from sklearn import datasets
-    except ImportError:
-        raise InputError("the digits are scikit-learn's: pip install scikit-learn") from None
-
+    datasets = require("sklearn.datasets", "search", "the search on the digits")
     x, y = datasets.load_digits(return_X_y=True)
     order = np.random.default_rng(_SPLIT_SEED).permutation(len(x))
     x, y = x[order].reshape(-1, 8, 8, 1), y[order].astype(np.int32)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nqjax.errors import InputError
+from nqjax.runtime.extras import require
 from nqjax.search.data import fingerprint
 from nqjax.search.sources import Batch
 
@@ -66,10 +67,7 @@ class ImageFolder:
     """
 
     def __init__(self, root: Path | str, split: str, size: int = 224, classes: Sequence[str] | None = None) -> None:
-        try:
-            import PIL.Image  # noqa: F401 - to say so now rather than in a thread
-        except ImportError:
-            raise InputError("reading images needs Pillow: pip install pillow") from None
+        require("PIL.Image", "search", "reading images")  # here, so that no thread fails later
         self.size = size
         self._folder = folder = Path(root) / split
         self.classes = _classes(folder, classes)
