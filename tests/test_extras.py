@@ -81,6 +81,7 @@ NEEDS = {
 }
 
 WORKS = [
+    "doctor",
     "--help",
     "--version",
     "search --list",

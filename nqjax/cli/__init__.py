@@ -19,6 +19,7 @@ from nqjax.cli import (
     bootstrap,
     compare,
     demo,
+    doctor,
     fit,
     many,
     noise,
@@ -97,7 +98,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--version", action=Version, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command", prog="nqjax")
     analyses = fit, regime, region, posterior, compare, bootstrap, bands, plan, noise, many
-    for command in (*analyses, search, residual, ablation, demo):
+    for command in (*analyses, search, residual, ablation, demo, doctor):
         command.add(commands)
 
     args, unknown = parser.parse_known_args(join_numbers(argv))

@@ -3,7 +3,7 @@
 import argparse
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from nqjax.cli import process
@@ -77,7 +77,7 @@ def head(args: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def give(args: argparse.Namespace, found: dict[str, Any], print_tables: Callable[[dict[str, Any], Any], None]) -> None:
+def give(args: argparse.Namespace, found: Mapping[str, Any], print_tables: Callable[[Any, Any], None]) -> None:
     """Print the document as it was asked for."""
     if args.json:
         print(json.dumps(found, indent=2, allow_nan=False))
