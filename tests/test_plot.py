@@ -54,7 +54,7 @@ def test_the_band_is_the_bootstraps(scores, boot):
     (band,) = (c for c in ax.collections if c.get_label() == "80 % band")
     corners = band.get_paths()[0].vertices
     last = corners[np.isclose(corners[:, 0], 50), 1]
-    low, high = boot.tuning_curve_band([50], 0.8)[:, 0]
+    (low,), (high,) = boot.quantile_tuning_curve_band([50], confidence=0.8)
     assert (last.min(), last.max()) == pytest.approx((low, high))
     with pytest.raises(InputError, match="too few"):
         nqjax.plot_tuning_curve(boot, scores, level=0.999)

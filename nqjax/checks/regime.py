@@ -26,7 +26,7 @@ from nqjax.estimation.evaluate import group, losses, standard_theta
 from nqjax.estimation.fit import Fit
 from nqjax.estimation.many import fit_many
 from nqjax.estimation.spacings import Spacings, quantile_limits, spacings
-from nqjax.inputs import as_scores, oriented_limits
+from nqjax.inputs import as_probability, as_scores, oriented_limits
 
 Floats = NDArray[np.float64]
 
@@ -129,8 +129,7 @@ def find_regime(
     estimated parameters; where some are fixed, true regimes are rejected more often. Few scores cannot contradict much:
     of 24 trials, a regime that is a little too large is seldom rejected. See `docs/coverage.md` for what that costs.
     """
-    if not 0 < level < 1:
-        raise InputError(f"level is {level}: give a number between 0 and 1, such as 0.1")
+    level = as_probability("level", level, "such as 0.1")
     (found,) = find_regimes([scores], minimize, {"alpha": alpha, "beta": beta, "gamma": gamma, "sigma": sigma}, level)
     return found
 

@@ -7,8 +7,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from nqjax.plots.style import BLUE, GREY, ORANGE, empirical_curve, new_figure
-from nqjax.posterior.posterior import regime_start
-from nqjax.posterior.predictive import observed
 from nqjax.posterior.prior import log_density
 
 if TYPE_CHECKING:
@@ -96,12 +94,13 @@ def draw_curve(ax: "Axes", post: "Posterior", name: str) -> None:
     ax.plot(
         seen, empirical_curve(post._scores, seen, post.minimize), color=GREY, linewidth=4, alpha=0.6, label="empirical"
     )
-    for prob, shade in ((0.95, 0.15), (0.5, 0.3)):
-        lower, median, upper = post.quantile_tuning_curve(trials, prob)
-        ax.fill_between(trials, lower, upper, color=BLUE, alpha=shade, linewidth=0, label=f"{100 * prob:g} % credible")
-    ax.plot(trials, median, color=BLUE, linewidth=2, label="posterior median")
+    for confidence, shade in ((0.95, 0.15), (0.5, 0.3)):
+        lower, upper = post.quantile_tuning_curve_band(trials, confidence=confidence)
+        label = f"{100 * confidence:g} % credible"
+        ax.fill_between(trials, lower, upper, color=BLUE, alpha=shade, linewidth=0, label=label)
+    ax.plot(trials, post.quantile_tuning_curve(trials), color=BLUE, linewidth=2, label="posterior median")
     ax.axvspan(post.num_scores, most, color=GREY, alpha=0.12, linewidth=0, label="more trials than there are")
-    start = regime_start(post)
+    start = post.regime_start
     shown = trials >= start if start < most else trials > 0
     ends = np.concatenate([lower[shown], upper[shown]])
     room = 0.1 * (np.ptp(ends) or 1.0)
@@ -112,7 +111,7 @@ def draw_curve(ax: "Axes", post: "Posterior", name: str) -> None:
 
 def draw_check(ax: "Axes", post: "Posterior", name: str) -> None:
     """Posterior predictive check: the empirical CDF among those of replicated searches."""
-    y = np.sort(observed(post))
+    y = np.sort(post.observed)
     some = np.unique(np.linspace(0, len(y) - 1, _RANKS).astype(int))
     replicated = np.sort(post.predict(_REPLICATED), axis=1)[:, some]
     y, rank = y[some], (some + 1) / len(y)

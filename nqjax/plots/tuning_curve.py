@@ -64,7 +64,7 @@ def plot_tuning_curve(
     if not np.all(governed):
         ax.plot(trials[~governed], curve[~governed], color=BLUE, linestyle=":", label="fitted, before the regime")
     if boot:
-        low, high = boot.tuning_curve_band(trials, level)
+        low, high = boot.quantile_tuning_curve_band(trials, confidence=level)
         ax.fill_between(
             trials, low, high, where=governed, color=BLUE, alpha=0.2, linewidth=0, label=f"{100 * level:g} % band"
         )

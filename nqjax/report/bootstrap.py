@@ -41,7 +41,7 @@ def extend(
     problems: list[str] = []
     intervals = {name: _interval(boot, name, level, method, problems) for name in ("alpha", "beta", "sigma")}
     try:
-        band = boot.tuning_curve_band(trials, level).tolist()
+        band = [end.tolist() for end in boot.quantile_tuning_curve_band(trials, confidence=level)]
     except InputError:  # the intervals have said why
         band = [[None] * len(trials)] * 2
     for point, low, high in zip(document["tuning_curve"], *band, strict=True):

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
     from nqjax.posterior.comparison import Comparison
     from nqjax.posterior.posterior import Posterior
-from nqjax.posterior.posterior import regime_start
 from nqjax.report.tables import note
 
 
@@ -26,7 +25,7 @@ def comparison_document(
     confidence: float,
 ) -> dict[str, Any]:
     """Return who wins at each number of trials."""
-    starts, sizes = [regime_start(post) for post in posts], [post.num_scores for post in posts]
+    starts, sizes = [post.regime_start for post in posts], [post.num_scores for post in posts]
     low, high = comparison.interval(confidence)
     middle = np.median(comparison.difference, axis=0)
     rows = zip(

@@ -45,7 +45,7 @@ def bands_document(
 def region_document(region: "Region", *, head: "Mapping[str, Any]", trials: "Sequence[float]") -> dict[str, Any]:
     """Return the intervals of a region, its gammas and its tuning-curve band."""
     ends = {name: region.interval(name) for name in ("alpha", "beta", "sigma", "regime_probability")}
-    low, high = region.quantile_tuning_curve_bands(trials)
+    low, high = region.quantile_tuning_curve_band(trials)
     within = "keeps within the band over the regime" if head["method"] == "consonance" else "fits well enough"
     empty = f"no noisy quadratic {within}: choose a threshold with fewer scores"
     return {

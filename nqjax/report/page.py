@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 from nqjax.errors import InputError
 from nqjax.plots.style import new_figure
 from nqjax.posterior.diagnostics import LEAST_ACCEPTANCE, LEAST_ESS, MOST_ERROR, MOST_LOSS, MOST_RHAT
-from nqjax.report.posterior import in_words
+from nqjax.report.posterior import in_words, posterior_document
+from nqjax.report.tables import finite
 from nqjax.runtime.extras import require
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from matplotlib.figure import Figure
 
@@ -36,6 +37,39 @@ def check_page(path: "str | Path") -> None:
         raise InputError(f"there is no folder {str(Path(path).parent)!r} for the report")
     require("matplotlib", "report", "the report")
     require("jinja2", "report", "the report")
+
+
+def save_report(
+    path: "str | Path", post: "Posterior", *, name: str = "score", trials: "Sequence[float]" = (1, 10, 100, 1000)
+) -> None:
+    """Write a posterior as one HTML page to read, as ``nqjax posterior --report`` does.
+
+    Parameters
+    ----------
+    path : str or Path
+        An .html file, which needs no other file.
+    post : Posterior
+    name : str
+        The score's name.
+    trials : sequence of float
+        Numbers of trials for the table of the tuning curve.
+
+    Raises
+    ------
+    InputError
+        Another ending, a missing folder, a file that cannot be written, or Matplotlib is missing.
+    """
+    check_page(path)
+    head = {
+        "file": None,
+        "metric": name,
+        "minimize": post.minimize,
+        "threshold": finite(post.limits[1] if post.minimize else post.limits[0]),
+        "regime": None,
+        "confidence": post.confidence,
+        "method": post.method,
+    }
+    save_page(path, post, posterior_document(post, head=head, trials=trials))
 
 
 def save_page(path: "str | Path", post: "Posterior", document: "Mapping[str, Any]") -> None:

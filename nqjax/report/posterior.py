@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from nqjax.posterior.posterior import Posterior
-from nqjax.posterior.posterior import regime_start
 from nqjax.report.tables import note
 
 #: A gamma with this probability is said to be the one; those with less than the other are not named.
@@ -38,9 +37,10 @@ def posterior_document(
     post: "Posterior", *, head: "Mapping[str, Any]", trials: "Sequence[float]", seed: int | None = None
 ) -> dict[str, Any]:
     """Return the parameters, gamma, the tuning curve and the diagnostics of a posterior."""
-    lower, median, upper = post.quantile_tuning_curve(np.asarray(trials, np.float64))
+    n = np.asarray(trials, np.float64)
+    median, (lower, upper) = post.quantile_tuning_curve(n), post.quantile_tuning_curve_band(n)
     diagnostics = post.diagnostics
-    start = regime_start(post)
+    start = post.regime_start
     return {
         **head,
         "num_scores": post.num_scores,
