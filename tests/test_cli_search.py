@@ -72,7 +72,7 @@ def test_search_residual_and_ablation(capsys):
 
 @pytest.mark.filterwarnings("default")
 def test_too_little_memory_is_said_in_a_line(capsys, monkeypatch):
-    monkeypatch.setattr("nqjax.search.schedule.free", lambda device: 1)
+    monkeypatch.setattr("nqjax.search.engine.scheduler.free", lambda device: 1)
     assert cli.main(["search", "line", "--trials", "2", "--out", "trials.jsonl"]) == 0
     assert re.fullmatch(r"nqjax: warning: 4 trials .* do not fit the memory.*\n", capsys.readouterr().err)
 
@@ -223,7 +223,8 @@ def interrupted(tmp_path, pause, times):
     program = (
         "import signal, sys, time\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background jobs ignore it
-        "from nqjax.search import tasks, tile\n"
+        "from nqjax.search import tasks\n"
+        "from nqjax.search.engine import tile\n"
         "from nqjax.__main__ import main\n"
         "tasks.REGISTRY['line'] = tasks.Entry('tiny_task', 'Line', '', '', '', '', '', {})\n"
         "advance, rounds = tile.Tile.advance, []\n"

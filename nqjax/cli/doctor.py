@@ -75,13 +75,15 @@ def _run(args: argparse.Namespace) -> None:
 
 def doctor_document() -> Document:
     """Return everything that the command shows."""
+    from nqjax.runtime.parallel import num_cores
+
     devices, error = _devices()
     return {
         "versions": _versions(),
         "devices": devices,
         "devices_error": error,
         "float64": not error and _has_float64(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        "cores": num_cores(),
         "cache": _cache(),
         "extras": {name: _missing(modules) for name, modules in _EXTRAS.items()},
     }

@@ -22,8 +22,8 @@ class Task:
     (int32 for whole numbers), with ``config["num_rounds"]`` among them. Everything must work under `jax.vmap`: no
     branches on traced values, and schedules computed from traced lengths. Randomness comes from the key alone.
 
-    What is compiled is kept with the object for its next search, and the examples with it, as long as its attributes
-    are the same objects: give an attribute a new value rather than change what is in it, such as an array's elements.
+    Compiled programs and the examples on the devices are kept for the task's next search, as long as its attributes are
+    the same objects: give an attribute a new value rather than change what is in it, such as an array's elements.
 
     Attributes
     ----------

@@ -16,13 +16,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from nqjax.errors import InputError
+from nqjax.runtime.files import lock, remove_drafts, written_whole
 from nqjax.trials.json_lines import HEADER, JSON_ENDINGS
-
-try:
-    import fcntl
-except ImportError:  # not on this system: there, nothing keeps a second process out
-    fcntl = None  # type: ignore[assignment]
-
 
 Row = dict[str, Any]
 
@@ -74,7 +69,7 @@ class TrialsFile:
         except OSError as error:
             raise InputError(f"{self.path} cannot be written: {error.strerror}; give another --out") from error
         try:
-            self._lock()
+            lock(self._file, self.path)
             self._read()
         except BaseException:
             os.close(self._file)
@@ -95,27 +90,10 @@ class TrialsFile:
         """Put the trials in order, so that the same search gives the same file."""
         if list(self.rows) == sorted(self.rows):
             return
-        draft = self.path.with_name(self.path.name + ".draft")
-        try:
-            with draft.open("wb") as file:
+        with contextlib.suppress(OSError):  # the trials are safe, if not in order
+            remove_drafts(self.path)
+            with written_whole(self.path, "wb") as file:
                 file.write(b"".join([*self._headers, *(_line(self.rows[number]) for number in sorted(self.rows))]))
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(self.path)
-        except OSError:  # the trials are safe, if not in order
-            with contextlib.suppress(OSError):
-                draft.unlink()
-
-    def _lock(self) -> None:
-        if fcntl is not None:
-            try:
-                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise InputError(
-                    f"another process is writing {self.path}: wait until it is done, or give another --out"
-                ) from None
-            except OSError:  # a file system without locks
-                pass
 
     def _read(self) -> None:
         try:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from nqjax.errors import InputError
 from nqjax.runtime.extras import require
+from nqjax.runtime.parallel import num_cores
 from nqjax.search.data import fingerprint
 from nqjax.search.sources import Batch
 
@@ -35,6 +36,9 @@ _AREA, _RATIO, _TRIES = (0.08, 1.0), (3 / 4, 4 / 3), 10
 
 #: Bytes of the batches that are read ahead.
 _AHEAD = 2**30
+
+#: The most threads that decode images.
+_MOST_THREADS = 32
 
 
 _Crop = tuple[float, float, float, float]
@@ -74,8 +78,7 @@ class ImageFolder:
         found = [_images(folder / name) for name in self.classes]
         self.paths = [path for paths in found for path in paths]
         self.labels = np.repeat(np.arange(len(found), dtype=np.int32), [len(paths) for paths in found])
-        workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        self._pool = ThreadPoolExecutor(min(workers, 32), "nqjax-images")
+        self._pool = ThreadPoolExecutor(min(num_cores(), _MOST_THREADS), "nqjax-images")
         self._lock = threading.Lock()
         self._ahead: collections.OrderedDict[tuple[Any, ...], tuple[int, list[Future[Any]]]] = collections.OrderedDict()
         self._orders: collections.OrderedDict[tuple[int, ...], NDArray[np.int64]] = collections.OrderedDict()

@@ -8,6 +8,7 @@ where these are there already, neither the texts nor a tokenizer are needed.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from nqjax.errors import InputError
+from nqjax.runtime.files import written_whole
 from nqjax.search.sources import Batch
 
 LABELS = ("entailment", "neutral", "contradiction")
@@ -134,10 +136,5 @@ def _read_kept(path: Path) -> Batch:
 
 def _keep(path: Path, pairs: Batch) -> None:
     """Keep the tokens, if the folder lets us."""
-    partial = path.with_suffix(".partial")
-    try:
-        with partial.open("wb") as file:
-            np.savez(file, **pairs)  # type: ignore[arg-type]
-        partial.replace(path)
-    except OSError:
-        partial.unlink(missing_ok=True)
+    with contextlib.suppress(OSError), written_whole(path, "wb") as file:
+        np.savez(file, **pairs)  # type: ignore[arg-type]

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nqjax.errors import InputError
+from nqjax.runtime.files import written_whole
 from nqjax.search.data import fingerprint
 from nqjax.search.sources import Batch
 
@@ -81,10 +82,9 @@ def write_tokens(
     if path.suffix != ".npy":
         raise InputError(f"{path} must be a .npy file")
     dtype = np.dtype("<u2" if vocab_size <= 2**16 else "<u4")
-    partial = path.with_name(path.name + ".partial")
     total = 0
     try:
-        with partial.open("wb") as file:
+        with written_whole(path, "wb") as file:
             # The header leaves room for the length to grow, and is written again when it is known.
             _header(file, 0, dtype)
             for text in texts:
@@ -93,13 +93,10 @@ def write_tokens(
                 total += len(tokens)
             file.seek(0)
             _header(file, total, dtype)
-        if not total:
-            raise InputError(f"there are no tokens for {path}: give texts")
-        partial.replace(path)
+            if not total:
+                raise InputError(f"there are no tokens for {path}: give texts")
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        partial.unlink(missing_ok=True)
     return total
 
 

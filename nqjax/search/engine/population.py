@@ -12,6 +12,7 @@ neighbours.
 from __future__ import annotations
 
 import functools
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -49,7 +50,8 @@ class Program:
     def __init__(
         self, task: Task, static: dict[str, Any], dtypes: Mapping[str, Any], lanes: int, platform: str
     ) -> None:
-        self.task, self.static, self.dtypes, self.lanes = task, static, dict(dtypes), lanes
+        self._task = weakref.ref(task)  # programs are kept as long as their task, which they must not keep
+        self.static, self.dtypes, self.lanes = static, dict(dtypes), lanes
         self.batch_size, self.steps = int(task.batch_size(static)), int(task.steps_per_round(static))
         compiled = functools.partial(Compiled, platform=platform)
         self._start = compiled(self._start_function, donate=(0,))
@@ -59,6 +61,14 @@ class Program:
         self._evaluate_batch = compiled(self._evaluate_batch_function)
         self._data: dict[Any, Any] = {}
         self._needed: dict[jax.Device, int] = {}
+
+    @property
+    def task(self) -> Task:
+        """The task; whoever uses the program must hold it."""
+        task = self._task()
+        if task is None:
+            raise ReferenceError("the task of this program no longer exists")
+        return task
 
     # --- what the host calls ----------------------------------------------------------------------------------------
 

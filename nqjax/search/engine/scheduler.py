@@ -9,7 +9,6 @@ from __future__ import annotations
 import collections
 import contextlib
 import json
-import os
 import queue
 import threading
 import time
@@ -23,15 +22,23 @@ import numpy as np
 
 from nqjax.errors import InputError
 from nqjax.runtime.compiled import power_of_two
+from nqjax.runtime.parallel import num_workers
 from nqjax.search.engine.checkpoint import Checkpoints
 from nqjax.search.engine.memory import free
 from nqjax.search.engine.population import Program
+from nqjax.search.engine.programs import programs_of
 from nqjax.search.engine.tile import Tile
 from nqjax.search.engine.trial import Lane, Trial
 from nqjax.search.task import Task
 
-#: Trials side by side in a program: on a CPU as many as the caches of a core like, on an accelerator as many as fit.
-LANES, LANES_ACCELERATOR = 16, 1024
+#: Trials side by side in a program on a CPU: more do not fit the caches of a core.
+LANES = 16
+
+#: The most trials side by side in a program on an accelerator.
+LANES_ACCELERATOR = 1024
+
+#: Tiles that an accelerator trains at a time.
+_TILES_PER_DEVICE = 1
 
 
 #: Seconds between looks at what the threads have done, in which Ctrl-C is noticed.
@@ -70,7 +77,7 @@ class Schedule:
         memory: int | None = None,
     ) -> None:
         self.task, self.devices = task, list(devices)
-        self._programs = _programs(task)
+        self._programs = programs_of(task)
         self._platform = devices[0].platform
         self._groups: dict[Any, list[Trial]] = collections.defaultdict(list)
         for trial in trials:
@@ -82,7 +89,7 @@ class Schedule:
         else:
             self._memory = memory * len(self.devices) if cpu else memory
         self.lanes = lanes or self._fitting(population)
-        limits = [_slots(self.devices)]
+        limits = [num_workers(self.devices, _TILES_PER_DEVICE)]
         if cpu:  # its tiles share the memory: fewer of them change nothing but the time
             limits.append(max(1, self._memory // max(1, self._bytes(self.lanes))))
         if population is not None:
@@ -116,7 +123,7 @@ class Schedule:
     def _bytes(self, lanes: int) -> int:
         """The memory of the largest program, on one device."""
         programs = [self._program(static, lanes) for static in self._groups]
-        with ThreadPoolExecutor(_slots(self.devices)) as pool:
+        with ThreadPoolExecutor(num_workers(self.devices, _TILES_PER_DEVICE)) as pool:
             return max(pool.map(lambda program: program.bytes(self.devices[0]), programs))
 
     def _program(self, static: Any, lanes: int) -> Program:
@@ -260,22 +267,6 @@ class Schedule:
             return self._pending[static].popleft()
 
 
-def _programs(task: Task) -> dict[Any, Program]:
-    """The programs that earlier searches have compiled for a task that is still the same, to which new ones are added.
-
-    They are kept with the task, whose data they have. One whose attributes are no longer the same objects, such as a
-    copy, begins anew.
-    """
-    now = {name: value for name, value in vars(task).items() if name != "_programs"}
-    with _programs_lock:
-        owner, then, programs = vars(task).get("_programs", (None, {}, {}))
-        same = owner is task and then.keys() == now.keys() and all(then[name] is now[name] for name in now)
-        if not same:
-            programs = {}
-            vars(task)["_programs"] = task, now, programs
-        return programs
-
-
 def _static(task: Task, trial: Trial) -> tuple[tuple[str, Any], ...]:
     return tuple((name, trial.config[name]) for name in task.static)
 
@@ -294,11 +285,3 @@ def _dtypes(task: Task, trials: Sequence[Trial]) -> dict[str, Any]:
             )
         dtypes[name] = np.float32 if float in kinds else np.int32
     return dtypes
-
-
-def _slots(devices: Sequence[jax.Device]) -> int:
-    """How many tiles to have in hand at once: on CPUs one for each core, else one for each device."""
-    if devices[0].platform != "cpu":
-        return len(devices)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(len(devices), min(cores, 16))

@@ -119,7 +119,8 @@ class DebertaFineTuning(Task):
         fresh = self.model.init(key, tokens, tokens)["params"]  # the encoder's draws are not used, so not computed
         # The host hands the weights over when the program runs: as constants they would be written out in it.
         shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), fresh["encoder"])
-        params = {"params": {**fresh, "encoder": jax.pure_callback(lambda: self.pretrained, shapes)}}
+        pretrained = self.pretrained  # the program keeps what the function holds, and must not keep this task
+        params = {"params": {**fresh, "encoder": jax.pure_callback(lambda: pretrained, shapes)}}
         waiting = jax.tree.map(jnp.zeros_like, params) if self.micro_batch else None
         return State(adamw.start(params), waiting, jnp.int32(0), jnp.int32(0))
 

@@ -9,11 +9,10 @@ It is done once on a machine, in less than a minute, and kept in the user's cach
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import json
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from nqjax.runtime.files import cache_folder, written_whole
 from nqjax.runtime.progress import Progress
 from nqjax.search.data.line_pairs import MASK, PAD, SEP
 from nqjax.search.models import adamw
@@ -66,7 +66,7 @@ def pretrained_encoder(encoder: Encoder, pairs: Batch, steps: int, text: str) ->
         shapes = jax.eval_shape(model.init, jax.random.key(0), tokens[:1], tokens[:1] > 0)["params"]["encoder"]
         recipe = [repr(encoder), tokens.shape, steps, text, BATCH_SIZE, SHARE_MASKED, SEED, PEAK, WARMUP, WEIGHT_DECAY]
         name = hashlib.sha256(json.dumps(recipe).encode()).hexdigest()[:16]
-        folder = _cache_folder()
+        folder = cache_folder("pretrained")
         path = None if folder is None else folder / f"deberta-stdlib-{name}.npz"
         params = None if path is None else _read(path, shapes)
         if params is None:
@@ -112,17 +112,6 @@ def _pretrain(model: Pretrainer, pairs: Batch, steps: int) -> Any:
     return state.params
 
 
-def _cache_folder() -> Path | None:
-    """The folder of what is pretrained, made if need be; None where that is impossible."""
-    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    try:
-        folder = (base if base.is_absolute() else Path.home() / ".cache") / "nqjax" / "pretrained"
-        folder.mkdir(parents=True, exist_ok=True)
-    except (OSError, RuntimeError):  # not writable, or no home
-        return None
-    return folder
-
-
 def _read(path: Path, shapes: Any) -> Params | None:
     """The parameters in a file; None for a file that is missing or broken, which is then written anew."""
     try:
@@ -137,12 +126,5 @@ def _read(path: Path, shapes: Any) -> Params | None:
 def _write(path: Path, params: Params) -> None:
     """Keep the parameters, if the folder lets us; the file appears when it is whole."""
     flat = flax.traverse_util.flatten_dict(params, sep="/")
-    partial = None
-    try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".partial", delete=False) as file:
-            partial = Path(file.name)
-            np.savez(file, **flat)
-        partial.replace(path)
-    except OSError:
-        if partial is not None:
-            partial.unlink(missing_ok=True)
+    with contextlib.suppress(OSError), written_whole(path, "wb") as file:
+        np.savez(file, **flat)
