@@ -135,7 +135,7 @@ def test_require():
 def test_arviz_is_named_where_a_posterior_is_asked_for_its_data(monkeypatch):
     monkeypatch.setitem(sys.modules, "arviz", None)
     with pytest.raises(InputError, match=r"post.idata needs ArviZ, .* pip install 'nqjax\[report\]'"):
-        predictive.to_arviz(None)
+        predictive.to_arviz(*[None] * 5)
 
 
 def test_a_broken_package_is_not_called_missing(tmp_path, monkeypatch):
