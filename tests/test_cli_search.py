@@ -139,7 +139,9 @@ def test_without_scikit_learn(task, monkeypatch, capsys):
     """What the package installs by default does not have the digits: one line says what to do."""
     monkeypatch.setitem(sys.modules, "sklearn", None)
     assert cli.main(["search", task, "--trials", "8", "--out", "x.jsonl"]) == 2
-    assert capsys.readouterr().err == "nqjax: error: the digits are scikit-learn's: pip install scikit-learn\n"
+    assert (
+        capsys.readouterr().err == "nqjax: error: reading the digits needs scikit-learn: pip install 'nqjax[search]'\n"
+    )
     assert not Path("x.jsonl").exists()
 
 

@@ -14,9 +14,9 @@ from nqjax.search.configurations import sample
 from nqjax.search.data.digits import digits
 from nqjax.search.data.images import ImageFolder, random_crop
 from nqjax.search.models.resnet import ResNet
+from nqjax.search.models.schedules import warmup_cosine
 from nqjax.search.sources import Stream
 from nqjax.search.tasks import REGISTRY, load
-from nqjax.search.tasks.convnext import warmup_cosine
 from nqjax.search.tasks.images import smoothed_cross_entropy
 
 SMALL = [name for name in REGISTRY if name.endswith(("digits", "digits-adamw"))]

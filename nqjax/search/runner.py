@@ -10,7 +10,7 @@ import platform
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
 import jax
 import numpy as np
@@ -26,6 +26,7 @@ from nqjax.search.engine.hosts import adopt, joined, part_of, shared, together
 from nqjax.search.engine.scheduler import Schedule
 from nqjax.search.engine.tile import RESERVED
 from nqjax.search.engine.trial import Trial
+from nqjax.search.run_options import RunOptions
 from nqjax.search.task import Task, check_task
 from nqjax.search.trials_file import TrialsFile
 from nqjax.trials.table import Row, Trials, best_row, read_trials
@@ -41,49 +42,44 @@ def run(
     key: Any,
     grid: int | None = None,
     out: str | Path | None = None,
-    resume: bool = True,
-    population: int | None = None,
-    memory: int | None = None,
-    devices: Sequence[jax.Device] | None = None,
-    checkpoint_every: float = 120.0,
-    progress: bool = False,
+    **options: Unpack[RunOptions],
 ) -> Trials:
     """Run a random or a grid search, many trials side by side.
 
     Trial ``i`` depends on the key and on ``i`` alone, not on how many trials are run, in which order, how many at a
     time or on how many devices: its configuration to the last digit, its training as far as one program on one kind
-    of device gives the same numbers again. On a CPU the program is the same unless it does not fit the memory, of
-    which a warning tells; on accelerators its width follows from the number of trials, the population and the memory
-    (a search that goes on keeps the width that its file began with).
+    of device gives the same numbers again. On a CPU the program is the same unless it does not fit the memory, which
+    gives a warning; on accelerators its width follows from the number of trials, the population and the memory (a
+    search that is continued keeps the width that its file began with).
 
     Parameters
     ----------
     task : Task
-        What is trained.
+        The task whose trials are trained.
     space : mapping, optional
         From names to distributions or values (`nqjax.search.space`); the task's own by default.
     num_trials : int
-        How many; the first ones of a grid, or all of it by default.
+        How many trials; for a grid, its first ones, and all of it by default.
     key : key
         A JAX key of the kind "threefry2x32", such as ``jax.random.key(0)``.
     grid : int, optional
-        Search a grid instead, with so many values of each continuous hyperparameter.
+        Search a grid instead, with this many values of each continuous hyperparameter.
     out : str or Path, optional
-        A .jsonl file to which finished trials are written, and with which the search goes on. Checkpoints of trials
-        under way are in the folder ``<out>.checkpoints``. With `jax.distributed`, a path that all processes share.
+        A .jsonl file to which finished trials are written; one that exists is continued. Checkpoints of trials under
+        way are in the folder ``<out>.checkpoints``. With `jax.distributed`, a path that all processes share.
     resume : bool
-        Whether to go on with a file that is there; if not, one with trials is refused.
+        Whether to continue a file that exists (the default); if not, one with trials is refused.
     population : int, optional
-        How many trials to have in hand at once; by default as many as keep the devices busy and fit the memory. On a
-        CPU it is rounded up to whole programs of 16 trials (or what the task says).
+        How many trials to train at once; by default as many as keep the devices busy and fit the memory. On a CPU it
+        is rounded up to whole programs of 16 trials (or what the task says).
     memory : int, optional
-        Bytes that may be used on each device; by default 70 % of what can be had.
+        Bytes that may be used on each device; by default 70 % of what is available.
     devices : sequence of Device, optional
         All local ones by default.
     checkpoint_every : float
-        Seconds of work between checkpoints.
+        Seconds of work between checkpoints; 120 by default.
     progress : bool
-        Whether to show a bar on a terminal.
+        Whether to show a bar on a terminal, and lines elsewhere; False by default.
 
     Returns
     -------
@@ -93,8 +89,34 @@ def run(
     Raises
     ------
     InputError
-        A task or space that is none, a file of another search, one that cannot be written, or one that another process
-        is writing.
+        If the task or the space is invalid, or the file is of another search, cannot be written, or is being written
+        by another process.
+
+    Examples
+    --------
+    >>> import jax
+    >>> import jax.numpy as jnp
+    >>> from nqjax.search import Arrays, LogUniform, Task, run
+    >>> class Square(Task):
+    ...     name, score = "square", "error"
+    ...     space = {"rate": LogUniform(0.01, 0.5)}
+    ...     train = valid = Arrays(x=[1.0, 2.0])
+    ...     def batch_size(self, config):
+    ...         return 2
+    ...     def num_rounds(self, config):
+    ...         return 3
+    ...     def init(self, config, key):
+    ...         return jnp.float32(0)
+    ...     def step(self, state, config, batch, key):
+    ...         loss, slope = jax.value_and_grad(lambda w: jnp.mean((w * batch["x"] - 1) ** 2))(state)
+    ...         return state - config["rate"] * slope, loss
+    ...     def evaluate(self, state, config, batch):
+    ...         return {"error": (state * batch["x"] - 1) ** 2}
+    >>> trials = run(Square(), num_trials=8, key=jax.random.key(0))
+    >>> len(trials), trials.scores.shape
+    (8, (8,))
+    >>> bool(trials.best["error"] == trials.scores.min())
+    True
     """
     check_task(task)
     space = spaces.check(task.space if space is None else space)
@@ -108,18 +130,7 @@ def run(
     configs = _configs(space, key, num_trials, grid)
     trials = as_trials(task, list(enumerate(configs)), trial_words(key, range(len(configs))))
     settings = search_settings(task, space, key, "random" if grid is None else {"grid": grid})
-    return execute(
-        task,
-        trials,
-        settings,
-        out=out,
-        resume=resume,
-        population=population,
-        memory=memory,
-        devices=devices,
-        checkpoint_every=checkpoint_every,
-        progress=progress,
-    )
+    return execute(task, trials, settings, out=out, **options)
 
 
 def key_words(key: Any) -> tuple[int, ...]:
@@ -136,7 +147,7 @@ def _configs(space: Mapping[str, Any], key: Any, num_trials: int | None, grid: i
     if grid is None:
         if num_trials is None:
             raise InputError("give num_trials, or grid for a grid search")
-        return [configurations.sample(space, key, trial) for trial in range(num_trials)]
+        return list(configurations.samples(space, key, range(num_trials)))
     return list(itertools.islice(configurations.grid(space, grid), num_trials))
 
 
@@ -207,7 +218,7 @@ def execute(
     checkpoint_every: float = 120.0,
     progress: bool = False,
 ) -> Trials:
-    """Train given trials; the other arguments are those of `run`."""
+    """Train given trials; the other arguments are those of `run`, and these are their defaults."""
     if population is not None and population < 1:
         raise InputError(f"a population of {population} is none: give 1 or more")
     devices = jax.local_devices() if devices is None else list(devices)
@@ -299,7 +310,10 @@ def _train(
 
 
 def _made_by(device: jax.Device, task: Task) -> dict[str, Any]:
-    versions = {name: metadata.version(name) for name in ("jax", "flax", "optax", "numpy")}
+    versions = {}
+    for name in ("jax", "flax", "optax", "numpy"):
+        with contextlib.suppress(metadata.PackageNotFoundError):  # a task need not use Flax or Optax
+            versions[name] = metadata.version(name)
     found = {"nqjax": __version__, "python": platform.python_version(), **versions, "device": device.device_kind}
     return {**found, "data": task.source} if task.source else found
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nqjax.errors import InputError
+from nqjax.errors import missing_extra
 from nqjax.search.sources import Arrays
 
 #: 18 whole batches of 64, so that an epoch drops no image; the other 645 images are for validation.
@@ -31,7 +31,7 @@ def digits() -> tuple[Arrays, Arrays]:
     try:
         from sklearn import datasets
     except ImportError:
-        raise InputError("the digits are scikit-learn's: pip install scikit-learn") from None
+        raise missing_extra("reading the digits", "scikit-learn", "search") from None
 
     x, y = datasets.load_digits(return_X_y=True)
     order = np.random.default_rng(_SPLIT_SEED).permutation(len(x))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nqjax.errors import InputError
+from nqjax.errors import InputError, missing_extra
 from nqjax.runtime.parallel import num_cores
 from nqjax.search.data import fingerprint
 from nqjax.search.sources import Batch
@@ -73,7 +73,7 @@ class ImageFolder:
         try:
             import PIL.Image  # noqa: F401 - to say so now rather than in a thread
         except ImportError:
-            raise InputError("reading images needs Pillow: pip install pillow") from None
+            raise missing_extra("reading images", "Pillow", "search") from None
         self.size = size
         self._folder = folder = Path(root) / split
         self.classes = _classes(folder, classes)

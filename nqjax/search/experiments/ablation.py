@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Unpack
 
 from nqjax.errors import InputError
 from nqjax.search import space as spaces
+from nqjax.search.run_options import RunOptions
 from nqjax.search.runner import check_trials, run
 from nqjax.search.task import Task, check_task
 from nqjax.trials.table import Trials
@@ -42,7 +43,7 @@ def ablation(
     order: Sequence[str] | None = None,
     space: Mapping[str, Any] | None = None,
     folder: str | Path | None = None,
-    **options: Any,
+    **options: Unpack[RunOptions],
 ) -> Iterator[Stage]:
     """Fix the searched hyperparameters one after another at the best trial's values; yield a search for each.
 

@@ -8,12 +8,13 @@ into `nqjax.noise_diagnostics`, with the columns ``config_id`` and the score.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import jax
 import numpy as np
 
 from nqjax.errors import InputError
+from nqjax.search.run_options import RunOptions
 from nqjax.search.runner import as_trials, check_trials, execute, key_words, trial_words
 from nqjax.search.task import Task, check_task
 from nqjax.trials.table import Row, Trials
@@ -45,9 +46,7 @@ def residual(
     num_quantiles: int = 8,
     key: Any = None,
     out: str | Path | None = None,
-    population: int | None = None,
-    progress: bool = False,
-    **options: Any,
+    **options: Unpack[RunOptions],
 ) -> Trials:
     """Retrain configurations at even quantiles of a search's scores, with many seeds each.
 
@@ -61,7 +60,7 @@ def residual(
         Runs of a configuration, and how many configurations.
     key : key, optional
         What the seeds are drawn from; by default the search's own key, with seeds that its trials did not use.
-    out, population, progress, **options
+    out, **options
         As for `nqjax.search.run`.
 
     Returns
@@ -98,4 +97,4 @@ def residual(
         "key": list(key_words(key)),
         "residual": {"configs": [row["trial"] for row in rows], "seeds": num_seeds, "of": list(trials.settings["key"])},
     }
-    return execute(task, runs, settings, out=out, population=population, progress=progress, **options)
+    return execute(task, runs, settings, out=out, **options)

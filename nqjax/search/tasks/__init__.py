@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from nqjax.errors import InputError
+from nqjax.errors import InputError, missing_extra
 
 if TYPE_CHECKING:
     from nqjax.search.task import Task
@@ -219,7 +219,10 @@ def load(name: str, **options: Any) -> Task:
         hint = f" (did you mean {close[0]!r}?)" if close else ""
         raise InputError(f"there is no task {name!r}{hint}; the tasks: {', '.join(REGISTRY)}")
     entry = REGISTRY[name]
-    kind = getattr(import_module(entry.module), entry.attribute)
+    try:
+        kind = getattr(import_module(entry.module), entry.attribute)
+    except ModuleNotFoundError as error:
+        raise missing_extra(f"the task {name!r}", error.name or "a package", "search") from error
     options = {**entry.options, **options}
     try:
         inspect.signature(kind).bind(**options)

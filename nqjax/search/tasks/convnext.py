@@ -44,9 +44,8 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
-from nqjax.search.models import adamw
+from nqjax.search.models import adamw, schedules
 from nqjax.search.models.convnext import ConvNeXt
 from nqjax.search.space import Derived, LogUniform, Uniform
 from nqjax.search.task import Config
@@ -95,28 +94,12 @@ class _WithAdamW(_ConvNeXtTask):
     def update(self, state: Any, config: Config, gradient: Any) -> tuple[Any, Any]:
         """Return the parameters and the optimiser's state after a step."""
         steps = self.steps_per_round(config)
-        rate = config["lr"] * warmup_cosine(
-            state["count"], config["num_rounds"] * steps, config["warmup_epochs"] * steps
-        )
+        length, warmup = config["num_rounds"] * steps, config["warmup_epochs"] * steps
+        rate = config["lr"] * schedules.warmup_cosine(state["count"], length, warmup)
         beta1, beta2, decay = config["beta1"], config["beta2"], config["weight_decay"]
         before = adamw.AdamWState(state["params"], *state["optimizer"])
         after = adamw.update(before, gradient, rate, beta1=beta1, beta2=beta2, weight_decay=decay)
         return after.params, after[1:]
-
-
-def warmup_cosine(count: jax.Array, total: jax.Array | float, warmup: jax.Array | float) -> jax.Array:
-    """Return the share of the peak learning rate at an update: a linear warmup, then a cosine to 0.
-
-    Parameters
-    ----------
-    count : scalar
-        How many updates are done, 0 for the first.
-    total, warmup : scalar
-        How many there are, and over how many of them the rate rises; traced or not.
-    """
-    rise = (count + 1) / jnp.maximum(warmup, 1)
-    phase = jnp.clip((count - warmup) / jnp.maximum(total - warmup, 1), 0, 1)
-    return jnp.minimum(rise, 0.5 + 0.5 * jnp.cos(jnp.pi * phase))
 
 
 class ConvNeXtTiny(_ConvNeXtTask):

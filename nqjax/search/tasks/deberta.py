@@ -48,7 +48,7 @@ from nqjax.search.data.corpus import read_corpus
 from nqjax.search.data.epochs import Epochs
 from nqjax.search.data.line_pairs import PAD, Vocabulary, line_pairs, lines_of
 from nqjax.search.data.mnli import LABELS, load_pairs
-from nqjax.search.models import adamw
+from nqjax.search.models import adamw, schedules
 from nqjax.search.models.deberta import Classifier, Encoder
 from nqjax.search.models.deberta_released import load_encoder
 from nqjax.search.sources import Arrays
@@ -155,7 +155,7 @@ class DebertaFineTuning(Task):
     def learning_rate(self, config: Config, updates: jax.Array) -> jax.Array:
         """Return the learning rate of an update; after the last one it is 0."""
         rise = config["warmup_proportion"] * len(self.train) / config["batch_size"]
-        return config["learning_rate"] * adamw.warmup_linear(updates, self.num_updates(config), rise)
+        return config["learning_rate"] * schedules.warmup_linear(updates, self.num_updates(config), rise)
 
     def losses(
         self, params: Any, batch: dict[str, jax.Array], rate: Any = 0.0, key: jax.Array | None = None

@@ -25,7 +25,7 @@ import optax
 from nqjax.runtime.files import cache_folder, written_whole
 from nqjax.runtime.progress import Progress
 from nqjax.search.data.line_pairs import MASK, PAD, SEP
-from nqjax.search.models import adamw
+from nqjax.search.models import adamw, schedules
 from nqjax.search.models.deberta import Encoder, Pretrainer
 from nqjax.search.sources import Batch
 
@@ -97,7 +97,7 @@ def _pretrain(model: Pretrainer, pairs: Batch, steps: int) -> Any:
             index = jax.random.randint(jax.random.fold_in(key, 0), (BATCH_SIZE,), 0, len(data["label"]))
             batch = jax.tree.map(lambda a: a[index], data)
             gradient = jax.grad(lambda p: pretraining_loss(model, p, batch, jax.random.fold_in(key, 1)))(state.params)
-            rate = PEAK * adamw.warmup_linear(state.updates, steps, WARMUP * steps)
+            rate = PEAK * schedules.warmup_linear(state.updates, steps, WARMUP * steps)
             return adamw.update(state, gradient, rate, weight_decay=WEIGHT_DECAY), None
 
         return jax.lax.scan(step, state, length=min(_AT_ONCE, steps))[0]

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from nqjax.errors import InputError
 from nqjax.search.data.digits import digits
 from nqjax.search.data.images import DEVIATION, MEAN, ImageFolder
-from nqjax.search.models import adamw
+from nqjax.search.models import schedules
 from nqjax.search.space import Choice, Derived, DiscreteUniform, LogUniform, Uniform
 from nqjax.search.task import Config, Task
 
@@ -111,9 +111,8 @@ class ImageClassification(Task):
     def update(self, state: Any, config: Config, gradient: Any) -> tuple[Any, Any]:
         """Return the parameters and the optimiser's state after a step."""
         steps = self.steps_per_round(config)
-        rate = config["lr"] * adamw.warmup_linear(
-            state["count"], config["num_rounds"] * steps, config["lr_peak_epoch"] * steps
-        )
+        length, peak = config["num_rounds"] * steps, config["lr_peak_epoch"] * steps
+        rate = config["lr"] * schedules.warmup_linear(state["count"], length, peak)
 
         def momentum(m: jax.Array, g: jax.Array, p: jax.Array) -> jax.Array:
             decay = config["weight_decay"] * p if p.ndim > 1 else 0

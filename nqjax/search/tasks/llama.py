@@ -42,7 +42,7 @@ import optax
 from nqjax.errors import InputError
 from nqjax.search.data.corpus import ASCII, read_corpus, windows
 from nqjax.search.data.tokens import TokenWindows, find_tokens
-from nqjax.search.models import adamw
+from nqjax.search.models import adamw, schedules
 from nqjax.search.models.llama import Llama, hidden_width
 from nqjax.search.sources import Arrays
 from nqjax.search.space import DiscreteUniform, LogUniform, Uniform
@@ -110,7 +110,7 @@ class LlamaPretraining(Task):
         state = adamw.update(
             state,
             gradient,
-            config["lr"] * adamw.warmup_stable_decay(state.updates, self.steps, config["warmup_steps"]),
+            config["lr"] * schedules.warmup_stable_decay(state.updates, self.steps, config["warmup_steps"]),
             beta1=config["beta1"],
             beta2=config["beta2"],
             weight_decay=config["weight_decay"],
