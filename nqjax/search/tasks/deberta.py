@@ -1,35 +1,40 @@
-"""``deberta-mnli`` and ``deberta-stdlib``: fine-tuning a pretrained encoder of the DeBERTaV3 architecture.
+"""Fine-tuning of a pretrained encoder of the DeBERTaV3 architecture, on MultiNLI and on the text of Python's library.
 
-**deberta-mnli**, the search of Lourie, He, Cho 2025 (arXiv 2510.02721): DeBERTaV3-base (183,831,552 parameters in the
-encoder) on MultiNLI. AdamW (beta1 0.9, beta2 0.999, epsilon 1e-6, weight decay 0.01 on matrices), the learning rate
-warms up linearly over a part of the first epoch and falls linearly to 0. The dropout that is searched is that of the
-classifier's input (cls_drop_out in the published trials); in the encoder it is 0.1, as the released model has it.
+**deberta-mnli**: DeBERTaV3-base, fine-tuned on MultiNLI. The encoder has 183,831,552 parameters. It is trained by AdamW
+(beta1 0.9, beta2 0.999, epsilon 1e-6, weight decay 0.01 on matrices); the learning rate warms up linearly over a part
+of the first epoch and falls linearly to 0. The dropout that is searched is that of the classifier's input (cls_drop_out
+in the published trials); in the encoder it is 0.1, as in the released model.
 
+- Source: Lourie, He, Cho 2025 (arXiv 2510.02721).
 - Space: batch_size ~ DiscreteUniform(16, 64), num_epochs ~ DiscreteUniform(1, 4), warmup_proportion ~ Uniform(0, 0.6),
   learning_rate ~ LogUniform(1e-6, 1e-3), dropout ~ Uniform(0, 0.3).
 - Command: ``nqjax search deberta-mnli --data FOLDER --trials 1024 --out trials.jsonl``. The folder holds model/, the
   released model (config.json, its weights, its tokenizer's files), and train.jsonl and valid.jsonl with sentence1,
   sentence2 and gold_label (MultiNLI's own files, its matched development set for valid); `nqjax.search.data.mnli`
   says more.
-- Expected time: not measured here. The 49 batch sizes make 49 programs, each compiled once.
-- Score: val_error, the lowest share of errors of all evaluations, which are after every 1,000 updates and the last
-  one. Published fit (minimising, threshold 0.11): alpha 0.095, beta 0.141, gamma 1, sigma 1.0e-3, with 57.3 % of the
-  trials below.
-- The published fit is that of trials which the paper's own code trained, not this one. Space, evaluations and number
-  of updates are those of its trials, which were also evaluated after each epoch. This package's choices are pairs of
-  128 tokens and no clipping of gradients, which DeBERTa's own program clips to a norm of 1 by default; and far
-  positions are dropped out by distance rather than by bucket.
+- Expected time: not measured. The 49 batch sizes make 49 programs, each compiled once.
+- Score: val_error, the lowest share of errors of all evaluations, which follow every 1,000 updates and the last one.
+  Published fit (minimising, threshold 0.11): alpha 0.095, beta 0.141, gamma 1, sigma 1.0e-3, with 57.3 % of the
+  trials below the threshold.
 
-**deberta-stdlib**, the same in small, on the source text of Python's standard library (`nqjax.search.data.corpus`). Of
-two lines of a file, does the second follow the first, or is it any other? An encoder of 64 features, 2 layers, 2 heads
-and feed-forward layers of 256, over words, digits and signs (`nqjax.search.data.line_pairs`), is pretrained once on a
-machine and kept in the user's cache folder (`deberta_pretraining`), and fine-tuned on 1,024 pairs; 1,024 pairs from
-other files are for validation. Batch sizes are traced: micro-batches of 8, see `DebertaFineTuning`.
+The published fit is of trials that were trained by the paper's own code, not by this package. The space, the
+evaluations and the number of updates are those of these trials, which were also evaluated after each epoch. This
+package chose pairs of 128 tokens, no clipping of gradients (DeBERTa's own program clips to a norm of 1 by default), and
+to drop out far positions by distance rather than by bucket.
 
+**deberta-stdlib**: a tiny DeBERTa, pretrained and fine-tuned on the standard library's source text. The text is that of
+`nqjax.search.data.corpus`. The question is whether the second of two lines of a file follows the first or is any other
+line. An encoder of 64 features, 2 layers, 2 heads and feed-forward layers of 256, over words, digits and signs
+(`nqjax.search.data.line_pairs`), is pretrained once on a machine and kept in the user's cache folder
+(`nqjax.search.tasks.deberta_pretraining`). It is fine-tuned on 1,024 pairs; 1,024 pairs from other files are for
+validation. Batch sizes are traced: see the micro-batches of 8 in `DebertaFineTuning`.
+
+- Source: Lourie, He, Cho 2025 (arXiv 2510.02721), scaled down.
 - Space: batch_size ~ DiscreteUniform(8, 32), num_epochs ~ DiscreteUniform(1, 4), warmup_proportion ~ Uniform(0, 0.6),
   learning_rate ~ LogUniform(1e-5, 1e-2), dropout ~ Uniform(0, 0.3).
 - Command: ``nqjax search deberta-stdlib --trials 256 --out trials.jsonl``.
-- Expected time: about 9 min for 256 trials on two CPU cores, pretraining included (64 took 3 min).
+- Expected time: about 9 min for 256 trials on two CPU cores, pretraining included (64 took 3 min); not measured on one
+  GPU.
 - Score: val_error, the share of errors after the epoch where it was lowest.
 """
 
