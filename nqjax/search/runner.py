@@ -31,6 +31,7 @@ from nqjax.search.task import Task, check_task
 from nqjax.search.trials_file import TrialsFile
 from nqjax.trials.table import Row, Trials, best_row, read_trials
 
+# The front page `nqjax.search` can only list names of its own package: the table's are passed on from here.
 __all__ = ["Trials", "execute", "read_trials", "run"]
 
 

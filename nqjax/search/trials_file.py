@@ -18,8 +18,7 @@ from typing import Any, Self
 from nqjax.errors import InputError
 from nqjax.runtime.files import lock, remove_drafts, written_whole
 from nqjax.trials.json_lines import HEADER, JSON_ENDINGS
-
-Row = dict[str, Any]
+from nqjax.trials.table import Row
 
 
 class TrialsFile:
