@@ -12,7 +12,7 @@ import numpy as np
 from nqjax.errors import InputError
 from nqjax.search.space import Config, Derived, Distribution, When, check, plain_number
 
-#: More configurations than this are no grid that anyone means.
+#: A grid of more configurations than this is refused: it is probably a mistake.
 LARGEST_GRID = 1_000_000
 
 
@@ -27,8 +27,8 @@ def sample(space: Mapping[str, Any], key: Any, trial: int) -> Config:
     ----------
     space : mapping
         From names to distributions or values.
-    key : key, or words of one
-        The search's key.
+    key : key or tuple of int
+        The search's key, or its words.
     trial : int
         The trial's number.
 
@@ -117,7 +117,7 @@ class _Undecided(BaseException):
 
 
 def key_words(key: Any) -> tuple[int, ...]:
-    """Return the words of a JAX key, typed or raw, as whole numbers; a tuple of such words passes."""
+    """Return the words of a JAX key, typed or raw, as whole numbers; a tuple of words is returned as it is."""
     if isinstance(key, tuple):
         return key
     import jax
@@ -132,12 +132,12 @@ def key_words(key: Any) -> tuple[int, ...]:
 
 
 class _Resolving(Mapping[str, Any]):
-    """The configuration while it is drawn: what is asked for is drawn first."""
+    """A configuration while it is drawn: a hyperparameter is drawn when it is first read."""
 
     def __init__(self, space: Mapping[str, Distribution], pick: _Pick) -> None:
         self._space, self._pick = space, pick
         self._values: Config = {}
-        self._open: list[str] = []  # those that are being drawn, each waiting for the next
+        self._open: list[str] = []  # hyperparameters that are being drawn, each because the one before reads it
 
     def __getitem__(self, name: str) -> Any:
         if name not in self._values:

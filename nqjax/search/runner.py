@@ -1,4 +1,4 @@
-"""Run a search: draw its trials, train them, write them as they finish, and go on where it was."""
+"""Run a search: draw its trials, train them, and write each as it ends; or continue one that has a file."""
 
 from __future__ import annotations
 
@@ -135,7 +135,10 @@ def run(
 
 
 def key_words(key: Any) -> tuple[int, ...]:
-    """Return the words of a key, or raise InputError for one whose draws depend on what else is drawn."""
+    """Return the two words of a key of the kind "threefry2x32"; raise InputError for another kind.
+
+    The draws of other kinds depend on how many are made at once.
+    """
     words = configurations.key_words(key)
     if len(words) != 2:
         raise InputError('the key is not of the kind "threefry2x32": give jax.random.key(0, impl="threefry2x32")')
@@ -144,7 +147,7 @@ def key_words(key: Any) -> tuple[int, ...]:
 
 def _configs(space: Mapping[str, Any], key: Any, num_trials: int | None, grid: int | None) -> list[dict[str, Any]]:
     if num_trials is not None and num_trials < 1:
-        raise InputError(f"{num_trials} trials are none: give 1 or more")
+        raise InputError(f"num_trials is {num_trials}: give 1 or more")
     if grid is None:
         if num_trials is None:
             raise InputError("give num_trials, or grid for a grid search")
@@ -153,9 +156,9 @@ def _configs(space: Mapping[str, Any], key: Any, num_trials: int | None, grid: i
 
 
 def trial_words(key: Any, numbers: Iterable[int]) -> list[tuple[int, ...]]:
-    """Return the words of each trial's own key: the search's, folded with its number."""
+    """Return the words of each trial's key, which is the search's key folded with the trial's number."""
     wanted = np.array(list(numbers), np.uint32)
-    # As few sizes, and so programs, as there are powers of two.
+    # Padded to a power of two, so that few sizes are compiled.
     padded = np.resize(wanted, power_of_two(max(len(wanted), 1)))
     with jax.enable_x64(False):
         found = np.asarray(_words(np.array(key_words(key), np.uint32), padded))[: len(wanted)]
@@ -171,7 +174,7 @@ def _words(words: jax.Array, numbers: jax.Array) -> jax.Array:
 def as_trials(
     task: Task, configs: Sequence[tuple[int, dict[str, Any]]], words: Sequence[tuple[int, ...]]
 ) -> list[Trial]:
-    """Return trials from their numbers, configurations and keys."""
+    """Return the trials with these numbers, configurations and keys; raise InputError for one without rounds."""
     trials = []
     for (number, config), own in zip(configs, words, strict=True):
         rounds = int(task.num_rounds(config))
@@ -182,7 +185,7 @@ def as_trials(
 
 
 def search_settings(task: Task, space: Mapping[str, Any], key: Any, sampling: Any) -> dict[str, Any]:
-    """Return what makes a search what it is, for the header of its file."""
+    """Return the settings that identify a search, for the header of its file."""
     return {
         "task": task.name,
         "task_settings": dict(task.settings),
@@ -195,15 +198,19 @@ def search_settings(task: Task, space: Mapping[str, Any], key: Any, sampling: An
 
 
 def check_trials(task: Task, trials: Trials) -> None:
-    """Raise InputError where trials of a search are not the task's."""
+    """Raise InputError if trials were made with another task or other settings of it."""
     wanted = search_settings(task, task.space, tuple(trials.settings["key"]), None)
     for name in ("task", "task_settings", "score", "minimize"):
         now, then = (json.loads(json.dumps(settings[name])) for settings in (wanted, trials.settings))
         if now != then:
-            raise InputError(f"the trials are of {name} = {json.dumps(then)}, not {json.dumps(now)}: give that task")
+            raise InputError(
+                f"the trials were made with {name} = {json.dumps(then)}, not {json.dumps(now)}: give that task"
+            )
     missing = [name for name in task.space if name not in trials.settings["space"]]
     if missing:
-        raise InputError(f"the trials lack {missing[0]!r}, which the task {task.name} needs: give the task they are of")
+        raise InputError(
+            f"the trials lack {missing[0]!r}, which the task {task.name} needs: give the task that made them"
+        )
 
 
 def execute(
@@ -221,7 +228,7 @@ def execute(
 ) -> Trials:
     """Train given trials; the other arguments are those of `run`, and these are their defaults."""
     if population is not None and population < 1:
-        raise InputError(f"a population of {population} is none: give 1 or more")
+        raise InputError(f"population is {population}: give 1 or more")
     devices = jax.local_devices() if devices is None else list(devices)
     made_by = _made_by(devices[0], task)
     host, hosts = jax.process_index(), jax.process_count()
@@ -234,7 +241,7 @@ def execute(
             stack.enter_context(file)
             checkpoints = checkpoints_of(file.path, settings) if file.path else None
             if checkpoints and (not resume or "lanes" not in file.made_by):
-                checkpoints.clear()  # their search's file is gone: this one begins anew
+                checkpoints.clear()  # this search starts again: the file that they belong to is gone
             if out is not None and host == 0:
                 adopt(file, Path(out), settings, hosts)
         rows, lanes = shared(file, out, settings)
@@ -259,9 +266,9 @@ def execute(
 
 
 def _check_rows(rows: Mapping[int, Row], trials: Sequence[Trial], out: str | Path | None) -> None:
-    """Raise InputError where a finished trial has other hyperparameters than it is now given.
+    """Raise InputError if a finished trial has other hyperparameters than the space gives it now.
 
-    The file's header knows a function of the space by its name only.
+    The file's header has only the names of the space's functions, so it does not show a change of a function.
     """
     for trial in trials:
         row = rows.get(trial.number, trial.config)
@@ -274,7 +281,7 @@ def _check_rows(rows: Mapping[int, Row], trials: Sequence[Trial], out: str | Pat
 
 
 def _alike(one: Any, other: Any) -> bool:
-    """Whether two values are equal, but for the last digits in which the powers of two machines may differ."""
+    """Return whether two values are equal, except for the last digits, which differ between machines."""
     if isinstance(one, float) and isinstance(other, float):
         return math.isclose(one, other, rel_tol=1e-9)
     return type(one) is type(other) and bool(one == other)
@@ -289,7 +296,7 @@ def _train(
     bar: Progress,
     settings: Mapping[str, Any],
 ) -> None:
-    """Write rows as they come; after Ctrl-C or an error, those that came meanwhile, too."""
+    """Train and write rows as trials end; after Ctrl-C or an error also those of trials that end meanwhile."""
     failed = sum(bool(row["failed"]) for row in file.rows.values())
     score, minimize = settings["score"], settings["minimize"]
     best = best_row(file.rows.values(), score, minimize)
@@ -305,7 +312,7 @@ def _train(
                 bar.advance(work, note)
         except BaseException:
             results.close()
-            with contextlib.suppress(InputError):  # the file may be what failed: the first error says so
+            with contextlib.suppress(InputError):  # if writing failed, the first error says so
                 file.add(row for row in [*rows, *schedule.rest()] if row["trial"] not in file.rows)
             raise
 
@@ -320,7 +327,7 @@ def _made_by(device: jax.Device, task: Task) -> dict[str, Any]:
 
 
 class _InMemory:
-    """What stands for a file where none is wanted."""
+    """Rows in memory, with the interface of `TrialsFile`, for a search without a file."""
 
     def __init__(self) -> None:
         self.rows: dict[int, Row] = {}

@@ -10,7 +10,7 @@ import optax
 
 
 class AdamWState(NamedTuple):
-    """The parameters, Adam's moments, and how many updates are done."""
+    """The parameters, Adam's moments, and the number of updates that are done."""
 
     params: Any
     moments: Any
@@ -37,12 +37,12 @@ def update(
     Parameters
     ----------
     state : AdamWState
-        Before the update.
+        The state before the update.
     gradient : pytree
-        Of the loss, with the structure of the parameters.
+        The gradient of the loss, in the structure of the parameters.
     learning_rate, beta1, beta2, weight_decay : scalar
-        Traced or not. As in most training of transformers only matrices decay, embeddings among them, and not biases
-        or the scales of norms.
+        Traced or not. Only matrices decay, including embeddings, but not biases and the scales of norms, as in most
+        training of transformers.
     epsilon : float
         Added to the root of the second moment.
     """
