@@ -114,6 +114,13 @@ def test_a_reference_search_is_a_record(name):
     assert [one for one in searched(kind.space) if f"{one} ~ " not in space] == []
 
 
+def test_checkpoints_need_orbax(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "orbax.checkpoint", None)
+    assert cli.main(COMMAND) == 2
+    error = "nqjax: error: a search with a file needs orbax-checkpoint: pip install 'nqjax[search]'\n"
+    assert capsys.readouterr().err == error
+
+
 def test_a_missing_package_is_named(monkeypatch):
     def missing(module):
         raise ModuleNotFoundError("No module named 'optax'", name="optax")

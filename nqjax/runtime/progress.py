@@ -83,5 +83,5 @@ class Progress:
         if self._before < done < self._total:
             left = (self._written - self._begun) / (done - self._before) * (self._total - done)
             parts.append(f"{timedelta(seconds=round(left))} left")
-        with contextlib.suppress(OSError):  # work goes on when stderr is closed
+        with contextlib.suppress(OSError):  # work continues when stderr is closed
             print(", ".join(filter(None, parts)), file=sys.stderr, flush=True)  # noqa: T201

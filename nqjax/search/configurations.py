@@ -75,7 +75,7 @@ def grid(space: Mapping[str, Any], points: int) -> Iterator[Config]:
     """
     checked = check(space)
     if points < 1:
-        raise InputError(f"a grid of {points} points a hyperparameter has none: give 1 or more")
+        raise InputError(f"a grid needs points: give 1 or more, not {points}")
     counts = [len(entry.points(points)) for entry in checked.values() if not isinstance(entry, Derived | When)]
     size = math.prod(counts)  # at the least: conditional ones come on top
     if size > LARGEST_GRID:

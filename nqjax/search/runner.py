@@ -126,7 +126,7 @@ def run(
         raise InputError(f"hyperparameter {taken[0]!r} has the name of another column of the table: rename it")
     missing = [name for name in task.static if name not in space]
     if missing:
-        raise InputError(f"the space lacks {missing[0]!r}, which the task {task.name} needs")
+        raise InputError(f"the space lacks {missing[0]!r}, which the task {task.name} needs: add it")
     key_words(key)
     configs = _configs(space, key, num_trials, grid)
     trials = as_trials(task, list(enumerate(configs)), trial_words(key, range(len(configs))))

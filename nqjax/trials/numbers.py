@@ -36,7 +36,7 @@ def raise_not_a_number(path: Path, metric: str, row: int, line: int | None, valu
 
 
 def parse_number(text: str) -> float | None:
-    """Return the number that a text spells, NaN if it says that there is none, or None if it is another text."""
+    """Return the number in a text, NaN for a text that means a missing score, or None for another text."""
     if text.strip().lower() in _MISSING:
         return math.nan
     try:

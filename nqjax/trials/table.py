@@ -84,7 +84,7 @@ class Trials:
 
     @property
     def minimize(self) -> bool:
-        """Whether lower scores are better."""
+        """True if lower scores are better."""
         return bool(self.settings["minimize"])
 
     @property
@@ -94,7 +94,7 @@ class Trials:
 
     @property
     def failed(self) -> NDArray[np.bool_]:
-        """Whether the loss or a metric of each trial became infinite or NaN."""
+        """For each trial, whether its loss or a metric became infinite or NaN."""
         return np.asarray(self["failed"], bool)
 
     @property

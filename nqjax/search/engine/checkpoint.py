@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from nqjax.errors import InputError
+from nqjax.errors import InputError, missing_extra
 
 
 class Checkpoints:
@@ -38,8 +38,7 @@ class Checkpoints:
 
     def save(self, tile: str, state: Any, lanes: list[dict[str, Any] | None]) -> None:
         """Replace a tile's checkpoint by the leaves of its state and its lanes, as JSON."""
-        import orbax.checkpoint as ocp
-
+        ocp = _orbax()
         leaves = {f"{i:04}": np.asarray(leaf) for i, leaf in enumerate(_leaves(state))}
         saved = {"settings": self.settings, "lanes": lanes}
         args = ocp.args.Composite(state=ocp.args.PyTreeSave(leaves), lanes=ocp.args.JsonSave(saved))
@@ -58,8 +57,7 @@ class Checkpoints:
 
     def tiles(self) -> list[tuple[str, list[dict[str, Any] | None]]]:
         """Return the names and lanes of the tiles that have a checkpoint; remove those of other searches."""
-        import orbax.checkpoint as ocp
-
+        ocp = _orbax()
         found = []
         for folder in sorted(self.folder.glob("*")):
             for path in self._of(folder.name)[-1:]:
@@ -77,8 +75,8 @@ class Checkpoints:
     def state(self, tile: str, like: Any) -> Any:
         """Return a tile's state, in the structure of another state."""
         import jax
-        import orbax.checkpoint as ocp
 
+        ocp = _orbax()
         leaves, structure = jax.tree.flatten(like)
         wanted = {f"{i:04}": np.asarray(leaf) for i, leaf in enumerate(leaves)}
         with _quiet(), _checkpointer() as checkpointer:
@@ -119,6 +117,15 @@ def checkpoints_of(path: Path, settings: Mapping[str, Any]) -> Checkpoints:
     return Checkpoints(path.with_name(f"{path.name}.checkpoints"), settings)
 
 
+def _orbax() -> Any:
+    """Return the module `orbax.checkpoint`; raise InputError if it is not installed."""
+    try:
+        import orbax.checkpoint
+    except ImportError:
+        raise missing_extra("a search with a file", "orbax-checkpoint", "search") from None
+    return orbax.checkpoint
+
+
 def _leaves(state: Any) -> list[Any]:
     import jax
 
@@ -140,8 +147,8 @@ def _quiet() -> Iterator[None]:
 def _checkpointer() -> Any:
     """Return a checkpointer that does not wait for other processes of `jax.distributed`, which save at other times."""
     import jax
-    import orbax.checkpoint as ocp
 
+    ocp = _orbax()
     alone: dict[str, Any] = {}
     if jax.process_count() > 1:
         index = jax.process_index()

@@ -214,7 +214,7 @@ class Schedule:
         return found
 
     def _work(self, device: jax.Device, news: queue.SimpleQueue[Any]) -> None:
-        # Training is in single precision, whatever the process has set; this setting holds for this thread only.
+        # Training is in single precision, even if the process has set another one. This setting is the thread's own.
         try:
             with jax.enable_x64(False):
                 while not self._stop.is_set():

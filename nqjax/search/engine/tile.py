@@ -42,7 +42,7 @@ class Tile:
 
     @property
     def busy(self) -> bool:
-        """Whether any lane holds a trial."""
+        """True if any lane has a trial."""
         return any(self.lanes)
 
     def fill(self, take: Callable[[], Trial | None]) -> None:

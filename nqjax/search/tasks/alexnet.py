@@ -54,19 +54,19 @@ class _AlexNetTask(ImageClassification):
 
 
 class AlexNetImageNet(_AlexNetTask):
-    """``alexnet``.
+    """The search ``alexnet``.
 
     Parameters
     ----------
     data : Path or str
-        The folder of train/<class>/*.jpg and val/<class>/*.jpg.
+        The folder with train/<class>/*.jpg and val/<class>/*.jpg.
     size : int
         The side of the images, in pixels; 63 or more.
 
     Raises
     ------
     InputError
-        Without a folder, or where it lacks images.
+        If there is no folder, or it has no images.
     """
 
     name = "alexnet"
@@ -80,7 +80,7 @@ class AlexNetImageNet(_AlexNetTask):
 
 
 class AlexNetDigits(_AlexNetTask):
-    """``alexnet-digits``."""
+    """The search ``alexnet-digits``."""
 
     name = "alexnet-digits"
     score = "val_loss"

@@ -65,7 +65,7 @@ from nqjax.search.tasks.images import DIGITS_SPACE, IMAGENET_SPACE, ImageClassif
 
 
 def warmup_epochs(config: Config) -> int:
-    """Return the epoch at whose beginning the learning rate is highest."""
+    """Return the epoch at the start of which the learning rate is highest."""
     return int(config["warmup_proportion"] * config["epochs"])
 
 
@@ -97,7 +97,7 @@ class _ConvNeXtTask(ImageClassification):
 
 
 class _WithAdamW(_ConvNeXtTask):
-    """AdamW and a cosine, in place of SGD and the one-cycle schedule."""
+    """Training by AdamW and a cosine schedule, instead of SGD and the one-cycle schedule."""
 
     def start(self, params: Any) -> Any:
         """Return Adam's moments, and how many updates are done."""
@@ -115,19 +115,19 @@ class _WithAdamW(_ConvNeXtTask):
 
 
 class ConvNeXtTiny(_ConvNeXtTask):
-    """``convnext-tiny``.
+    """The search ``convnext-tiny``.
 
     Parameters
     ----------
     data : Path or str
-        The folder of train/<class>/*.jpg and val/<class>/*.jpg.
+        The folder with train/<class>/*.jpg and val/<class>/*.jpg.
     size : int
         The side of the images, in pixels; 32 or more.
 
     Raises
     ------
     InputError
-        Without a folder, or where it lacks images.
+        If there is no folder, or it has no images.
     """
 
     name = "convnext-tiny"
@@ -141,14 +141,14 @@ class ConvNeXtTiny(_ConvNeXtTask):
 
 
 class ConvNeXtTinyAdamW(_WithAdamW, ConvNeXtTiny):
-    """``convnext-tiny-adamw``; its arguments are those of ``convnext-tiny``."""
+    """The search ``convnext-tiny-adamw``; its arguments are those of ``convnext-tiny``."""
 
     name = "convnext-tiny-adamw"
     space = _ADAMW_SPACE
 
 
 class ConvNeXtDigits(_ConvNeXtTask):
-    """``convnext-digits``."""
+    """The search ``convnext-digits``."""
 
     name = "convnext-digits"
     score = "val_loss"
@@ -161,7 +161,7 @@ class ConvNeXtDigits(_ConvNeXtTask):
 
 
 class ConvNeXtDigitsAdamW(_WithAdamW, ConvNeXtDigits):
-    """``convnext-digits-adamw``."""
+    """The search ``convnext-digits-adamw``."""
 
     name = "convnext-digits-adamw"
     space = {**_ADAMW_SPACE, **{n: DIGITS_SPACE[n] for n in ("epochs", "batch_size")}}  # noqa: RUF012

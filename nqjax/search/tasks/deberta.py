@@ -63,15 +63,17 @@ from nqjax.search.tasks.deberta_pretraining import pretrained_encoder
 
 
 class State(NamedTuple):
-    """Of a trial: what AdamW has, and the gradient of examples that no update has used yet.
+    """The state of a trial: that of AdamW, and the gradient of examples that no update has used yet.
 
     Attributes
     ----------
     adamw : AdamWState
     gradient : pytree
-        Summed over the waiting examples; None where every step is an update.
-    waiting, seen : int
-        How many examples wait, and how many there have been.
+        The sum over the waiting examples; None if every step is an update.
+    waiting : int
+        The number of examples that no update has used yet.
+    seen : int
+        The number of all examples so far.
     """
 
     adamw: adamw.AdamWState
@@ -81,7 +83,7 @@ class State(NamedTuple):
 
 
 class DebertaFineTuning(Task):
-    """What both searches share; a subclass gives the model, its pretrained encoder, and the examples.
+    """The base of both searches; a subclass sets the model, its pretrained encoder, and the examples.
 
     Attributes
     ----------
@@ -89,12 +91,13 @@ class DebertaFineTuning(Task):
     pretrained : dict
         The encoder's parameters.
     micro_batch : int or None
-        With None the batch size is static: each one is a program of its own, and a step is an update. With a number
-        it is traced: a step adds the gradient of so many examples to those that wait, and an update follows as soon as
-        the examples seen so far make another batch. So an epoch sees every example once and has as many updates as
-        it should; an update's examples are the batch size rounded down or up to steps, and equal it in the mean.
+        If it is None, the batch size is static: each batch size has its own program, and a step is an update. If it is
+        a number, the batch size is traced: a step adds the gradient of this many examples to a sum, and an update
+        follows as soon as the examples so far make up another batch. So an epoch has every example once and the right
+        number of updates; the examples of an update are the batch size rounded down or up to whole steps, and equal it
+        on average.
     encoder_dropout : float
-        The rate of dropout in the encoder; the one that is searched is the classifier's.
+        The rate of dropout in the encoder; the rate that is searched is the classifier's.
     """
 
     score = "val_error"
@@ -111,7 +114,7 @@ class DebertaFineTuning(Task):
     encoder_dropout = 0.1
 
     def batch_size(self, config: Config) -> int:
-        """Return the examples of a step."""
+        """Return the number of examples of a step."""
         return self.micro_batch or int(config["batch_size"])
 
     def num_rounds(self, config: Config) -> int:
@@ -121,8 +124,8 @@ class DebertaFineTuning(Task):
     def init(self, config: Config, key: jax.Array) -> State:  # noqa: ARG002
         """Return the pretrained encoder with a new classifier, and the state of AdamW."""
         tokens = jnp.ones((1, 2), jnp.int32)
-        fresh = self.model.init(key, tokens, tokens)["params"]  # the encoder's draws are not used, so not computed
-        # The host hands the weights over when the program runs: as constants they would be written out in it.
+        fresh = self.model.init(key, tokens, tokens)["params"]  # the compiler drops the encoder's unused weights
+        # The program gets the weights from the host when it runs, because constants would become part of its text.
         shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), fresh["encoder"])
         pretrained = self.pretrained  # the program keeps what the function holds, and must not keep this task
         params = {"params": {**fresh, "encoder": jax.pure_callback(lambda: pretrained, shapes)}}
@@ -132,7 +135,7 @@ class DebertaFineTuning(Task):
     def step(
         self, state: State, config: Config, batch: dict[str, jax.Array], key: jax.Array
     ) -> tuple[State, jax.Array]:
-        """Return the state after an update, or, with micro-batches, after a part of one; and the cross-entropy."""
+        """Return the state after an update (with micro-batches, after a part of one), and the cross-entropy."""
 
         def total(params: Any) -> jax.Array:
             return self.losses(params, batch, config["dropout"], key)[0].sum()
@@ -154,7 +157,7 @@ class DebertaFineTuning(Task):
         return State(new, left, jnp.where(full, 0, waiting), seen), loss / examples
 
     def num_updates(self, config: Config) -> Any:
-        """Return the number of updates, traced or not as the hyperparameters are."""
+        """Return the number of updates, which is traced if the hyperparameters are."""
         return len(self.train) * config["num_epochs"] // config["batch_size"]
 
     def learning_rate(self, config: Config, updates: jax.Array) -> jax.Array:
@@ -172,25 +175,25 @@ class DebertaFineTuning(Task):
         return losses, logits.argmax(-1)
 
     def evaluate(self, state: State, config: Config, batch: dict[str, jax.Array]) -> dict[str, jax.Array]:  # noqa: ARG002
-        """Return whether each example is told wrong, and its cross-entropy."""
+        """Return whether each example is classified wrongly, and its cross-entropy."""
         losses, told = self.losses(state.adamw.params, batch)
         return {"val_error": told != batch["label"], "val_loss": losses}
 
 
 class DebertaMNLI(DebertaFineTuning):
-    """``deberta-mnli``.
+    """The search ``deberta-mnli``.
 
     Parameters
     ----------
     data : Path or str
         The folder of the model and the data.
     dtype : str
-        Of the computation.
+        The type of the computation.
 
     Raises
     ------
     InputError
-        Without a folder, or where its files are missing or broken.
+        If there is no folder, or its files are missing or broken.
     """
 
     name = "deberta-mnli"
@@ -217,7 +220,7 @@ class DebertaMNLI(DebertaFineTuning):
         self.source = str(Path(data).resolve())
 
     def num_rounds(self, config: Config) -> int:
-        """Return the number of evaluations; steps of the last round after the last update leave all as it is."""
+        """Return the number of evaluations; steps of the last round after the last update change nothing."""
         return max(-(-int(self.num_updates(config)) // self.steps_per_round(config)), 1)
 
     def steps_per_round(self, config: Config) -> int:
@@ -226,17 +229,17 @@ class DebertaMNLI(DebertaFineTuning):
 
 
 class DebertaStdlib(DebertaFineTuning):
-    """``deberta-stdlib``.
+    """The search ``deberta-stdlib``.
 
     Parameters
     ----------
     pretraining : int
-        Steps of pretraining.
+        The number of steps of pretraining.
 
     Raises
     ------
     InputError
-        Where this Python comes without its source files.
+        If this Python has no source files of its library.
     """
 
     name = "deberta-stdlib"

@@ -39,7 +39,7 @@ class MLP(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, rate: jax.Array | float = 0.0, key: jax.Array | None = None) -> jax.Array:
-        """Return the logits, of shape (images, 10); dropout is applied where there is a key."""
+        """Return the logits, of shape (images, 10); without a key there is no dropout."""
         for depth, width in enumerate(self.hidden):
             x = nn.relu(nn.Dense(width, kernel_init=nn.initializers.he_normal())(x))
             if key is not None:
@@ -48,7 +48,7 @@ class MLP(nn.Module):
 
 
 class DigitsMLP(Task):
-    """A small multilayer perceptron; the search of it ships with the package (`nqjax.data.digits_mlp_path`)."""
+    """The search ``digits-mlp``; a run of it ships with the package (`nqjax.data.digits_mlp_path`)."""
 
     name = "digits-mlp"
     score = "val_loss"
@@ -61,7 +61,7 @@ class DigitsMLP(Task):
     }
 
     epochs = 30
-    warmup = 0.1  # as a fraction of training
+    warmup = 0.1  # share of the steps
 
     def __init__(self) -> None:
         self.train, self.valid = (Arrays(x=half.arrays["x"].reshape(-1, 64), y=half.arrays["y"]) for half in digits())
@@ -107,7 +107,7 @@ class DigitsMLP(Task):
         return config["learning_rate"] * schedule(count)
 
     def evaluate(self, state: Any, config: Config, batch: dict[str, jax.Array]) -> dict[str, jax.Array]:  # noqa: ARG002
-        """Return each image's cross-entropy, and whether it was told right."""
+        """Return each image's cross-entropy, and whether it is classified correctly."""
         logits: Any = self.model.apply(state["params"], batch["x"])
         return {
             "val_loss": optax.softmax_cross_entropy_with_integer_labels(logits, batch["y"]),

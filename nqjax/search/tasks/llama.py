@@ -53,17 +53,21 @@ from nqjax.search.task import Config, Task
 
 
 class LlamaPretraining(Task):
-    """What both searches share; a subclass gives the sizes and the examples, windows of ``length + 1`` tokens.
+    """The base of both searches; a subclass sets the sizes and the examples, windows of ``length + 1`` tokens.
 
     Attributes
     ----------
     model : Llama
     length : int
-        How many tokens of a window are predicted.
-    sequences, steps, rounds : int
-        The batch, the updates, and how often the model is evaluated on the way.
+        The number of tokens that are predicted in a window.
+    sequences : int
+        The number of sequences in a batch.
+    steps : int
+        The number of updates.
+    rounds : int
+        The number of evaluations during training.
     at_once : int
-        The gradient is summed over parts of a batch with so many sequences, which bounds the memory.
+        The number of sequences whose gradient is computed at a time; it bounds the memory.
     """
 
     score = "val_loss"
@@ -79,7 +83,7 @@ class LlamaPretraining(Task):
         return self.sequences
 
     def num_rounds(self, config: Config) -> int:  # noqa: ARG002
-        """Return how often the model is evaluated."""
+        """Return the number of evaluations."""
         return self.rounds
 
     def steps_per_round(self, config: Config) -> int:  # noqa: ARG002
@@ -136,19 +140,19 @@ class LlamaPretraining(Task):
 
 
 class Llama33M(LlamaPretraining):
-    """``llama-33m``.
+    """The search ``llama-33m``.
 
     Parameters
     ----------
     data : Path or str
-        The folder of train.npy and val.npy, or train.bin and val.bin.
+        The folder with train.npy and val.npy, or train.bin and val.bin.
     dtype : str
-        Of the computation.
+        The type of the computation.
 
     Raises
     ------
     InputError
-        Without a folder, or where its files are missing or too short.
+        If there is no folder, or its files are missing or too short.
     """
 
     name = "llama-33m"
@@ -178,12 +182,12 @@ class Llama33M(LlamaPretraining):
 
 
 class LlamaStdlib(LlamaPretraining):
-    """``llama-stdlib``.
+    """The search ``llama-stdlib``.
 
     Raises
     ------
     InputError
-        Where this Python comes without its source files.
+        If this Python has no source files of its library.
     """
 
     name = "llama-stdlib"

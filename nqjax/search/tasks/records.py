@@ -20,7 +20,7 @@ _FACT = re.compile(r"^- ([\w ]+): (.+?)\.?$(?!\n  )", re.DOTALL | re.MULTILINE)
 
 @dataclass(frozen=True)
 class Record:
-    """What is written about a reference search.
+    """The facts of a reference search.
 
     Attributes
     ----------

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Entry:
-    """Where a reference search is.
+    """The place of a reference search.
 
     Attributes
     ----------

@@ -66,19 +66,19 @@ class _ResNetTask(ImageClassification):
 
 
 class ResNet18(_ResNetTask):
-    """``resnet18``.
+    """The search ``resnet18``.
 
     Parameters
     ----------
     data : Path or str
-        The folder of train/<class>/*.jpg and val/<class>/*.jpg.
+        The folder with train/<class>/*.jpg and val/<class>/*.jpg.
     size : int
         The side of the images, in pixels.
 
     Raises
     ------
     InputError
-        Without a folder, or where it lacks images.
+        If there is no folder, or it has no images.
     """
 
     name = "resnet18"
@@ -92,7 +92,7 @@ class ResNet18(_ResNetTask):
 
 
 class ResNetDigits(_ResNetTask):
-    """``resnet-digits``."""
+    """The search ``resnet-digits``."""
 
     name = "resnet-digits"
     score = "val_loss"
