@@ -238,7 +238,7 @@ def test_dropout():
     ("space", "part"),
     [
         ({"learning_rate": 0.1, "epochs": 2, "noise": 0.0}, "lacks 'batch_size'"),
-        ({**tiny_task.Line.space, "mode": Choice("a", "b")}, "'mode' is '[ab]', no number"),
+        ({**tiny_task.Line.space, "mode": Choice("a", "b")}, "'mode' is '[ab]', not a number"),
         ({**tiny_task.Line.space, "trial": Uniform(0, 1)}, "'trial' has the name of another column"),
         ({**tiny_task.Line.space, "val_loss": Uniform(0, 1)}, "'val_loss' has the name of another column"),
         ({**tiny_task.Line.space, "epochs": Fixed(0)}, "0 rounds"),

@@ -11,9 +11,25 @@ _PACKAGES = {
     "arviz": "ArviZ",
     "jinja2": "Jinja2",
     "matplotlib": "Matplotlib",
+    "orbax": "orbax-checkpoint",
     "pyarrow": "PyArrow",
     "sklearn": "scikit-learn",
 }
+
+
+def missing_extra(what: str, package: str, extra: str) -> InputError:
+    """Return the error for an optional package that is not installed.
+
+    Parameters
+    ----------
+    what : str
+        What the user asked for, the subject of "needs".
+    package : str
+        The name of the package as people know it.
+    extra : str
+        The extra of nqjax that installs it.
+    """
+    return InputError(f"{what} needs {package}: pip install 'nqjax[{extra}]'")
 
 
 def require(module: str, extra: str, purpose: str) -> ModuleType:
@@ -26,7 +42,7 @@ def require(module: str, extra: str, purpose: str) -> ModuleType:
     extra : str
         The extra of nqjax that installs its package.
     purpose : str
-        The beginning of the message: whatever needs the package.
+        What needs the package: the beginning of the message.
 
     Raises
     ------
@@ -39,5 +55,4 @@ def require(module: str, extra: str, purpose: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] != top:
             raise
-        package = _PACKAGES.get(top, top)
-        raise InputError(f"{purpose} needs {package}, which is not installed: pip install 'nqjax[{extra}]'") from None
+        raise missing_extra(purpose, _PACKAGES.get(top, top), extra) from None

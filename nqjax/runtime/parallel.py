@@ -11,7 +11,7 @@ import jax
 _T = TypeVar("_T")
 _R = TypeVar("_R")
 
-#: The most pieces of work to have in hand at once on CPUs.
+#: The most pieces of work that run at once on CPUs.
 _MOST_ON_CPU = 16
 
 
@@ -21,7 +21,7 @@ def num_cores() -> int:
 
 
 def slots(devices: Sequence[jax.Device], per_device: int = 2) -> list[jax.Device]:
-    """Return the devices of the pieces of work to have in hand at once.
+    """Return the devices of the pieces of work that run or are prepared at the same time.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def slots(devices: Sequence[jax.Device], per_device: int = 2) -> list[jax.Device
 
 
 def num_workers(devices: Sequence[jax.Device], per_device: int = 2) -> int:
-    """Return how many pieces of work are in hand at once; the arguments are those of `slots`."""
+    """Return how many pieces of work run or are prepared at the same time; the arguments are those of `slots`."""
     return len(slots(devices, per_device))
 
 

@@ -1,4 +1,4 @@
-"""Reading CSV files."""
+"""Read columns of CSV files."""
 
 import contextlib
 import csv
@@ -12,22 +12,22 @@ import numpy as np
 
 from nqjax.errors import InputError
 from nqjax.trials.columns import missing_column, open_binary
-from nqjax.trials.numbers import LineOf, number, parse_texts
+from nqjax.trials.numbers import LineOf, parse_number, parse_texts
 
-#: Characters that a cell may have; Python's own limit, 131,072, is too low for logged prompts and configurations.
+#: Most characters of a cell; Python's own limit, 131,072, is too low for logged prompts and configurations.
 _LARGEST_CELL = 1 << 30
 
-
+#: Held while the limit is changed, which is one for the whole process.
 _LIMIT_LOCK = threading.Lock()
 
 
 def delimiter_of(ending: str) -> str:
-    """Return the separator of the cells of a text file with this ending."""
+    """Return the character that separates the cells of a text file with this ending."""
     return "\t" if ending == ".tsv" else ","
 
 
 def _open_text(path: Path, errors: str = "backslashreplace") -> io.TextIOWrapper:
-    # Undecodable bytes are allowed in the columns that are not read.
+    # Bytes that are not UTF-8 are escaped, so that they do no harm in a column that is not read.
     return io.TextIOWrapper(open_binary(path), encoding="utf-8-sig", errors=errors, newline="")
 
 
@@ -38,12 +38,12 @@ def read_csv(path: Path, metric: str, delimiter: str) -> np.ndarray:
 
 
 def csv_texts(path: Path, metric: str, delimiter: str) -> tuple[list[str], LineOf]:
-    """Return the cells of one column as text, and a function that gives a row's line in the file."""
+    """Return the cells of one column as text, and a function from a row to its line in the file."""
     with _large_cells():
         names, header_lines = _csv_header(path, delimiter)
         found = [i for i, name in enumerate(names) if name == metric]
         if not found:
-            if all(number(name) is not None for name in names):
+            if all(parse_number(name) is not None for name in names):
                 raise InputError(f"{path} has no header: its first line must name the columns, and holds numbers")
             raise missing_column(path, metric, names)
         if len(found) > 1:
@@ -53,7 +53,9 @@ def csv_texts(path: Path, metric: str, delimiter: str) -> tuple[list[str], LineO
 
     def line_of(row: int) -> int | None:
         with _large_cells():
-            return next(itertools.islice((line for line, _ in _scan(path, delimiter, header_lines)), row, None), None)
+            return next(
+                itertools.islice((line for line, _ in _rows_by_line(path, delimiter, header_lines)), row, None), None
+            )
 
     joined = "".join(texts)
     if not joined.isascii():
@@ -89,7 +91,7 @@ def _column(path: Path, column: int, width: int, delimiter: str, header_lines: i
 
 @contextlib.contextmanager
 def _large_cells() -> Iterator[None]:
-    """Let Python's csv module read large cells; its limit is one for the whole process."""
+    """Let Python's csv module read large cells."""
     with _LIMIT_LOCK:
         before = csv.field_size_limit(_LARGEST_CELL)
         try:
@@ -118,8 +120,8 @@ def _csv_header(path: Path, delimiter: str) -> tuple[list[str], int]:
         return names, comments + reader.line_num
 
 
-def _scan(path: Path, delimiter: str, header_lines: int) -> Iterator[tuple[int, list[str] | csv.Error]]:
-    """Yield each row's line in the file and its cells, or what is wrong with it: for messages."""
+def _rows_by_line(path: Path, delimiter: str, header_lines: int) -> Iterator[tuple[int, list[str] | csv.Error]]:
+    """Yield each row's line in the file and its cells, or the error in the row; slow, so only used for messages."""
     with _open_text(path) as file:
         reader = csv.reader(itertools.islice(file, header_lines, None), delimiter=delimiter, strict=True)
         while True:
@@ -135,13 +137,13 @@ def _scan(path: Path, delimiter: str, header_lines: int) -> Iterator[tuple[int, 
 
 
 def _check_quotes(path: Path, delimiter: str, header_lines: int) -> None:
-    """Raise InputError where a quoted cell never ends: it would contain all trials after it.
+    """Raise InputError if a quoted cell never ends, because such a cell would contain the trials after it.
 
-    Quotes come in pairs: only a file with an odd number of them is searched.
+    Quotes come in pairs, so only a file with an odd number of them is read row by row.
     """
     with open_binary(path) as file:
         quotes = sum(block.count(b'"') for block in iter(lambda: file.read(1 << 24), b""))
     if quotes % 2:
-        for line, cells in _scan(path, delimiter, header_lines):
+        for line, cells in _rows_by_line(path, delimiter, header_lines):
             if isinstance(cells, csv.Error) and "end of data" in str(cells):
                 raise InputError(f"{path}, line {line}: a quote opens in this row and is never closed")

@@ -1,4 +1,4 @@
-"""Labels of trials, such as the configuration that a run repeats: numbers or text, read as text."""
+"""Labels of trials, such as the configuration that a run repeats; numbers are read as text."""
 
 import math
 from collections.abc import Iterable
@@ -9,11 +9,11 @@ from nqjax.errors import InputError
 from nqjax.trials.csv_files import csv_texts, delimiter_of
 from nqjax.trials.json_lines import JSON_ENDINGS, json_values
 from nqjax.trials.parquet import parquet_values
-from nqjax.trials.scores import reading
+from nqjax.trials.scores import checked_ending
 
 
 def read_labels(path: str | Path, column: str) -> list[str]:
-    """Read one label a trial from a file, in the order of `nqjax.trials.read_scores`.
+    """Read one label for each trial from a file, in the order of `nqjax.trials.read_scores`.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ def read_labels(path: str | Path, column: str) -> list[str]:
     Returns
     -------
     list of str
-        Labels that are numbers read as `as_label` writes them.
+        A label that is a number is written as `as_label` does.
 
     Raises
     ------
@@ -33,7 +33,7 @@ def read_labels(path: str | Path, column: str) -> list[str]:
         If the file cannot be read, has no such column, or a trial has no label.
     """
     path = Path(path)
-    with reading(path) as ending:
+    with checked_ending(path) as ending:
         if ending == ".parquet":
             values: Iterable[Any] = parquet_values(path, column)
         elif ending in JSON_ENDINGS:
@@ -44,14 +44,21 @@ def read_labels(path: str | Path, column: str) -> list[str]:
 
 
 def as_labels(values: Iterable[Any], column: str, where: str = "") -> list[str]:
-    """Labels from values of any plain type, or InputError.
+    """Return labels from texts and numbers, one for each trial.
 
     Parameters
     ----------
     values : iterable
-        Text, whole or other numbers, a value a trial.
-    column, where : str
-        What holds them, and what a message says before the row's number.
+        Texts, whole or other numbers.
+    column : str
+        The name of the column, for messages.
+    where : str
+        The text before the row's number in messages.
+
+    Raises
+    ------
+    InputError
+        If a value is missing, or is neither text nor a finite number.
     """
     labels = []
     for row, value in enumerate(values, start=1):
@@ -63,7 +70,7 @@ def as_labels(values: Iterable[Any], column: str, where: str = "") -> list[str]:
 
 
 def as_label(value: Any) -> str | None:
-    """The text of a label; a whole number looks the same however it is stored. None for what is no label."""
+    """Return the text of a label, or None for an invalid one; 3 and 3.0 give the same text."""
     value = value.item() if hasattr(value, "item") and getattr(value, "ndim", 0) == 0 else value
     if isinstance(value, float) and value.is_integer():
         value = int(value)

@@ -1,6 +1,5 @@
-"""Reading Parquet files, with PyArrow."""
+"""Read columns of Parquet files."""
 
-import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,7 @@ from nqjax.runtime.extras import require
 from nqjax.trials.columns import dotted_names, find_keys, first_line, missing_column
 from nqjax.trials.numbers import parse_texts
 
-if TYPE_CHECKING:  # pyarrow is imported inside the readers: it is optional, and slow to import
+if TYPE_CHECKING:  # functions import pyarrow themselves: the command line starts without it
     import pyarrow as pa
 
 
@@ -35,19 +34,19 @@ def parquet_values(path: Path, name: str) -> Iterator[Any]:
 
 
 def _parquet_column(path: Path, metric: str) -> "pa.ChunkedArray":
-    """Return one column, without dictionary encoding."""
+    """Return one column, decoded if it is stored as a dictionary."""
     pa = require("pyarrow", "parquet", f"reading {path}")
     from pyarrow import parquet, types
 
     try:
         with parquet.ParquetFile(path) as file:
             tree = _tree(file.schema_arrow)
-            parts = find_keys(tree, metric)
-            if not parts:
+            keys = find_keys(tree, metric)
+            if not keys:
                 raise missing_column(path, metric, list(dotted_names(tree)))
-            if (count := file.schema_arrow.names.count(parts[0])) > 1:
-                raise InputError(f"{path} has {count} columns named {parts[0]!r}; rename all but one")
-            column = _descend(file.read(columns=[metric]).column(parts[0]), parts[1:])
+            if (count := file.schema_arrow.names.count(keys[0])) > 1:
+                raise InputError(f"{path} has {count} columns named {keys[0]!r}; rename all but one")
+            column = _nested_field(file.read(columns=[metric]).column(keys[0]), keys[1:])
     except (pa.ArrowException, UnicodeError) as error:
         raise InputError(f"{path} is not a Parquet file that can be read: {first_line(error)}") from error
 
@@ -57,31 +56,33 @@ def _parquet_column(path: Path, metric: str) -> "pa.ChunkedArray":
 
 
 def _tree(fields: "pa.Schema | pa.StructType") -> dict[str, Any]:
-    """Return the columns as nested dictionaries, as a line of JSON would hold them."""
+    """Return the names of the columns as nested dictionaries, in the structure of a line of JSON."""
     from pyarrow import types
 
     return {field.name: _tree(field.type) if types.is_struct(field.type) else None for field in fields}
 
 
-def _descend(column: "pa.ChunkedArray", parts: list[str]) -> "pa.ChunkedArray":
-    """Return the field of a structured column at the end of a path of names."""
+def _nested_field(column: "pa.ChunkedArray", keys: list[str]) -> "pa.ChunkedArray":
+    """Return the field that these keys lead to in a structured column."""
     import pyarrow.compute as pc
 
-    for part in parts:
-        column = pc.struct_field(column, part)
+    for key in keys:
+        column = pc.struct_field(column, key)
     return column
 
 
 def _values(column: "pa.ChunkedArray") -> Iterator[Any]:
-    return itertools.chain.from_iterable(chunk.to_pylist() for chunk in column.chunks)
+    """Yield the values of a column as Python objects."""
+    for chunk in column.chunks:
+        yield from chunk.to_pylist()
 
 
 def _to_numpy(column: "pa.ChunkedArray") -> np.ndarray:
     """Return a column as a NumPy array, nulls as NaN."""
     import pyarrow as pa
 
-    # Read from arrow's buffers, because its to_numpy(), scalar() and fill_null() import pandas where that is installed,
-    # which takes longer than reading a million rows.
+    # Arrow's own to_numpy(), scalar() and fill_null() import pandas if it is installed, which takes longer than reading
+    # a million rows; so the numbers are read from Arrow's buffers.
     scores = np.empty(len(column))
     start = 0
     for chunk in column.cast(pa.float64(), safe=False).chunks:
