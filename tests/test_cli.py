@@ -481,6 +481,23 @@ def test_help_and_mistakes_do_not_import_jax(argv):
     assert done.stdout.splitlines()[-1] == ""
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["fit", "--plot", "x.gif"],
+        ["posterior", "--report", "x.pdf"],
+        ["posterior", "--report", "nowhere/x.html"],
+        ["posterior", "--draws", "nowhere/x.parquet"],
+        ["bootstrap", "--save", "x.csv"],
+        ["regime", "--plot", "x.gif"],
+    ],
+)
+def test_files_that_cannot_be_written_are_named_before_jax_is_imported(options):
+    argv = [options[0], "no.csv", "--metric", "x", *options[1:]]
+    program = f"import sys; from nqjax.cli import main; print(main({argv}), 'jax' in sys.modules)"
+    assert run("-c", program).stdout.split() == ["2", "False"]
+
+
 def test_the_list_of_searches_does_not_import_jax():
     program = "import sys; from nqjax.cli import main; main(['search', '--list']); print('jax' in sys.modules)"
     assert run("-c", program).stdout.splitlines()[-1] == "False"

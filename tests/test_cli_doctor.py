@@ -2,9 +2,12 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
+import tomllib
 from importlib import metadata
+from pathlib import Path
 
 import jax
 import pytest
@@ -77,3 +80,12 @@ def test_a_platform_that_is_not_there():
     assert done.returncode == 0
     assert "device    none: " in done.stdout
     assert "float64   no" in done.stdout
+
+
+def test_extras_are_those_of_the_package():
+    path = Path(cli.__file__).parents[2] / "pyproject.toml"
+    extras = tomllib.loads(path.read_text())["project"]["optional-dependencies"]
+    names = {"PIL": "pillow", "orbax": "orbax-checkpoint", "sklearn": "scikit-learn"}
+    assert extras["all"] == [f"nqjax[{','.join(sorted(doctor._EXTRAS))}]"]
+    for extra, modules in doctor._EXTRAS.items():
+        assert [re.split("[<>=]", part)[0] for part in extras[extra]] == [names.get(name, name) for name in modules]

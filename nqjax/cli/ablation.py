@@ -35,7 +35,7 @@ def add(commands: Any) -> None:
         description="Fix the hyperparameters of a search one after another, search again, and report gamma each time.",
         epilog=_EPILOG,
     )
-    add_file(parser)
+    add_file(parser, "the .jsonl file that nqjax search has written")
     parser.add_argument("--out-dir", metavar="FOLDER", required=True, help="the folder for the files of the searches")
     parser.add_argument(
         "--trials", dest="count", metavar="N", type=read_whole, required=True, help="number of trials of each search"

@@ -22,7 +22,7 @@ _EXTRAS = {
     "plot": ("matplotlib",),
     "report": ("arviz", "jinja2", "matplotlib"),
     "parquet": ("pyarrow",),
-    "search": ("PIL", "orbax", "sklearn"),
+    "search": ("orbax", "PIL", "sklearn"),
 }
 
 

@@ -233,9 +233,11 @@ def add_search(parser: argparse.ArgumentParser) -> None:
     add_constraints(parser)
 
 
-def add_file(parser: argparse.ArgumentParser) -> None:
+def add_file(
+    parser: argparse.ArgumentParser, text: str = "the trials: .csv, .tsv, .jsonl, .ndjson or .parquet"
+) -> None:
     """Declare the file of one search."""
-    parser.add_argument("file", metavar="FILE", help="the trials: .csv, .tsv, .jsonl, .ndjson or .parquet")
+    parser.add_argument("file", metavar="FILE", help=text)
 
 
 def add_study(parser: argparse.ArgumentParser) -> None:

@@ -31,7 +31,7 @@ def add(commands: Any) -> None:
         "plan",
         _run,
         usage="nqjax plan FILE --metric NAME (--score S --probability P | --width W --at N) [options]",
-        summary="how many trials it takes to reach a score, or to pin down the tuning curve",
+        summary="how many trials it takes to reach a score, or for a narrow band of the tuning curve",
         description="How many trials does a search need to reach a score, or for a narrow band of its tuning curve?",
         epilog=_EPILOG,
     )

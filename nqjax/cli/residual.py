@@ -35,7 +35,7 @@ def add(commands: Any) -> None:
         description="Retrain configurations of a search with many seeds each, and test whether the noise model holds.",
         epilog=_EPILOG,
     )
-    add_file(parser)
+    add_file(parser, "the .jsonl file that nqjax search has written")
     parser.add_argument(
         "--seeds", metavar="N", type=read_whole, default=128, help="runs of each configuration (default: 128)"
     )

@@ -76,7 +76,9 @@ def check_out(out: str) -> None:
 
 def add_data(parser: argparse.ArgumentParser) -> None:
     """Declare the folder with the data of a search's task."""
-    parser.add_argument("--data", metavar="FOLDER", help="the folder with the task's data (default: where they were)")
+    parser.add_argument(
+        "--data", metavar="FOLDER", help="the folder with the task's data (default: the one that the search used)"
+    )
 
 
 def task_of(trials: "Trials", file: str, data: str | None) -> "Task":

@@ -36,6 +36,15 @@ def plot_noise(
     ------
     InputError
         Matplotlib is missing.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import nqjax
+    >>> runs = {"config": np.repeat([1, 2, 3], 16), "loss": np.random.default_rng(0).normal(0.1, 0.01, 48)}
+    >>> left, right = nqjax.plot_noise(nqjax.noise_diagnostics(runs, "config", "loss"), name="loss")
+    >>> right.get_xlabel()
+    'mean loss'
     """
     left, right = new_figure((9.6, 4.2)).subplots(1, 2) if axes is None else axes
     _draw_qq(left, diagnostics)

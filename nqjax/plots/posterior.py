@@ -40,6 +40,17 @@ def plot_posterior(post: "Posterior", *, name: str = "score") -> "Figure":
     ------
     InputError
         Matplotlib is missing.
+
+    Examples
+    --------
+    >>> import jax
+    >>> import numpy as np
+    >>> import nqjax
+    >>> scores = np.random.default_rng(0).random(48) ** 2
+    >>> post = nqjax.sample_posterior(scores, limits=(-np.inf, 0.7), key=jax.random.key(0), method="quadrature")
+    >>> figure = nqjax.plot_posterior(post, name="loss")
+    >>> len(figure.axes)
+    4
     """
     figure = new_figure((9.6, 7.2))
     axes = figure.subplots(2, 2)

@@ -31,6 +31,15 @@ def plot_regime(regime: "Regime", *, name: str = "score", axes: "Sequence[Axes] 
     ------
     InputError
         Matplotlib is missing.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import nqjax
+    >>> scores = np.random.default_rng(0).random(48) ** 2
+    >>> axes = nqjax.plot_regime(nqjax.find_regime(scores), name="loss")
+    >>> axes[-1].get_xlabel()
+    'threshold (loss)'
     """
     axes = new_figure().subplots(3, sharex=True) if axes is None else axes
     path, minimize = regime.path, regime.path[0].fit.minimize

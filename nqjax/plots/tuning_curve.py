@@ -49,6 +49,16 @@ def plot_tuning_curve(
     ------
     InputError
         Matplotlib is missing, or too few resamples for the confidence.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import nqjax
+    >>> scores = np.random.default_rng(0).random(48) ** 2
+    >>> fit = nqjax.fit(scores, limits=(-np.inf, 0.7))
+    >>> ax = nqjax.plot_tuning_curve(fit, scores, name="loss")
+    >>> ax.get_ylabel()
+    'median of the best loss'
     """
     boot: Any = result if hasattr(result, "fit") else None
     fit: Any = boot.fit if boot else result

@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from nqjax.errors import InputError
 from nqjax.plots.style import new_figure
-from nqjax.posterior.diagnostics import LEAST_ACCEPTANCE, LEAST_ESS, MOST_ERROR, MOST_LOSS, MOST_RHAT
 from nqjax.report.documents import Head, PosteriorDocument
-from nqjax.report.posterior import in_words, posterior_document
 from nqjax.report.tables import finite
 from nqjax.runtime.extras import require
 from nqjax.runtime.files import written_whole
@@ -61,8 +59,24 @@ def save_report(
     Raises
     ------
     InputError
-        Another ending, a missing folder, a file that cannot be written, or Matplotlib is missing.
+        Another ending, a missing folder, a file that cannot be written, or Matplotlib or Jinja2 is missing.
+
+    Examples
+    --------
+    >>> import pathlib
+    >>> import tempfile
+    >>> import jax
+    >>> import numpy as np
+    >>> import nqjax
+    >>> scores = np.random.default_rng(0).random(48) ** 2
+    >>> post = nqjax.sample_posterior(scores, limits=(-np.inf, 0.7), key=jax.random.key(0), method="quadrature")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     nqjax.save_report(f"{folder}/posterior.html", post, name="loss")
+    ...     "Posterior of loss" in pathlib.Path(folder, "posterior.html").read_text()
+    True
     """
+    from nqjax.report.posterior import posterior_document  # JAX is not needed to check the path
+
     check_page(path)
     losing = post.limits[1] if post.minimize else post.limits[0]
     head: Head = {"file": None, "metric": name, "minimize": post.minimize, "threshold": finite(losing)}
@@ -90,6 +104,7 @@ def page(post: "Posterior", document: PosteriorDocument) -> str:
     jinja2 = require("jinja2", "report", "the report")
 
     from nqjax.plots import posterior as plots
+    from nqjax.report.posterior import in_words
 
     found: Mapping[str, Any] = document  # to take entries by name
     name = document["metric"]
@@ -137,6 +152,8 @@ def _number(value: float | None, digits: int = 5) -> str:
 
 def _lights(document: PosteriorDocument) -> list[dict[str, str]]:
     """Return the diagnostics as traffic lights, each with what was found and what is wanted."""
+    from nqjax.posterior.diagnostics import LEAST_ACCEPTANCE, LEAST_ESS, MOST_ERROR, MOST_LOSS, MOST_RHAT
+
     found = document["diagnostics"]
     # A diagnostic that cannot be computed counts as the worst.
     rhats, sizes = [*found["rhat"].values()], [*found["ess_bulk"].values(), *found["ess_tail"].values()]
