@@ -269,7 +269,7 @@ def test_the_models_own_tokenizer_cuts_the_sentences(tmp_path: Path) -> None:
         (lambda folder: (folder / "train.jsonl").write_text('{"gold_label": "maybe"}'), "line 1: ValueError"),
         (lambda folder: (folder / "train.jsonl").write_text('{"label": -1}'), "has no labelled pairs"),
         (lambda folder: (folder / "train.npz").write_bytes(b"x"), "train.npz is not what was kept there"),
-        (lambda folder: np.savez(folder / "train.npz", tokens=[[1]], label=[9]), "no pairs with labels"),
+        (lambda folder: np.savez(folder / "train.npz", tokens=[[1]], label=[9]), "not pairs with labels"),
         (lambda folder: np.savez(folder / "train.npz", tokens=[[1]], label=[0]), r"\(1,\) tokens, not 6"),
         (lambda folder: np.savez(folder / "train.npz", tokens=[[999] * 6], label=[0]), "the token 999, the model has"),
     ],

@@ -15,7 +15,6 @@ from nqjax.search.space import Config, Derived, Distribution, When, check, plain
 #: A grid of more configurations than this is refused: it is probably a mistake.
 LARGEST_GRID = 1_000_000
 
-
 #: Returns the value of a hyperparameter that a distribution stands for.
 _Pick = Callable[[str, Distribution], Any]
 

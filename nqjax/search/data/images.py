@@ -22,16 +22,13 @@ from nqjax.search.sources import Batch
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-
 #: The mean of ImageNet's training pixels by channel, for values from 0 to 255.
 MEAN = (123.675, 116.28, 103.53)
 
 #: Their standard deviation.
 DEVIATION = (58.395, 57.12, 57.375)
 
-
 _ENDINGS = (".jpg", ".jpeg", ".png")
-
 
 #: Least and greatest share of the image's area in a random crop.
 _AREA = (0.08, 1.0)
@@ -48,13 +45,11 @@ _MIDDLE = 224 / 256
 #: Shuffled orders of epochs that are kept.
 _MOST_ORDERS = 64
 
-
 #: Bytes of the batches that are read ahead.
 _AHEAD = 2**30
 
 #: The most threads that decode images.
 _MOST_THREADS = 32
-
 
 _Crop = tuple[float, float, float, float]
 

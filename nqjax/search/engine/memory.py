@@ -17,7 +17,6 @@ _DEVICE_DEFAULT = 2**33
 #: Bytes of a system that does not report its memory.
 _HOST_DEFAULT = 2**32
 
-
 #: Files of a control group, by its version: its limit, its use, and the part of its use that can be freed at once.
 _GROUP_FILES = {
     "": ("memory.max", "memory.current", "inactive_file"),

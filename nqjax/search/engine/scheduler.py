@@ -40,10 +40,8 @@ LANES_ACCELERATOR = 1024
 #: Tiles that an accelerator trains at a time.
 _TILES_PER_DEVICE = 1
 
-
 #: Seconds between checks of the threads' results; Ctrl-C is noticed at a check.
 _CHECK_INTERVAL = 0.2
-
 
 _programs_lock = threading.Lock()
 

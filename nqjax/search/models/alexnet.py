@@ -11,7 +11,6 @@ from nqjax.search.models.pooling import max_pool
 
 _init = nn.initializers.he_normal()
 
-
 _head_init = nn.initializers.lecun_normal()
 
 

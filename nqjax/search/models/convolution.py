@@ -18,9 +18,7 @@ from jax import lax
 
 Method = Literal["lax", "matmul"]
 
-
 Pads = tuple[tuple[int, int], tuple[int, int]]
-
 
 #: On images of up to this many pixels a depthwise convolution is one matrix product for each channel.
 _MOST_PIXELS_WHOLE = 64

@@ -14,7 +14,6 @@ from nqjax.search.models.weights import Tensors, read_weights
 
 Params = dict[str, Any]
 
-
 #: Options of config.json that `Encoder` supports, with their values; the first value is the default.
 _OPTIONS: dict[str, tuple[Any, ...]] = {
     "relative_attention": (True,),
@@ -25,7 +24,6 @@ _OPTIONS: dict[str, tuple[Any, ...]] = {
     "type_vocab_size": (0,),
     "conv_kernel_size": (0,),
 }
-
 
 #: Options that config.json must have, because without them it describes another architecture.
 _NEEDED = ("relative_attention", "share_att_key", "position_biased_input", "norm_rel_ebd")

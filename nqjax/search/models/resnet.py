@@ -13,7 +13,6 @@ from nqjax.search.models.pooling import blur_pool, max_pool
 
 _conv_init = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
 
-
 _head_init = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
 
 

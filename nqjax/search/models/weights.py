@@ -15,7 +15,6 @@ from nqjax.errors import InputError
 
 Tensors = dict[str, NDArray[Any]]
 
-
 _DTYPES: dict[str, Any] = {
     "F64": np.float64,
     "F32": np.float32,

@@ -34,7 +34,6 @@ IMAGENET_SPACE: dict[str, Any] = {
     "label_smoothing": Uniform(0, 0.5),
 }
 
-
 #: The space of searches on digits: a quarter of the epochs, and batches that give 18 or 36 steps an epoch.
 DIGITS_SPACE: dict[str, Any] = {
     **IMAGENET_SPACE,
