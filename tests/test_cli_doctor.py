@@ -62,7 +62,7 @@ def test_text_names_what_is_missing(capsys, monkeypatch):
     monkeypatch.setattr(doctor, "_PACKAGES", ("nqjax", "no-such-package"))
     assert cli.main(["doctor"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert "search    missing sklearn: pip install 'nqjax[search]'" in lines
+    assert "search    missing scikit-learn: pip install 'nqjax[search]'" in lines
     assert "parquet   installed" in lines
     assert "no-such-package not installed" in lines
     assert "float64   yes" in lines

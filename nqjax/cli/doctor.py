@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from nqjax.cli import output, process
 from nqjax.cli.options import add_command
+from nqjax.runtime.extras import PACKAGES
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -51,7 +52,7 @@ class Document(TypedDict):
     float64: bool
     cores: int
     cache: Cache
-    extras: dict[str, list[str]]  # modules that are missing from each extra
+    extras: dict[str, list[str]]  # packages that are missing from each extra
 
 
 def add(commands: Any) -> None:
@@ -125,7 +126,7 @@ def _device(device: Any) -> Device:
 
 
 def _has_float64() -> bool:
-    """Whether the default device really computes in double precision: 1 + 2**-40 is 1 in single precision."""
+    """Return whether the default device computes in double precision: in single precision, 1 + 2**-40 is 1."""
     import jax
     import jax.numpy as jnp
 
@@ -156,7 +157,7 @@ def _cache() -> Cache:
 
 
 def _missing(modules: tuple[str, ...]) -> list[str]:
-    """Return the modules that cannot be found, without importing any."""
+    """Return the packages whose modules cannot be found, without importing any."""
     from importlib.util import find_spec
 
     def is_missing(module: str) -> bool:
@@ -165,7 +166,7 @@ def _missing(modules: tuple[str, ...]) -> list[str]:
         except (ImportError, ValueError):
             return True
 
-    return [module for module in modules if is_missing(module)]
+    return [PACKAGES[module] for module in modules if is_missing(module)]
 
 
 def _print(document: Document, console: "Console") -> None:

@@ -6,7 +6,7 @@ from types import ModuleType
 from nqjax.errors import InputError
 
 #: Names of packages as their authors write them, by module.
-_PACKAGES = {
+PACKAGES = {
     "PIL": "Pillow",
     "arviz": "ArviZ",
     "jinja2": "Jinja2",
@@ -55,4 +55,4 @@ def require(module: str, extra: str, purpose: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] != top:
             raise
-        raise missing_extra(purpose, _PACKAGES.get(top, top), extra) from None
+        raise missing_extra(purpose, PACKAGES.get(top, top), extra) from None
