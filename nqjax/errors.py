@@ -1,4 +1,4 @@
-"""The one exception that means: the input is at fault, and this is what to do about it; and numbers in messages."""
+"""The exception for data or options that cannot be used, and helpers for its messages."""
 
 import math
 
@@ -12,6 +12,6 @@ class InputError(ValueError):
 
 
 def show(number: float) -> str:
-    """Return a number as a message quotes it: short, but never so short that it is another number."""
+    """Return a number for a message: short if that is exact, else with all digits."""
     short = f"{number:g}"
     return repr(float(number)) if math.isfinite(number) and float(short) != number else short

@@ -65,7 +65,7 @@ def test_posterior(files, capsys):
     ):
         assert part in page
     assert "before the bounds" not in page
-    status, out, _ = run(capsys, *command, "--json", "--prob", "0.8")
+    status, out, _ = run(capsys, *command, "--json", "--confidence", "0.8")
     document = json.loads(out)
     assert document["parameters"]["alpha"]["low"] < document["parameters"]["alpha"]["high"]
     assert sum(document["gamma_probabilities"].values()) == pytest.approx(1)

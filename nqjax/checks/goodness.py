@@ -90,7 +90,7 @@ def conditional_probabilities(
 
 
 class GoodnessOfFit(NamedTuple):
-    """How well a distribution fits the scores inside the regime.
+    """Test of a distribution against the scores inside the regime, with the points of plots.
 
     ``scores``, ``expected``, ``low`` and ``high`` are the points of a Q-Q plot, ``empirical`` and ``fitted`` those of a
     P-P plot. If the distribution is true, all scores lie between ``low`` and ``high`` with probability ``confidence``.

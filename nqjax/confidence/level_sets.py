@@ -24,8 +24,10 @@ Ints = NDArray[np.intp]
 #: Ratio of noise to range that stands for hardly any noise.
 HARDLY = 1e-5
 
-#: Smallest and largest of the other ratios.
+#: Smallest other ratio.
 _LOWEST = 1e-3
+
+#: Largest ratio.
 _HIGHEST = 30.0
 
 #: Number of ratios on the coarse grid.

@@ -1,4 +1,4 @@
-"""Pictures of a posterior; they need the extra `nqjax[plot]`."""
+"""Pictures of a posterior."""
 
 import math
 from typing import TYPE_CHECKING
@@ -16,11 +16,10 @@ if TYPE_CHECKING:
     from nqjax.posterior.posterior import Posterior
 
 
-#: Replicated searches that are drawn.
+#: Number of replicated searches in the predictive check.
 _REPLICATED = 200
 
-
-#: Ranks at which they are drawn.
+#: Most ranks at which the predictive check is drawn.
 _RANKS = 1000
 
 
@@ -41,6 +40,17 @@ def plot_posterior(post: "Posterior", *, name: str = "score") -> "Figure":
     ------
     InputError
         Matplotlib is missing.
+
+    Examples
+    --------
+    >>> import jax
+    >>> import numpy as np
+    >>> import nqjax
+    >>> scores = np.random.default_rng(0).random(48) ** 2
+    >>> post = nqjax.sample_posterior(scores, limits=(-np.inf, 0.7), key=jax.random.key(0), method="quadrature")
+    >>> figure = nqjax.plot_posterior(post, name="loss")
+    >>> len(figure.axes)
+    4
     """
     figure = new_figure((9.6, 7.2))
     axes = figure.subplots(2, 2)
@@ -52,18 +62,18 @@ def plot_posterior(post: "Posterior", *, name: str = "score") -> "Figure":
 
 
 def _plain(name: str) -> str:
-    """A name in which a dollar sign begins no formula."""
+    """Return a name for Matplotlib, in which dollar signs do not begin formulas."""
     return name.replace("$", r"\$")
 
 
 def draw_best(ax: "Axes", post: "Posterior", name: str) -> None:
-    """The posterior of the best reachable score, with the density that its prior has there."""
+    """Draw the posterior of the best reachable score, and the density of its prior."""
     best = "alpha" if post.minimize else "beta"
     draws = getattr(post, best).ravel()
     low, high = np.quantile(draws, [0.002, 0.998])
     ax.hist(draws, bins=60, range=(low, high), density=True, color=BLUE, alpha=0.6, label="posterior")
     winner = post.data.data.best if post.minimize else -post.data.data.best
-    ax.axvline(winner, color=ORANGE, linestyle="--", linewidth=1, label="best score that was seen")
+    ax.axvline(winner, color=ORANGE, linestyle="--", linewidth=1, label="best score so far")
     threshold = post.limits[1] if post.minimize else post.limits[0]
     if math.isfinite(threshold) and post.prior.width is None:
         x = np.linspace(low, high, 200)
@@ -75,7 +85,7 @@ def draw_best(ax: "Axes", post: "Posterior", name: str) -> None:
 
 
 def draw_gamma(ax: "Axes", post: "Posterior") -> None:
-    """Prior and posterior probabilities of gamma."""
+    """Draw the prior and posterior probabilities of gamma."""
     gammas = np.array(list(post.gamma_probabilities))
     prior = np.exp(post.prior.log_gamma(int(gammas[0]), int(gammas[-1])))
     ax.bar(gammas, list(post.gamma_probabilities.values()), width=0.6, color=BLUE, alpha=0.6, label="posterior")
@@ -87,7 +97,7 @@ def draw_gamma(ax: "Axes", post: "Posterior") -> None:
 
 
 def draw_curve(ax: "Axes", post: "Posterior", name: str) -> None:
-    """The median tuning curve with credible bands, over the empirical one."""
+    """Draw the median tuning curve with credible bands, and the empirical curve."""
     most = 10 * post.num_scores
     trials = np.geomspace(1, most, 60)
     seen = trials[trials <= post.num_scores]
@@ -115,7 +125,7 @@ def draw_curve(ax: "Axes", post: "Posterior", name: str) -> None:
 
 
 def draw_check(ax: "Axes", post: "Posterior", name: str) -> None:
-    """Posterior predictive check: the empirical CDF among those of replicated searches."""
+    """Draw the posterior predictive check: the empirical CDF among those of replicated searches."""
     y = np.sort(post.observed)
     some = np.unique(np.linspace(0, len(y) - 1, _RANKS).astype(int))
     replicated = np.sort(post.predict(_REPLICATED), axis=1)[:, some]
@@ -135,7 +145,7 @@ def draw_check(ax: "Axes", post: "Posterior", name: str) -> None:
 
 
 def draw_priors(figure: "Figure", post: "Posterior") -> None:
-    """Priors under posteriors of the quantities that the prior is of."""
+    """Draw priors and posteriors of the quantities that the prior is about."""
     threshold = post.limits[1] if post.minimize else post.limits[0]
     has_threshold = math.isfinite(threshold)
     best = post.alpha if post.minimize else post.beta

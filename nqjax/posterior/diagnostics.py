@@ -1,15 +1,14 @@
 """Diagnostics of draws: convergence of chains, and accuracy of the quadrature."""
 
 import math
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nqjax.estimation.constraints import Constraints
+from nqjax.posterior import convergence
 from nqjax.posterior.density.coordinates import FAR, LOG_NOISE
 from nqjax.posterior.draws import Draws
 from nqjax.types import Floats
@@ -82,14 +81,6 @@ class Diagnostics:
         return "the draws cannot be relied on: " + "; ".join(self.problems)
 
 
-def arviz() -> Any:
-    """Import ArviZ without its announcements."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import arviz as az
-    return az
-
-
 def surely_good(draws: Draws) -> bool:
     """Whether draws are good without further diagnostics: independent, nearly all accepted, and many."""
     accepted = draws.stats.get("accepted")
@@ -121,15 +112,12 @@ def cut_off(theta: Floats, bounds: Constraints, scale: float) -> list[str]:
 
 def diagnose(parameters: dict[str, Floats], draws: Draws, problems: Sequence[str] = ()) -> Diagnostics:
     """Return the diagnostics, with the known problems first."""
-    az = arviz()
     if len(draws.gamma) == 1:  # the two halves of one chain
         half = draws.gamma.shape[1] // 2
         parameters = {name: np.stack([x[0, :half], x[0, half : 2 * half]]) for name, x in parameters.items()}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        rhat = {name: float(az.rhat(x)) for name, x in parameters.items()}
-        bulk = {name: float(az.ess(x, method="bulk")) for name, x in parameters.items()}
-        tail = {name: float(az.ess(x, method="tail", prob=(0.05, 0.95))) for name, x in parameters.items()}
+    rhat = {name: convergence.rhat(x) for name, x in parameters.items()}
+    bulk = {name: convergence.ess_bulk(x) for name, x in parameters.items()}
+    tail = {name: convergence.ess_tail(x) for name, x in parameters.items()}
     problems = list(problems)
     worst = max(rhat, key=lambda name: np.nan_to_num(rhat[name], nan=np.inf))
     if np.isnan(rhat[worst]):

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nqjax.inputs import as_count, oriented_limits
-from nqjax.posterior.diagnostics import arviz
+from nqjax.runtime.extras import require
 from nqjax.special.chunked import noisy_log_pdf, noisy_log_tails
 from nqjax.types import Floats
 
@@ -77,7 +77,9 @@ def to_arviz(
     search: SearchDraws, regime_probability: Floats, stats: Mapping[str, Any], seed: int, settings: str
 ) -> Any:
     """Return an InferenceData of ArviZ 0.x, or a DataTree of ArviZ 1 and later."""
-    az = arviz()
+    with warnings.catch_warnings():  # about a new version, from its first import
+        warnings.simplefilter("ignore")
+        az = require("arviz", "report", "post.idata")
     chains, samples = search.alpha.shape
     num_scores = len(search.scores)
     # The same draws of every chain, so that a replicated search is stored with the draw that it was made from.

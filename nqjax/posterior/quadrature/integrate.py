@@ -25,10 +25,11 @@ _PROBE_POINTS = 11
 #: Half the range of the probing grid.
 _PROBE_RANGE = 8.5
 
-#: Points along an axis of the first and the second grid; the second is used where the first has a larger error.
+#: Points along an axis: a finer grid is used where halving the coarser one changes the evidence by more than
+#: `_TOLERANCE`.
 _GRID_POINTS = (25, 41)
 
-#: Largest error of a log evidence on the first grid.
+#: Largest error of a log evidence on the coarser grid.
 _TOLERANCE = 0.05
 
 #: Grids end where the density is below exp(-this) of its maximum.

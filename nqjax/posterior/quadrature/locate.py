@@ -19,7 +19,7 @@ _POINTS = 9
 #: Half the range of the grid, in standard deviations.
 _SPAN = 4.0
 
-#: The first grid resolves the likelihood of this number of scores.
+#: Tempering starts with the likelihood of this number of scores.
 _FIRST_SCORES = 10.0
 
 #: Factor of the number of scores from one step to the next.
