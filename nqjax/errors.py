@@ -1,4 +1,4 @@
-"""The one exception that means: the input is at fault, and this is what to do about it; and numbers in messages."""
+"""The exception for data or options that cannot be used, and helpers for its messages."""
 
 import math
 
@@ -11,7 +11,22 @@ class InputError(ValueError):
     """
 
 
+def missing_extra(what: str, package: str, extra: str) -> InputError:
+    """Return the error for an optional package that is not installed.
+
+    Parameters
+    ----------
+    what : str
+        What the user asked for, the subject of "needs".
+    package : str
+        The name of the package as people know it.
+    extra : str
+        The extra of nqjax that installs it.
+    """
+    return InputError(f"{what} needs {package}: pip install 'nqjax[{extra}]'")
+
+
 def show(number: float) -> str:
-    """Return a number as a message quotes it: short, but never so short that it is another number."""
+    """Return a number for a message: short if that is exact, else with all digits."""
     short = f"{number:g}"
     return repr(float(number)) if math.isfinite(number) and float(short) != number else short

@@ -17,7 +17,9 @@ from nqjax import cli, search
 from nqjax.cli import process
 from nqjax.cli.searching import task_of
 from nqjax.errors import InputError
-from nqjax.search import tasks
+from nqjax.search.space import searched
+from nqjax.search.tasks import registry as tasks
+from nqjax.search.tasks.records import read_records
 from nqjax.trials.scores import read_scores
 
 
@@ -26,7 +28,7 @@ def here(monkeypatch, tmp_path):
     monkeypatch.setattr(process, "use_compilation_cache", lambda: None)
     monkeypatch.setattr(process, "listen_for_ctrl_c", lambda waiting: None)
     monkeypatch.chdir(tmp_path)
-    entry = tasks.Entry("tiny_task", "Line", "a straight line", "none", "learning_rate", "a second", "-", {})
+    entry = tasks.Entry("tiny_task", "Line")
     monkeypatch.setitem(tasks.REGISTRY, "line", entry)
     line = tiny_task.Line()  # one for all commands, so that its programs are compiled once
     monkeypatch.setattr(tiny_task, "Line", lambda: line)
@@ -72,7 +74,7 @@ def test_search_residual_and_ablation(capsys):
 
 @pytest.mark.filterwarnings("default")
 def test_too_little_memory_is_said_in_a_line(capsys, monkeypatch):
-    monkeypatch.setattr("nqjax.search.schedule.free", lambda device: 1)
+    monkeypatch.setattr("nqjax.search.engine.scheduler.free", lambda device: 1)
     assert cli.main(["search", "line", "--trials", "2", "--out", "trials.jsonl"]) == 0
     assert re.fullmatch(r"nqjax: warning: 4 trials .* do not fit the memory.*\n", capsys.readouterr().err)
 
@@ -94,11 +96,38 @@ def test_list(capsys):
 
 @pytest.mark.parametrize("name", tasks.REGISTRY)
 def test_a_reference_search_is_a_record(name):
-    """The module's docstring says what it is, how it is run, and how long it takes."""
-    text = importlib.import_module(tasks.REGISTRY[name].module).__doc__
-    assert f"``nqjax search {name} " in text or f"or ``{name}``" in text
-    assert text.count("- Expected time: ") >= text.count("- Command: ")
+    """The module's docstring says what it is, how it is run, how long it takes, and what is searched."""
+    entry = tasks.REGISTRY[name]
+    text = importlib.import_module(entry.module).__doc__
     assert text.rstrip().endswith(".")
+    record = read_records(entry.module)[name]
+    assert record.facts.keys() >= {"Source", "Space", "Command", "Expected time", "Score"}
+    assert record.facts["Command"].startswith(f"nqjax search {name} ")
+    assert ("--data FOLDER" in record.facts["Command"]) == bool(entry.data)
+    kind = getattr(importlib.import_module(entry.module), entry.attribute)
+    assert kind.name == name
+    assert kind.score == record.facts["Score"].partition(",")[0]
+    space = record.facts["Space"]
+    known = {**read_records("nqjax.search.tasks.resnet"), **read_records(entry.module)}
+    while other := re.search(r"that of ([\w-]+)", space):
+        space = space.replace(other[0], known[other[1]].facts["Space"])
+    assert [one for one in searched(kind.space) if f"{one} ~ " not in space] == []
+
+
+def test_checkpoints_need_orbax(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "orbax.checkpoint", None)
+    assert cli.main(COMMAND) == 2
+    error = "nqjax: error: a search with a file needs orbax-checkpoint: pip install 'nqjax[search]'\n"
+    assert capsys.readouterr().err == error
+
+
+def test_a_missing_package_is_named(monkeypatch):
+    def missing(module):
+        raise ModuleNotFoundError("No module named 'optax'", name="optax")
+
+    monkeypatch.setattr(tasks, "import_module", missing)
+    with pytest.raises(InputError, match=r"the task 'resnet18' needs optax: pip install 'nqjax\[search\]'$"):
+        tasks.load("resnet18")
 
 
 @pytest.mark.parametrize(
@@ -139,7 +168,9 @@ def test_without_scikit_learn(task, monkeypatch, capsys):
     """What the package installs by default does not have the digits: one line says what to do."""
     monkeypatch.setitem(sys.modules, "sklearn", None)
     assert cli.main(["search", task, "--trials", "8", "--out", "x.jsonl"]) == 2
-    assert capsys.readouterr().err == "nqjax: error: the digits are scikit-learn's: pip install scikit-learn\n"
+    assert (
+        capsys.readouterr().err == "nqjax: error: reading the digits needs scikit-learn: pip install 'nqjax[search]'\n"
+    )
     assert not Path("x.jsonl").exists()
 
 
@@ -165,7 +196,7 @@ class OfFolder(tiny_task.Line):
 def test_data_are_where_they_were(monkeypatch, capsys):
     """The folder is in the header, may move, and must hold the same."""
     monkeypatch.setattr(tiny_task, "OfFolder", OfFolder, raising=False)
-    entry = tasks.Entry("tiny_task", "OfFolder", "", "", "", "", "", {}, "train")
+    entry = tasks.Entry("tiny_task", "OfFolder", "train")
     monkeypatch.setitem(tasks.REGISTRY, "folder", entry)
     for name in ("one", "other"):
         Path(name).mkdir()
@@ -222,9 +253,10 @@ def interrupted(tmp_path, pause, times):
     program = (
         "import signal, sys, time\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background jobs ignore it
-        "from nqjax.search import tasks, tile\n"
+        "from nqjax.search.tasks import registry as tasks\n"
+        "from nqjax.search.engine import tile\n"
         "from nqjax.__main__ import main\n"
-        "tasks.REGISTRY['line'] = tasks.Entry('tiny_task', 'Line', '', '', '', '', '', {})\n"
+        "tasks.REGISTRY['line'] = tasks.Entry('tiny_task', 'Line')\n"
         "advance, rounds = tile.Tile.advance, []\n"
         f"def slow(self, pause):\n    rounds.append(1)\n    time.sleep({pause})\n    return advance(self, pause)\n"
         "tile.Tile.advance = slow\n"

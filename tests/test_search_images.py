@@ -14,10 +14,10 @@ from nqjax.search.configurations import sample
 from nqjax.search.data.digits import digits
 from nqjax.search.data.images import ImageFolder, random_crop
 from nqjax.search.models.resnet import ResNet
+from nqjax.search.models.schedules import warmup_cosine
 from nqjax.search.sources import Stream
-from nqjax.search.tasks import REGISTRY, load
-from nqjax.search.tasks.convnext import warmup_cosine
 from nqjax.search.tasks.images import smoothed_cross_entropy
+from nqjax.search.tasks.registry import REGISTRY, load
 
 SMALL = [name for name in REGISTRY if name.endswith(("digits", "digits-adamw"))]
 FULL = ["resnet18", "alexnet", "convnext-tiny", "convnext-tiny-adamw"]

@@ -52,7 +52,7 @@ def test_memory_decides_how_many_trials_a_program_holds(tmp_path):
 
 def test_a_cpu_has_fewer_tiles_before_narrower_ones(monkeypatch):
     """The width changes the scores' last digits, the number of tiles does not."""
-    monkeypatch.setattr("nqjax.search.engine.scheduler._slots", lambda devices: 8)
+    monkeypatch.setattr("nqjax.search.engine.scheduler.num_workers", lambda *_: 8)
     line = tiny_task.Line()
     needed = schedule_of(line)._bytes(4)
     assert needed > 0
@@ -68,7 +68,8 @@ def test_a_cpu_has_fewer_tiles_before_narrower_ones(monkeypatch):
 def test_what_is_measured_is_not_allocated():
     """A state of 4 TB a lane: more than there is, and known without being made."""
     width = 2**40
-    program = population.Program(Wide(), {"batch_size": 8, "width": width}, {"learning_rate": float}, 4, "cpu")
+    task = Wide()
+    program = population.Program(task, {"batch_size": 8, "width": width}, {"learning_rate": float}, 4, "cpu")
     assert program.bytes(DEVICE) >= 4 * 4 * width
 
 
@@ -87,8 +88,9 @@ def test_an_evaluation_that_is_larger_than_the_training_counts():
             return {"val_loss": jnp.sort(spread, axis=None)[0] * batch["x"]}
 
     static = {"batch_size": 8, "width": 1000}
-    small = population.Program(Wide(), static, {"learning_rate": float}, 4, "cpu").bytes(DEVICE)
-    assert population.Program(Greedy(), static, {"learning_rate": float}, 4, "cpu").bytes(DEVICE) > small + 2**24
+    wide, greedy = Wide(), Greedy()
+    small = population.Program(wide, static, {"learning_rate": float}, 4, "cpu").bytes(DEVICE)
+    assert population.Program(greedy, static, {"learning_rate": float}, 4, "cpu").bytes(DEVICE) > small + 2**24
 
 
 @pytest.mark.parametrize(

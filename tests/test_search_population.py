@@ -1,11 +1,13 @@
 """Populations: that trials are what they would be alone, that failures stay alone, and that the order says nothing."""
 
 import copy
+import gc
 import json
 import os
 import socket
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 import jax
@@ -20,6 +22,7 @@ from nqjax.search import Arrays, Choice, Fixed, Uniform
 from nqjax.search.configurations import sample
 from nqjax.search.engine import scheduler as schedule
 from nqjax.search.engine.population import shuffled
+from nqjax.search.engine.programs import clear, programs_of
 from nqjax.search.models.dropout import dropout
 from nqjax.search.runner import as_trials, execute, search_settings, trial_words
 
@@ -74,7 +77,7 @@ def test_trials_are_what_a_plain_loop_gives(line, reference):
 
 @pytest.mark.parametrize(("population", "workers"), [(1, 1), (7, 2), (64, 8)])
 def test_the_population_changes_nothing(line, reference, population, workers, monkeypatch):
-    monkeypatch.setattr(schedule, "_slots", lambda devices: 8)  # of a larger machine
+    monkeypatch.setattr(schedule, "num_workers", lambda *_: 8)  # of a larger machine
     trials = as_trials(line, [(i, sample(line.space, KEY, i)) for i in range(21)], trial_words(KEY, range(21)))
     assert schedule.Schedule(line, trials, jax.local_devices(), population=population).workers == workers
     assert search.run(line, num_trials=21, key=KEY, population=population).rows == reference.rows
@@ -89,10 +92,46 @@ def test_precision_is_single_whatever_the_process_is_set_to(line, reference, x64
 
 
 def test_whole_programs_are_used_again(line, reference):
-    before = dict(vars(line)["_programs"][-1])
+    before = dict(programs_of(line))
     assert before
     search.run(line, num_trials=21, key=jax.random.key(5))
-    assert vars(line)["_programs"][-1] == before
+    assert programs_of(line) == before
+
+
+def test_programs_are_each_tasks_own_and_are_freed_with_it():
+    """Also for tasks that are equal, and have no hash."""
+
+    class Equal(tiny_task.Line):
+        def __eq__(self, other):
+            return isinstance(other, Equal)
+
+        __hash__ = None
+
+    task, other = Equal(), Equal()
+    search.run(task, num_trials=2, key=KEY)
+    assert programs_of(task)
+    assert not programs_of(other)
+    kept = [weakref.ref(one) for one in (task, *programs_of(task).values())]
+    del task
+    gc.collect()
+    assert [reference() for reference in kept] == [None] * len(kept)
+
+
+def test_programs_can_be_cleared_and_follow_every_kind_of_attribute():
+    class Plain:
+        pass
+
+    task = Plain()
+    for value in (1.5, [2], np.zeros(3), Plain(), None):
+        task.value = value
+        programs_of(task)["key"] = "program"
+        assert programs_of(task) == {"key": "program"}
+    clear(task)
+    assert programs_of(task) == {}
+    task.value = Plain()
+    programs_of(task)["key"] = "program"
+    task.value = None  # the old value is gone, so a reference to it says None, too
+    assert programs_of(task) == {}
 
 
 def test_programs_of_a_task_that_was_changed_are_not_used_again(line, reference):
@@ -199,7 +238,7 @@ def test_dropout():
     ("space", "part"),
     [
         ({"learning_rate": 0.1, "epochs": 2, "noise": 0.0}, "lacks 'batch_size'"),
-        ({**tiny_task.Line.space, "mode": Choice("a", "b")}, "'mode' is '[ab]', no number"),
+        ({**tiny_task.Line.space, "mode": Choice("a", "b")}, "'mode' is '[ab]', not a number"),
         ({**tiny_task.Line.space, "trial": Uniform(0, 1)}, "'trial' has the name of another column"),
         ({**tiny_task.Line.space, "val_loss": Uniform(0, 1)}, "'val_loss' has the name of another column"),
         ({**tiny_task.Line.space, "epochs": Fixed(0)}, "0 rounds"),

@@ -263,7 +263,7 @@ def test_an_error_of_one_worker_keeps_what_the_others_finished(line, reference, 
         time.sleep(0.5)  # until the error has stopped the search
         return advance(self, pause)
 
-    monkeypatch.setattr(schedule, "_slots", lambda devices: 2)
+    monkeypatch.setattr(schedule, "num_workers", lambda *_: 2)
     monkeypatch.setattr(tile.Tile, "advance", one_fails)
     space = {**line.space, "epochs": 1}
     with pytest.raises(RuntimeError, match="of one worker"):
@@ -281,7 +281,7 @@ def test_long_trials_go_on_from_a_checkpoint(line, reference, out, monkeypatch):
             raise KeyboardInterrupt
         return train(self, *these)
 
-    monkeypatch.setattr(schedule, "_slots", lambda devices: 1)
+    monkeypatch.setattr(schedule, "num_workers", lambda *_: 1)
     space = {**line.space, "epochs": 5, "batch_size": 8}
     whole = search.run(line, space, num_trials=4, key=KEY)
     monkeypatch.setattr(population.Program, "train_round", counted)
@@ -423,7 +423,7 @@ def test_a_killed_search_goes_on_from_its_checkpoint(out, monkeypatch):
 
 def test_a_round_of_a_stream_goes_on_in_the_middle(out, monkeypatch):
     """Six steps a round: stopped after eight, it goes on with the ninth, to the same numbers; one trial joins later."""
-    monkeypatch.setattr(schedule, "_slots", lambda devices: 1)
+    monkeypatch.setattr(schedule, "num_workers", lambda *_: 1)
     task, space = tiny_task.StreamedLine(), {**tiny_task.Line.space, "epochs": 5, "batch_size": 4}
     whole = search.run(task, space, num_trials=4, key=KEY)
     steps, batches = [], population.Program._batches

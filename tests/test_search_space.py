@@ -79,6 +79,31 @@ def test_a_grid_varies_what_is_conditional_only_where_it_applies():
     assert found == [(0, 0, 0), (1, 1.0, 2), (1, 2.0, 2)]
 
 
+def test_a_grid_does_not_depend_on_how_functions_read_the_space():
+    """They may read hyperparameters that come later, and catch what goes wrong."""
+
+    def twice(config):
+        try:
+            return 2 * config["b"]
+        except Exception:  # noqa: BLE001
+            return -1
+
+    space = {
+        "a": Derived(twice),
+        "b": When(lambda config: config["c"] > 0, Choice(1, 2), 5),
+        "c": Choice(0, 1),
+        "d": Choice(7, 8),
+    }
+    found = [tuple(config.values()) for config in configurations.grid(space, 2)]
+    assert found == [(2 * b, b, c, d) for b, c in ((5, 0), (1, 1), (2, 1)) for d in (7, 8)]
+    assert [list(config) for config in configurations.grid(space, 2)] == [list("abcd")] * 6
+
+
+def test_samples_are_each_trial_s_own():
+    found = list(configurations.samples(SPACE, KEY, [5, 2]))
+    assert found == [configurations.sample(SPACE, KEY, 5), configurations.sample(SPACE, KEY, 2)]
+
+
 def test_descriptions_are_json_and_tell_spaces_apart():
     described = spaces.describe(SPACE)
     assert json.loads(json.dumps(described)) == described

@@ -17,7 +17,7 @@ from nqjax.errors import InputError
 from nqjax.search import Stream, configurations, load
 from nqjax.search.data import corpus, line_pairs, mnli
 from nqjax.search.data.tokens import TokenWindows, find_tokens, open_tokens, write_tokens
-from nqjax.search.models import adamw
+from nqjax.search.models import adamw, schedules
 from nqjax.search.models.llama import Llama
 from nqjax.search.sources import Arrays
 from nqjax.search.task import Task, check_task
@@ -269,7 +269,7 @@ def test_the_models_own_tokenizer_cuts_the_sentences(tmp_path: Path) -> None:
         (lambda folder: (folder / "train.jsonl").write_text('{"gold_label": "maybe"}'), "line 1: ValueError"),
         (lambda folder: (folder / "train.jsonl").write_text('{"label": -1}'), "has no labelled pairs"),
         (lambda folder: (folder / "train.npz").write_bytes(b"x"), "train.npz is not what was kept there"),
-        (lambda folder: np.savez(folder / "train.npz", tokens=[[1]], label=[9]), "no pairs with labels"),
+        (lambda folder: np.savez(folder / "train.npz", tokens=[[1]], label=[9]), "not pairs with labels"),
         (lambda folder: np.savez(folder / "train.npz", tokens=[[1]], label=[0]), r"\(1,\) tokens, not 6"),
         (lambda folder: np.savez(folder / "train.npz", tokens=[[999] * 6], label=[0]), "the token 999, the model has"),
     ],
@@ -301,14 +301,14 @@ def test_adamw_with_traced_settings_equals_optax() -> None:
 
 def test_schedules_rise_stay_and_fall() -> None:
     at = jnp.arange(100)
-    stable = np.asarray(jax.vmap(adamw.warmup_stable_decay, (0, None, None))(at, 100, 10))
+    stable = np.asarray(jax.vmap(schedules.warmup_stable_decay, (0, None, None))(at, 100, 10))
     np.testing.assert_allclose(stable[:10], np.arange(1, 11) / 10, rtol=1e-6)
     np.testing.assert_allclose(stable[10:81], 1, rtol=1e-6)
     np.testing.assert_allclose(stable[80:], np.arange(20, 0, -1) / 20, rtol=1e-6)
-    linear = np.asarray(jax.vmap(adamw.warmup_linear, (0, None, None))(at, 100, 20))
+    linear = np.asarray(jax.vmap(schedules.warmup_linear, (0, None, None))(at, 100, 20))
     np.testing.assert_allclose(linear[:20], np.arange(1, 21) / 20, rtol=1e-6)
     np.testing.assert_allclose(linear[20:], np.arange(80, 0, -1) / 80, rtol=1e-6)
-    assert adamw.warmup_linear(jnp.int32(100), 100, 0) == 0 == adamw.warmup_stable_decay(jnp.int32(100), 100, 0)
+    assert schedules.warmup_linear(jnp.int32(100), 100, 0) == 0 == schedules.warmup_stable_decay(jnp.int32(100), 100, 0)
 
 
 # --- the tasks --------------------------------------------------------------------------------------------------------

@@ -96,12 +96,13 @@ def _save_draws(path: str, post: Any) -> None:
     import pyarrow as pa
     from pyarrow import parquet
 
+    from nqjax.runtime.files import written_whole
+
     chain, draw = np.indices(post.alpha.shape)
     names = ("alpha", "beta", "gamma", "sigma", "regime_probability")
     columns = {"chain": chain, "draw": draw, **{name: getattr(post, name) for name in names}}
-    partial = Path(f"{path}.draft")
     try:
-        parquet.write_table(pa.table({name: np.ravel(x) for name, x in columns.items()}), partial)
-        partial.replace(path)
+        with written_whole(path, "wb") as file:
+            parquet.write_table(pa.table({name: np.ravel(x) for name, x in columns.items()}), file)
     except OSError as error:
         raise InputError(f"--draws cannot write {path!r}: {error.strerror or error}") from error

@@ -5,8 +5,9 @@ import os
 import signal
 import sys
 import warnings
-from pathlib import Path
 from typing import Any
+
+from nqjax.runtime.files import cache_folder
 
 
 def console() -> Any:
@@ -33,8 +34,8 @@ def use_compilation_cache() -> None:
     import jax
 
     if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
-        directory = cache_directory()
-        if directory is None:
+        directory = cache_folder("jax")
+        if directory is None or not os.access(directory, os.W_OK):
             return
         jax.config.update("jax_compilation_cache_dir", str(directory))
     for option, value in (
@@ -43,17 +44,6 @@ def use_compilation_cache() -> None:
     ):
         if option.upper() not in os.environ:
             jax.config.update(option, value)
-
-
-def cache_directory() -> Path | None:
-    """Return the directory of the compiled programs, made if need be; None if that is impossible."""
-    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    try:
-        directory = (base if base.is_absolute() else Path.home() / ".cache") / "nqjax" / "jax"
-        directory.mkdir(parents=True, exist_ok=True)
-    except (OSError, RuntimeError):  # not writable, or no home
-        return None
-    return directory if os.access(directory, os.W_OK) else None
 
 
 def say_warnings() -> None:

@@ -50,7 +50,7 @@ def add(commands: Any) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
-    from nqjax.search import tasks
+    from nqjax.search.tasks import registry as tasks
 
     if args.list:
         _print_list(tasks.REGISTRY)
@@ -124,14 +124,17 @@ def _print_list(registry: Any) -> None:
     from rich.padding import Padding
     from rich.text import Text
 
+    from nqjax.search.tasks.records import Record, read_records
+
     console = process.console()
     for name, entry in registry.items():
-        console.print(Text.assemble((name, "bold"), f"  {entry.summary}"), soft_wrap=True)
+        record = read_records(entry.module).get(name, Record("", {}))
+        console.print(Text.assemble((name, "bold"), f"  {record.summary}"), soft_wrap=True)
         for label, text in (
-            ("searches", entry.hyperparameters),
-            ("paper", entry.paper),
+            ("source", record.facts.get("Source")),
+            ("space", record.facts.get("Space")),
             ("data", f"--data FOLDER, with {entry.data}" if entry.data else ""),
-            ("time", f"{entry.time_here} (two cores); {entry.time_gpu} (one GPU)"),
+            ("time", record.facts.get("Expected time")),
         ):
             if text:
                 console.print(Padding(Text(f"{label}: {text}"), (0, 0, 0, 4)))

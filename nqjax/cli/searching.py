@@ -32,7 +32,7 @@ def add_running(parser: argparse.ArgumentParser, *, out: bool = True) -> None:
 
 def task_options(name: str, data: str | None) -> dict[str, str]:
     """Return a reference search's arguments; raise InputError for one that lacks its data."""
-    from nqjax.search.tasks import REGISTRY
+    from nqjax.search.tasks.registry import REGISTRY
 
     if data is None and REGISTRY[name].data:
         raise InputError(f"{name} needs a folder with {REGISTRY[name].data}: give --data FOLDER")
@@ -78,7 +78,7 @@ def add_data(parser: argparse.ArgumentParser) -> None:
 
 def task_of(trials: "Trials", file: str, data: str | None) -> "Task":
     """The reference task that a file's trials are of."""
-    from nqjax.search import tasks
+    from nqjax.search.tasks import registry as tasks
 
     name = trials.settings["task"]
     if name not in tasks.REGISTRY:

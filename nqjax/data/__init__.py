@@ -1,9 +1,9 @@
-"""Data that ships with the package: one real random search, run by this package.
+"""Data that ship with the package: a random search that this package ran, and simulated null distributions.
 
 ``digits_mlp.jsonl`` holds 1,024 trials of a random search over the hyperparameters of a small multilayer perceptron on
-scikit-learn's bundled handwritten digits, as ``nqjax search digits-mlp --trials 1024`` writes it, but for the learning
-curves; :mod:`bench.make_digits_mlp` made it. Its first line says what was searched, and with which versions.
-Licence of this table: Apache-2.0.
+scikit-learn's bundled handwritten digits. It is what ``nqjax search digits-mlp --trials 1024`` writes, without the
+learning curves; :mod:`bench.make_digits_mlp` made it. Its first line has the search space and the versions.
+The licence of this table is Apache-2.0.
 """
 
 from __future__ import annotations
@@ -14,11 +14,18 @@ __all__ = ["digits_mlp_path"]
 
 
 def digits_mlp_path() -> Path:
-    """Return the path of the digits random search, a JSON Lines file that `nqjax.search.read_trials` reads.
+    """Return the path of the random search on digits, a JSON Lines file that `nqjax.search.read_trials` reads.
 
     Returns
     -------
     Path
-        Where the installed package keeps ``digits_mlp.jsonl``.
+        The path of ``digits_mlp.jsonl`` in the installed package.
+
+    Examples
+    --------
+    >>> from nqjax.data import digits_mlp_path
+    >>> from nqjax.search import read_trials
+    >>> len(read_trials(digits_mlp_path()))
+    1024
     """
     return Path(__file__).with_name("digits_mlp.jsonl")

@@ -8,7 +8,6 @@ counts. A lock keeps a second process out as long as the first one lives.
 
 import contextlib
 import json
-import os
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -16,15 +15,10 @@ from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, Self
 
 from nqjax.errors import InputError
+from nqjax.runtime.files import lock, remove_drafts, written_whole
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-
-try:
-    import fcntl
-except ImportError:  # not on this system: there, nothing keeps a second process out
-    fcntl = None  # type: ignore[assignment]
 
 
 _SETTINGS = b"nqjax settings"
@@ -82,16 +76,11 @@ class Store:
             self._lock: IO[bytes] = (self.folder / _LOCK).open("ab")
         except OSError as error:
             raise InputError(f"{self.folder} cannot be written: {error.strerror}; give another --out") from error
-        if fcntl is not None:
-            try:
-                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                self._lock.close()
-                raise InputError(
-                    f"another process is writing {self.path}: wait until it is done, or give another --out"
-                ) from None
-            except OSError:  # a file system without locks
-                pass
+        try:
+            lock(self._lock, self.path)
+        except InputError:
+            self._lock.close()
+            raise
         return self
 
     def __exit__(
@@ -136,7 +125,8 @@ class Store:
         for path in paths:
             if path != self.path:
                 path.unlink()
-        for draft in self.folder.glob("*.draft"):  # of a process that was killed
+        remove_drafts(self.path)
+        for draft in self.folder.glob("*.draft"):  # a killed process left them
             draft.unlink()
 
     def _files(self) -> Iterable[Path]:
@@ -160,19 +150,8 @@ class Store:
     def _write(self, table: "pa.Table", path: Path) -> None:
         from pyarrow import parquet
 
-        draft = self.folder / f"{uuid.uuid4().hex}.draft"
-        with draft.open("wb") as file:
+        with written_whole(path, "wb") as file:
             parquet.write_table(table, file)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-        # The new name, too, must outlive a loss of power.
-        with contextlib.suppress(OSError):
-            folder = os.open(path.parent, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
 
 
 def _difference(found: bytes | None, wanted: bytes) -> str:

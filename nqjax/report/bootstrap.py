@@ -1,7 +1,6 @@
 """What there is to say about a bootstrap: a document for machines, tables for people, a file of the resamples."""
 
 import math
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from nqjax.report.tables import (
     small_table,
     warn,
 )
+from nqjax.runtime.files import written_whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -98,10 +98,9 @@ def save(boot: "Bootstrap", path: str) -> None:
     import pyarrow as pa
     from pyarrow import parquet
 
-    draft = Path(f"{path}.draft")
     try:
-        parquet.write_table(pa.table({name: getattr(boot, name) for name in _COLUMNS}), draft)
-        draft.replace(path)
+        with written_whole(path, "wb") as file:
+            parquet.write_table(pa.table({name: getattr(boot, name) for name in _COLUMNS}), file)
     except OSError as error:
         raise InputError(f"--save cannot write {path!r}: {error.strerror or error}") from error
 

@@ -11,6 +11,7 @@ from nqjax.errors import InputError
 from nqjax.plots.style import new_figure
 from nqjax.posterior.diagnostics import LEAST_ACCEPTANCE, LEAST_ESS, MOST_ERROR, MOST_LOSS, MOST_RHAT
 from nqjax.report.posterior import in_words
+from nqjax.runtime.files import written_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -45,10 +46,9 @@ def save_page(path: "str | Path", post: "Posterior", document: "Mapping[str, Any
         Matplotlib is missing, or the file cannot be written.
     """
     text = page(post, document)
-    draft = Path(f"{path}.draft")
     try:
-        draft.write_text(text, encoding="utf-8")
-        draft.replace(path)
+        with written_whole(path) as file:
+            file.write(text)
     except OSError as error:
         raise InputError(f"the report cannot be written to {str(path)!r}: {error.strerror or error}") from error
 

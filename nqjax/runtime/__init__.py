@@ -1,1 +1,1 @@
-"""How work runs: compiled programs, threads and devices, hosts, progress and files."""
+"""Compiled programs, threads and devices, hosts, progress and files."""

@@ -4,7 +4,10 @@ import numpy as np
 
 
 def from_all_hosts(data: bytes) -> list[bytes]:
-    """What each of the processes of `jax.distributed` gives, in their order; all of them must call this."""
+    """Return the bytes that each process of `jax.distributed` passes, in the order of the processes.
+
+    All processes must call this function.
+    """
     from jax.experimental.multihost_utils import process_allgather
 
     sizes = np.asarray(process_allgather(np.array([len(data)], np.int32))).reshape(-1)

@@ -9,34 +9,48 @@ from typing import TypeVar
 import jax
 
 _T = TypeVar("_T")
-
-
 _R = TypeVar("_R")
 
+#: The most pieces of work that run at once on CPUs.
+_MOST_ON_CPU = 16
 
-def _slots(devices: Sequence[jax.Device]) -> list[jax.Device]:
-    """Devices of the chunks to have in hand at once: on CPUs one for each core, else one that runs and one prepared."""
+
+def num_cores() -> int:
+    """Return how many of the machine's cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def slots(devices: Sequence[jax.Device], per_device: int = 2) -> list[jax.Device]:
+    """Return the devices of the pieces of work that run or are prepared at the same time.
+
+    Parameters
+    ----------
+    devices : sequence of Device
+        All of one kind.
+    per_device : int
+        Pieces of work for each accelerator: with two, one runs while the next is prepared. CPUs have one for each core.
+    """
     if devices[0].platform != "cpu":
-        return [*devices] * 2
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return [devices[i % len(devices)] for i in range(max(len(devices), min(cores, 16)))]
+        return [*devices] * per_device
+    return [devices[i % len(devices)] for i in range(max(len(devices), min(num_cores(), _MOST_ON_CPU)))]
 
 
-def num_workers(devices: Sequence[jax.Device]) -> int:
-    """How many chunks are in hand at once."""
-    return len(_slots(devices))
+def num_workers(devices: Sequence[jax.Device], per_device: int = 2) -> int:
+    """Return how many pieces of work run or are prepared at the same time; the arguments are those of `slots`."""
+    return len(slots(devices, per_device))
 
 
 def in_parallel(
     function: Callable[[_T, jax.Device], _R], items: Iterable[_T], devices: Sequence[jax.Device]
 ) -> Iterator[_R]:
-    """Results of a function as they come, from a few threads, each with a device that is free; items are taken lazily.
+    """Yield the results of a function in the order in which they are ready; items are taken lazily.
 
-    An exception, Ctrl-C included, lets what runs end, and drops what does not.
+    A few threads call the function, each with an item and a free device. After an exception, Ctrl-C included, calls
+    that run are finished and the others are dropped.
     """
-    slots = _slots(devices)
+    places = slots(devices)
     free: queue.SimpleQueue[jax.Device] = queue.SimpleQueue()
-    for device in slots:
+    for device in places:
         free.put(device)
 
     def work(item: _T) -> _R:
@@ -46,12 +60,12 @@ def in_parallel(
         finally:
             free.put(device)
 
-    with ThreadPoolExecutor(len(slots), thread_name_prefix="nqjax") as pool:
+    with ThreadPoolExecutor(len(places), thread_name_prefix="nqjax") as pool:
         running: set[Future[_R]] = set()
         try:
             for item in items:
                 running.add(pool.submit(work, item))
-                if len(running) > len(slots):
+                if len(running) > len(places):
                     done, running = wait(running, return_when=FIRST_COMPLETED)
                     yield from (future.result() for future in done)
             while running:

@@ -1,4 +1,4 @@
-"""The progress of long work on stderr: a bar on a terminal, and elsewhere a line a minute, after the first."""
+"""Progress of long work on stderr: a bar on a terminal, and elsewhere a line a minute, after the first minute."""
 
 import contextlib
 import sys
@@ -7,18 +7,21 @@ from time import monotonic
 from types import TracebackType
 from typing import Any, Self
 
-_EVERY = 60.0  # seconds between lines
+#: Seconds between lines.
+_LINE_INTERVAL = 60.0
 
 
 class Progress:
-    """A bar with how much is done, the rate, and the time that is left.
+    """Progress of work that is counted; use it in a `with` statement.
+
+    A bar shows what is done, the rate and the time that is left.
 
     Parameters
     ----------
     unit : str
-        What is counted, in the plural.
+        The things that are counted, in the plural.
     total : int
-        How many there are.
+        How many things there are.
     done : int
         How many were done before.
     show : bool
@@ -56,9 +59,9 @@ class Progress:
         return self
 
     def advance(self, count: float, note: str = "") -> None:
-        """Say that so many more are done, which may be parts of one, and what else there is to say."""
+        """Count more things as done, also fractions of one, and show a note after the numbers."""
         self._done, self._note = self._done + count, note
-        if self._lines and monotonic() >= self._written + _EVERY:
+        if self._lines and monotonic() >= self._written + _LINE_INTERVAL:
             self._write()
         if self._bar is not None:
             speed = self._bar.tasks[self._task].speed
@@ -70,15 +73,15 @@ class Progress:
     ) -> None:
         if self._bar is not None:
             self._bar.stop()
-        if self._said not in (-1.0, self._done):  # there are lines, and this is the last
+        if self._said not in (-1.0, self._done):  # lines were written: write the last one
             self._write()
 
     def _write(self) -> None:
         self._written, self._said = monotonic(), self._done
-        done = round(self._done, 6)  # parts that were added up
+        done = round(self._done, 6)  # fractions were added up
         parts = [f"{self._unit}: {int(done):,} of {self._total:,}", self._note]
         if self._before < done < self._total:
             left = (self._written - self._begun) / (done - self._before) * (self._total - done)
             parts.append(f"{timedelta(seconds=round(left))} left")
-        with contextlib.suppress(OSError):  # a reader that went away is no reason to stop
+        with contextlib.suppress(OSError):  # work continues when stderr is closed
             print(", ".join(filter(None, parts)), file=sys.stderr, flush=True)  # noqa: T201

@@ -12,4 +12,4 @@ from .space import LogUniform as LogUniform
 from .space import Uniform as Uniform
 from .space import When as When
 from .task import Task as Task
-from .tasks import load as load
+from .tasks.registry import load as load

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,11 +12,11 @@ import numpy as np
 from nqjax.errors import InputError
 from nqjax.search.space import Config, Derived, Distribution, When, check, plain_number
 
-#: More configurations than this are no grid that anyone means.
+#: A grid of more configurations than this is refused: it is probably a mistake.
 LARGEST_GRID = 1_000_000
 
-
-_Pick = Callable[[str, "Distribution"], Any]
+#: Returns the value of a hyperparameter that a distribution stands for.
+_Pick = Callable[[str, Distribution], Any]
 
 
 def sample(space: Mapping[str, Any], key: Any, trial: int) -> Config:
@@ -26,22 +26,34 @@ def sample(space: Mapping[str, Any], key: Any, trial: int) -> Config:
     ----------
     space : mapping
         From names to distributions or values.
-    key : key, or words of one
-        The search's key.
+    key : key or tuple of int
+        The search's key, or its words.
     trial : int
         The trial's number.
 
     Returns
     -------
     dict
-        Plain Python values in the order of the space; InputError names the hyperparameter that cannot be drawn.
+        Python numbers and texts in the order of the space.
+
+    Raises
+    ------
+    InputError
+        If the space or the key is invalid; the message names the hyperparameter.
     """
+    return next(samples(space, key, [trial]))
+
+
+def samples(space: Mapping[str, Any], key: Any, trials: Iterable[int]) -> Iterator[Config]:
+    """Draw the configurations of several trials, each the one that `sample` draws; the space is checked once."""
     words = key_words(key)
+    checked = check(space)
+    for trial in trials:
 
-    def pick(name: str, distribution: Distribution) -> Any:
-        return distribution.quantile(float(_stream(words, trial, name).random()))
+        def pick(name: str, distribution: Distribution, trial: int = trial) -> Any:
+            return distribution.quantile(float(_stream(words, trial, name).random()))
 
-    return _resolve(check(space), pick)
+        yield _resolve(checked, pick)
 
 
 def grid(space: Mapping[str, Any], points: int) -> Iterator[Config]:
@@ -54,35 +66,57 @@ def grid(space: Mapping[str, Any], points: int) -> Iterator[Config]:
     points : int
         How many values each continuous hyperparameter takes; a `DiscreteUniform` takes no more than that, and a
         `Choice` all of its values. Derived hyperparameters follow, conditional ones are varied where they apply.
+
+    Raises
+    ------
+    InputError
+        If the space is invalid, or the grid is empty or larger than `LARGEST_GRID`.
     """
     checked = check(space)
     if points < 1:
-        raise InputError(f"a grid of {points} points a hyperparameter has none: give 1 or more")
-    known = {name: entry.points(points) for name, entry in checked.items() if not isinstance(entry, Derived | When)}
-    size = math.prod(map(len, known.values()))  # at the least: conditional ones come on top
+        raise InputError(f"a grid needs points: give 1 or more, not {points}")
+    counts = [len(entry.points(points)) for entry in checked.values() if not isinstance(entry, Derived | When)]
+    size = math.prod(counts)  # at the least: conditional ones come on top
     if size > LARGEST_GRID:
         raise InputError(f"a grid of {points} points has {size:,} trials and more: give fewer, or fix hyperparameters")
-    path: list[int] = []  # which of its values each hyperparameter takes, in the order they are asked for
-    while True:
-        counts: list[int] = []
+    yield from _branches(checked, points, {})
 
-        def pick(name: str, distribution: Distribution, counts: list[int] = counts) -> Any:
-            values = known[name] if name in known else distribution.points(points)
-            counts.append(len(values))
-            if len(counts) > len(path):
-                path.append(0)
-            return values[path[len(counts) - 1]]
 
-        yield _resolve(checked, pick)
-        while path and path[-1] + 1 == counts[len(path) - 1]:
-            path.pop()
-        if not path:
-            return
-        path[-1] += 1
+def _branches(space: Mapping[str, Distribution], points: int, chosen: Config) -> Iterator[Config]:
+    """Yield the grid's configurations in which some hyperparameters have chosen values."""
+
+    def pick(name: str, distribution: Distribution) -> Any:
+        if name in chosen:
+            return chosen[name]
+        values = distribution.points(points)
+        if len(values) > 1:
+            raise _Undecided(name, values)
+        return values[0]
+
+    try:
+        config = _resolve(space, pick)
+    except _Undecided as undecided:
+        name, values = undecided.name, undecided.values
+    else:
+        yield config
+        return
+    for value in values:
+        yield from _branches(space, points, {**chosen, name: value})
+
+
+class _Undecided(BaseException):
+    """A grid's hyperparameter that has several values, of which none is chosen yet.
+
+    It is no `Exception`, so that it gets through functions of a space that catch those.
+    """
+
+    def __init__(self, name: str, values: Sequence[Any]) -> None:
+        super().__init__(name)
+        self.name, self.values = name, values
 
 
 def key_words(key: Any) -> tuple[int, ...]:
-    """Return the words of a JAX key, typed or raw, as whole numbers; a tuple of such words passes."""
+    """Return the words of a JAX key, typed or raw, as whole numbers; a tuple of words is returned as it is."""
     if isinstance(key, tuple):
         return key
     import jax
@@ -97,12 +131,12 @@ def key_words(key: Any) -> tuple[int, ...]:
 
 
 class _Resolving(Mapping[str, Any]):
-    """The configuration while it is drawn: what is asked for is drawn first."""
+    """A configuration while it is drawn: a hyperparameter is drawn when it is first read."""
 
     def __init__(self, space: Mapping[str, Distribution], pick: _Pick) -> None:
         self._space, self._pick = space, pick
         self._values: Config = {}
-        self._open: list[str] = []  # those that are being drawn, each waiting for the next
+        self._open: list[str] = []  # hyperparameters that are being drawn, each because the one before reads it
 
     def __getitem__(self, name: str) -> Any:
         if name not in self._values:

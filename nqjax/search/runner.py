@@ -1,4 +1,4 @@
-"""Run a search: draw its trials, train them, write them as they finish, and go on where it was."""
+"""Run a search: draw its trials, train them, and write each as it ends; or continue one that has a file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import platform
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
 import jax
 import numpy as np
@@ -26,10 +26,12 @@ from nqjax.search.engine.hosts import adopt, joined, part_of, shared, together
 from nqjax.search.engine.scheduler import Schedule
 from nqjax.search.engine.tile import RESERVED
 from nqjax.search.engine.trial import Trial
+from nqjax.search.run_options import RunOptions
 from nqjax.search.task import Task, check_task
 from nqjax.search.trials_file import TrialsFile
 from nqjax.trials.table import Row, Trials, best_row, read_trials
 
+# The front page `nqjax.search` can only list names of its own package: the table's are passed on from here.
 __all__ = ["Trials", "execute", "read_trials", "run"]
 
 
@@ -41,49 +43,44 @@ def run(
     key: Any,
     grid: int | None = None,
     out: str | Path | None = None,
-    resume: bool = True,
-    population: int | None = None,
-    memory: int | None = None,
-    devices: Sequence[jax.Device] | None = None,
-    checkpoint_every: float = 120.0,
-    progress: bool = False,
+    **options: Unpack[RunOptions],
 ) -> Trials:
     """Run a random or a grid search, many trials side by side.
 
     Trial ``i`` depends on the key and on ``i`` alone, not on how many trials are run, in which order, how many at a
     time or on how many devices: its configuration to the last digit, its training as far as one program on one kind
-    of device gives the same numbers again. On a CPU the program is the same unless it does not fit the memory, of
-    which a warning tells; on accelerators its width follows from the number of trials, the population and the memory
-    (a search that goes on keeps the width that its file began with).
+    of device gives the same numbers again. On a CPU the program is the same unless it does not fit the memory, which
+    gives a warning; on accelerators its width follows from the number of trials, the population and the memory (a
+    search that is continued keeps the width that its file began with).
 
     Parameters
     ----------
     task : Task
-        What is trained.
+        The task whose trials are trained.
     space : mapping, optional
         From names to distributions or values (`nqjax.search.space`); the task's own by default.
     num_trials : int
-        How many; the first ones of a grid, or all of it by default.
+        How many trials; for a grid, its first ones, and all of it by default.
     key : key
         A JAX key of the kind "threefry2x32", such as ``jax.random.key(0)``.
     grid : int, optional
-        Search a grid instead, with so many values of each continuous hyperparameter.
+        Search a grid instead, with this many values of each continuous hyperparameter.
     out : str or Path, optional
-        A .jsonl file to which finished trials are written, and with which the search goes on. Checkpoints of trials
-        under way are in the folder ``<out>.checkpoints``. With `jax.distributed`, a path that all processes share.
+        A .jsonl file to which finished trials are written; one that exists is continued. Checkpoints of trials under
+        way are in the folder ``<out>.checkpoints``. With `jax.distributed`, a path that all processes share.
     resume : bool
-        Whether to go on with a file that is there; if not, one with trials is refused.
+        Whether to continue a file that exists (the default); if not, one with trials is refused.
     population : int, optional
-        How many trials to have in hand at once; by default as many as keep the devices busy and fit the memory. On a
-        CPU it is rounded up to whole programs of 16 trials (or what the task says).
+        How many trials to train at once; by default as many as keep the devices busy and fit the memory. On a CPU it
+        is rounded up to whole programs of 16 trials (or what the task says).
     memory : int, optional
-        Bytes that may be used on each device; by default 70 % of what can be had.
+        Bytes that may be used on each device; by default 70 % of what is available.
     devices : sequence of Device, optional
         All local ones by default.
     checkpoint_every : float
-        Seconds of work between checkpoints.
+        Seconds of work between checkpoints; 120 by default.
     progress : bool
-        Whether to show a bar on a terminal.
+        Whether to show a bar on a terminal, and lines elsewhere; False by default.
 
     Returns
     -------
@@ -93,8 +90,34 @@ def run(
     Raises
     ------
     InputError
-        A task or space that is none, a file of another search, one that cannot be written, or one that another process
-        is writing.
+        If the task or the space is invalid, or the file is of another search, cannot be written, or is being written
+        by another process.
+
+    Examples
+    --------
+    >>> import jax
+    >>> import jax.numpy as jnp
+    >>> from nqjax.search import Arrays, LogUniform, Task, run
+    >>> class Square(Task):
+    ...     name, score = "square", "error"
+    ...     space = {"rate": LogUniform(0.01, 0.5)}
+    ...     train = valid = Arrays(x=[1.0, 2.0])
+    ...     def batch_size(self, config):
+    ...         return 2
+    ...     def num_rounds(self, config):
+    ...         return 3
+    ...     def init(self, config, key):
+    ...         return jnp.float32(0)
+    ...     def step(self, state, config, batch, key):
+    ...         loss, slope = jax.value_and_grad(lambda w: jnp.mean((w * batch["x"] - 1) ** 2))(state)
+    ...         return state - config["rate"] * slope, loss
+    ...     def evaluate(self, state, config, batch):
+    ...         return {"error": (state * batch["x"] - 1) ** 2}
+    >>> trials = run(Square(), num_trials=8, key=jax.random.key(0))
+    >>> len(trials), trials.scores.shape
+    (8, (8,))
+    >>> bool(trials.best["error"] == trials.scores.min())
+    True
     """
     check_task(task)
     space = spaces.check(task.space if space is None else space)
@@ -103,27 +126,19 @@ def run(
         raise InputError(f"hyperparameter {taken[0]!r} has the name of another column of the table: rename it")
     missing = [name for name in task.static if name not in space]
     if missing:
-        raise InputError(f"the space lacks {missing[0]!r}, which the task {task.name} needs")
+        raise InputError(f"the space lacks {missing[0]!r}, which the task {task.name} needs: add it")
     key_words(key)
     configs = _configs(space, key, num_trials, grid)
     trials = as_trials(task, list(enumerate(configs)), trial_words(key, range(len(configs))))
     settings = search_settings(task, space, key, "random" if grid is None else {"grid": grid})
-    return execute(
-        task,
-        trials,
-        settings,
-        out=out,
-        resume=resume,
-        population=population,
-        memory=memory,
-        devices=devices,
-        checkpoint_every=checkpoint_every,
-        progress=progress,
-    )
+    return execute(task, trials, settings, out=out, **options)
 
 
 def key_words(key: Any) -> tuple[int, ...]:
-    """Return the words of a key, or raise InputError for one whose draws depend on what else is drawn."""
+    """Return the two words of a key of the kind "threefry2x32"; raise InputError for another kind.
+
+    The draws of other kinds depend on how many are made at once.
+    """
     words = configurations.key_words(key)
     if len(words) != 2:
         raise InputError('the key is not of the kind "threefry2x32": give jax.random.key(0, impl="threefry2x32")')
@@ -132,18 +147,18 @@ def key_words(key: Any) -> tuple[int, ...]:
 
 def _configs(space: Mapping[str, Any], key: Any, num_trials: int | None, grid: int | None) -> list[dict[str, Any]]:
     if num_trials is not None and num_trials < 1:
-        raise InputError(f"{num_trials} trials are none: give 1 or more")
+        raise InputError(f"num_trials is {num_trials}: give 1 or more")
     if grid is None:
         if num_trials is None:
             raise InputError("give num_trials, or grid for a grid search")
-        return [configurations.sample(space, key, trial) for trial in range(num_trials)]
+        return list(configurations.samples(space, key, range(num_trials)))
     return list(itertools.islice(configurations.grid(space, grid), num_trials))
 
 
 def trial_words(key: Any, numbers: Iterable[int]) -> list[tuple[int, ...]]:
-    """Return the words of each trial's own key: the search's, folded with its number."""
+    """Return the words of each trial's key, which is the search's key folded with the trial's number."""
     wanted = np.array(list(numbers), np.uint32)
-    # As few sizes, and so programs, as there are powers of two.
+    # Padded to a power of two, so that few sizes are compiled.
     padded = np.resize(wanted, power_of_two(max(len(wanted), 1)))
     with jax.enable_x64(False):
         found = np.asarray(_words(np.array(key_words(key), np.uint32), padded))[: len(wanted)]
@@ -159,7 +174,7 @@ def _words(words: jax.Array, numbers: jax.Array) -> jax.Array:
 def as_trials(
     task: Task, configs: Sequence[tuple[int, dict[str, Any]]], words: Sequence[tuple[int, ...]]
 ) -> list[Trial]:
-    """Return trials from their numbers, configurations and keys."""
+    """Return the trials with these numbers, configurations and keys; raise InputError for one without rounds."""
     trials = []
     for (number, config), own in zip(configs, words, strict=True):
         rounds = int(task.num_rounds(config))
@@ -170,7 +185,7 @@ def as_trials(
 
 
 def search_settings(task: Task, space: Mapping[str, Any], key: Any, sampling: Any) -> dict[str, Any]:
-    """Return what makes a search what it is, for the header of its file."""
+    """Return the settings that identify a search, for the header of its file."""
     return {
         "task": task.name,
         "task_settings": dict(task.settings),
@@ -183,15 +198,19 @@ def search_settings(task: Task, space: Mapping[str, Any], key: Any, sampling: An
 
 
 def check_trials(task: Task, trials: Trials) -> None:
-    """Raise InputError where trials of a search are not the task's."""
+    """Raise InputError if trials were made with another task or other settings of it."""
     wanted = search_settings(task, task.space, tuple(trials.settings["key"]), None)
     for name in ("task", "task_settings", "score", "minimize"):
         now, then = (json.loads(json.dumps(settings[name])) for settings in (wanted, trials.settings))
         if now != then:
-            raise InputError(f"the trials are of {name} = {json.dumps(then)}, not {json.dumps(now)}: give that task")
+            raise InputError(
+                f"the trials were made with {name} = {json.dumps(then)}, not {json.dumps(now)}: give that task"
+            )
     missing = [name for name in task.space if name not in trials.settings["space"]]
     if missing:
-        raise InputError(f"the trials lack {missing[0]!r}, which the task {task.name} needs: give the task they are of")
+        raise InputError(
+            f"the trials lack {missing[0]!r}, which the task {task.name} needs: give the task that made them"
+        )
 
 
 def execute(
@@ -207,9 +226,9 @@ def execute(
     checkpoint_every: float = 120.0,
     progress: bool = False,
 ) -> Trials:
-    """Train given trials; the other arguments are those of `run`."""
+    """Train given trials; the other arguments are those of `run`, and these are their defaults."""
     if population is not None and population < 1:
-        raise InputError(f"a population of {population} is none: give 1 or more")
+        raise InputError(f"population is {population}: give 1 or more")
     devices = jax.local_devices() if devices is None else list(devices)
     made_by = _made_by(devices[0], task)
     host, hosts = jax.process_index(), jax.process_count()
@@ -222,7 +241,7 @@ def execute(
             stack.enter_context(file)
             checkpoints = checkpoints_of(file.path, settings) if file.path else None
             if checkpoints and (not resume or "lanes" not in file.made_by):
-                checkpoints.clear()  # their search's file is gone: this one begins anew
+                checkpoints.clear()  # this search starts again: the file that they belong to is gone
             if out is not None and host == 0:
                 adopt(file, Path(out), settings, hosts)
         rows, lanes = shared(file, out, settings)
@@ -247,9 +266,9 @@ def execute(
 
 
 def _check_rows(rows: Mapping[int, Row], trials: Sequence[Trial], out: str | Path | None) -> None:
-    """Raise InputError where a finished trial has other hyperparameters than it is now given.
+    """Raise InputError if a finished trial has other hyperparameters than the space gives it now.
 
-    The file's header knows a function of the space by its name only.
+    The file's header has only the names of the space's functions, so it does not show a change of a function.
     """
     for trial in trials:
         row = rows.get(trial.number, trial.config)
@@ -262,7 +281,7 @@ def _check_rows(rows: Mapping[int, Row], trials: Sequence[Trial], out: str | Pat
 
 
 def _alike(one: Any, other: Any) -> bool:
-    """Whether two values are equal, but for the last digits in which the powers of two machines may differ."""
+    """Return whether two values are equal, except for the last digits, which differ between machines."""
     if isinstance(one, float) and isinstance(other, float):
         return math.isclose(one, other, rel_tol=1e-9)
     return type(one) is type(other) and bool(one == other)
@@ -277,7 +296,7 @@ def _train(
     bar: Progress,
     settings: Mapping[str, Any],
 ) -> None:
-    """Write rows as they come; after Ctrl-C or an error, those that came meanwhile, too."""
+    """Train and write rows as trials end; after Ctrl-C or an error also those of trials that end meanwhile."""
     failed = sum(bool(row["failed"]) for row in file.rows.values())
     score, minimize = settings["score"], settings["minimize"]
     best = best_row(file.rows.values(), score, minimize)
@@ -293,19 +312,22 @@ def _train(
                 bar.advance(work, note)
         except BaseException:
             results.close()
-            with contextlib.suppress(InputError):  # the file may be what failed: the first error says so
+            with contextlib.suppress(InputError):  # if writing failed, the first error says so
                 file.add(row for row in [*rows, *schedule.rest()] if row["trial"] not in file.rows)
             raise
 
 
 def _made_by(device: jax.Device, task: Task) -> dict[str, Any]:
-    versions = {name: metadata.version(name) for name in ("jax", "flax", "optax", "numpy")}
+    versions = {}
+    for name in ("jax", "flax", "optax", "numpy"):
+        with contextlib.suppress(metadata.PackageNotFoundError):  # a task need not use Flax or Optax
+            versions[name] = metadata.version(name)
     found = {"nqjax": __version__, "python": platform.python_version(), **versions, "device": device.device_kind}
     return {**found, "data": task.source} if task.source else found
 
 
 class _InMemory:
-    """What stands for a file where none is wanted."""
+    """Rows in memory, with the interface of `TrialsFile`, for a search without a file."""
 
     def __init__(self) -> None:
         self.rows: dict[int, Row] = {}

@@ -1,4 +1,4 @@
-"""Where a task's examples come from: arrays in memory, or a stream of batches that the host prepares."""
+"""Sources of a task's examples: arrays in memory, or a stream of batches that the host prepares."""
 
 from __future__ import annotations
 
@@ -14,12 +14,24 @@ Batch = dict[str, NDArray[Any]]
 
 
 class Arrays:
-    """Examples in memory, one a row of every array; each trial shuffles them anew for each of its rounds.
+    """Examples in memory; each trial shuffles them anew for each of its rounds.
 
     Parameters
     ----------
     **arrays : array_like, shape (examples, ...)
-        By the names that a batch has.
+        Arrays with one row for each example; a batch has the same names.
+
+    Raises
+    ------
+    InputError
+        If there are no arrays or no examples, or the arrays differ in length.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nqjax.search import Arrays
+    >>> len(Arrays(x=np.zeros((100, 28, 28)), y=np.zeros(100, int)))
+    100
     """
 
     def __init__(self, **arrays: ArrayLike) -> None:
@@ -36,8 +48,25 @@ class Arrays:
 class Stream(Protocol):
     """Examples that are read or made batch by batch, such as image folders and token files.
 
-    Every method is a pure function of its arguments: a search that goes on after it was killed, or whose trials run in
-    another order, must see the same batches. Methods may be called from several threads at once.
+    Every method must be a pure function of its arguments, so that a search that is continued, or whose trials run in
+    another order, sees the same batches. Methods may be called from several threads at once.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nqjax.search import Stream
+    >>> class Noise:
+    ...     def __len__(self):
+    ...         return 1000
+    ...     def batch(self, words, round_index, step, batch_size):
+    ...         rng = np.random.default_rng([*words, round_index, step])
+    ...         return {"x": rng.normal(size=(batch_size, 3))}
+    ...     def evaluation_batches(self, batch_size):
+    ...         yield self.batch((0,), 0, 0, batch_size), np.ones(batch_size, np.float32)
+    >>> isinstance(Noise(), Stream)
+    True
+    >>> Noise().batch((1, 2), 0, 0, 8)["x"].shape
+    (8, 3)
     """
 
     def __len__(self) -> int:
@@ -50,9 +79,9 @@ class Stream(Protocol):
         Parameters
         ----------
         words : tuple of int
-            What the trial's randomness comes from: give them to `numpy.random.SeedSequence`, with the round.
+            The words of the trial's key: seed a `numpy.random.SeedSequence` with them and the round.
         round_index, step : int
-            The round, and the step in it, both from 0.
+            The round, and the step in the round, both from 0.
         batch_size : int
             The number of examples.
 
@@ -63,14 +92,14 @@ class Stream(Protocol):
         ...
 
     def evaluation_batches(self, batch_size: int) -> Iterator[tuple[Batch, NDArray[np.float32]]]:
-        """Yield all examples once, for every trial the same.
+        """Yield all examples once, in the same order for every trial.
 
         Yields
         ------
         batch : dict of ndarray, each of shape (batch_size, ...)
-            The last one filled up with any examples.
+            The last batch is padded with any examples.
         weights : ndarray, shape (batch_size,)
-            1 for an example, 0 for one that only fills up.
+            1 for an example, 0 for padding.
         """
         ...
 
@@ -79,13 +108,13 @@ Source = Arrays | Stream
 
 
 def blocks(arrays: Mapping[str, NDArray[Any]], size: int) -> tuple[Batch, NDArray[np.float32]]:
-    """Return arrays cut into blocks of one size, the last filled up with repeats.
+    """Return arrays cut into blocks of one size, the last block padded with repeated examples.
 
     Returns
     -------
     batches : dict of ndarray, each of shape (blocks, size, ...)
     weights : ndarray, shape (blocks, size)
-        0 for an example that only fills up.
+        1 for an example, 0 for padding.
     """
     length = len(next(iter(arrays.values())))
     count = -(-length // size)

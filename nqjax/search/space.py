@@ -1,11 +1,9 @@
-"""Search spaces: what each hyperparameter is drawn from, random sampling and grids.
+"""The distributions of hyperparameters, and search spaces made of them.
 
 A space is a mapping from names to distributions; a bare value is fixed. A trial's hyperparameters are drawn on the
-host, each from a stream of its own that the search's key, the trial's number and the hyperparameter's name alone
-decide: so trial ``i`` is the same whatever else is searched, in whatever order, on whatever machine.
-
->>> space = {"lr": LogUniform(1e-4, 1), "width": Choice(32, 64), "half": Derived(lambda config: config["width"] // 2)}
->>> sample(space, jax.random.key(0), trial=3)
+host. Each has a stream of random numbers that depends only on the search's key, the trial's number and the
+hyperparameter's name. So trial ``i`` is the same whatever else is searched, in any order and on any machine.
+`nqjax.search.configurations` draws from a space.
 """
 
 from __future__ import annotations
@@ -23,24 +21,38 @@ Config = dict[str, Any]
 
 
 class Distribution:
-    """What a hyperparameter is drawn from: a quantile function, and a description that JSON can hold."""
+    """The distribution of a hyperparameter: a quantile function, the points of a grid, and a description for JSON."""
 
     def quantile(self, u: float) -> Any:
-        """Return the value below which the share ``u`` of the draws lies, for ``u`` in [0, 1)."""
+        """Return the value below which a share ``u`` of the draws lies, for ``u`` in [0, 1)."""
         raise NotImplementedError
 
     def points(self, count: int) -> list[Any]:
-        """Return the values of a grid: ``count`` that are evenly spaced in probability, from end to end."""
+        """Return the ``count`` values of a grid, evenly spaced in probability from end to end."""
         raise NotImplementedError
 
     def describe(self) -> dict[str, Any]:
-        """Return a description for JSON, by which two spaces can be told apart."""
+        """Return a description for JSON that differs between different distributions."""
         raise NotImplementedError
 
 
 @dataclass(frozen=True)
 class Uniform(Distribution):
-    """Uniform between ``low`` and ``high``."""
+    """Uniform between ``low`` and ``high``.
+
+    Raises
+    ------
+    InputError
+        If these are not finite numbers with ``low < high``.
+
+    Examples
+    --------
+    >>> from nqjax.search import Uniform
+    >>> Uniform(0, 2).quantile(0.25)
+    0.5
+    >>> Uniform(0, 2).points(3)
+    [0.0, 1.0, 2.0]
+    """
 
     low: float
     high: float
@@ -63,7 +75,19 @@ class Uniform(Distribution):
 
 @dataclass(frozen=True)
 class LogUniform(Distribution):
-    """Uniform in the logarithm between ``low`` and ``high``, both positive."""
+    """Uniform in the logarithm between ``low`` and ``high``.
+
+    Raises
+    ------
+    InputError
+        If these are not positive, finite numbers with ``low < high``.
+
+    Examples
+    --------
+    >>> from nqjax.search import LogUniform
+    >>> [round(value, 6) for value in LogUniform(0.01, 1).points(3)]
+    [0.01, 0.1, 1.0]
+    """
 
     low: float
     high: float
@@ -88,7 +112,21 @@ class LogUniform(Distribution):
 
 @dataclass(frozen=True)
 class DiscreteUniform(Distribution):
-    """One of the whole numbers from ``low`` to ``high``, both included."""
+    """Uniform over the whole numbers from ``low`` to ``high``, both included.
+
+    Raises
+    ------
+    InputError
+        If these are not whole numbers with ``low <= high``.
+
+    Examples
+    --------
+    >>> from nqjax.search import DiscreteUniform
+    >>> DiscreteUniform(1, 4).quantile(0.5)
+    3
+    >>> DiscreteUniform(1, 4).points(10)
+    [1, 2, 3, 4]
+    """
 
     low: int
     high: int
@@ -104,7 +142,7 @@ class DiscreteUniform(Distribution):
         return int(min(self.low + math.floor((self.high - self.low + 1) * u), self.high))
 
     def points(self, count: int) -> list[int]:
-        """Return all values if there are no more than ``count``, else as many that are evenly spread."""
+        """Return all values if there are at most ``count``, else ``count`` values that are evenly spread."""
         values = range(int(self.low), int(self.high) + 1)
         if len(values) <= count:
             return list(values)
@@ -116,7 +154,24 @@ class DiscreteUniform(Distribution):
 
 
 class Choice(Distribution):
-    """One of some values, each as likely as the others: numbers, or, for static hyperparameters, text."""
+    """One of several values, all equally likely.
+
+    Parameters
+    ----------
+    *values
+        Numbers, or, for static hyperparameters, texts.
+
+    Raises
+    ------
+    InputError
+        If there is no value, or one is neither a finite number nor text.
+
+    Examples
+    --------
+    >>> from nqjax.search import Choice
+    >>> Choice(32, 64, 128).quantile(0.5)
+    64
+    """
 
     def __init__(self, *values: Any) -> None:
         if not values:
@@ -133,11 +188,11 @@ class Choice(Distribution):
         return hash(self.values)
 
     def quantile(self, u: float) -> Any:
-        """Return the value at ``u``, in the order they were given."""
+        """Return the value at ``u``; the values are in the order in which they were given."""
         return self.values[min(int(len(self.values) * u), len(self.values) - 1)]
 
-    def points(self, count: int) -> list[Any]:  # noqa: ARG002 - all of them, however many points others have
-        """Return all values."""
+    def points(self, count: int) -> list[Any]:  # noqa: ARG002
+        """Return all values, whatever ``count`` is."""
         return list(self.values)
 
     def describe(self) -> dict[str, Any]:
@@ -147,7 +202,19 @@ class Choice(Distribution):
 
 @dataclass(frozen=True)
 class Fixed(Distribution):
-    """Always the same value."""
+    """Always the same value; a bare value in a space means the same.
+
+    Raises
+    ------
+    InputError
+        If the value is neither a finite number nor text.
+
+    Examples
+    --------
+    >>> from nqjax.search import Fixed
+    >>> Fixed(0.9).points(3)
+    [0.9]
+    """
 
     value: Any
 
@@ -169,18 +236,48 @@ class Fixed(Distribution):
 
 @dataclass(frozen=True)
 class Derived(Distribution):
-    """A function of the other hyperparameters, called with the configuration; it may read other derived ones."""
+    """A function of the other hyperparameters.
+
+    Parameters
+    ----------
+    function : callable
+        Called with the configuration, a mapping; it may read other derived hyperparameters.
+
+    Examples
+    --------
+    >>> from nqjax.search import Derived
+    >>> from nqjax.search.configurations import grid
+    >>> space = {"epochs": 10, "warmup": Derived(lambda config: config["epochs"] // 5)}
+    >>> list(grid(space, 1))
+    [{'epochs': 10, 'warmup': 2}]
+    """
 
     function: Callable[[Mapping[str, Any]], Any]
 
     def describe(self) -> dict[str, Any]:
-        """Return a description for JSON; a function is known by its name."""
+        """Return a description for JSON, which has the name of the function."""
         return {"derived": _name(self.function)}
 
 
 @dataclass(frozen=True)
 class When(Distribution):
-    """A conditional hyperparameter: a distribution or value where a function of the others holds, else another."""
+    """A conditional hyperparameter: one distribution or value if a function of the others is true, else another.
+
+    Parameters
+    ----------
+    condition : callable
+        Called with the configuration, a mapping.
+    distribution, otherwise : Distribution or value
+        Used where the condition is true, and where it is false.
+
+    Examples
+    --------
+    >>> from nqjax.search import Choice, Uniform, When
+    >>> from nqjax.search.configurations import grid
+    >>> space = {"augment": Choice(0, 1), "strength": When(lambda config: config["augment"], Uniform(1, 2), 0)}
+    >>> [tuple(config.values()) for config in grid(space, 2)]
+    [(0, 0), (1, 1.0), (1, 2.0)]
+    """
 
     condition: Callable[[Mapping[str, Any]], Any]
     distribution: Any
@@ -197,7 +294,7 @@ class When(Distribution):
 
 
 def check(space: Mapping[str, Any]) -> dict[str, Distribution]:
-    """Return the space with bare values made `Fixed`; raise InputError naming the hyperparameter that is none."""
+    """Return the space with bare values made `Fixed`; raise InputError that names an invalid hyperparameter."""
     if not isinstance(space, Mapping) or not space:
         raise InputError("the space is empty: map each hyperparameter's name to a distribution or a value")
     checked = {}
@@ -212,12 +309,12 @@ def check(space: Mapping[str, Any]) -> dict[str, Distribution]:
 
 
 def describe(space: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a description of the space for JSON; the order of the names says nothing."""
+    """Return a description of the space for JSON, in alphabetical order."""
     return {name: distribution.describe() for name, distribution in sorted(check(space).items())}
 
 
 def searched(space: Mapping[str, Any]) -> list[str]:
-    """Return the names of the hyperparameters that vary of themselves, neither fixed nor derived."""
+    """Return the names of the hyperparameters that are neither fixed nor derived."""
     return [name for name, entry in check(space).items() if not isinstance(entry, Fixed | Derived)]
 
 
@@ -225,12 +322,20 @@ def _as_distribution(entry: Any) -> Distribution:
     if isinstance(entry, Distribution):
         return entry
     if isinstance(entry, type) or callable(entry):
-        raise InputError(f"{entry!r} is no distribution (a function of the others goes into Derived)")
+        raise InputError(
+            f"{entry!r} is no distribution: give an instance, and put a function of the others into Derived"
+        )
     return Fixed(entry)
 
 
 def plain_number(value: Any) -> Any:
-    """A Python number, text or None; NumPy's and JAX's scalars are made such."""
+    """Return a number as a Python number, also from a scalar of NumPy or JAX; text and None are returned as they are.
+
+    Raises
+    ------
+    InputError
+        If the value is something else, or not finite.
+    """
     if hasattr(value, "item") and getattr(value, "ndim", 0) == 0:
         value = value.item()
     if value is None or isinstance(value, bool | int | str):

@@ -1,4 +1,4 @@
-"""What a search trains: the protocol of a task, written for one trial."""
+"""The protocol of a task, which says how one trial is trained."""
 
 from __future__ import annotations
 
@@ -10,45 +10,72 @@ import jax
 from nqjax.errors import InputError
 from nqjax.search.sources import Arrays, Source, Stream
 
-#: A trial's hyperparameters inside `init`, `step` and `evaluate`: static ones are Python values, the others traced.
+#: A trial's hyperparameters; in `init`, `step` and `evaluate` static ones are Python values and the others are traced.
 Config = Mapping[str, Any]
 
 
 class Task:
-    """A model, its data and its training, for one trial; the search trains whole populations of them side by side.
+    """A model, its data and its training, for one trial; a search trains whole populations of trials side by side.
 
-    A subclass gives the attributes without a value here, and `init`, `step`, `evaluate` and `num_rounds`. Inside the
-    first three the hyperparameters named in `static` are Python values and all others are traced scalars, float32
-    (int32 for whole numbers), with ``config["num_rounds"]`` among them. Everything must work under `jax.vmap`: no
-    branches on traced values, and schedules computed from traced lengths. Randomness comes from the key alone.
+    A subclass sets the attributes that have no value here and defines `init`, `step`, `evaluate` and `num_rounds`. In
+    `init`, `step` and `evaluate` the hyperparameters named in `static` are Python values; all others are traced
+    scalars, float32 (int32 for whole numbers), and ``config["num_rounds"]`` is one of them. Everything must work under
+    `jax.vmap`: no branches on traced values, and schedules computed from traced lengths. All randomness must come from
+    the key.
 
-    What is compiled is kept with the object for its next search, and the examples with it, as long as its attributes
-    are the same objects: give an attribute a new value rather than change what is in it, such as an array's elements.
+    Compiled programs and the examples on the devices are kept for the task's next search, as long as its attributes are
+    the same objects: give an attribute a new value rather than change what is in it, such as an array's elements.
 
     Attributes
     ----------
     name : str
-        What the task is called.
+        The task's name.
     score : str
-        The metric that is a trial's score, taken at the round where it is best.
+        The metric that is a trial's score; it is taken after the round where it is best.
     minimize : bool
         Whether lower scores are better.
     space : mapping
         The default search space, of `nqjax.search.space`.
     static : tuple of str
-        Hyperparameters that fix shapes or the program; trials are grouped by their values, a compiled program each.
+        Hyperparameters that determine shapes or the program. Trials are grouped by their values, and each group has a
+        compiled program.
     train, valid : Arrays or Stream
         The examples to train on, and those to evaluate on.
     evaluation_size : int
         How many examples are evaluated at once.
     lanes : int or None
-        How many trials one program trains side by side on a CPU; None for the default, 16. What a trial gives depends
-        on it in the last digits, which training amplifies: a search that goes on keeps the width its file began with.
+        How many trials one program trains side by side on a CPU; None for the default, 16. The last digits of a trial's
+        numbers depend on it, and training amplifies them, so a search that is continued keeps its first value.
     settings : mapping
-        What, beside its name, makes the task what it is, for JSON: sizes, or a fingerprint of the data. A search is
-        not continued with other settings.
+        What identifies the task besides its name, for JSON: sizes, or a fingerprint of the data. A search is not
+        continued with other settings.
     source : str or None
-        Where the data are, for the header of a search's file; they may move.
+        The folder of the data, for the header of a search's file; the data may move.
+
+    Examples
+    --------
+    A task whose trials take three steps of gradient descent:
+
+    >>> import jax
+    >>> import jax.numpy as jnp
+    >>> from nqjax.search import Arrays, LogUniform, Task
+    >>> class Square(Task):
+    ...     name, score = "square", "error"
+    ...     space = {"rate": LogUniform(0.01, 0.5)}
+    ...     train = valid = Arrays(x=[1.0, 2.0])
+    ...     def batch_size(self, config):
+    ...         return 2
+    ...     def num_rounds(self, config):
+    ...         return 3
+    ...     def init(self, config, key):
+    ...         return jnp.float32(0)
+    ...     def step(self, state, config, batch, key):
+    ...         loss, slope = jax.value_and_grad(lambda w: jnp.mean((w * batch["x"] - 1) ** 2))(state)
+    ...         return state - config["rate"] * slope, loss
+    ...     def evaluate(self, state, config, batch):
+    ...         return {"error": (state * batch["x"] - 1) ** 2}
+    >>> Square().steps_per_round({})
+    1
     """
 
     name: str
@@ -64,19 +91,19 @@ class Task:
     source: str | None = None
 
     def batch_size(self, config: Config) -> int:
-        """Return the batch size, a function of static hyperparameters; by default the one called "batch_size"."""
+        """Return the batch size, a function of static hyperparameters; by default ``config["batch_size"]``."""
         return int(config["batch_size"])
 
     def num_rounds(self, config: Config) -> int:
-        """Return how many rounds (such as epochs) the trial trains; it is evaluated after each. Values are Python's."""
+        """Return the number of rounds (such as epochs); the trial is evaluated after each. Values are Python's."""
         raise NotImplementedError
 
     def steps_per_round(self, config: Config) -> int:
-        """Return the number of steps in a round, a function of static hyperparameters; by default one epoch's."""
+        """Return the steps of a round, a function of static hyperparameters; by default a round is an epoch."""
         return max(len(self.train) // self.batch_size(config), 1)
 
     def init(self, config: Config, key: jax.Array) -> Any:
-        """Return the state before training, a pytree of arrays: parameters, optimiser state and the like."""
+        """Return the state before training, a pytree of arrays: parameters, the state of the optimiser and so on."""
         raise NotImplementedError
 
     def step(self, state: Any, config: Config, batch: dict[str, jax.Array], key: jax.Array) -> tuple[Any, jax.Array]:
@@ -84,12 +111,12 @@ class Task:
         raise NotImplementedError
 
     def evaluate(self, state: Any, config: Config, batch: dict[str, jax.Array]) -> dict[str, jax.Array]:
-        """Return each metric for every example, of shape (examples,); the search takes the mean over `valid`."""
+        """Return each metric of every example, of shape (examples,); the search takes the mean over `valid`."""
         raise NotImplementedError
 
 
 def check_task(task: Any) -> None:
-    """Raise InputError for what cannot be a task, saying what it lacks."""
+    """Raise InputError for an invalid task; the message says what it lacks."""
     kind = type(task).__name__
     if isinstance(task, type):
         raise InputError(f"the task is the class {task.__name__}: give an instance, {task.__name__}()")

@@ -1,8 +1,8 @@
-"""The file of a search: JSON Lines, a header that says what made it, then a line a trial.
+"""The file of a search: JSON Lines with a header, which has the settings and versions, and a line for each trial.
 
-Lines are appended as trials finish and flushed to the disk, so that whatever was counted is there. A last line that was
-cut off (the process was killed, the disk was full) is removed when the search goes on. The file itself is locked while
-it is written.
+Lines are appended as trials end and flushed to the disk, so that every counted trial is safe. An incomplete last line
+(the process was killed, the disk was full) is removed when the search is continued. The file is locked while a search
+writes it.
 """
 
 from __future__ import annotations
@@ -16,42 +16,36 @@ from types import TracebackType
 from typing import Any, Self
 
 from nqjax.errors import InputError
+from nqjax.runtime.files import lock, remove_drafts, written_whole
 from nqjax.trials.json_lines import HEADER, JSON_ENDINGS
-
-try:
-    import fcntl
-except ImportError:  # not on this system: there, nothing keeps a second process out
-    fcntl = None  # type: ignore[assignment]
-
-
-Row = dict[str, Any]
+from nqjax.trials.table import Row
 
 
 class TrialsFile:
-    """The trials of one search, on the disk; use it in a `with` statement, which holds the lock.
+    """The file of one search; use it in a `with` statement, which holds the lock.
 
     Parameters
     ----------
     path : str or Path
         The file, ending in .jsonl or .ndjson.
     settings : mapping
-        What the search is, for JSON: trials of other settings are not mixed with these.
+        The settings that identify the search, for JSON; a file with other settings is refused.
     made_by : mapping
-        Versions and the like, which are recorded and may change when a search goes on.
+        Versions and other facts, which are recorded and may change when a search is continued.
     resume : bool
-        Whether to go on with a file that is there; if not, one that holds trials is refused.
+        Whether to continue a file that exists; if not, one with trials is refused.
 
     Attributes
     ----------
     rows : dict
         The finished trials, by number.
     made_by : mapping
-        As the file's first header has it.
+        The facts in the file's first header.
 
     Raises
     ------
     InputError
-        The file is of other settings, is no file of a search, or cannot be read or written.
+        If the file has other settings, was not written by a search, or cannot be read or written.
     """
 
     def __init__(
@@ -74,7 +68,7 @@ class TrialsFile:
         except OSError as error:
             raise InputError(f"{self.path} cannot be written: {error.strerror}; give another --out") from error
         try:
-            self._lock()
+            lock(self._file, self.path)
             self._read()
         except BaseException:
             os.close(self._file)
@@ -87,35 +81,18 @@ class TrialsFile:
         os.close(self._file)
 
     def add(self, rows: Iterable[Row]) -> None:
-        """Append finished trials; when this returns, they are safe."""
+        """Append finished trials; they are on the disk when this returns."""
         new = {row["trial"]: row for row in rows}
         self._append(b"".join(map(_line, new.values())), new)
 
     def finish(self) -> None:
-        """Put the trials in order, so that the same search gives the same file."""
+        """Sort the trials by number, so that the same search gives the same file."""
         if list(self.rows) == sorted(self.rows):
             return
-        draft = self.path.with_name(self.path.name + ".draft")
-        try:
-            with draft.open("wb") as file:
+        with contextlib.suppress(OSError):  # unsorted trials are safe, too
+            remove_drafts(self.path)
+            with written_whole(self.path, "wb") as file:
                 file.write(b"".join([*self._headers, *(_line(self.rows[number]) for number in sorted(self.rows))]))
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(self.path)
-        except OSError:  # the trials are safe, if not in order
-            with contextlib.suppress(OSError):
-                draft.unlink()
-
-    def _lock(self) -> None:
-        if fcntl is not None:
-            try:
-                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise InputError(
-                    f"another process is writing {self.path}: wait until it is done, or give another --out"
-                ) from None
-            except OSError:  # a file system without locks
-                pass
 
     def _read(self) -> None:
         try:
@@ -145,7 +122,7 @@ class TrialsFile:
             self._header_due = last != self.made_by
 
     def begin(self, lanes: int) -> None:
-        """Write the header, if there is none that says the same."""
+        """Write the header, unless the file's last one is the same."""
         self.made_by["lanes"] = lanes
         if self._header_due:
             header = _line({HEADER: {"settings": self.settings, "made_by": self.made_by}})
@@ -180,7 +157,7 @@ class TrialsFile:
             rest = memoryview(text)
             while rest:
                 rest = rest[os.write(self._file, rest) :]
-            # Before the flush, which Ctrl-C may end: what is appended next must not overwrite this.
+            # Before the flush, which Ctrl-C may interrupt: the next append must not overwrite these lines.
             self.rows.update(rows or {})
             self._size += len(text)
             os.fsync(self._file)
@@ -210,7 +187,7 @@ def _whole(line: bytes) -> bool:
 
 
 def _cut_header(text: bytes) -> bool:
-    """Whether a text is no more than the beginning of a header."""
+    """Return whether a text is the beginning of a header and nothing else."""
     beginning = _line({HEADER: None})[: len(HEADER) + 5]
     return b"\n" not in text and (text.startswith(beginning) or beginning.startswith(text))
 

@@ -1,4 +1,7 @@
-"""Tables of trials, and readers of the files that hold them."""
+"""Tables of trials, and the files that hold them: CSV, JSON Lines and Parquet.
+
+A reader of another tool's files belongs in ``nqjax/trials/readers/``, a module for each tool, and returns `Trials`.
+"""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""Finding a column by its name, and the error where it is missing."""
+"""Find a column by its name, which may be dotted, and say which columns there are when it is missing."""
 
 import difflib
 import gzip
@@ -9,24 +9,27 @@ from typing import TYPE_CHECKING, Any
 
 from nqjax.errors import InputError
 
-if TYPE_CHECKING:  # pyarrow is imported inside the readers: the command line must be able to start without it
-    pass
+if TYPE_CHECKING:  # functions import pyarrow themselves: the command line starts without it
+    import pyarrow as pa
+
+#: A message lists at most this many columns.
+_MOST_LISTED = 30
 
 
 def open_binary(path: Path) -> gzip.GzipFile | io.BufferedReader:
-    """Return an open file, unpacked where its name ends in .gz."""
+    """Open a file for reading bytes, unpacked if its name ends in .gz."""
     return gzip.open(path, "rb") if path.suffix.lower() == ".gz" else path.open("rb")
 
 
-def missing_column(path: Path, metric: str, names: list[str]) -> InputError:
-    """Return the error for a column that is not there: name those that are, and the closest one."""
-    wanted = metric.casefold()
+def missing_column(path: Path, column: str, names: list[str]) -> InputError:
+    """Return the error for a column that a file does not have; it lists the columns and suggests the closest."""
+    wanted = column.casefold()
     same = [name for name in names if wanted in (name.casefold(), name.casefold().rsplit(".", 1)[-1])]
-    close = same or difflib.get_close_matches(metric, names, n=1)
+    close = same or difflib.get_close_matches(column, names, n=1)
     hint = f" (did you mean {close[0]!r}?)" if close else ""
-    if len(names) > 30:
-        names = [*names[:30], f"and {len(names) - 30} more"]
-    return InputError(f"{path} has no column {metric!r}{hint}; its columns: {', '.join(names)}")
+    if len(names) > _MOST_LISTED:
+        names = [*names[:_MOST_LISTED], f"and {len(names) - _MOST_LISTED} more"]
+    return InputError(f"{path} has no column {column!r}{hint}; its columns: {', '.join(names)}")
 
 
 def first_line(error: Exception) -> str:
@@ -35,7 +38,10 @@ def first_line(error: Exception) -> str:
 
 
 def find_keys(value: dict[str, Any], name: str) -> list[str]:
-    """Return the keys that spell a dotted name, empty where it is not there; a key may itself hold dots."""
+    """Return the keys that lead to a dotted name in nested dictionaries, or an empty list if it is not there.
+
+    A key may itself contain dots.
+    """
     if name in value:
         return [name]
     for dot in (i for i, character in enumerate(name) if character == "."):
@@ -53,3 +59,25 @@ def dotted_names(value: dict[str, Any], prefix: str = "") -> Iterator[str]:
             yield from dotted_names(inner, f"{prefix}{key}.")
         else:
             yield prefix + key
+
+
+def nested_value(value: Any, keys: list[str]) -> Any:
+    """Return the value that these keys lead to in nested dictionaries, or None if it is not there."""
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+def nested_field(column: "pa.ChunkedArray", keys: list[str]) -> "pa.ChunkedArray":
+    """Return the field that these keys lead to in a structured column."""
+    import pyarrow.compute as pc
+
+    for key in keys:
+        column = pc.struct_field(column, key)
+    return column
+
+
+def column_values(column: "pa.ChunkedArray") -> Iterator[Any]:
+    """Yield the values of a column as Python objects."""
+    for chunk in column.chunks:
+        yield from chunk.to_pylist()

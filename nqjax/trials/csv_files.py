@@ -1,4 +1,4 @@
-"""Reading CSV files."""
+"""Read columns of CSV files."""
 
 import csv
 import io
@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nqjax.errors import InputError
-from nqjax.trials.numbers import LineOf, number, parse_texts
-
-if TYPE_CHECKING:  # pyarrow is imported inside the readers: the command line must be able to start without it
-    import pyarrow as pa
 from nqjax.trials.columns import first_line, missing_column, open_binary
+from nqjax.trials.numbers import LineOf, parse_number, parse_texts
+
+if TYPE_CHECKING:  # functions import pyarrow themselves: the command line starts without it
+    import pyarrow as pa
 
 
 def delimiter_of(ending: str) -> str:
-    """What separates the cells of a text file with this ending."""
+    """Return the character that separates the cells of a text file with this ending."""
     return "\t" if ending == ".tsv" else ","
 
 
 def _open_text(path: Path) -> io.TextIOWrapper:
-    # Undecodable bytes stay visible and cost nothing where they stand in a column that nobody reads.
+    # Bytes that are not UTF-8 are escaped, so that they do no harm in a column that is not read.
     return io.TextIOWrapper(open_binary(path), encoding="utf-8-sig", errors="backslashreplace", newline="")
 
 
@@ -34,21 +34,21 @@ def read_csv(path: Path, metric: str, delimiter: str) -> np.ndarray:
 
 
 def csv_texts(path: Path, metric: str, delimiter: str) -> tuple["pa.ChunkedArray", LineOf]:
-    """Return the cells of one column as text, and how to find a row's line."""
+    """Return the cells of one column as text, and a function from a row to its line in the file."""
     import pyarrow as pa
     from pyarrow import csv as arrow_csv
 
     names, header_lines = _csv_header(path, delimiter)
     found = [i for i, name in enumerate(names) if name == metric]
     if not found:
-        if all(number(name) is not None for name in names):
+        if all(parse_number(name) is not None for name in names):
             raise InputError(f"{path} has no header: its first line must name the columns, and holds numbers")
         raise missing_column(path, metric, names)
     if len(found) > 1:
         raise InputError(f"{path} has {len(found)} columns named {metric!r}; rename all but one")
     _check_quotes(path, delimiter, header_lines)
 
-    # Columns go by number and are read as text: names may repeat, and a message can quote what a cell says.
+    # Columns are known by number, because names may repeat, and are read as text, so that a message can quote a cell.
     column = str(found[0])
     try:
         table = arrow_csv.read_csv(
@@ -62,13 +62,15 @@ def csv_texts(path: Path, metric: str, delimiter: str) -> tuple["pa.ChunkedArray
     except pa.ArrowInvalid as error:
         if "too short" in str(error) or "Empty CSV" in str(error):  # a header, and no line after it
             return pa.chunked_array([], pa.string()), lambda _: None
-        for line, cells in _scan(path, delimiter, header_lines):
+        for line, cells in _rows_by_line(path, delimiter, header_lines):
             if not isinstance(cells, csv.Error) and len(cells) != len(names):
                 raise InputError(f"{path}, line {line}: {len(cells)} cells, but the header has {len(names)}") from error
         raise InputError(f"{path} is not valid CSV: {first_line(error)}") from error
 
     def line_of(row: int) -> int | None:
-        return next(itertools.islice((line for line, _ in _scan(path, delimiter, header_lines)), row, None), None)
+        return next(
+            itertools.islice((line for line, _ in _rows_by_line(path, delimiter, header_lines)), row, None), None
+        )
 
     return table.column(0), line_of
 
@@ -93,8 +95,8 @@ def _csv_header(path: Path, delimiter: str) -> tuple[list[str], int]:
         return names, comments + reader.line_num
 
 
-def _scan(path: Path, delimiter: str, header_lines: int) -> Iterator[tuple[int, list[str] | csv.Error]]:
-    """Go through the rows one by one, which is slow, for messages: yield a row's line in the file and its cells."""
+def _rows_by_line(path: Path, delimiter: str, header_lines: int) -> Iterator[tuple[int, list[str] | csv.Error]]:
+    """Yield each row's line in the file and its cells, or the error in the row; slow, so only used for messages."""
     with _open_text(path) as file:
         reader = csv.reader(itertools.islice(file, header_lines, None), delimiter=delimiter, strict=True)
         while True:
@@ -105,18 +107,18 @@ def _scan(path: Path, delimiter: str, header_lines: int) -> Iterator[tuple[int, 
                 return
             except csv.Error as error:
                 cells = error
-            if cells:  # blank lines are no rows
+            if cells:  # blank lines are not rows
                 yield line, cells
 
 
 def _check_quotes(path: Path, delimiter: str, header_lines: int) -> None:
-    """Raise where a quoted cell never ends: read leniently, it would swallow the trials after it.
+    """Raise InputError if a quoted cell never ends, because such a cell would contain the trials after it.
 
-    Quotes come in pairs, so that only a file with an odd number of them needs the closer look.
+    Quotes come in pairs, so only a file with an odd number of them is read row by row.
     """
     with open_binary(path) as file:
         quotes = sum(block.count(b'"') for block in iter(lambda: file.read(1 << 24), b""))
     if quotes % 2:
-        for line, cells in _scan(path, delimiter, header_lines):
+        for line, cells in _rows_by_line(path, delimiter, header_lines):
             if isinstance(cells, csv.Error) and "end of data" in str(cells):
                 raise InputError(f"{path}, line {line}: a quote opens in this row and is never closed")

@@ -1,20 +1,20 @@
-"""Labels of trials, such as the configuration that a run repeats: numbers or text, read as text."""
+"""Labels of trials, such as the configuration that a run repeats; numbers are read as text."""
 
-import itertools
 import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from nqjax.errors import InputError
+from nqjax.trials.columns import column_values, nested_value
 from nqjax.trials.csv_files import csv_texts, delimiter_of
-from nqjax.trials.json_lines import JSON_ENDINGS, json_lines, json_path
+from nqjax.trials.json_lines import JSON_ENDINGS, find_metric, json_lines
 from nqjax.trials.parquet import parquet_column
-from nqjax.trials.scores import reading
+from nqjax.trials.scores import checked_ending
 
 
 def read_labels(path: str | Path, column: str) -> list[str]:
-    """Read one label a trial from a file, in the order of `nqjax.trials.read_scores`.
+    """Read one label for each trial from a file, in the order of `nqjax.trials.read_scores`.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ def read_labels(path: str | Path, column: str) -> list[str]:
     Returns
     -------
     list of str
-        Labels that are numbers read as `as_label` writes them.
+        A label that is a number is written as `as_label` does.
 
     Raises
     ------
@@ -34,25 +34,32 @@ def read_labels(path: str | Path, column: str) -> list[str]:
         If the file cannot be read, has no such column, or a trial has no label.
     """
     path = Path(path)
-    with reading(path) as ending:
+    with checked_ending(path) as ending:
         if ending == ".parquet":
-            values: Iterable[Any] = _plain(parquet_column(path, column))
+            values: Iterable[Any] = column_values(parquet_column(path, column))
         elif ending in JSON_ENDINGS:
             values = _json_values(path, column)
         else:
-            values = _plain(csv_texts(path, column, delimiter_of(ending))[0])
+            values = column_values(csv_texts(path, column, delimiter_of(ending))[0])
         return as_labels(values, column, f"{path}, ")
 
 
 def as_labels(values: Iterable[Any], column: str, where: str = "") -> list[str]:
-    """Labels from values of any plain type, or InputError.
+    """Return labels from texts and numbers, one for each trial.
 
     Parameters
     ----------
     values : iterable
-        Text, whole or other numbers, a value a trial.
-    column, where : str
-        What holds them, and what a message says before the row's number.
+        Texts, whole or other numbers.
+    column : str
+        The name of the column, for messages.
+    where : str
+        The text before the row's number in messages.
+
+    Raises
+    ------
+    InputError
+        If a value is missing, or is neither text nor a finite number.
     """
     labels = []
     for row, value in enumerate(values, start=1):
@@ -64,7 +71,7 @@ def as_labels(values: Iterable[Any], column: str, where: str = "") -> list[str]:
 
 
 def as_label(value: Any) -> str | None:
-    """The text of a label; a whole number looks the same however it is stored. None for what is no label."""
+    """Return the text of a label, or None for an invalid one; 3 and 3.0 give the same text."""
     value = value.item() if hasattr(value, "item") and getattr(value, "ndim", 0) == 0 else value
     if isinstance(value, float) and value.is_integer():
         value = int(value)
@@ -77,14 +84,7 @@ def _quote(value: Any) -> str:
     return "missing" if value is None or isinstance(value, float | str) else f"a {type(value).__name__}"
 
 
-def _plain(column: Any) -> Iterator[Any]:
-    return itertools.chain.from_iterable(chunk.to_pylist() for chunk in column.chunks)
-
-
 def _json_values(path: Path, column: str) -> Iterator[Any]:
-    parts = json_path(path, column)
-    for _, value in json_lines(path):
-        found: Any = value
-        for part in parts:
-            found = found.get(part) if isinstance(found, dict) else None
-        yield found
+    keys = find_metric(path, column)
+    for _, trial in json_lines(path):
+        yield nested_value(trial, keys)

@@ -1,4 +1,4 @@
-"""Reading Parquet files."""
+"""Read columns of Parquet files."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nqjax.errors import InputError
+from nqjax.trials.columns import dotted_names, find_keys, first_line, missing_column, nested_field
 from nqjax.trials.numbers import parse_texts, to_numpy
 
-if TYPE_CHECKING:  # pyarrow is imported inside the readers: the command line must be able to start without it
+if TYPE_CHECKING:  # functions import pyarrow themselves: the command line starts without it
     import pyarrow as pa
-from nqjax.trials.columns import dotted_names, find_keys, first_line, missing_column
 
 
 def read_parquet(path: Path, metric: str) -> np.ndarray:
@@ -27,19 +27,19 @@ def read_parquet(path: Path, metric: str) -> np.ndarray:
 
 
 def parquet_column(path: Path, metric: str) -> "pa.ChunkedArray":
-    """Return one column, plain."""
+    """Return one column, decoded if it is stored as a dictionary."""
     import pyarrow as pa
     from pyarrow import parquet, types
 
     try:
         with parquet.ParquetFile(path) as file:
             tree = _tree(file.schema_arrow)
-            parts = find_keys(tree, metric)
-            if not parts:
+            keys = find_keys(tree, metric)
+            if not keys:
                 raise missing_column(path, metric, list(dotted_names(tree)))
-            if (count := file.schema_arrow.names.count(parts[0])) > 1:
-                raise InputError(f"{path} has {count} columns named {parts[0]!r}; rename all but one")
-            column = descend(file.read(columns=[metric]).column(parts[0]), parts[1:])
+            if (count := file.schema_arrow.names.count(keys[0])) > 1:
+                raise InputError(f"{path} has {count} columns named {keys[0]!r}; rename all but one")
+            column = nested_field(file.read(columns=[metric]).column(keys[0]), keys[1:])
     except (pa.ArrowException, UnicodeError) as error:
         raise InputError(f"{path} is not a Parquet file that can be read: {first_line(error)}") from error
 
@@ -49,16 +49,7 @@ def parquet_column(path: Path, metric: str) -> "pa.ChunkedArray":
 
 
 def _tree(fields: "pa.Schema | pa.StructType") -> dict[str, Any]:
-    """Return the columns as nested dictionaries, the way a line of JSON would hold them."""
+    """Return the names of the columns as nested dictionaries, in the structure of a line of JSON."""
     from pyarrow import types
 
     return {field.name: _tree(field.type) if types.is_struct(field.type) else None for field in fields}
-
-
-def descend(column: "pa.ChunkedArray", parts: list[str]) -> "pa.ChunkedArray":
-    """Return the field of a structured column that these names lead to."""
-    import pyarrow.compute as pc
-
-    for part in parts:
-        column = pc.struct_field(column, part)
-    return column

@@ -1,17 +1,13 @@
-"""Read the scores of a study from the files people keep trials in: CSV, JSON Lines and Parquet."""
+"""Read one score for each trial from a CSV, JSON Lines or Parquet file."""
 
 import contextlib
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nqjax.errors import InputError
-
-if TYPE_CHECKING:  # pyarrow is imported inside the readers: the command line must be able to start without it
-    pass
 from nqjax.trials.csv_files import delimiter_of, read_csv
 from nqjax.trials.json_lines import JSON_ENDINGS, read_json_lines
 from nqjax.trials.parquet import read_parquet
@@ -20,17 +16,17 @@ ENDINGS = (".csv", ".tsv", *JSON_ENDINGS, ".parquet")
 
 
 def read_scores(path: str | Path, metric: str) -> np.ndarray:
-    """Read one score per trial from a file.
+    """Read one score for each trial from a file.
 
-    The format follows from the ending: ``.csv``, ``.tsv``, ``.jsonl`` or ``.ndjson`` (one JSON object a line), each
-    also with ``.gz`` after it, and ``.parquet``. A CSV file has a header line and may begin with comment lines (``#``);
-    blank lines are skipped, and so are the headers in a file by `nqjax.search`. In JSON Lines and Parquet a dotted name
-    reaches into objects: ``metrics.val_loss``.
+    The ending decides the format: ``.csv``, ``.tsv``, ``.jsonl`` or ``.ndjson`` (one JSON object a line), each also
+    followed by ``.gz``, and ``.parquet``. A CSV file has a header line and may begin with comment lines (``#``); blank
+    lines are skipped, and so are the headers in a file that `nqjax.search` has written. In JSON Lines and Parquet a
+    dotted name such as ``metrics.val_loss`` is a value of a nested object.
 
     Parameters
     ----------
     path : str or Path
-        The file, one trial a row.
+        The file, with one row or line for each trial.
     metric : str
         The name of the column that holds the scores.
 
@@ -43,10 +39,18 @@ def read_scores(path: str | Path, metric: str) -> np.ndarray:
     Raises
     ------
     InputError
-        If the file cannot be read, has no such column or no rows, or if a score is not a number.
+        If the file cannot be read, has no rows or no column of this name, or if a score is not a number.
+
+    Examples
+    --------
+    >>> from nqjax.data import digits_mlp_path
+    >>> from nqjax.trials import read_scores
+    >>> scores = read_scores(digits_mlp_path(), "val_loss")
+    >>> scores.shape, scores.min().round(4).item()
+    ((1024,), 0.0314)
     """
     path = Path(path)
-    with reading(path) as ending:
+    with checked_ending(path) as ending:
         if ending == ".parquet":
             scores = read_parquet(path, metric)
         elif ending in JSON_ENDINGS:
@@ -59,8 +63,11 @@ def read_scores(path: str | Path, metric: str) -> np.ndarray:
 
 
 @contextlib.contextmanager
-def reading(path: Path) -> Iterator[str]:
-    """Check that a file is there and give the ending that decides its format; failing to read it is an InputError."""
+def checked_ending(path: Path) -> Iterator[str]:
+    """Check that a file can be read and yield the ending that decides its format.
+
+    If the file turns out to be unreadable inside the block, that is an InputError, too.
+    """
     try:
         if path.is_dir():
             raise InputError(f"{path} is a directory; give the file that holds the trials")

@@ -1,4 +1,4 @@
-"""The table of trials that a search gives."""
+"""The table of trials: what a search returns and what its file holds."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from nqjax.errors import InputError
 from nqjax.trials.json_lines import HEADER, json_lines
-from nqjax.trials.scores import reading
+from nqjax.trials.scores import checked_ending
 
+#: One trial: from names of columns to Python values.
 Row = dict[str, Any]
 
 
@@ -23,18 +24,30 @@ Row = dict[str, Any]
 class Trials:
     """The trials of a search, in the order of their numbers.
 
-    ``trials["val_loss"]`` is a column, and so are ``trials.keys()``: it goes where a mapping of columns goes, and
-    ``trials.scores`` into `nqjax.fit`.
+    ``trials["val_loss"]`` is a column and ``trials.keys()`` has the columns' names, so the table can be used as a
+    mapping of columns; ``trials.scores`` is what `nqjax.fit` takes.
 
     Attributes
     ----------
     rows : tuple of dict
-        As the file has them: the trial's number, its hyperparameters, its metrics at the round where the score was
-        best, ``failed``, ``best_round`` and ``rounds``, and ``curve``, the metrics after each round.
+        As in the file: the trial's number, its hyperparameters, its metrics at the round where the score was best,
+        ``failed``, ``best_round`` and ``rounds``, and ``curve``, the metrics after each round.
     settings : mapping
-        What the search is: task, space, key.
+        The search's task, space, key and score.
     made_by : mapping
-        Versions, the device, and how many trials a program held.
+        Versions, the device, and the number of trials in a program.
+
+    Examples
+    --------
+    >>> from nqjax.data import digits_mlp_path
+    >>> from nqjax.trials import read_trials
+    >>> trials = read_trials(digits_mlp_path())
+    >>> len(trials), trials.score, trials.minimize
+    (1024, 'val_loss', True)
+    >>> trials["learning_rate"].shape, int(trials.failed.sum())
+    ((1024,), 0)
+    >>> trials.best["trial"], round(trials.best["val_loss"], 4)
+    (529, 0.0314)
     """
 
     rows: tuple[Row, ...] = field(repr=False)
@@ -71,22 +84,22 @@ class Trials:
 
     @property
     def minimize(self) -> bool:
-        """Whether lower scores are better."""
+        """True if lower scores are better."""
         return bool(self.settings["minimize"])
 
     @property
     def scores(self) -> NDArray[np.float64]:
-        """One score a trial; NaN for a trial that failed before it had one."""
+        """The score of each trial; NaN if it failed before its first evaluation."""
         return np.asarray(self[self.score], np.float64)
 
     @property
     def failed(self) -> NDArray[np.bool_]:
-        """Whether each trial's loss or metrics ceased to be finite."""
+        """For each trial, whether its loss or a metric became infinite or NaN."""
         return np.asarray(self["failed"], bool)
 
     @property
     def best(self) -> Row | None:
-        """The row of the best score; None where no trial has one."""
+        """The row with the best score, or None if no trial has a score."""
         return best_row(self.rows, self.score, self.minimize)
 
     def curves(self, metric: str) -> list[NDArray[np.float64]]:
@@ -95,7 +108,7 @@ class Trials:
         Raises
         ------
         InputError
-            For a file without learning curves, such as the one that ships with the package.
+            If the file has no learning curves, as the one that ships with the package.
         """
         if any("curve" not in row for row in self.rows):
             raise InputError("these trials have no learning curves: they were left out of their file")
@@ -103,21 +116,39 @@ class Trials:
 
 
 def best_row(rows: Iterable[Row], score: str, minimize: bool) -> Row | None:
-    """Return the row with the best score, the first of equals."""
+    """Return the row with the best score, the first of equal ones, or None if no row has a score."""
     scored = [row for row in rows if row.get(score) is not None]
     return (min if minimize else max)(scored, key=lambda row: row[score]) if scored else None
 
 
 def read_trials(path: str | Path) -> Trials:
-    """Read the file that a search has written.
+    """Read a file that `nqjax.search` has written.
+
+    Parameters
+    ----------
+    path : str or Path
+        A .jsonl file.
+
+    Returns
+    -------
+    Trials
+        The trials in the order of their numbers; of lines with the same number the last one counts.
 
     Raises
     ------
     InputError
-        If it cannot be read, or was not written by a search.
+        If the file cannot be read, or was not written by a search.
+
+    Examples
+    --------
+    >>> from nqjax.data import digits_mlp_path
+    >>> from nqjax.trials import read_trials
+    >>> trials = read_trials(digits_mlp_path())
+    >>> trials.settings["task"], list(trials.settings["space"])[:2]
+    ('digits-mlp', ['dropout', 'init_scale'])
     """
     path = Path(path)
-    with reading(path):
+    with checked_ending(path):
         with path.open("rb") as file:
             first = file.readline()
         try:

@@ -1,1 +1,1 @@
-"""Where the examples of the reference searches come from."""
+"""The examples of the reference searches."""

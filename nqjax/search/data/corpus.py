@@ -1,6 +1,6 @@
-"""The source text of Python's standard library: real text that every machine with Python has.
+"""The source text of Python's standard library, which is available wherever Python is.
 
-What it says depends on the version of Python, so a search on it records the version and the text's fingerprint.
+The text depends on the version of Python, so a search on it records the version and the text's fingerprint.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from numpy.typing import NDArray
 
 from nqjax.errors import InputError
 
-#: How many tokens `encode` has.
+#: The number of tokens of `encode`.
 ASCII = 128
 
+#: The token of a byte that is not ASCII (the ASCII control character SUB).
+SUBSTITUTE = 26
 
-#: What stands for a character that ASCII does not have (its own word for it), and between two files.
-SUBSTITUTE, SEPARATOR = 26, 0
+#: The token before each file.
+SEPARATOR = 0
 
-
-#: Folders that are left out: tests, what was installed beside the library, and tables that are hardly text.
+#: Folders that are left out: tests, installed packages, and tables of numbers and names.
 _LEFT_OUT = {"test", "tests", "idle_test", "site-packages", "dist-packages", "__pycache__", "encodings", "pydoc_data"}
 
+#: One file of this many is for validation.
+_FILES_PER_VALIDATION_FILE = 10
 
-#: A file in so many is for validation.
-_VALIDATION_SHARE = 10
-
-
+#: With less text than this the library's source files are missing.
 _LEAST_BYTES = 1_000_000
 
 
@@ -46,7 +46,7 @@ class Corpus:
     train, valid : dict
         From the names of files to their bytes, in the order of the names.
     fingerprint : str
-        Of all of it.
+        A digest of the whole text.
     python : str
         The version of Python.
     """
@@ -60,7 +60,7 @@ class Corpus:
 def source_files(folder: Path) -> Iterator[Path]:
     """Yield the library's source files in the order of their names, folder by folder."""
     entries = sorted(folder.iterdir(), key=lambda path: path.name)
-    # Files called _sysconfigdata* hold what this machine was built with.
+    # Files called _sysconfigdata* depend on the machine.
     yield from (p for p in entries if p.suffix == ".py" and not p.name.startswith("_sysconfigdata") and p.is_file())
     for path in entries:
         if path.is_dir() and path.name not in _LEFT_OUT and not path.name.startswith("config-"):
@@ -73,12 +73,12 @@ def read_corpus(folder: Path | str | None = None) -> Corpus:
     Parameters
     ----------
     folder : Path or str, optional
-        Where it is; by default, where this Python has it.
+        The folder of the library; by default that of this Python.
 
     Raises
     ------
     InputError
-        Where there is too little, as in a Python that comes without its source files.
+        If there is too little text, as in a Python without its source files.
     """
     return _read_corpus(Path(folder or sysconfig.get_path("stdlib")))
 
@@ -86,7 +86,7 @@ def read_corpus(folder: Path | str | None = None) -> Corpus:
 @functools.cache
 def _read_corpus(folder: Path) -> Corpus:
     try:
-        # Line ends are those of the machine.
+        # Line ends depend on the machine.
         texts = {p.relative_to(folder).as_posix(): p.read_bytes().replace(b"\r\n", b"\n") for p in source_files(folder)}
     except OSError as error:
         raise InputError(f"cannot read the standard library's text ({error}): run another Python") from error
@@ -96,28 +96,30 @@ def _read_corpus(folder: Path) -> Corpus:
     whole = hashlib.sha256()
     for name, text in texts.items():
         whole.update(f"{name}\0{len(text)}\0".encode() + text)
-        # By the name alone, so that another version of Python splits alike.
-        parts[hashlib.sha256(name.encode()).digest()[0] % _VALIDATION_SHARE == 0][name] = text
+        # The split depends on the name only, so that it is the same in all versions of Python.
+        parts[hashlib.sha256(name.encode()).digest()[0] % _FILES_PER_VALIDATION_FILE == 0][name] = text
     return Corpus(*parts, whole.hexdigest()[:16], platform.python_version())
 
 
 def encode(text: bytes) -> NDArray[np.uint8]:
-    """Return a text as ASCII tokens; a byte that is none becomes SUBSTITUTE."""
+    """Return a text as ASCII tokens; a byte that is not ASCII becomes SUBSTITUTE."""
     codes = np.frombuffer(text, np.uint8)
     return np.where(codes < ASCII, codes, np.uint8(SUBSTITUTE))
 
 
 def windows(texts: dict[str, bytes], length: int, count: int, seed: int = 0) -> NDArray[np.uint8]:
-    """Cut the texts into windows and return a random choice of them, none twice.
+    """Cut the texts into windows and return a random choice of them, without repetition.
 
     Parameters
     ----------
     texts : dict
-        From names to bytes; a SEPARATOR goes before each.
-    length, count : int
-        Tokens in a window, and windows to return.
+        From names to bytes; each text is preceded by a SEPARATOR.
+    length : int
+        The number of tokens in a window.
+    count : int
+        The number of windows to return.
     seed : int
-        Of the choice.
+        The seed of the choice.
 
     Returns
     -------
@@ -126,7 +128,7 @@ def windows(texts: dict[str, bytes], length: int, count: int, seed: int = 0) -> 
     Raises
     ------
     InputError
-        Where the texts have fewer windows.
+        If the texts have fewer windows.
     """
     tokens = np.concatenate([encode(bytes([SEPARATOR]) + text) for text in texts.values()])
     cut = tokens[: len(tokens) // length * length].reshape(-1, length)

@@ -1,37 +1,36 @@
-"""scikit-learn's handwritten digits, in memory."""
+"""The handwritten digits of scikit-learn, in memory."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from nqjax.errors import InputError
+from nqjax.errors import missing_extra
 from nqjax.search.sources import Arrays
 
-#: 18 whole batches of 64, so that an epoch drops no image; the other 645 images are for validation.
+#: Images for training: 18 whole batches of 64, so that an epoch uses all. The other 645 images are for validation.
 NUM_TRAIN = 1152
 
-
-#: The split is part of the problem, not of the search: no key changes it.
+#: The seed of the split, which is part of the task: a search's key does not change it.
 _SPLIT_SEED = 0
 
 
 def digits() -> tuple[Arrays, Arrays]:
-    """Return the digits, split in two and standardised by the mean and deviation of all training pixels.
+    """Return the digits for training and for validation, standardised by the mean and deviation of training pixels.
 
     Returns
     -------
     train, valid : Arrays
-        ``x`` of shape (images, 8, 8, 1) and ``y``, the classes: 1,152 images, and 645.
+        ``x`` of shape (images, 8, 8, 1) and ``y``, the classes; 1,152 and 645 images.
 
     Raises
     ------
     InputError
-        Without scikit-learn, which has them.
+        If scikit-learn is not installed.
     """
     try:
         from sklearn import datasets
     except ImportError:
-        raise InputError("the digits are scikit-learn's: pip install scikit-learn") from None
+        raise missing_extra("reading the digits", "scikit-learn", "search") from None
 
     x, y = datasets.load_digits(return_X_y=True)
     order = np.random.default_rng(_SPLIT_SEED).permutation(len(x))

@@ -1,4 +1,4 @@
-"""Examples in memory whose epochs run on through the rounds of a search."""
+"""Examples in memory whose epochs are independent of the rounds of a search."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from nqjax.search.sources import Arrays, Batch, blocks
 
 
 class Epochs:
-    """Examples as a `nqjax.search.sources.Stream`: every epoch has each of them once, however long a round is.
+    """Examples as a `nqjax.search.sources.Stream`: each epoch has every example once, whatever the length of a round.
 
     Parameters
     ----------
     round_steps : int
-        The steps of a round; where an epoch has fewer, it is a round.
+        The number of steps in a round; a shorter epoch is a round.
     **arrays : array_like, shape (examples, ...)
-        By the names that a batch has.
+        Arrays with one row for each example; a batch has the same names.
     """
 
     def __init__(self, round_steps: int, **arrays: ArrayLike) -> None:
@@ -28,7 +28,7 @@ class Epochs:
         self._order = functools.lru_cache(maxsize=64)(self._shuffled)
 
     def __len__(self) -> int:
-        """Return how many examples there are."""
+        """Return the number of examples."""
         return len(next(iter(self.arrays.values())))
 
     def steps_per_round(self, batch_size: int) -> int:
@@ -36,7 +36,7 @@ class Epochs:
         return min(self.round_steps, max(len(self) // batch_size, 1))
 
     def batch(self, words: tuple[int, ...], round_index: int, step: int, batch_size: int) -> Batch:
-        """Return the next examples of a shuffled epoch, and the first of the one after where they are not enough."""
+        """Return the next examples of a shuffled epoch, and, at its end, the first ones of the next epoch."""
         start = (round_index * self.steps_per_round(batch_size) + step) * batch_size
         places = np.arange(start, start + batch_size)
         index = np.concatenate(
@@ -48,7 +48,7 @@ class Epochs:
         return {name: array[index] for name, array in self.arrays.items()}
 
     def evaluation_batches(self, batch_size: int) -> Iterator[tuple[Batch, NDArray[np.float32]]]:
-        """Yield all examples once, in order, and weights of 0 for what fills up the last batch."""
+        """Yield all examples once, in order, and their weights, which are 0 for padding of the last batch."""
         cut, weights = blocks(self.arrays, batch_size)
         for number, weight in enumerate(weights):
             yield {name: array[number] for name, array in cut.items()}, weight

@@ -1,4 +1,4 @@
-"""What tells data apart at little cost, wherever they lie."""
+"""Fingerprints, which tell data apart at little cost and do not depend on their folder."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-#: How many numbers of an array are looked at, or files of a folder.
+#: At most this many numbers of an array, or files of a folder, are used.
 SAMPLES = 256
 
 
 def of_arrays(*arrays: NDArray[Any]) -> str:
-    """Return a digest of the arrays' shapes and of some of their numbers, evenly spaced, whatever their dtype."""
+    """Return a digest of the arrays' shapes and of evenly spaced numbers in them; dtypes do not matter."""
     digest = hashlib.sha256()
     for array in arrays:
         some = array.reshape(-1)[evenly(array.size)]
@@ -28,5 +28,5 @@ def of_texts(texts: Iterable[str]) -> str:
 
 
 def evenly(count: int) -> NDArray[np.int64]:
-    """Return up to `SAMPLES` places out of so many, the first and the last among them."""
+    """Return up to `SAMPLES` evenly spaced indices below ``count``, which include the first and the last."""
     return np.linspace(0, count - 1, min(count, SAMPLES)).astype(np.int64)

@@ -1,4 +1,4 @@
-"""Images in folders, streamed."""
+"""Images in folders, as a stream of batches."""
 
 from __future__ import annotations
 
@@ -13,71 +13,84 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nqjax.errors import InputError
+from nqjax.errors import InputError, missing_extra
+from nqjax.runtime.parallel import num_cores
 from nqjax.search.data import fingerprint
 from nqjax.search.sources import Batch
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+#: The mean of ImageNet's training pixels by channel, for values from 0 to 255.
+MEAN = (123.675, 116.28, 103.53)
 
-#: Of ImageNet's training pixels, by channel, for values from 0 to 255.
-MEAN, DEVIATION = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
-
+#: Their standard deviation.
+DEVIATION = (58.395, 57.12, 57.375)
 
 _ENDINGS = (".jpg", ".jpeg", ".png")
 
+#: Least and greatest share of the image's area in a random crop.
+_AREA = (0.08, 1.0)
 
-#: Of a random crop: its share of the image's area, its ratio of width to height, and how often one is tried.
-_AREA, _RATIO, _TRIES = (0.08, 1.0), (3 / 4, 4 / 3), 10
+#: Least and greatest ratio of width to height of a random crop.
+_RATIO = (3 / 4, 4 / 3)
 
+#: Random crops that are tried before the middle of the image is taken.
+_TRIES = 10
+
+#: The middle that is evaluated is this share of the image's shorter side.
+_MIDDLE = 224 / 256
+
+#: Shuffled orders of epochs that are kept.
+_MOST_ORDERS = 64
 
 #: Bytes of the batches that are read ahead.
 _AHEAD = 2**30
 
+#: The most threads that decode images.
+_MOST_THREADS = 32
 
 _Crop = tuple[float, float, float, float]
 
 
 class ImageFolder:
-    """Images in a folder for each class, as a `nqjax.search.sources.Stream`.
+    """Images in one folder for each class, as a `nqjax.search.sources.Stream`.
 
-    Batches hold ``x`` of shape (images, size, size, 3), whole numbers from 0 to 255, and ``y``, the classes in the
-    order of their folders' names. For training an image is a random crop (8 % to 100 % of the area, 3:4 to 4:3),
-    resized, and mirrored every other time (Szegedy et al. 2015); for evaluation its shorter side is resized to 256/224
-    of the size, and the middle is cut out. Images are decoded by a pool of threads, and the next batch of training is
-    read ahead.
+    Batches have ``x`` of shape (images, size, size, 3), whole numbers from 0 to 255, and ``y``, the classes in the
+    order of their folders' names. For training, a random crop of an image (8 % to 100 % of the area, 3:4 to 4:3) is
+    resized, and mirrored with probability 1/2 (Szegedy et al. 2015). For evaluation, the shorter side is resized to
+    256/224 of the size, and the middle is cut out. A pool of threads decodes images, and the next batch for training
+    is read ahead.
 
     Parameters
     ----------
     root : Path or str
-        The folder that holds the splits.
+        The folder of the splits.
     split : str
-        The folder in it that holds one folder a class, such as "train".
+        The folder in it that has one folder for each class, such as "train".
     size : int
         The side of the images, in pixels.
     classes : sequence of str, optional
-        The classes there must be; by default those that are there.
+        The classes that the folder must have; by default those that it has.
 
     Raises
     ------
     InputError
-        For a folder that is missing or lacks images, naming it; and, from its methods, for a damaged image.
+        If a folder is missing or has no images, or Pillow is not installed; methods raise it for a damaged image.
     """
 
     def __init__(self, root: Path | str, split: str, size: int = 224, classes: Sequence[str] | None = None) -> None:
         try:
-            import PIL.Image  # noqa: F401 - to say so now rather than in a thread
+            import PIL.Image  # noqa: F401 - to fail here rather than in a thread
         except ImportError:
-            raise InputError("reading images needs Pillow: pip install pillow") from None
+            raise missing_extra("reading images", "Pillow", "search") from None
         self.size = size
         self._folder = folder = Path(root) / split
         self.classes = _classes(folder, classes)
         found = [_images(folder / name) for name in self.classes]
         self.paths = [path for paths in found for path in paths]
         self.labels = np.repeat(np.arange(len(found), dtype=np.int32), [len(paths) for paths in found])
-        workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        self._pool = ThreadPoolExecutor(min(workers, 32), "nqjax-images")
+        self._pool = ThreadPoolExecutor(min(num_cores(), _MOST_THREADS), "nqjax-images")
         self._lock = threading.Lock()
         self._ahead: collections.OrderedDict[tuple[Any, ...], tuple[int, list[Future[Any]]]] = collections.OrderedDict()
         self._orders: collections.OrderedDict[tuple[int, ...], NDArray[np.int64]] = collections.OrderedDict()
@@ -88,26 +101,26 @@ class ImageFolder:
 
     @property
     def fingerprint(self) -> str:
-        """What there is: all names of classes and images, and the sizes of some files, but not where it lies."""
+        """A digest of the names of all classes and images and of the sizes of some files; the root does not matter."""
         start = len(str(self._folder)) + 1
         names = (path[start:].replace(os.sep, "/") for path in self.paths)
         sizes = (str(Path(self.paths[i]).stat().st_size) for i in fingerprint.evenly(len(self)))
         return f"{len(self):,} images in {len(self.classes):,} classes, {fingerprint.of_texts([*names, *sizes])}"
 
     def batch(self, words: tuple[int, ...], round_index: int, step: int, batch_size: int) -> Batch:
-        """Return a batch for training: the images of a shuffled epoch in order, each cropped at random."""
+        """Return a batch of a shuffled epoch for training, with each image cropped at random."""
         arguments = (words, round_index, step, batch_size)
         with self._lock:
             self._asked += 1
             futures = self._ahead.pop(arguments, (0, None))[1]
         index = self._index(*arguments)
         x = self._collect(futures or self._read_random(*arguments))
-        if (step + 2) * batch_size <= len(self):  # the next round may never come
+        if (step + 2) * batch_size <= len(self):  # not beyond the round: the trial may end with it
             self._read_ahead(words, round_index, step + 1, batch_size)
         return {"x": x, "y": self.labels[index]}
 
     def evaluation_batches(self, batch_size: int) -> Iterator[tuple[Batch, NDArray[np.float32]]]:
-        """Yield all images once, in order, and weights of 0 for what fills up the last batch."""
+        """Yield all images once, in order, and their weights, which are 0 for padding of the last batch."""
         starts = range(0, len(self), batch_size)
         indices = [np.arange(start, start + batch_size) for start in starts]
 
@@ -125,7 +138,7 @@ class ImageFolder:
         return np.stack([future.result() for future in futures])
 
     def _index(self, words: tuple[int, ...], round_index: int, step: int, batch_size: int) -> NDArray[np.int64]:
-        """The images of a batch."""
+        """Return the indices of the images of a batch."""
         seed = (*words, round_index)
         with self._lock:
             order = self._orders.get(seed)
@@ -133,28 +146,28 @@ class ImageFolder:
             order = _generator(seed).permutation(len(self))
             with self._lock:
                 self._orders[seed] = order
-                if len(self._orders) > 64:
+                if len(self._orders) > _MOST_ORDERS:
                     self._orders.popitem(last=False)
         return order[np.arange(step * batch_size, (step + 1) * batch_size) % len(self)]
 
     def _read_random(
         self, words: tuple[int, ...], round_index: int, step: int, batch_size: int
     ) -> list[Future[NDArray[np.uint8]]]:
-        """Begin to read a batch for training."""
+        """Start to read a batch for training."""
         index = self._index(words, round_index, step, batch_size)
-        # Philox counts: numbers of one example do not depend on how many others there are.
+        # Philox is a counter, so the numbers of an image do not depend on the size of the batch.
         numbers = _generator((*words, round_index, step)).random((batch_size, 4 * _TRIES + 1))
         return [self._pool.submit(self._random, int(i), u) for i, u in zip(index, numbers, strict=True)]
 
     def _read_ahead(self, *arguments: Any) -> None:
-        """Begin to read a batch that will be asked for, where there is room."""
+        """Start to read the next batch, if few enough batches are being read ahead."""
         room = max(2, _AHEAD // (arguments[-1] * self.size**2 * 3))
         with self._lock:
             if len(self._ahead) >= room:
                 oldest = next(iter(self._ahead))
                 if self._asked - self._ahead[oldest][0] <= 4 * room:
                     return
-                self._ahead.pop(oldest)  # of a trial that has failed: nobody will ask
+                self._ahead.pop(oldest)  # its trial has failed, so it will not be used
         futures = self._read_random(*arguments)
         with self._lock:
             self._ahead[arguments] = self._asked, futures
@@ -168,7 +181,7 @@ class ImageFolder:
 
     def _middle(self, index: int) -> NDArray[np.uint8]:
         def crop(width: int, height: int) -> _Crop:
-            side = min(width, height) * 224 / 256
+            side = min(width, height) * _MIDDLE
             left, top = (width - side) / 2, (height - side) / 2
             return left, top, left + side, top + side
 
@@ -188,19 +201,19 @@ class ImageFolder:
 
 
 def random_crop(width: int, height: int, numbers: NDArray[np.float64]) -> _Crop:
-    """Return a random part of an image; where no try fits into it, the largest in the middle of a ratio allowed.
+    """Return a random part of an image, or, if no try fits into the image, the largest part with an allowed ratio.
 
     Parameters
     ----------
     width, height : int
-        Of the image, in pixels.
+        The size of the image, in pixels.
     numbers : ndarray, shape (tries, 4)
-        Uniform in [0, 1).
+        Random numbers, uniform in [0, 1).
 
     Returns
     -------
     left, top, right, bottom : float
-        Edges in pixels.
+        The edges, in pixels.
     """
     for area, ratio, left, top in numbers:
         pixels = width * height * (_AREA[0] + (_AREA[1] - _AREA[0]) * area)
@@ -227,7 +240,7 @@ def _classes(folder: Path, wanted: Sequence[str] | None) -> list[str]:
 
 
 def _images(folder: Path) -> list[str]:
-    """The paths of a class, as text: there may be millions."""
+    """Return the paths of a class's images, as text because there may be millions."""
     with os.scandir(folder) as entries:
         paths = sorted(entry.path for entry in entries if entry.name.lower().endswith(_ENDINGS))
     if not paths:

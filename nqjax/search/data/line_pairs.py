@@ -1,7 +1,7 @@
-"""Pairs of lines of source text, and whether the second follows the first: a sentence-pair task from any Python.
+"""Pairs of lines of source text, with a label for whether the second line follows the first in its file.
 
-Lines are cut into a small vocabulary of pieces: indentation, words, digits and signs. Words that are too rare to have
-a token share those of a few hundred buckets, by their hash, so that a name that comes back is seen to come back.
+Lines are cut into pieces: indentation, words, digits and signs. Words that are too rare for a token of their own share
+a few dozen bucket tokens, chosen by their hash, so that a repeated name has the same token each time.
 """
 
 from __future__ import annotations
@@ -16,32 +16,43 @@ from numpy.typing import NDArray
 
 from nqjax.search.sources import Batch
 
-PAD, CLS, SEP, MASK = range(4)
+#: Token of padding.
+PAD = 0
 
+#: Token at the start of a pair.
+CLS = 1
 
-_SPECIAL = 4
+#: Token at the end of each line.
+SEP = 2
 
+#: Token in place of a masked one.
+MASK = 3
+
+#: The number of tokens above.
+_NUM_SPECIAL = 4
 
 _PIECES = re.compile(r"^ +|[A-Za-z]+|[^\sA-Za-z]")
 
 
 class Vocabulary:
-    """The tokens of lines.
+    """A vocabulary of the most frequent pieces of lines.
 
     Parameters
     ----------
     lines : iterable of str
-        What its words are counted in; ties are broken by the alphabet.
-    words, buckets : int
-        How many of the most frequent pieces have a token of their own, and how many tokens the others share.
+        The lines whose pieces are counted; equally frequent pieces are in alphabetical order.
+    words : int
+        The number of pieces that have their own token.
+    buckets : int
+        The number of tokens that the other pieces share.
     """
 
     def __init__(self, lines: Iterable[str], words: int = 444, buckets: int = 64) -> None:
         counts = collections.Counter(piece for line in lines for piece in _PIECES.findall(line))
         ranked = sorted(counts, key=lambda piece: (-counts[piece], piece))[:words]
-        self._tokens = {piece: _SPECIAL + i for i, piece in enumerate(ranked)}
-        self._first_bucket, self._buckets = _SPECIAL + words, buckets
-        self.size = _SPECIAL + words + buckets
+        self._tokens = {piece: _NUM_SPECIAL + i for i, piece in enumerate(ranked)}
+        self._first_bucket, self._buckets = _NUM_SPECIAL + words, buckets
+        self.size = _NUM_SPECIAL + words + buckets
 
     def encode(self, line: str) -> list[int]:
         """Return the tokens of a line."""
@@ -60,20 +71,22 @@ def lines_of(texts: dict[str, bytes]) -> list[list[str]]:
 def line_pairs(
     files: list[list[str]], vocabulary: Vocabulary, count: int, length: int, seed: int, *, elsewhere: bool = False
 ) -> Batch:
-    """Draw pairs of lines, in one half of which the second follows the first in its file.
+    """Draw pairs of lines; in half of them the second line follows the first in its file.
 
     Parameters
     ----------
     files : list of list of str
         The lines of each file.
     vocabulary : Vocabulary
-    count, length : int
-        Pairs, and tokens of each: a start, and the two lines. Each line has one half of the rest, in which it is cut
-        or padded, with a separator at its end, so that the second always begins at the same place.
+    count : int
+        The number of pairs.
+    length : int
+        The number of tokens of a pair: a start token and the two lines. Each line is cut or padded to half of the rest,
+        with a separator at its end, so that the second line always begins at the same position.
     seed : int
-        Of the draws.
+        The seed of the draws.
     elsewhere : bool
-        Whether a second line that does not follow is any of any file, instead of any other of the same file.
+        Whether a second line that does not follow is drawn from all files, instead of from the other lines of the file.
 
     Returns
     -------
@@ -83,7 +96,7 @@ def line_pairs(
     """
     rng = np.random.default_rng(seed)
     long_enough = [lines for lines in files if len(lines) > 2]
-    ends = np.cumsum([len(lines) - 1 for lines in long_enough])  # a file's last line has none that follows
+    ends = np.cumsum([len(lines) - 1 for lines in long_enough])  # the last line of a file has no next line
     places = rng.choice(ends[-1], count, replace=False)
     label = (rng.permutation(count) % 2).astype(np.int32)
     tokens = np.empty((count, length), np.uint16)
@@ -95,7 +108,7 @@ def line_pairs(
         elif elsewhere:
             other, number = _line_at(ends, int(rng.integers(ends[-1])))
             second = long_enough[other][number]
-        else:  # any but the first and the one that follows
+        else:  # any other line except the first and the one that follows it
             number = int(rng.integers(len(lines) - 2))
             second = lines[number + 2 * (number >= first)]
         tokens[i] = _joined([vocabulary.encode(line) for line in (lines[first], second)], length)
@@ -103,7 +116,7 @@ def line_pairs(
 
 
 def _line_at(ends: NDArray[np.int64], place: int) -> tuple[int, int]:
-    """Return the file of a line that is known by its number among all, and its number there."""
+    """Return the file of a line, given by its number among the lines of all files, and its number in that file."""
     file = int(np.searchsorted(ends, place, "right"))
     return file, place - int(ends[file - 1] if file else 0)
 

@@ -1,13 +1,14 @@
-"""Pairs of sentences with a label, as MultiNLI has them, cut into tokens by the tokenizer of a released model.
+"""Pairs of sentences with a label, such as MultiNLI, cut into tokens by the tokenizer of a released model.
 
-A folder holds ``train.jsonl`` and ``valid.jsonl``, an object a line: ``sentence1``, ``sentence2`` and ``gold_label``
-(entailment, neutral, contradiction; "-" is left out), or ``premise``, ``hypothesis`` and ``label`` (the same, or 0, 1,
-2). The tokenizer's files are in ``model/``. What comes out is kept beside them, as ``train.npz`` and ``valid.npz``;
-where these are there already, neither the texts nor a tokenizer are needed.
+The folder has ``train.jsonl`` and ``valid.jsonl``, with one object in each line: ``sentence1``, ``sentence2`` and
+``gold_label`` (entailment, neutral, contradiction; pairs with "-" are left out), or ``premise``, ``hypothesis`` and
+``label`` (the same, or 0, 1, 2). The tokenizer's files are in ``model/``. The tokens are kept in the same folder as
+``train.npz`` and ``valid.npz``; if these exist, neither the texts nor a tokenizer are needed.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -16,12 +17,15 @@ from typing import Any
 import numpy as np
 
 from nqjax.errors import InputError
+from nqjax.runtime.files import written_whole
 from nqjax.search.sources import Batch
 
 LABELS = ("entailment", "neutral", "contradiction")
 
+#: Pairs of sentences that the tokenizer gets at a time.
+_PAIRS_AT_ONCE = 1024
 
-#: From two lists of texts, each pair's tokens, special ones included.
+#: A function from two lists of texts and a length to each pair's tokens, special ones included.
 Encode = Callable[[list[str], list[str], int], list[list[int]]]
 
 
@@ -34,11 +38,11 @@ def load_pairs(folder: Path | str, split: str, length: int, vocab_size: int, enc
     split : str
         "train" or "valid".
     length : int
-        Tokens that a pair has; longer ones are cut, shorter ones are filled with 0.
+        The number of tokens of a pair; longer pairs are cut, shorter ones are padded with 0.
     vocab_size : int
-        Tokens must be below it.
+        Tokens must be below this number.
     encode : callable, optional
-        By default, the tokenizer of ``model/``, for which `transformers` must be installed.
+        By default the tokenizer of ``model/``, for which `transformers` must be installed.
 
     Returns
     -------
@@ -48,7 +52,7 @@ def load_pairs(folder: Path | str, split: str, length: int, vocab_size: int, enc
     Raises
     ------
     InputError
-        For files that are missing or hold something else.
+        If files are missing or have other content.
     """
     folder = Path(folder)
     kept = folder / f"{split}.npz"
@@ -80,7 +84,7 @@ def _read_texts(path: Path) -> tuple[list[str], list[str], list[int]]:
                     continue
                 row = json.loads(line)
                 label = row["gold_label"] if "gold_label" in row else row["label"]
-                if label in ("-", -1):  # its annotators did not agree
+                if label in ("-", -1):  # the annotators did not agree
                     continue
                 labels.append(LABELS.index(label) if isinstance(label, str) else range(len(LABELS))[label])
                 first.append(str(row["sentence1"] if "sentence1" in row else row["premise"]))
@@ -104,15 +108,15 @@ def _tokenizer(folder: Path) -> Encode:
         raise InputError("cutting texts into tokens needs transformers: pip install transformers") from error
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    except Exception as error:  # whatever it finds wrong
+    except Exception as error:  # transformers raises many kinds
         raise InputError(
             f"{folder} has no tokenizer that transformers can load: {str(error).splitlines()[0]}"
         ) from error
 
     def encode(first: list[str], second: list[str], length: int) -> list[list[int]]:
         tokens: Any = []
-        for start in range(0, len(first), 1024):
-            part = slice(start, start + 1024)
+        for start in range(0, len(first), _PAIRS_AT_ONCE):
+            part = slice(start, start + _PAIRS_AT_ONCE)
             tokens += tokenizer(first[part], second[part], truncation=True, max_length=length)["input_ids"]
         return tokens  # type: ignore[no-any-return]
 
@@ -123,21 +127,16 @@ def _read_kept(path: Path) -> Batch:
     try:
         with np.load(path) as file:
             pairs = {name: np.asarray(file[name], np.int32) for name in ("tokens", "label")}
-    except Exception as error:  # whatever NumPy or zip find wrong with it
+    except Exception as error:  # NumPy and zip raise many kinds
         raise InputError(f"{path} is not what was kept there ({error}): delete it") from error
     shapes = {name: array.shape for name, array in pairs.items()}
     whole = pairs["tokens"].ndim == 2 and shapes["label"] == shapes["tokens"][:1] and 0 not in shapes["tokens"]
     if not whole or not 0 <= pairs["label"].min() <= pairs["label"].max() < len(LABELS):
-        raise InputError(f"{path} holds arrays of shapes {shapes} that are no pairs with labels: delete it")
+        raise InputError(f"{path} holds arrays of shapes {shapes} that are not pairs with labels: delete it")
     return pairs
 
 
 def _keep(path: Path, pairs: Batch) -> None:
-    """Keep the tokens, if the folder lets us."""
-    partial = path.with_suffix(".partial")
-    try:
-        with partial.open("wb") as file:
-            np.savez(file, **pairs)  # type: ignore[arg-type]
-        partial.replace(path)
-    except OSError:
-        partial.unlink(missing_ok=True)
+    """Keep the tokens, if the folder can be written."""
+    with contextlib.suppress(OSError), written_whole(path, "wb") as file:
+        np.savez(file, **pairs)  # type: ignore[arg-type]

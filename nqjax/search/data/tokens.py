@@ -1,6 +1,6 @@
-"""Files of tokens that are mapped into memory, read a window at a time, and written from text.
+"""Files of tokens: written from text, mapped into memory, and read window by window.
 
-A file is a NumPy array of whole numbers (.npy), or raw 16-bit tokens (.bin), as many preprocessing scripts write them.
+A file is a NumPy array of whole numbers (.npy), or raw 16-bit tokens (.bin), which many preprocessing scripts write.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nqjax.errors import InputError
+from nqjax.runtime.files import written_whole
 from nqjax.search.data import fingerprint
 from nqjax.search.sources import Batch
 
@@ -20,12 +21,12 @@ _SUFFIXES = (".npy", ".bin")
 
 
 def open_tokens(path: Path | str) -> NDArray[Any]:
-    """Return a file's tokens, mapped into memory: a one-dimensional array of whole numbers.
+    """Return a file's tokens, a one-dimensional array of whole numbers that is mapped into memory.
 
     Raises
     ------
     InputError
-        For a file that cannot be read or holds something else.
+        If the file cannot be read or has other content.
     """
     path = Path(path)
     try:
@@ -45,7 +46,7 @@ def open_tokens(path: Path | str) -> NDArray[Any]:
 
 
 def find_tokens(folder: Path | str, name: str) -> Path:
-    """Return the file of tokens of that name in a folder, .npy or .bin; raise InputError where there is none."""
+    """Return the file ``name``.npy or ``name``.bin in a folder; raise InputError if there is none."""
     for suffix in _SUFFIXES:
         path = Path(folder) / f"{name}{suffix}"
         if path.is_file():
@@ -59,33 +60,37 @@ def write_tokens(
     encode: Callable[[str], ArrayLike] | None = None,
     vocab_size: int = 256,
 ) -> int:
-    """Write a file of tokens, a text after the other, of any number and length; return how many tokens it has.
+    """Write texts, one after another, to a file of tokens.
 
     Parameters
     ----------
     path : Path or str
-        A .npy file. It appears when it is whole.
+        A .npy file, which appears when it is complete.
     texts : iterable of str or array_like of int
-        Texts, or their tokens.
+        Texts, or their tokens; any number of any length.
     encode : callable, optional
-        From a text to its tokens, as a tokenizer's method; by default the bytes of UTF-8.
+        A function from a text to its tokens, such as a tokenizer's method; by default tokens are the bytes of UTF-8.
     vocab_size : int
-        How many tokens there are: up to 65,536 take 16 bits each, more take 32.
+        The size of the vocabulary; a token takes 16 bits if it is at most 65,536, else 32.
+
+    Returns
+    -------
+    int
+        The number of tokens in the file.
 
     Raises
     ------
     InputError
-        For a token outside the vocabulary, no tokens, or a file that cannot be written.
+        If a token is outside the vocabulary, there are no tokens, or the file cannot be written.
     """
     path = Path(path)
     if path.suffix != ".npy":
         raise InputError(f"{path} must be a .npy file")
     dtype = np.dtype("<u2" if vocab_size <= 2**16 else "<u4")
-    partial = path.with_name(path.name + ".partial")
     total = 0
     try:
-        with partial.open("wb") as file:
-            # The header leaves room for the length to grow, and is written again when it is known.
+        with written_whole(path, "wb") as file:
+            # The header has room for a longer length, and is written again when the length is known.
             _header(file, 0, dtype)
             for text in texts:
                 tokens = _tokens_of(text, encode, vocab_size)
@@ -93,13 +98,10 @@ def write_tokens(
                 total += len(tokens)
             file.seek(0)
             _header(file, total, dtype)
-        if not total:
-            raise InputError(f"there are no tokens for {path}: give texts")
-        partial.replace(path)
+            if not total:
+                raise InputError(f"there are no tokens for {path}: give texts")
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        partial.unlink(missing_ok=True)
     return total
 
 
@@ -122,26 +124,26 @@ def _tokens_of(text: Any, encode: Callable[[str], ArrayLike] | None, vocab_size:
 
 
 class TokenWindows:
-    """A stream of windows of one file; batches are `{"tokens": (batch_size, length + 1)}`.
+    """A stream of windows of one file, with batches ``{"tokens": (batch_size, length + 1)}``.
 
-    Training windows begin anywhere, independently of each other (what is seen in a round may repeat); validation
-    windows follow one another from the beginning, so that each of their tokens is predicted once.
+    Windows for training begin at independent random positions, so they may overlap. Windows for validation follow one
+    another from the start of the file, so each of their tokens is predicted once.
 
     Parameters
     ----------
     path : Path or str
         The file.
     length : int
-        The tokens that are predicted in a window.
+        The number of tokens that are predicted in a window.
     vocab_size : int
-        Tokens must be below it.
+        Tokens must be below this number.
     limit : int, optional
-        At most so many windows for validation.
+        The greatest number of windows for validation.
 
     Raises
     ------
     InputError
-        For a file without a whole window; while reading, for a token outside the vocabulary.
+        If the file is shorter than a window; methods raise it for a token outside the vocabulary.
     """
 
     def __init__(self, path: Path | str, length: int, vocab_size: int, limit: int | None = None) -> None:
@@ -149,27 +151,27 @@ class TokenWindows:
         self._tokens = open_tokens(path)
         self._number = (len(self._tokens) - 1) // length
         if self._number < 1:
-            raise InputError(f"{path} has {len(self._tokens)} tokens: a window needs {length + 1}")
+            raise InputError(f"{path} has {len(self._tokens)} tokens: a window needs {length + 1}; give a longer file")
         if limit is not None:
             self._number = min(self._number, limit)
 
     def __len__(self) -> int:
-        """Return how many windows the file has that follow one another."""
+        """Return the number of windows for validation."""
         return self._number
 
     @property
     def fingerprint(self) -> str:
-        """What there is, but not where it lies: the number of all tokens, and a digest of some."""
+        """The number of all tokens and a digest of some; the path does not matter."""
         return f"{len(self._tokens):,} tokens, {fingerprint.of_arrays(self._tokens)}"
 
     def batch(self, words: tuple[int, ...], round_index: int, step: int, batch_size: int) -> Batch:
-        """Return windows that begin at random places, a function of the arguments alone."""
+        """Return windows at random positions, a function of the arguments only."""
         seed = np.random.SeedSequence([*words, round_index, step])
         starts = np.random.Generator(np.random.Philox(seed)).integers(0, len(self._tokens) - self.length, batch_size)
         return self._windows(starts)
 
     def evaluation_batches(self, batch_size: int) -> Iterator[tuple[Batch, NDArray[np.float32]]]:
-        """Yield the windows in order, with weights of 0 for those that only fill up the last batch."""
+        """Yield the windows in order, and their weights, which are 0 for padding of the last batch."""
         for first in range(0, self._number, batch_size):
             index = np.arange(first, first + batch_size)
             weights = (index < self._number).astype(np.float32)

@@ -1,1 +1,1 @@
-"""The engine that trains populations: lanes, programs, tiles, scheduler, checkpoints, hosts and memory."""
+"""The engine that trains populations of trials: programs, tiles, the scheduler, checkpoints, hosts and memory."""

@@ -1,6 +1,7 @@
-"""Checkpoints of tiles, written by Orbax: what long trials had reached when the process ended.
+"""Checkpoints of tiles, written by Orbax, from which long trials continue after the process has ended.
 
-Each says which search it is of, and which trials its lanes hold: one that was left behind by another search is removed.
+A checkpoint contains the settings of its search and the trials of its lanes. One that another search has left is
+removed.
 """
 
 from __future__ import annotations
@@ -17,18 +18,18 @@ from typing import Any
 
 import numpy as np
 
-from nqjax.errors import InputError
+from nqjax.errors import InputError, missing_extra
 
 
 class Checkpoints:
-    """A folder of checkpoints, one a tile, the last one each.
+    """A folder with the last checkpoint of each tile.
 
     Parameters
     ----------
     folder : Path
-        Where they are; it is made at the first save.
+        The folder; it is made at the first save.
     settings : mapping
-        What the search is, for JSON: checkpoints of other settings are not gone on with.
+        The settings of the search, for JSON; checkpoints with other settings are not used.
     """
 
     def __init__(self, folder: Path, settings: Mapping[str, Any]) -> None:
@@ -36,9 +37,8 @@ class Checkpoints:
         self.settings = json.loads(json.dumps(settings))
 
     def save(self, tile: str, state: Any, lanes: list[dict[str, Any] | None]) -> None:
-        """Replace a tile's checkpoint: the leaves of its state, and its lanes as JSON."""
-        import orbax.checkpoint as ocp
-
+        """Replace a tile's checkpoint by the leaves of its state and its lanes, as JSON."""
+        ocp = _orbax()
         leaves = {f"{i:04}": np.asarray(leaf) for i, leaf in enumerate(_leaves(state))}
         saved = {"settings": self.settings, "lanes": lanes}
         args = ocp.args.Composite(state=ocp.args.PyTreeSave(leaves), lanes=ocp.args.JsonSave(saved))
@@ -47,7 +47,7 @@ class Checkpoints:
             (self.folder / tile).mkdir(parents=True, exist_ok=True)
             with _quiet(), _checkpointer() as checkpointer:
                 checkpointer.save((self.folder / tile / uuid.uuid4().hex).absolute(), args)
-            for path in older:  # out of the way first: killed half-way, the removal would leave what looks the newest
+            for path in older:  # renamed first: a removal that is killed half-way must not leave the newest checkpoint
                 shutil.rmtree(path.rename(path.with_suffix(".old")), ignore_errors=True)
         except OSError as error:
             raise InputError(
@@ -56,16 +56,15 @@ class Checkpoints:
             ) from error
 
     def tiles(self) -> list[tuple[str, list[dict[str, Any] | None]]]:
-        """Return the tiles that have a checkpoint, and their lanes; remove those of other searches."""
-        import orbax.checkpoint as ocp
-
+        """Return the names and lanes of the tiles that have a checkpoint; remove those of other searches."""
+        ocp = _orbax()
         found = []
         for folder in sorted(self.folder.glob("*")):
             for path in self._of(folder.name)[-1:]:
                 with _quiet(), _checkpointer() as checkpointer:
                     try:
                         read = checkpointer.restore(path.absolute(), ocp.args.Composite(lanes=ocp.args.JsonRestore()))
-                    except (OSError, ValueError, KeyError):  # cut off while it was written: its trials begin anew
+                    except (OSError, ValueError, KeyError):  # incomplete: its trials start again
                         continue
                 if read["lanes"].get("settings") == self.settings:
                     found.append((folder.name, read["lanes"]["lanes"]))
@@ -74,10 +73,10 @@ class Checkpoints:
         return found
 
     def state(self, tile: str, like: Any) -> Any:
-        """Return a tile's state, whose structure is that of another one."""
+        """Return a tile's state, in the structure of another state."""
         import jax
-        import orbax.checkpoint as ocp
 
+        ocp = _orbax()
         leaves, structure = jax.tree.flatten(like)
         wanted = {f"{i:04}": np.asarray(leaf) for i, leaf in enumerate(leaves)}
         with _quiet(), _checkpointer() as checkpointer:
@@ -85,11 +84,11 @@ class Checkpoints:
             read = checkpointer.restore(self._of(tile)[-1].absolute(), args)["state"]
         restored = [np.asarray(read[name]) for name in wanted]
         if any((a.shape, a.dtype) != (b.shape, b.dtype) for a, b in zip(restored, wanted.values(), strict=True)):
-            raise ValueError("the checkpoint is of another program")
+            raise ValueError("the checkpoint belongs to another program")
         return jax.tree.unflatten(structure, restored)
 
     def drop(self, tile: str) -> None:
-        """Remove a tile's checkpoint, and the folder with the last one."""
+        """Remove a tile's checkpoint, and the folder if it is then empty."""
         shutil.rmtree(self.folder / tile, ignore_errors=True)
         with contextlib.suppress(OSError):
             self.folder.rmdir()
@@ -103,19 +102,28 @@ class Checkpoints:
             other.rmdir()
 
     def clear(self) -> None:
-        """Remove all of them."""
+        """Remove all checkpoints."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _of(self, tile: str) -> list[Path]:
-        """The whole checkpoints of a tile, the newest last; Orbax gives a name only to what is whole."""
+        """Return the complete checkpoints of a tile, the newest last; Orbax renames a complete checkpoint."""
         folder = self.folder / tile
         whole = [path for path in folder.glob("*") if path.is_dir() and "." not in path.name]
         return sorted(whole, key=lambda path: path.stat().st_mtime_ns)
 
 
 def checkpoints_of(path: Path, settings: Mapping[str, Any]) -> Checkpoints:
-    """Return the checkpoints that go with the file of a search."""
+    """Return the checkpoints of the search with this file."""
     return Checkpoints(path.with_name(f"{path.name}.checkpoints"), settings)
+
+
+def _orbax() -> Any:
+    """Return the module `orbax.checkpoint`; raise InputError if it is not installed."""
+    try:
+        import orbax.checkpoint
+    except ImportError:
+        raise missing_extra("a search with a file", "orbax-checkpoint", "search") from None
+    return orbax.checkpoint
 
 
 def _leaves(state: Any) -> list[Any]:
@@ -124,22 +132,23 @@ def _leaves(state: Any) -> list[Any]:
     return jax.tree.leaves(state)
 
 
-_ONE = threading.Lock()
+#: Held while warnings are off, because Python's filters are those of the whole process.
+_warnings_lock = threading.Lock()
 
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    # Orbax warns on every save which of its own interfaces are old; Python's filters are the whole process's.
-    with _ONE, warnings.catch_warnings():
+    # Orbax warns at every save that some of its own interfaces are old.
+    with _warnings_lock, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
 
 
 def _checkpointer() -> Any:
-    """A checkpointer of this process alone: others of `jax.distributed` save at other times."""
+    """Return a checkpointer that does not wait for other processes of `jax.distributed`, which save at other times."""
     import jax
-    import orbax.checkpoint as ocp
 
+    ocp = _orbax()
     alone: dict[str, Any] = {}
     if jax.process_count() > 1:
         index = jax.process_index()

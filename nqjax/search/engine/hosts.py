@@ -1,6 +1,6 @@
-"""Searches on several hosts of `jax.distributed`: each writes a file of its own, which the first one joins at the end.
+"""Searches on several hosts of `jax.distributed`: each writes its own file, and the first host joins them at the end.
 
-Host ``h`` of ``n`` trains the trials ``h``, ``h + n``, ``h + 2 n`` and so on. What one host refuses, all do.
+Host ``h`` of ``n`` trains the trials ``h``, ``h + n``, ``h + 2 n`` and so on. All hosts raise an InputError of one.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _PART = re.compile(r"\.host\d+\.[a-z]+")
 
 @contextlib.contextmanager
 def together() -> Iterator[None]:
-    """Raise on all hosts what one of them refuses, so that none waits for another that has ended."""
+    """Raise an InputError of one host on all hosts, so that none waits for a host that has ended."""
     if jax.process_count() == 1:
         yield
         return
@@ -44,12 +44,12 @@ def together() -> Iterator[None]:
 
 
 def part_of(out: Path, host: int) -> Path:
-    """Return the file of one host."""
+    """Return the path of one host's file."""
     return out.with_name(f"{out.stem}.host{host}{out.suffix}")
 
 
 def adopt(file: Any, out: Path, settings: Mapping[str, Any], hosts: int) -> None:
-    """Take over the trials of hosts that took part before and no longer do."""
+    """Move the trials of hosts that took part in an earlier run, but not in this one, into this host's file."""
     own = [part_of(out, host) for host in range(hosts)] if hosts > 1 else []
     for path in sorted(out.parent.glob(f"{glob.escape(out.stem)}.host*{out.suffix}")):
         if path in own or not _PART.fullmatch(path.name[len(out.stem) :]):
@@ -65,9 +65,9 @@ def adopt(file: Any, out: Path, settings: Mapping[str, Any], hosts: int) -> None
 
 
 def shared(file: Any, out: str | Path | None, settings: Mapping[str, Any]) -> tuple[dict[int, Row], int | None]:
-    """Return the rows of all hosts and the width of their programs, if any has a file already.
+    """Return the rows of all hosts' files, and the width of their programs (None if no host has rows).
 
-    The first one reads the joined file of an earlier run, too.
+    The first host also reads the joined file of an earlier run.
     """
     rows, lanes = dict(file.rows), file.made_by.get("lanes")
     if jax.process_count() == 1:
@@ -85,16 +85,16 @@ def shared(file: Any, out: str | Path | None, settings: Mapping[str, Any]) -> tu
 def joined(
     file: Any, out: str | Path | None, settings: Mapping[str, Any], made_by: Mapping[str, Any]
 ) -> dict[int, Row]:
-    """Return the rows of all hosts, which the first one has written to one file; the parts are gone."""
+    """Return the rows of all hosts; the first host writes them to one file, and each removes its own file."""
     rows, lanes = shared(file, out, settings)
     if out is not None:
-        with together():  # nobody removes a part before the whole is there
+        with together():  # no host removes its file before the joined file exists
             if jax.process_index() == 0:
                 with TrialsFile(out, settings, made_by) as whole:
                     whole.begin(lanes or 0)
                     whole.add(row for number, row in rows.items() if number not in whole.rows)
                     whole.finish()
-                checkpoints_of(Path(out), settings).clear()  # of one host, before there were several
+                checkpoints_of(Path(out), settings).clear()  # from an earlier run on one host
         if file.path is not None:
             file.path.unlink(missing_ok=True)
     return rows

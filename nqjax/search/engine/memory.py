@@ -1,4 +1,4 @@
-"""How much memory training may take."""
+"""The memory that training may take."""
 
 from __future__ import annotations
 
@@ -8,30 +8,35 @@ from pathlib import Path
 
 import jax
 
-#: The share of the memory that is free that may be used.
-_SHARE = 0.7
+#: The share of the free memory that training may use.
+_USABLE_SHARE = 0.7
 
+#: Bytes of an accelerator that does not report its memory.
+_DEVICE_DEFAULT = 2**33
 
-#: What a control group says of its memory, by version: its limit, its use, and which of that can be had at once.
-_GROUP = {
+#: Bytes of a system that does not report its memory.
+_HOST_DEFAULT = 2**32
+
+#: Files of a control group, by its version: its limit, its use, and the part of its use that can be freed at once.
+_GROUP_FILES = {
     "": ("memory.max", "memory.current", "inactive_file"),
     "memory": ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
 }
 
 
 def free(device: jax.Device) -> int:
-    """Return the bytes that training may use on a device; on a CPU, on all of them together."""
+    """Return the bytes that training may use on a device, or on all CPU devices together."""
     if device.platform == "cpu":
-        return int(_SHARE * available())
+        return int(_USABLE_SHARE * available())
     stats = device.memory_stats() or {}
-    return int(_SHARE * (stats.get("bytes_limit", 2**33) - stats.get("bytes_in_use", 0)))
+    return int(_USABLE_SHARE * (stats.get("bytes_limit", _DEVICE_DEFAULT) - stats.get("bytes_in_use", 0)))
 
 
 def available(root: Path = Path("/")) -> int:
-    """Return the bytes of the host that a process can have without others being pushed out.
+    """Return the bytes that a process can take on this host without swapping.
 
-    That is more than what is free: the system keeps files in memory for as long as nobody else wants it. The limits of
-    containers and batch jobs count, too.
+    That is more than the free memory, because the system also uses memory to cache files. The limits of containers and
+    batch jobs are taken into account.
     """
     return max(0, min(_system(root), *_groups(root), 2**63))
 
@@ -43,23 +48,23 @@ def _system(root: Path) -> int:
                 return 1024 * int(line.split()[1])
         return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):
-        return 2**32
+        return _HOST_DEFAULT
 
 
 def _groups(root: Path) -> Iterator[int]:
-    """What each control group that the process is in has left."""
+    """Yield the bytes that each control group of the process has left."""
     try:
         lines = (root / "proc/self/cgroup").read_text().splitlines()
-    except OSError:  # no Linux
+    except OSError:  # not on Linux
         return
     for line in lines:
         _, kind, path = line.split(":", 2)
-        if kind not in _GROUP:
+        if kind not in _GROUP_FILES:
             continue
         top = root / "sys/fs/cgroup" / kind
         group = top / path.lstrip("/")
         for folder in (group, *group.parents):
-            if folder.is_relative_to(top) and (left := _left(folder, *_GROUP[kind])) is not None:
+            if folder.is_relative_to(top) and (left := _left(folder, *_GROUP_FILES[kind])) is not None:
                 yield left
 
 

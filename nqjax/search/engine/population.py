@@ -1,17 +1,18 @@
 """Population training: a fixed number of trials side by side in one compiled program, a round at a time.
 
-A tile has lanes, each of which holds a trial. All lanes do a round (such as an epoch) together; between rounds the host
-looks at every lane: a trial that has done all of its rounds, or whose loss or metrics are no longer finite, gives its
-lane to the next trial. So trials of different lengths share a program and none waits for another.
+A tile has lanes, and each lane holds a trial. All lanes train for a round (such as an epoch) together. Between rounds
+the host checks every lane: if its trial has done all of its rounds, or if the loss or a metric is no longer finite, the
+lane is given to the next trial. So trials of different lengths share a program and none waits for another.
 
-The number of lanes is the same for all tiles, whatever the population: compiled for another width, a program may round
-differently, and training amplifies that. Within one width a trial's numbers depend neither on its lane nor on its
-neighbours.
+The number of lanes is the same for all tiles, whatever the population, because a program that is compiled for another
+width may round differently, and training amplifies that. Within one width a trial's numbers depend neither on its lane
+nor on the other lanes.
 """
 
 from __future__ import annotations
 
 import functools
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -25,8 +26,11 @@ from nqjax.search.engine.trial import Part, Trial
 from nqjax.search.sources import Arrays, blocks
 from nqjax.search.task import Task
 
-#: What each trial's key is folded with, for its initial state and for its rounds.
-_INIT, _FIRST_ROUND = 0, 1
+#: A trial's key is folded with this number for its initial state.
+_INIT = 0
+
+#: A trial's key is folded with this number plus the round's for each of its rounds.
+_FIRST_ROUND = 1
 
 
 class Program:
@@ -35,21 +39,22 @@ class Program:
     Parameters
     ----------
     task : Task
-        What is trained.
+        The task; the program refers to it weakly, so the caller must hold it.
     static : dict
-        The static hyperparameters' values.
+        The values of the static hyperparameters.
     dtypes : dict
-        Of the other hyperparameters: float32 or int32.
+        The types of the other hyperparameters, float32 or int32.
     lanes : int
-        How many trials go side by side.
+        The number of trials side by side.
     platform : str
-        Of the devices it runs on.
+        The platform of the devices that it runs on.
     """
 
     def __init__(
         self, task: Task, static: dict[str, Any], dtypes: Mapping[str, Any], lanes: int, platform: str
     ) -> None:
-        self.task, self.static, self.dtypes, self.lanes = task, static, dict(dtypes), lanes
+        self._task = weakref.ref(task)  # programs are kept as long as their task, which they must not keep
+        self.static, self.dtypes, self.lanes = static, dict(dtypes), lanes
         self.batch_size, self.steps = int(task.batch_size(static)), int(task.steps_per_round(static))
         compiled = functools.partial(Compiled, platform=platform)
         self._start = compiled(self._start_function, donate=(0,))
@@ -60,7 +65,15 @@ class Program:
         self._data: dict[Any, Any] = {}
         self._needed: dict[jax.Device, int] = {}
 
-    # --- what the host calls ----------------------------------------------------------------------------------------
+    @property
+    def task(self) -> Task:
+        """The task that is trained."""
+        task = self._task()
+        if task is None:
+            raise ReferenceError("the task of this program no longer exists")
+        return task
+
+    # --- called by the host -----------------------------------------------------------------------------------------
 
     def configs(self, trials: Sequence[Trial]) -> dict[str, NDArray[Any]]:
         """Return the traced hyperparameters, each of shape (lanes,)."""
@@ -68,9 +81,9 @@ class Program:
         return {**traced, "num_rounds": np.array([trial.rounds for trial in trials], np.int32)}
 
     def bytes(self, device: jax.Device) -> int:
-        """Return the most memory that any part of training takes on a device, by the compiler's account.
+        """Return the most memory that any part of training takes on a device, as the compiler reports it.
 
-        The programs are compiled, but no trial's state is made.
+        The programs are compiled, but no trial's state is allocated.
         """
         if device not in self._needed:
             most = 0
@@ -84,7 +97,7 @@ class Program:
         return self._needed[device]
 
     def _parts(self, device: jax.Device) -> Iterator[tuple[Compiled, tuple[Any, ...]]]:
-        """The programs of a trial's life, and arguments such as they take."""
+        """Yield the programs that a trial runs, with the shapes of their arguments."""
         dtypes = {**self.dtypes, "num_rounds": np.int32}
         configs = {name: self._each(dtype) for name, dtype in dtypes.items()}
         words, numbers = self._each(np.uint32, 2), self._each(np.int32)
@@ -133,10 +146,11 @@ class Program:
         Returns
         -------
         state : pytree
+            The new state of all lanes.
         part : Part
-            What is done of the round; nothing, of the next one, if it ended.
+            The progress in the round; if the round has ended, the start of the next one.
         loss : ndarray or None
-            The mean loss of each lane, not finite where any step's is not; None if the round has not ended.
+            The mean loss of each lane, not finite if that of any step is not; None if the round has not ended.
         """
         if isinstance(self.task.train, Arrays):
             state, loss = self._train(device, state, configs, words, rounds, self._on(device, "train"))
@@ -163,7 +177,7 @@ class Program:
         return {name: np.asarray(value) / np.asarray(weight) for name, value in sums.items()}
 
     def _on(self, device: jax.Device, name: str) -> Any:
-        """The examples in memory, on a device."""
+        """Return the task's examples in memory, copied to a device once."""
         if (device, name) not in self._data:
             arrays = getattr(self.task, name).arrays
             if name == "valid":
@@ -178,7 +192,7 @@ class Program:
         ]
         return {name: np.stack([part[name] for part in parts]) for name in parts[0]}
 
-    # --- what is compiled, for one lane ... -------------------------------------------------------------------------
+    # --- compiled, for one lane -------------------------------------------------------------------------------------
 
     def _config(self, config: dict[str, jax.Array]) -> dict[str, Any]:
         return {**self.static, **config}
@@ -191,7 +205,7 @@ class Program:
         return self.task.step(state, self._config(config), batch, key)
 
     def _order(self, words: jax.Array, round_index: jax.Array) -> jax.Array:
-        """The examples of each step of a round, of shape (steps, batch_size)."""
+        """Return the indices of the examples of each step of a round, of shape (steps, batch_size)."""
         key = jax.random.fold_in(jax.random.fold_in(_key(words), round_index + _FIRST_ROUND), 0)
         length, wanted = len(self.task.train), self.steps * self.batch_size
         passes = [shuffled(jax.random.fold_in(key, i), length) for i in range(-(-wanted // length))]
@@ -202,7 +216,7 @@ class Program:
         weighed = {name: jnp.where(weights > 0, weights * value, 0) for name, value in metrics.items()}
         return {name: value.astype(jnp.float32).sum() for name, value in weighed.items()}
 
-    # --- ... and for all of them ------------------------------------------------------------------------------------
+    # --- compiled, for all lanes ------------------------------------------------------------------------------------
 
     def _start_function(self, state: Any, configs: Any, words: Any, fresh: jax.Array) -> Any:
         new = jax.vmap(self._init)(configs, words)
@@ -254,7 +268,7 @@ def shuffled(key: jax.Array, length: int) -> jax.Array:
     """Return the numbers below ``length`` in random order."""
     if length > 4096:
         return jax.random.permutation(key, length)
-    # One sort of single words, which is several times as fast as a sort of pairs: random above, the number below.
+    # Random high bits above the number's own bits: sorting single words is several times as fast as sorting pairs.
     bits = (length - 1).bit_length()
     words = (jax.random.bits(key, (length,)) >> bits << bits) | jnp.arange(length, dtype=jnp.uint32)
     return (jnp.sort(words) & ((1 << bits) - 1)).astype(jnp.int32)

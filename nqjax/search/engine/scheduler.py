@@ -1,7 +1,7 @@
-"""Which trials run where: programs, devices, and a few threads that each train a tile.
+"""The scheduler of trials: a few threads, each of which trains one tile after another on a device.
 
-A device trains a tile at a time (a CPU one for each core), which takes the next trial whenever a lane is free: nothing
-is communicated and none waits for another, so that results are the same on any number of devices.
+An accelerator trains one tile at a time, a CPU one for each core. A tile takes the next trial whenever a lane is free.
+Tiles do not communicate or wait for each other, so results are the same on any number of devices.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import collections
 import contextlib
 import json
-import os
 import queue
 import threading
 import time
@@ -23,20 +22,26 @@ import numpy as np
 
 from nqjax.errors import InputError
 from nqjax.runtime.compiled import power_of_two
+from nqjax.runtime.parallel import num_workers
 from nqjax.search.engine.checkpoint import Checkpoints
 from nqjax.search.engine.memory import free
 from nqjax.search.engine.population import Program
+from nqjax.search.engine.programs import programs_of
 from nqjax.search.engine.tile import Tile
 from nqjax.search.engine.trial import Lane, Trial
 from nqjax.search.task import Task
 
-#: Trials side by side in a program: on a CPU as many as the caches of a core like, on an accelerator as many as fit.
-LANES, LANES_ACCELERATOR = 16, 1024
+#: Trials side by side in a program on a CPU: more do not fit the caches of a core.
+LANES = 16
 
+#: The most trials side by side in a program on an accelerator.
+LANES_ACCELERATOR = 1024
 
-#: Seconds between looks at what the threads have done, in which Ctrl-C is noticed.
-_LOOK = 0.2
+#: Tiles that an accelerator trains at a time.
+_TILES_PER_DEVICE = 1
 
+#: Seconds between checks of the threads' results; Ctrl-C is noticed at a check.
+_CHECK_INTERVAL = 0.2
 
 _programs_lock = threading.Lock()
 
@@ -48,15 +53,15 @@ class Schedule:
     ----------
     task : Task
     trials : sequence of Trial
-        All trials of the search, finished ones included: they decide what types hyperparameters have.
+        All trials of the search, also finished ones, because they determine the types of the hyperparameters.
     devices : sequence of Device
-        Of one kind.
+        Devices of one kind.
     lanes : int, optional
-        Trials in a program; found from the memory by default.
+        Trials in a program; by default as many as fit the memory.
     population : int, optional
-        Trials in hand at once, rounded up to whole programs on a CPU.
+        Trials that train at once; on a CPU rounded up to whole programs.
     memory : int, optional
-        Bytes that may be used on each device; most of what is there by default.
+        Bytes that may be used on each device; by default most of the free memory.
     """
 
     def __init__(
@@ -70,7 +75,7 @@ class Schedule:
         memory: int | None = None,
     ) -> None:
         self.task, self.devices = task, list(devices)
-        self._programs = _programs(task)
+        self._programs = programs_of(task)
         self._platform = devices[0].platform
         self._groups: dict[Any, list[Trial]] = collections.defaultdict(list)
         for trial in trials:
@@ -82,8 +87,8 @@ class Schedule:
         else:
             self._memory = memory * len(self.devices) if cpu else memory
         self.lanes = lanes or self._fitting(population)
-        limits = [_slots(self.devices)]
-        if cpu:  # its tiles share the memory: fewer of them change nothing but the time
+        limits = [num_workers(self.devices, _TILES_PER_DEVICE)]
+        if cpu:  # its tiles share the memory; fewer tiles give the same results and take longer
             limits.append(max(1, self._memory // max(1, self._bytes(self.lanes))))
         if population is not None:
             limits.append(-(-population // self.lanes))
@@ -93,7 +98,7 @@ class Schedule:
         self._news: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
     def _fitting(self, population: int | None) -> int:
-        """How many lanes fit: the programs are compiled to see, and again with fewer if they are too large."""
+        """Return how many lanes fit the memory; programs that are too large are compiled again with fewer lanes."""
         if self._platform == "cpu":
             wanted = self.task.lanes or LANES
         else:
@@ -114,9 +119,9 @@ class Schedule:
         return lanes
 
     def _bytes(self, lanes: int) -> int:
-        """The memory of the largest program, on one device."""
+        """Return the bytes that the largest program takes on one device."""
         programs = [self._program(static, lanes) for static in self._groups]
-        with ThreadPoolExecutor(_slots(self.devices)) as pool:
+        with ThreadPoolExecutor(num_workers(self.devices, _TILES_PER_DEVICE)) as pool:
             return max(pool.map(lambda program: program.bytes(self.devices[0]), programs))
 
     def _program(self, static: Any, lanes: int) -> Program:
@@ -129,10 +134,10 @@ class Schedule:
     def run(
         self, done: set[int], checkpoints: Checkpoints | None, every: float
     ) -> Generator[tuple[list[dict[str, Any]], float]]:
-        """Train what is not done; yield rows and the work behind them, in trials, as they come.
+        """Train the trials that are not done; yield rows as trials end, and the work since the last yield, in trials.
 
-        When the caller stops, Ctrl-C included, each tile ends its round, or, with a stream, its step, and saves what
-        long trials have reached.
+        When the caller stops, Ctrl-C included, each tile ends its round (with a stream, its step) and saves a
+        checkpoint if its last one is long ago.
         """
         pending = {
             static: collections.deque(sorted((t for t in group if t.number not in done), key=lambda t: -t.rounds))
@@ -157,7 +162,7 @@ class Schedule:
                 thread.start()
             while working:
                 with contextlib.suppress(queue.Empty):
-                    new = news.get(timeout=_LOOK)
+                    new = news.get(timeout=_CHECK_INTERVAL)
                     if new is None:
                         working -= 1
                     elif isinstance(new, BaseException):
@@ -167,11 +172,11 @@ class Schedule:
         finally:
             self._stop.set()
             for thread in threads:
-                while thread.is_alive():  # a further Ctrl-C, which another thread may have been woken for, is heard
-                    thread.join(_LOOK)
+                while thread.is_alive():  # with pauses, so that another Ctrl-C is noticed
+                    thread.join(_CHECK_INTERVAL)
 
     def rest(self) -> list[dict[str, Any]]:
-        """Return the rows that came after the caller had stopped."""
+        """Return the rows of trials that ended after the caller had stopped."""
         rows = []
         with contextlib.suppress(queue.Empty):
             while True:
@@ -181,10 +186,10 @@ class Schedule:
         return rows
 
     def _read(self, checkpoints: Checkpoints) -> list[tuple[Any, str, list[Lane | None]]]:
-        """Lanes of checkpoints whose trials are still wanted; those trials are no longer pending."""
+        """Return the lanes of checkpoints whose trials are still to be trained, and take these trials off the list."""
         found = []
         for name, saved in checkpoints.tiles():
-            # By all that a trial is: its number may be another trial's now, where the space or a length has changed.
+            # The whole identity is compared: if the space or a length has changed, a number is another trial's.
             places = {
                 json.dumps(trial.identity()): (static, trial)
                 for static, group in self._pending.items()
@@ -207,7 +212,7 @@ class Schedule:
         return found
 
     def _work(self, device: jax.Device, news: queue.SimpleQueue[Any]) -> None:
-        # Training is in single precision, whatever the process is set to: this thread's setting is its own.
+        # Training is in single precision, even if the process has set another one. This setting is the thread's own.
         try:
             with jax.enable_x64(False):
                 while not self._stop.is_set():
@@ -227,13 +232,13 @@ class Schedule:
             news.put(None)
 
     def _train(self, static: Any, device: jax.Device, news: queue.SimpleQueue[Any], restored: Any) -> None:
-        """Train a tile until there is nothing left for it."""
+        """Train a tile until no trial is left for it."""
         tile = Tile(self._program(static, self.lanes), device, restored[1] if restored else None)
         checkpoints = self._checkpoints
         if restored and checkpoints:
             try:
                 tile.restore(restored[2], lambda like: checkpoints.state(tile.name, like))
-            except (OSError, ValueError, KeyError):  # damaged, or of another version: from the beginning, then
+            except (OSError, ValueError, KeyError):  # damaged, or of another version: start again
                 with self._lock:
                     self._pending[static].extend(lane.trial for lane in restored[2] if lane)
                 tile = Tile(tile.program, device)
@@ -260,28 +265,12 @@ class Schedule:
             return self._pending[static].popleft()
 
 
-def _programs(task: Task) -> dict[Any, Program]:
-    """The programs that earlier searches have compiled for a task that is still the same, to which new ones are added.
-
-    They are kept with the task, whose data they have. One whose attributes are no longer the same objects, such as a
-    copy, begins anew.
-    """
-    now = {name: value for name, value in vars(task).items() if name != "_programs"}
-    with _programs_lock:
-        owner, then, programs = vars(task).get("_programs", (None, {}, {}))
-        same = owner is task and then.keys() == now.keys() and all(then[name] is now[name] for name in now)
-        if not same:
-            programs = {}
-            vars(task)["_programs"] = task, now, programs
-        return programs
-
-
 def _static(task: Task, trial: Trial) -> tuple[tuple[str, Any], ...]:
     return tuple((name, trial.config[name]) for name in task.static)
 
 
 def _dtypes(task: Task, trials: Sequence[Trial]) -> dict[str, Any]:
-    """Of the traced hyperparameters: int32 where all values are whole numbers of that type, else float32."""
+    """Return the types of the traced hyperparameters: int32 if all values are whole numbers, else float32."""
     dtypes: dict[str, Any] = {}
     for name in trials[0].config:
         if name in task.static:
@@ -290,15 +279,7 @@ def _dtypes(task: Task, trials: Sequence[Trial]) -> dict[str, Any]:
         if not kinds <= {bool, int, float}:
             other = next(trial.config[name] for trial in trials if type(trial.config[name]) not in (bool, int, float))
             raise InputError(
-                f"hyperparameter {name!r} is {other!r}, no number: name it in the task's static, or give numbers"
+                f"hyperparameter {name!r} is {other!r}, not a number: name it in the task's static, or give numbers"
             )
         dtypes[name] = np.float32 if float in kinds else np.int32
     return dtypes
-
-
-def _slots(devices: Sequence[jax.Device]) -> int:
-    """How many tiles to have in hand at once: on CPUs one for each core, else one for each device."""
-    if devices[0].platform != "cpu":
-        return len(devices)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(len(devices), min(cores, 16))

@@ -1,4 +1,4 @@
-"""A tile: the lanes of one program on one device, the trials in them, and what becomes of those."""
+"""A tile: the lanes of one program on one device, and the rows of the trials that end in them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from nqjax.errors import InputError
 from nqjax.search.engine.population import Program
 from nqjax.search.engine.trial import Lane, Part, Trial
 
-#: Keys of a trial's row that are no hyperparameters.
+#: Keys of a trial's row that are not hyperparameters or metrics.
 RESERVED = ("trial", "failed", "best_round", "rounds", "curve")
 
 
@@ -24,11 +24,11 @@ class Tile:
     Parameters
     ----------
     program : Program
-        What they run.
+        The program that the lanes run.
     device : Device
-        Where.
+        The device that it runs on.
     name : str, optional
-        By which its checkpoint is known.
+        The name of its checkpoint.
     """
 
     def __init__(self, program: Program, device: jax.Device, name: str | None = None) -> None:
@@ -42,12 +42,12 @@ class Tile:
 
     @property
     def busy(self) -> bool:
-        """Whether any lane holds a trial."""
+        """True if any lane has a trial."""
         return any(self.lanes)
 
     def fill(self, take: Callable[[], Trial | None]) -> None:
-        """Give the empty lanes trials, as long as there are any; between rounds, since all lanes begin one together."""
-        if self._part.step:
+        """Give trials to the empty lanes, as long as there are any."""
+        if self._part.step:  # all lanes begin a round together
             return
         fresh = np.zeros(self.program.lanes, bool)
         for i, lane in enumerate(self.lanes):
@@ -61,14 +61,14 @@ class Tile:
             self._state = self.program.start(self.device, self._state, self._configs, self._words, fresh)
 
     def restore(self, lanes: list[Lane | None], state: Callable[[Any], Any]) -> None:
-        """Go on where a checkpoint was; ``state`` reads it, given one that is alike."""
+        """Continue from a checkpoint; ``state`` is a function that reads it into the structure of a given state."""
         self.lanes = lanes
         self._prepare()
         self._state, (step, total) = state((self._state, self._part))
         self._part = Part(int(step), total)
 
     def _prepare(self) -> None:
-        """Set each lane's hyperparameters and key; an empty lane repeats a trial that is there."""
+        """Set each lane's hyperparameters and key; an empty lane repeats the trial of another lane."""
         some = next(lane.trial for lane in self.lanes if lane is not None)
         trials = [some if lane is None else lane.trial for lane in self.lanes]
         self._configs = self.program.configs(trials)
@@ -77,14 +77,14 @@ class Tile:
             self._state = self.program.empty_state(self._configs, self._words)
 
     def advance(self, pause: Callable[[], bool]) -> tuple[list[dict[str, Any]], float]:
-        """Train to the end of the round and evaluate, or pause in it: see `Program.train_round`.
+        """Train to the end of the round and evaluate, or pause in the round: see `Program.train_round`.
 
         Returns
         -------
         rows : list of dict
-            Of the trials that ended, well or not.
+            The rows of the trials that ended, also by failing.
         work : float
-            What was done, in trials.
+            The work that was done, in trials.
         """
         rounds = np.array([0 if lane is None else lane.round for lane in self.lanes], np.int32)
         self._state, self._part, loss = self.program.train_round(
@@ -108,14 +108,14 @@ class Tile:
 
     @property
     def state(self) -> Any:
-        """The state of all lanes and what is done of the round, as NumPy arrays."""
+        """The state of all lanes and the progress in the round, as NumPy arrays."""
         return jax.device_get((self._state, self._part))
 
 
 def row(lane: Lane, score: str, minimize: bool) -> dict[str, Any]:
-    """Return what is written of a trial: all metrics are those of the round where the score was best.
+    """Return the row of a trial, with all metrics of the round where the score was best.
 
-    The round in which a trial failed does not count; a trial that failed in its first has no metrics (None).
+    The round in which a trial failed does not count; a trial that failed in its first round has no metrics (None).
     """
     if score not in lane.curve:
         raise InputError(f"the score is {score!r}, but the metrics are {', '.join(sorted(lane.curve))}")
@@ -138,7 +138,7 @@ def row(lane: Lane, score: str, minimize: bool) -> dict[str, Any]:
 
 
 def _shortest(value: Any) -> float:
-    """The number with the fewest decimal digits that is this one in single precision."""
+    """Return the number with the fewest decimal digits that rounds to this one in single precision."""
     return float(str(np.float32(value)))
 
 

@@ -17,13 +17,13 @@ class Trial:
     Attributes
     ----------
     number : int
-        By which it is known in its search.
+        Its number in its search.
     config : dict
-        Hyperparameters as Python values.
+        Its hyperparameters, as Python values.
     words : tuple of int
-        Of the key that all of its randomness comes from.
+        The words of its key, from which all of its randomness comes.
     rounds : int
-        How long it trains.
+        The number of rounds that it trains.
     labels : mapping
         Further columns of its row.
     """
@@ -35,13 +35,13 @@ class Trial:
     labels: Mapping[str, Any] = field(default_factory=dict)
 
     def identity(self) -> dict[str, Any]:
-        """Return what its training depends on, for JSON."""
+        """Return everything that its training depends on, for JSON."""
         return {"number": self.number, "config": self.config, "words": list(self.words), "rounds": self.rounds}
 
 
 @dataclass
 class Lane:
-    """A trial under way: its learning curves so far, a value a round."""
+    """A trial under way, with its learning curves so far, one value for each round."""
 
     trial: Trial
     curve: dict[str, list[float]] = field(default_factory=dict)
@@ -49,24 +49,24 @@ class Lane:
     failed: bool = False
 
     def record(self, values: Mapping[str, float]) -> None:
-        """Add a round; with a value that is not finite the trial has failed."""
+        """Add the values of a round; the trial has failed if one of them is not finite."""
         for name, value in values.items():
             self.curve.setdefault(name, []).append(value)
         self.round += 1
         self.failed = not all(map(math.isfinite, values.values()))
 
     def saved(self) -> dict[str, Any]:
-        """Return what a checkpoint keeps."""
+        """Return the lane for a checkpoint, as JSON."""
         return {"trial": self.trial.identity(), "round": self.round, "curve": self.curve}
 
 
 class Part(NamedTuple):
-    """What a tile has done of a round."""
+    """The progress of a tile in a round: the number of steps that are done, and the sum of their losses."""
 
     step: int
-    total: Any  # (lanes,): the sum of the losses
+    total: Any  # (lanes,)
 
     @classmethod
     def none(cls, lanes: int) -> Self:
-        """Return the beginning of a round."""
+        """Return the start of a round."""
         return cls(0, np.zeros(lanes, np.float32))

@@ -1,1 +1,1 @@
-"""Experiments that build on a search: reruns of configurations and ablation."""
+"""Experiments that build on a search: runs of its configurations with many seeds, and ablation."""

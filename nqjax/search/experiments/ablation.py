@@ -1,17 +1,18 @@
-"""The ablation experiment: hyperparameters fixed one after another, a search for each, and how gamma falls.
+"""The ablation experiment: fix the hyperparameters of a search one after another, and search the others again.
 
-The effective number of hyperparameters, gamma, says how many matter near the optimum: with all that matter fixed it
-falls to what is left (Lourie, He, Cho 2025).
+Gamma, the effective number of hyperparameters, is how many of them matter near the optimum. It should fall when one
+that matters is fixed (Lourie, He, Cho 2025).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Unpack
 
 from nqjax.errors import InputError
 from nqjax.search import space as spaces
+from nqjax.search.run_options import RunOptions
 from nqjax.search.runner import check_trials, run
 from nqjax.search.task import Task, check_task
 from nqjax.trials.table import Trials
@@ -25,11 +26,11 @@ class Stage(NamedTuple):
 
     fixed: tuple[str, ...]  # the hyperparameters that are fixed, in order
     trials: Trials
-    regime: Regime | None  # None where there are too few different scores to find one
+    regime: Regime | None  # None if there are too few different scores to find one
 
     @property
     def gamma(self) -> int | None:
-        """The fitted effective number of hyperparameters; None where no regime was found."""
+        """The fitted effective number of hyperparameters, or None if no regime was found."""
         return None if self.regime is None or self.regime.fit is None else int(self.regime.fit.gamma)
 
 
@@ -42,28 +43,33 @@ def ablation(
     order: Sequence[str] | None = None,
     space: Mapping[str, Any] | None = None,
     folder: str | Path | None = None,
-    **options: Any,
+    **options: Unpack[RunOptions],
 ) -> Iterator[Stage]:
-    """Fix the searched hyperparameters one after another at the best trial's values; yield a search for each.
+    """Fix the searched hyperparameters one after another at the best trial's values, and search the others each time.
 
     Parameters
     ----------
     task : Task
-        What the search trained.
+        The task of the search.
     trials : Trials
         The search, which is the first stage.
     num_trials : int
-        Of each further search.
+        The number of trials of each further search.
     key : key
-        The same for all of them.
+        The key of all further searches.
     order : sequence of str, optional
-        Which are fixed, and in which order; by default all that vary but the last, in the order of the space.
+        The hyperparameters to fix, in order; by default all that vary except the last, in the order of the space.
     space : mapping, optional
-        The search's space; the task's own by default.
+        The space of the search; the task's own by default.
     folder : str or Path, optional
-        Where each search has its file, with which it goes on: ``1-learning_rate.jsonl`` and so on.
+        The folder of the searches' files, ``1-learning_rate.jsonl`` and so on; files that exist are continued.
     **options
         As for `nqjax.search.run`.
+
+    Yields
+    ------
+    Stage
+        The search, then a search for each hyperparameter that is fixed.
 
     Raises
     ------
@@ -74,7 +80,7 @@ def ablation(
     check_trials(task, trials)
     space = spaces.check(task.space if space is None else space)
     if spaces.describe(space) != trials.settings["space"]:
-        raise InputError("the trials are of another space: give the one that was searched")
+        raise InputError("the trials were drawn from another space: give the one that was searched")
     varying = spaces.searched(space)
     order = varying[:-1] if order is None else list(order)
     for name in order:

@@ -1,4 +1,4 @@
-"""AdamW with hyperparameters that may all be traced, and the learning-rate schedules that go with it."""
+"""AdamW with hyperparameters that may all be traced."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import optax
 
 
 class AdamWState(NamedTuple):
-    """The parameters, Adam's moments, and how many updates are done."""
+    """The parameters, Adam's moments, and the number of updates that are done."""
 
     params: Any
     moments: Any
@@ -37,12 +37,12 @@ def update(
     Parameters
     ----------
     state : AdamWState
-        Before the update.
+        The state before the update.
     gradient : pytree
-        Of the loss, with the structure of the parameters.
+        The gradient of the loss, in the structure of the parameters.
     learning_rate, beta1, beta2, weight_decay : scalar
-        Traced or not. As in most training of transformers only matrices decay, embeddings among them, and not biases
-        or the scales of norms.
+        Traced or not. Only matrices decay, including embeddings, but not biases and the scales of norms, as in most
+        training of transformers.
     epsilon : float
         Added to the root of the second moment.
     """
@@ -53,30 +53,3 @@ def update(
         return p - (learning_rate * decayed).astype(p.dtype)
 
     return AdamWState(jax.tree.map(moved, state.params, direction), moments, state.updates + 1)
-
-
-def warmup_stable_decay(
-    count: jax.Array, total: jax.Array | float, warmup: jax.Array | float, decay: float = 0.2
-) -> jax.Array:
-    """Return the share of the peak learning rate at an update: linear warmup, a plateau, a linear fall to 0.
-
-    Parameters
-    ----------
-    count : scalar
-        How many updates are done, 0 for the first.
-    total, warmup : scalar
-        How many there are, and over how many of them the rate rises; traced or not.
-    decay : float
-        The share of all updates, at the end, over which the rate falls. A warmup that is not over by then goes on
-        rising, to a lower peak.
-    """
-    rise = (count + 1) / jnp.maximum(warmup, 1)
-    fall = (total - count) / jnp.maximum(decay * total, 1)
-    return jnp.clip(jnp.minimum(rise, 1) * jnp.minimum(fall, 1), 0, 1)
-
-
-def warmup_linear(count: jax.Array, total: jax.Array | float, warmup: jax.Array | float) -> jax.Array:
-    """Return the share of the peak learning rate at an update: linear warmup, then a linear fall to 0 at the end."""
-    rise = (count + 1) / jnp.maximum(warmup, 1)
-    fall = (total - count) / jnp.maximum(total - warmup, 1)
-    return jnp.clip(jnp.minimum(rise, fall), 0, 1)

@@ -11,7 +11,6 @@ from nqjax.search.models.pooling import max_pool
 
 _init = nn.initializers.he_normal()
 
-
 _head_init = nn.initializers.lecun_normal()
 
 
@@ -28,10 +27,10 @@ class AlexNet(nn.Module):
     hidden : tuple of int
         The units of the dense layers before the last.
     classes : int
-        How many classes there are.
+        The number of classes.
     small : bool
-        Whether the images are small: then all convolutions are of 3 x 3 pixels with stride 1, and the maxima, after
-        the second and the last, over 2 x 2 with stride 2.
+        Whether the images are small: then all convolutions are of 3 x 3 pixels with stride 1, and maxima over 2 x 2
+        pixels with stride 2 follow the second and the last of them.
     method : "lax" or "matmul", optional
         How convolutions are computed; see `Conv`.
     """
@@ -51,9 +50,9 @@ class AlexNet(nn.Module):
         x : array
             The images.
         rate : scalar
-            Of the dropout before each hidden dense layer, traced or not.
+            The rate of the dropout before each hidden dense layer, traced or not.
         key : key, optional
-            Dropout is applied where there is one.
+            Without a key there is no dropout.
         """
         windows = (3, 3, 3, 3, 3) if self.small else (11, 5, 3, 3, 3)
         strides = (1, 1, 1, 1, 1) if self.small else (4, 1, 1, 1, 1)

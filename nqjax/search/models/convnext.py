@@ -1,4 +1,4 @@
-"""ConvNeXt (Liu et al. 2022): a convolutional network with the habits of a transformer."""
+"""ConvNeXt (Liu et al. 2022), a convolutional network with design choices of transformers."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ class ConvNeXt(nn.Module):
     Attributes
     ----------
     depths, widths : tuple of int
-        The blocks and the channels of each stage; all but the first halve the image.
+        The number of blocks and of channels of each stage; every stage except the first halves the image.
     classes : int
-        How many classes there are.
+        The number of classes.
     patch : int
-        The side, in pixels, of the patches that the stem takes the image apart into.
+        The side, in pixels, of the patches into which the stem cuts the image.
     kernel : int
         The side of the depthwise convolutions.
     layer_scale : float
-        What each block's branch is scaled by at the beginning, a parameter of every channel.
+        The initial scale of each block's branch, which is a parameter of every channel.
     deviation : float
-        Of the normal distribution, cut off at two deviations, that initial weights come from.
+        The standard deviation of the initial weights' normal distribution, which is truncated at two deviations.
     method : "lax" or "matmul", optional
         How convolutions are computed; see `Conv`.
     """
@@ -53,10 +53,11 @@ class ConvNeXt(nn.Module):
         x : array
             The images.
         rate : scalar
-            Of stochastic depth (Huang et al. 2016) in the last block, traced or not; it rises linearly from 0 in the
-            first. A block's branch is left out for an image at random, and scaled up where it is not.
+            The rate of stochastic depth (Huang et al. 2016) in the last block, traced or not; it rises linearly from 0
+            in the first block. For a random share of the images a block's branch is left out; for the others it is
+            scaled up.
         key : key, optional
-            Stochastic depth is applied where there is one.
+            Without a key there is no stochastic depth.
         """
         init = nn.initializers.truncated_normal(self.deviation)
         conv = functools.partial(Conv, method=self.method, kernel_init=init)
@@ -98,6 +99,6 @@ class _Branch(nn.Module):
 
 
 def _kept(key: jax.Array, rate: jax.Array | float, images: int) -> jax.Array:
-    """0 where an image leaves the branch out, else what keeps the mean."""
+    """Return each image's factor of a branch: 0 if it is left out, else the factor that preserves the mean."""
     keep = jax.random.uniform(key, (images, 1, 1, 1)) >= rate
     return jnp.where(keep, 1 / (1 - jnp.minimum(rate, 0.999)), 0.0)

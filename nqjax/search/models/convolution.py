@@ -1,8 +1,8 @@
-"""Convolutions that are fast when many trials, each with weights of its own, go side by side on a CPU.
+"""Convolutions that are fast when many trials, each with its own weights, train side by side on a CPU.
 
-Under `jax.vmap` over its weights a convolution becomes a grouped one, which XLA's CPU backend runs at 1 to 4 GFLOP/s
-forward and backward together. As matrix products the same convolutions run several times to several hundred times as
-fast. Accelerators keep `jax.lax.conv_general_dilated`.
+Under `jax.vmap` over its weights a convolution becomes a grouped one, which XLA's CPU backend runs at 1 to 4 GFLOP/s,
+forward and backward together. As matrix products the same convolutions are several times to several hundred times as
+fast. Accelerators use `jax.lax.conv_general_dilated`.
 """
 
 from __future__ import annotations
@@ -18,12 +18,10 @@ from jax import lax
 
 Method = Literal["lax", "matmul"]
 
-
 Pads = tuple[tuple[int, int], tuple[int, int]]
 
-
-#: The largest image, in pixels, for which a depthwise convolution is one matrix product a channel over whole images.
-_WHOLE = 64
+#: On images of up to this many pixels a depthwise convolution is one matrix product for each channel.
+_MOST_PIXELS_WHOLE = 64
 
 
 class Conv(nn.Module):
@@ -32,11 +30,11 @@ class Conv(nn.Module):
     Attributes
     ----------
     features : int
-        Channels of the result.
+        The channels of the result.
     kernel_size, strides : tuple of int
-        Of the rows and the columns.
+        The size of the kernel and the strides, for rows and columns.
     padding : "SAME", "VALID", or an int
-        An int pads every side by as much.
+        An int is the number of zeros on every side.
     depthwise : bool
         Whether each channel is convolved by itself (``feature_group_count`` equal to the number of channels).
     use_bias : bool
@@ -44,7 +42,7 @@ class Conv(nn.Module):
     method : "lax" or "matmul", optional
         How it is computed; by default as matrix products on a CPU, and with `jax.lax` elsewhere.
     kernel_init, bias_init : callable
-        Initialisers.
+        The initialisers of the kernel and the bias.
     """
 
     features: int
@@ -79,16 +77,17 @@ def convolve(
     depthwise: bool = False,
     method: Method | None = None,
 ) -> jax.Array:
-    """Return a two-dimensional convolution (a cross-correlation, as is usual).
+    """Return a two-dimensional convolution (without flipping the kernel, as is usual).
 
     Parameters
     ----------
     x : array, shape (images, rows, columns, channels)
     kernel : array, shape (rows, columns, channels, features)
-        With one channel where depthwise.
+        A depthwise kernel has one channel.
     strides : tuple of int
+        The strides of rows and columns.
     pads : pairs of int
-        Zeros before and after the rows, and before and after the columns.
+        The number of zeros before and after the rows, and before and after the columns.
     depthwise : bool
         Whether each channel is convolved by itself.
     method : "lax" or "matmul", optional
@@ -101,7 +100,7 @@ def convolve(
     Raises
     ------
     ValueError
-        For a depthwise kernel with another number of features than channels.
+        If a depthwise kernel has another number of features than the images have channels.
     """
     if depthwise and kernel.shape[2:] != (1, x.shape[-1]):
         raise ValueError(f"a depthwise kernel of shape {kernel.shape} does not fit {x.shape[-1]} channels")
@@ -119,7 +118,7 @@ def convolve(
         patches = jnp.concatenate(shifted(x, (rows, columns), strides, pads), axis=-1)
         product = _product(patches.reshape(-1, patches.shape[-1]), kernel.reshape(-1, features))
         return product.reshape(*patches.shape[:-1], features)
-    if strides == (1, 1) and x.shape[1] * x.shape[2] <= _WHOLE:
+    if strides == (1, 1) and x.shape[1] * x.shape[2] <= _MOST_PIXELS_WHOLE:
         return jnp.einsum("bhwc,hwijc->bijc", x, _whole(kernel[:, :, 0], x.shape[1:3], pads))
     taps = kernel.reshape(rows * columns, features)
     return sum(tap * part for tap, part in zip(taps, shifted(x, (rows, columns), strides, pads), strict=True))  # type: ignore[return-value]
@@ -128,16 +127,17 @@ def convolve(
 def shifted(
     x: jax.Array, window: tuple[int, int], strides: tuple[int, int], pads: Pads, fill: float = 0.0
 ) -> list[jax.Array]:
-    """Return what each place of a sliding window sees, row by row.
+    """Return, for each pixel of a sliding window, the values under it at all positions of the window, row by row.
 
     Parameters
     ----------
     x : array, shape (images, rows, columns, channels)
     window, strides : tuple of int
+        The size and the strides of the window, for rows and columns.
     pads : pairs of int
-        How far the window goes over the edges.
+        How far the window extends over the edges.
     fill : float
-        What it sees there.
+        The value beyond the edges.
 
     Returns
     -------
@@ -155,7 +155,7 @@ def shifted(
 
 @jax.custom_vjp
 def _product(patches: jax.Array, kernel: jax.Array) -> jax.Array:
-    """A matrix product whose gradient never transposes the patches, by far the largest array around."""
+    """Return a matrix product whose gradient does not transpose the patches, which are the largest array by far."""
     return patches @ kernel
 
 
@@ -172,11 +172,11 @@ _product.defvjp(_product_forward, _product_backward)
 
 
 def _whole(kernel: jax.Array, size: Sequence[int], pads: Pads) -> jax.Array:
-    """The weight of every pixel in every pixel of the result, of shape (rows, columns, rows, columns, channels)."""
+    """Return the weight of each pixel in each pixel of the result, shape (rows, columns, rows, columns, channels)."""
     for axis in (0, 1):
         (before, after), taps, length = pads[axis], kernel.shape[axis], size[axis]
         positions = length + before + after - taps + 1
-        # Position i of the result sees input u through tap u - i + before: a window of the taps between zeros.
+        # Position i of the result gets input u with the weight of tap u - i + before: a window of the padded taps.
         widths = [(0, 0)] * kernel.ndim
         widths[axis] = (max(positions - 1 - before, 0), max(length + before - taps, 0))
         padded, start = jnp.pad(kernel, widths), before + widths[axis][0]

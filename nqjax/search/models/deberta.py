@@ -1,4 +1,4 @@
-"""An encoder of the DeBERTaV3 architecture: attention in which content and relative position are kept apart.
+"""An encoder of the DeBERTaV3 architecture, whose attention treats content and relative position separately.
 
 Sources: He et al. 2021 (arXiv 2006.03654), disentangled attention; He, Gao, Chen 2023 (arXiv 2111.09543), DeBERTaV3.
 The options are those of the released models: positions in logarithmic buckets, shared between layers, normalised, and
@@ -21,23 +21,23 @@ _Key = jax.Array | None
 
 
 class Encoder(nn.Module):
-    """What is pretrained and fine-tuned: from tokens to a vector for each.
+    """The encoder that is pretrained and fine-tuned: it returns a vector for each token.
 
     Attributes
     ----------
     vocab_size, width, depth, heads, hidden : int
-        The number of tokens, of features, of layers, of heads of attention (which share out the features), and of
+        The number of tokens, of features, of layers, of attention heads (which divide the features among them), and of
         features inside a feed-forward layer.
     buckets, farthest : int
-        The number of buckets of positions on either side, and the distance that the last of them begins at
+        The number of buckets of positions on each side, and the distance at which the last bucket begins
         (position_buckets and max_relative_positions of released models). Without buckets (0), every distance below
-        ``farthest`` has a vector of its own.
+        ``farthest`` has its own vector.
     epsilon : float
-        Of the norms.
+        The epsilon of the norms.
     deviation : float
-        Standard deviation of the initial weights.
+        The standard deviation of the initial weights.
     dtype : dtype
-        Of the computation; norms and softmax are float32, and so are the parameters.
+        The type of the computation; norms, softmax and parameters are float32.
     """
 
     vocab_size: int
@@ -52,7 +52,7 @@ class Encoder(nn.Module):
     dtype: Any = jnp.float32
 
     def setup(self) -> None:
-        """Name the parts."""
+        """Define the layers."""
         initial = nn.initializers.normal(self.deviation)
         span = self.buckets or self.farthest
         self.embed = nn.Embed(self.vocab_size, self.width, dtype=self.dtype, embedding_init=initial)
@@ -72,14 +72,14 @@ class Encoder(nn.Module):
         mask : array of bool, shape (texts, length)
             False for padding.
         rate : scalar
-            Of all dropout: of embeddings, of positions, of attention weights, at the end of each layer.
+            The rate of all dropout: of embeddings, positions and attention weights, and at the end of each layer.
         key : key, optional
-            Dropout is applied where there is one.
+            Without a key there is no dropout.
 
         Returns
         -------
         array, shape (texts, length, width)
-            Where the mask is False they mean nothing.
+            The features of padding have no meaning.
         """
         mask = mask.astype(bool)
         x = self.embed_norm(self.embed(tokens)) * mask[..., None].astype(self.dtype)
@@ -91,7 +91,7 @@ class Encoder(nn.Module):
         return x
 
     def decode(self, x: jax.Array) -> jax.Array:
-        """Return the products with each token's embedding, of shape (..., vocab_size)."""
+        """Return the products of features with each token's embedding, of shape (..., vocab_size)."""
         return x @ self.embed.embedding.astype(self.dtype).T
 
     def _norm(self) -> nn.LayerNorm:
@@ -99,7 +99,7 @@ class Encoder(nn.Module):
 
 
 class Layer(nn.Module):
-    """Attention and feed-forward, each added to its input and normalised after."""
+    """An attention and a feed-forward layer, each added to its input and then normalised."""
 
     heads: int
     hidden: int
@@ -125,7 +125,7 @@ class Layer(nn.Module):
 
 
 class DisentangledAttention(nn.Module):
-    """Attention whose scores are of content on content, of content on position, and of position on content."""
+    """Attention whose scores are the sum of content-to-content, content-to-position and position-to-content scores."""
 
     heads: int
     deviation: float
@@ -159,11 +159,11 @@ class DisentangledAttention(nn.Module):
             return out.reshape(*out.shape[:-1], self.heads, -1)
 
         query, keys, value = (heads_of(name, x) for name in project)
-        # The reference drops positions out before it looks them up; here a far bucket is dropped for each distance.
+        # The reference applies dropout to buckets before the look-up; here each distance of a bucket has its own mask.
         positions = _drop(positions, rate, key, 0)
         scores = jnp.einsum("...qhd,...khd->...hqk", query, keys)
         to_position = jnp.einsum("...qhd,rhd->...hqr", query, heads_of("key", positions))
-        # A key looks at the distance from its own side: the order of the distances is the other way round.
+        # From the key's side the distances are negative, so their order is reversed.
         from_position = jnp.einsum("...khd,rhd->...hkr", keys, heads_of("query", positions)[::-1])
         scores = scores + by_distance(to_position) + by_distance(from_position).swapaxes(-1, -2)
         scores = scores.astype(jnp.float32) * (3 * query.shape[-1]) ** -0.5
@@ -173,7 +173,7 @@ class DisentangledAttention(nn.Module):
 
 
 class Classifier(nn.Module):
-    """The encoder, and a class from the features of the first token.
+    """The encoder with a classifier of the first token's features.
 
     Attributes
     ----------
@@ -193,7 +193,7 @@ class Classifier(nn.Module):
     ) -> jax.Array:
         """Return the logits, of shape (texts, classes).
 
-        The arguments are the encoder's, but that ``rate`` is of the dropout of what the last layer takes.
+        The arguments are those of the encoder, but ``rate`` is the rate of the dropout before the last layer.
         """
         initial = nn.initializers.normal(self.encoder.deviation)
         first = self.encoder(tokens, mask, self.encoder_dropout, key)[..., 0, :]
@@ -203,7 +203,7 @@ class Classifier(nn.Module):
 
 
 class Pretrainer(nn.Module):
-    """The encoder, with heads that tell each token from its features, and a class from those of the first one."""
+    """The encoder with a layer that predicts each token, and a classifier of the first token's features."""
 
     encoder: Encoder
     classes: int
@@ -220,7 +220,7 @@ class Pretrainer(nn.Module):
         Returns
         -------
         array, shape (texts, length, vocab_size)
-            By the embeddings, and a bias.
+            The products with the embeddings plus a bias.
         array, shape (texts, classes)
         """
         encoder, initial = self.encoder, nn.initializers.normal(self.encoder.deviation)
@@ -233,15 +233,15 @@ class Pretrainer(nn.Module):
 
 
 def position_index(length: int, buckets: int, farthest: int) -> NDArray[np.intp]:
-    """Return which vector each distance has, query minus key, from the greatest to the least.
+    """Return the index of each distance's vector, for distances (query minus key) from the greatest to the least.
 
     Parameters
     ----------
     length : int
-        Of the text.
+        The length of the text.
     buckets, farthest : int
-        As of `Encoder`. Distances up to half the buckets have one each; beyond, the buckets widen in proportion to the
-        distance, and all from ``farthest`` on share the last.
+        As for `Encoder`. Distances up to half the buckets have one bucket each; beyond, the buckets widen in proportion
+        to the distance, and all distances from ``farthest`` on share the last one.
 
     Returns
     -------
@@ -258,7 +258,7 @@ def position_index(length: int, buckets: int, farthest: int) -> NDArray[np.intp]
 
 
 def by_distance(x: jax.Array) -> jax.Array:
-    """Read scores by distance as scores by position.
+    """Rearrange scores by distance into scores by position.
 
     Parameters
     ----------
@@ -268,7 +268,7 @@ def by_distance(x: jax.Array) -> jax.Array:
     Returns
     -------
     array, shape (..., length, length)
-        It is ``x`` in rows that are one number shorter: no gather, whose gradient would be a slow scatter.
+        ``x`` reshaped to rows that are one number shorter; a gather would have a slow scatter as its gradient.
     """
     length = x.shape[-2]
     if length == 1:

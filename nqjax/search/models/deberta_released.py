@@ -1,4 +1,4 @@
-"""Released weights of DeBERTaV3: from a local folder, in the names that `transformers` gives them."""
+"""Read released weights of DeBERTaV3 from a local folder, in which they have the names of `transformers`."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from nqjax.search.models.weights import Tensors, read_weights
 
 Params = dict[str, Any]
 
-
-#: What `Encoder` is: options of config.json that must have these values; a missing one has the first.
+#: Options of config.json that `Encoder` supports, with their values; the first value is the default.
 _OPTIONS: dict[str, tuple[Any, ...]] = {
     "relative_attention": (True,),
     "share_att_key": (True,),
@@ -26,8 +25,7 @@ _OPTIONS: dict[str, tuple[Any, ...]] = {
     "conv_kernel_size": (0,),
 }
 
-
-#: And those that must be there: their defaults are other architectures.
+#: Options that config.json must have, because without them it describes another architecture.
 _NEEDED = ("relative_attention", "share_att_key", "position_biased_input", "norm_rel_ebd")
 
 
@@ -37,7 +35,7 @@ def read_config(folder: Path | str) -> dict[str, Any]:
     Raises
     ------
     InputError
-        For a missing or broken file, or options that `Encoder` does not have.
+        If the file is missing or broken, or has options that `Encoder` does not support.
     """
     path = Path(folder) / "config.json"
     try:
@@ -78,7 +76,7 @@ def load_encoder(folder: Path | str, **options: Any) -> tuple[Encoder, Params]:
     Parameters
     ----------
     folder : Path or str
-        Holds config.json and the weights (model.safetensors or pytorch_model.bin).
+        The folder of config.json and the weights (model.safetensors or pytorch_model.bin).
     **options
         Further arguments of `Encoder`, such as ``dtype``.
 
@@ -86,19 +84,19 @@ def load_encoder(folder: Path | str, **options: Any) -> tuple[Encoder, Params]:
     -------
     encoder : Encoder
     params : dict
-        Its parameters, float32.
+        The encoder's parameters, float32.
 
     Raises
     ------
     InputError
-        For missing files, tensors that are missing or of another shape, or another architecture.
+        If files or tensors are missing, a tensor has another shape, or the model has another architecture.
     """
     encoder = Encoder(**read_config(folder), **options)
     return encoder, convert_encoder(read_weights(Path(folder)), encoder, str(folder))
 
 
 def convert_encoder(tensors: Tensors, encoder: Encoder, source: str = "the model") -> Params:
-    """Return the encoder's parameters from tensors in the names of `transformers`, with "deberta." or without."""
+    """Return the encoder's parameters from tensors with the names of `transformers`, with or without "deberta."."""
     prefix = "deberta." if any(name.startswith("deberta.") for name in tensors) else ""
     width, span = encoder.width, encoder.buckets or encoder.farthest
 
@@ -111,7 +109,7 @@ def convert_encoder(tensors: Tensors, encoder: Encoder, source: str = "the model
         return np.asarray(tensor, np.float32)
 
     def dense(name: str, inputs: int, outputs: int) -> Params:
-        # PyTorch keeps the outputs first.
+        # In PyTorch the outputs are the first axis.
         kernel = np.ascontiguousarray(take(f"{name}.weight", outputs, inputs).T)
         return {"kernel": kernel, "bias": take(f"{name}.bias", outputs)}
 

@@ -19,32 +19,33 @@ from nqjax.search.models.dropout import dropout
 
 
 def hidden_width(width: int, multiple: int) -> int:
-    """Return two thirds of four widths, rounded up to a multiple, by which a gated layer costs what a plain one does.
+    """Return 2/3 of four times the width, rounded up to a multiple.
 
-    Source: Touvron et al. 2023, section 2.2.
+    With this many features a gated feed-forward layer has as many parameters as an ungated one with four times the
+    width (Touvron et al. 2023, section 2.2).
     """
     return -(-8 * width // (3 * multiple)) * multiple
 
 
 class Llama(nn.Module):
-    """A language model.
+    """A language model of the Llama architecture.
 
     Attributes
     ----------
     vocab_size, width, depth, heads, hidden : int
-        The number of tokens, of features, of layers, of heads of attention (which share out the features), and of
+        The number of tokens, of features, of layers, of attention heads (which divide the features among them), and of
         features inside a feed-forward layer.
     tied : bool
-        Whether the embeddings are also the last layer's weights.
+        Whether the last layer uses the embeddings as its weights.
     theta : float
         The base of the rotary frequencies.
     epsilon : float
-        Of the norms.
+        The epsilon of the norms.
     deviation : float
-        Standard deviation of the initial weights. Those that write to the residual stream begin smaller by the root
-        of twice the depth, as in GPT-2.
+        The standard deviation of the initial weights; weights that write to the residual stream are divided by the
+        root of twice the depth, as in GPT-2.
     dtype : dtype
-        Of the computation; norms, softmax and logits are float32, and so are the parameters.
+        The type of the computation; norms, softmax, logits and parameters are float32.
     """
 
     vocab_size: int
@@ -66,9 +67,9 @@ class Llama(nn.Module):
         ----------
         tokens : array of int, shape (sequences, length)
         rate : scalar
-            Of the dropout after the embedding and at the end of each attention and each feed-forward layer.
+            The rate of the dropout after the embedding and at the end of each attention and each feed-forward layer.
         key : key, optional
-            Dropout is applied where there is one.
+            Without a key there is no dropout.
 
         Returns
         -------
@@ -110,10 +111,10 @@ class Attention(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Return what is added to the features, of shape (sequences, length, width)."""
+        """Return the layer's contribution to the residual stream, of shape (sequences, length, width)."""
         length, width = x.shape[-2:]
         head = width // self.heads
-        # Queries, keys and values in one product: three small ones would take longer.
+        # One product for queries, keys and values is faster than three small ones.
         initial = nn.initializers.normal(self.deviation)
         joint = nn.Dense(3 * width, use_bias=False, dtype=self.dtype, kernel_init=initial, name="query_key_value")(x)
         query, key, value = jnp.moveaxis(joint.reshape(*x.shape[:-1], 3, self.heads, head), -3, 0)
@@ -128,7 +129,7 @@ class Attention(nn.Module):
 
 
 class GatedFeedForward(nn.Module):
-    """SwiGLU: a linear layer gated by another one, and back to the width."""
+    """SwiGLU: a linear layer gated by another one, and a third one back to the width."""
 
     hidden: int
     deviation: float
@@ -137,7 +138,7 @@ class GatedFeedForward(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Return what is added to the features, of shape (sequences, length, width)."""
+        """Return the layer's contribution to the residual stream, of shape (sequences, length, width)."""
         initial = nn.initializers.normal(self.deviation)
         joint = nn.Dense(2 * self.hidden, use_bias=False, dtype=self.dtype, kernel_init=initial, name="gate_up")(x)
         gate, up = jnp.split(joint, 2, axis=-1)
@@ -153,6 +154,6 @@ def rotary_angles(length: int, head: int, theta: float) -> tuple[NDArray[np.floa
 
 
 def rotate(x: jax.Array, cos: NDArray[np.float32], sin: NDArray[np.float32]) -> jax.Array:
-    """Turn the pairs of features by their angles; a pair is a feature of the first half and its peer in the second."""
+    """Rotate pairs of features by their angles; a pair is feature ``i`` of each half of a head."""
     first, second = jnp.split(x, 2, axis=-1)
     return jnp.concatenate([first * cos - second * sin, second * cos + first * sin], axis=-1).astype(x.dtype)

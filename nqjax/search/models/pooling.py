@@ -1,4 +1,4 @@
-"""Pooling: the maximum over windows, and the blur that keeps subsampling from aliasing."""
+"""Pooling: the maximum over windows, and a blur that prevents aliasing when images are subsampled."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ def max_pool(x: jax.Array, window: int, stride: int, pad: int = 0, method: Metho
     ----------
     x : array, shape (images, rows, columns, channels)
     window, stride, pad : int
-        How far the window goes over every edge is ``pad``.
+        The side of the window, its stride, and how far it extends over every edge.
     method : "lax" or "matmul", optional
-        As in `nqjax.search.models.convolution.convolve`: on a CPU maxima of shifted images, because the gradient of
-        `jax.lax.reduce_window` is slow there. Where pixels of a window tie, they share the gradient.
+        As in `nqjax.search.models.convolution.convolve`; on a CPU maxima of shifted images, because the gradient of
+        `jax.lax.reduce_window` is slow there. Equal pixels of a window share the gradient.
     """
     pads = ((pad, pad), (pad, pad))
     if (method or ("matmul" if jax.default_backend() == "cpu" else "lax")) == "lax":
@@ -35,9 +35,9 @@ def blur_pool(x: jax.Array, stride: int = 2) -> jax.Array:
     Parameters
     ----------
     x : array, shape (images, rows, columns, channels)
-        Of two pixels or more each way; what lies beyond the edges is its reflection.
+        At least two rows and columns; the images are reflected at the edges.
     stride : int
-        How many pixels become one, each way.
+        One row and one column of this many are kept.
 
     Source: Zhang 2019, "Making convolutional networks shift-invariant again" (arXiv 1904.11486).
     """

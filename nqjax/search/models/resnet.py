@@ -13,7 +13,6 @@ from nqjax.search.models.pooling import blur_pool, max_pool
 
 _conv_init = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
 
-
 _head_init = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
 
 
@@ -26,20 +25,20 @@ class ResNet(nn.Module):
     Attributes
     ----------
     stages : tuple of int
-        How many blocks each stage has; all but the first halve the image.
+        The number of blocks of each stage; every stage except the first halves the image.
     widths : tuple of int
         The channels of each stage.
     classes : int
-        How many classes there are.
+        The number of classes.
     small : bool
-        Whether the images are small: then the stem is a 3 x 3 convolution, in place of one of 7 x 7 with stride 2 and
-        a maximum over 3 x 3 pixels with stride 2.
+        Whether the images are small: then the stem is a 3 x 3 convolution instead of one of 7 x 7 with stride 2 and a
+        maximum over 3 x 3 pixels with stride 2.
     blur : bool
         Whether subsampling is anti-aliased: the maximum and the strided convolutions of the blocks are taken at every
-        pixel, and `blur_pool` follows (for the convolution, after its rectifier; on a shortcut, before the 1 x 1
-        convolution). As in Zhang's networks, the convolution of the stem is left as it is.
+        pixel, and `blur_pool` follows (for a convolution, after its rectifier; on a shortcut, before the 1 x 1
+        convolution). As in Zhang's networks, the convolution of the stem does not change.
     momentum : float
-        What batch norm keeps of its running statistics at a step.
+        The share of the running statistics of batch norm that is kept at a step.
     method : "lax" or "matmul", optional
         How convolutions are computed; see `Conv`.
     """
@@ -73,7 +72,7 @@ class ResNet(nn.Module):
 
 
 class _Block(nn.Module):
-    """Two convolutions of 3 x 3, and a shortcut past them."""
+    """Two 3 x 3 convolutions with a shortcut."""
 
     width: int
     stride: int

@@ -1,4 +1,4 @@
-"""Files of weights: reading safetensors and PyTorch's files into NumPy arrays."""
+"""Read the weights of released models, safetensors or PyTorch's files, into NumPy arrays."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from nqjax.errors import InputError
 
 Tensors = dict[str, NDArray[Any]]
-
 
 _DTYPES: dict[str, Any] = {
     "F64": np.float64,
@@ -36,12 +35,12 @@ def read_weights(folder: Path) -> Tensors:
     Parameters
     ----------
     folder : Path
-        Holds model.safetensors, or pytorch_model.bin, for which PyTorch must be installed.
+        The folder with model.safetensors, or with pytorch_model.bin, for which PyTorch must be installed.
 
     Raises
     ------
     InputError
-        For a folder with neither, a file that cannot be read, or weights in several files.
+        If the folder has neither, the file cannot be read, or the weights are in several files.
     """
     whole, pickled = folder / "model.safetensors", folder / "pytorch_model.bin"
     if whole.is_file():
@@ -54,7 +53,7 @@ def read_weights(folder: Path) -> Tensors:
 
 
 def read_safetensors(path: Path) -> Tensors:
-    """Return the tensors of a safetensors file: the header's length, a header in JSON, and the raw numbers."""
+    """Return the tensors of a safetensors file, which has the header's length, the header in JSON, and the numbers."""
     try:
         raw = np.memmap(path, np.uint8, "r")
         length = int.from_bytes(raw[:8].tobytes(), "little")
@@ -69,7 +68,7 @@ def _tensor(entry: dict[str, Any], body: NDArray[np.uint8]) -> NDArray[Any]:
     (start, stop), shape, dtype = entry["data_offsets"], tuple(entry["shape"]), np.dtype(_DTYPES[entry["dtype"]])
     if not 0 <= start <= stop <= len(body) or stop - start != math.prod(shape) * dtype.itemsize:
         raise ValueError("it ends too early")
-    # The numbers need not begin at a multiple of their size, so the bytes are copied.
+    # The bytes are copied because the numbers need not be aligned.
     return np.frombuffer(body[start:stop].tobytes(), dtype).reshape(shape)
 
 
@@ -81,5 +80,5 @@ def _read_pytorch(path: Path) -> Tensors:
     try:
         tensors = torch.load(path, map_location="cpu", weights_only=True)
         return {name: tensor.float().numpy() for name, tensor in tensors.items()}
-    except Exception as error:  # whatever pickle, zip or PyTorch find wrong with it
+    except Exception as error:  # pickle, zip and PyTorch raise many kinds
         raise InputError(f"{path} is not a file of weights ({error}): copy it again") from error

@@ -1,27 +1,29 @@
-"""``alexnet`` and ``alexnet-digits``: AlexNet in the frame of the ResNet18 search.
+"""AlexNet trained like ResNet18, on ImageNet and on handwritten digits.
 
-**alexnet**: the variant with a single column (Krizhevsky 2014, 61,100,840 parameters for 1,000 classes) on ImageNet,
-SGD with momentum, a one-cycle schedule, label smoothing. A search of AlexNet in this frame is published (Lourie, He,
-Cho 2025, arXiv 2510.02721).
+**alexnet**: AlexNet on folders of images. The network is the variant with a single column (Krizhevsky 2014, 61,100,840
+parameters for 1,000 classes), trained on ImageNet by SGD with momentum, a one-cycle schedule and label smoothing.
 
+- Source: Lourie, He, Cho 2025 (arXiv 2510.02721).
 - Space: that of ``resnet18`` without use_blurpool.
 - Command: ``nqjax search alexnet --data FOLDER --trials 512 --out trials.jsonl``. The folder holds
   train/<class>/*.jpg and val/<class>/*.jpg.
-- Images are read as for ``resnet18``; initial weights are He-normal.
-- Expected time: not measured here.
+- Expected time: not measured.
 - Score: val_error, 1 - accuracy, after the epoch where it was lowest. Published fit (maximising the accuracy,
-  threshold 0.50): alpha 0.135, beta 0.582, gamma 2, sigma 6.2e-3, with 18.3 % of the trials above.
-- The published fit is that of trials which the paper's own code trained, not this one. Space and evaluations are those
-  of its trials. This package's choices are the variant of the network, its dropout of 0.5, and those of ``resnet18``
-  on images and decay.
+  threshold 0.50): alpha 0.135, beta 0.582, gamma 2, sigma 6.2e-3, with 18.3 % of the trials above the threshold.
 
-**alexnet-digits**, the same in small, on the images of ``resnet-digits``: convolutions of 3 x 3 with 8, 16, 16, 16 and
-16 channels, maxima over 2 x 2 pixels after the second and the last, and two hidden layers of 64 units.
+Images are read as for ``resnet18``; initial weights are He-normal. The published fit is of trials that were trained by
+the paper's own code, not by this package. The space and the evaluations are those of these trials. This package chose
+the variant of the network, its dropout of 0.5, and what ``resnet18`` lists on images and weight decay.
 
-- Space: that of ``resnet-digits`` without use_blurpool, but lr ~ LogUniform(1e-4, 1), for there is no batch norm, and
-  dropout ~ Uniform(0, 0.8).
+**alexnet-digits**: a small AlexNet on handwritten digits. The images are those of ``resnet-digits``. Convolutions of
+3 x 3 pixels have 8, 16, 16, 16 and 16 channels, maxima over 2 x 2 pixels follow the second and the last of them, and
+two hidden layers have 64 units each.
+
+- Source: Lourie, He, Cho 2025 (arXiv 2510.02721), scaled down.
+- Space: that of ``resnet-digits`` without use_blurpool, but lr ~ LogUniform(1e-4, 1), because there is no batch norm,
+  and dropout ~ Uniform(0, 0.8).
 - Command: ``nqjax search alexnet-digits --trials 256 --out trials.jsonl``.
-- Expected time: about 3 min for 256 trials on two CPU cores (64 took 77 s).
+- Expected time: about 3 min for 256 trials on two CPU cores (64 took 77 s); not measured on one GPU.
 - Score: val_loss, as for ``resnet-digits``.
 """
 
@@ -52,19 +54,19 @@ class _AlexNetTask(ImageClassification):
 
 
 class AlexNetImageNet(_AlexNetTask):
-    """``alexnet``.
+    """The search ``alexnet``.
 
     Parameters
     ----------
     data : Path or str
-        The folder of train/<class>/*.jpg and val/<class>/*.jpg.
+        The folder with train/<class>/*.jpg and val/<class>/*.jpg.
     size : int
         The side of the images, in pixels; 63 or more.
 
     Raises
     ------
     InputError
-        Without a folder, or where it lacks images.
+        If there is no folder, or it has no images.
     """
 
     name = "alexnet"
@@ -78,7 +80,7 @@ class AlexNetImageNet(_AlexNetTask):
 
 
 class AlexNetDigits(_AlexNetTask):
-    """``alexnet-digits``."""
+    """The search ``alexnet-digits``."""
 
     name = "alexnet-digits"
     score = "val_loss"

@@ -1,4 +1,4 @@
-"""What the image searches share: the examples, the loss and stochastic gradient descent on a one-cycle schedule."""
+"""The base of the image searches: the examples, the loss, and SGD with a one-cycle schedule."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ import jax.numpy as jnp
 from nqjax.errors import InputError
 from nqjax.search.data.digits import digits
 from nqjax.search.data.images import DEVIATION, MEAN, ImageFolder
-from nqjax.search.models import adamw
+from nqjax.search.models import schedules
 from nqjax.search.space import Choice, Derived, DiscreteUniform, LogUniform, Uniform
 from nqjax.search.task import Config, Task
 
 
 def lr_peak_epoch(config: Config) -> int:
-    """Return the epoch at whose beginning the learning rate is highest."""
+    """Return the epoch at the start of which the learning rate is highest."""
     return int(config["lr_peak_proportion"] * config["epochs"])
 
 
-#: The space of the ResNet18 search of Lourie, He, Cho 2025, without its blur pooling.
+#: The space of the ResNet18 search of Lourie, He, Cho 2025, without use_blurpool.
 IMAGENET_SPACE: dict[str, Any] = {
     "epochs": DiscreteUniform(20, 100),
     "batch_size": Choice(128, 256, 512, 1024),
@@ -34,8 +34,7 @@ IMAGENET_SPACE: dict[str, Any] = {
     "label_smoothing": Uniform(0, 0.5),
 }
 
-
-#: The same with a quarter of the epochs, and batches that leave 1,152 digits 18 or 36 steps an epoch.
+#: The space of searches on digits: a quarter of the epochs, and batches that give 18 or 36 steps an epoch.
 DIGITS_SPACE: dict[str, Any] = {
     **IMAGENET_SPACE,
     "epochs": DiscreteUniform(5, 25),
@@ -46,20 +45,20 @@ DIGITS_SPACE: dict[str, Any] = {
 class ImageClassification(Task):
     """Classification of images, trained by SGD with momentum on a one-cycle schedule.
 
-    The learning rate rises linearly to its peak, at the beginning of lr_peak_epoch, and falls linearly to 0. Momentum
-    is a heavy ball. Weight decay is an L2 penalty on the weights of convolutions and dense layers. The loss is the
-    cross-entropy with the labels smoothed: a share of label_smoothing is spread evenly over all classes.
+    The learning rate rises linearly to its peak at the start of lr_peak_epoch and falls linearly to 0. Momentum is
+    heavy-ball momentum. Weight decay is an L2 penalty on the weights of convolutions and dense layers. The loss is the
+    cross-entropy with smoothed labels, of which a share of label_smoothing is spread evenly over all classes.
 
     Attributes
     ----------
     shape : tuple of int
-        Of an image, in which whole numbers from 0 to 255 are standardised by ImageNet's mean and deviation.
+        The shape of an image. Whole numbers from 0 to 255 are standardised by ImageNet's mean and deviation.
     """
 
     shape: tuple[int, int, int]
 
     def use_folders(self, data: Path | str | None, size: int) -> int:
-        """Set the examples to image folders; return how many classes there are."""
+        """Set the examples to those of image folders; return the number of classes."""
         if data is None:
             raise InputError(f"{self.name} needs a folder with train/<class>/*.jpg and val/<class>/*.jpg: data=FOLDER")
         train = ImageFolder(data, "train", size)
@@ -73,7 +72,7 @@ class ImageClassification(Task):
         """Set the examples to scikit-learn's digits."""
         self.train, self.valid = digits()
         self.shape = (8, 8, 1)
-        self.evaluation_size = 129  # a fifth of them: patches of more images leave the caches
+        self.evaluation_size = 129  # a fifth of them: patches of more images do not fit the caches
 
     def num_rounds(self, config: Config) -> int:
         """Return the number of epochs."""
@@ -84,7 +83,7 @@ class ImageClassification(Task):
         raise NotImplementedError
 
     def logits(self, variables: Any, config: Config, x: jax.Array, key: jax.Array | None) -> tuple[jax.Array, Any]:
-        """Return the logits, and the variables that are not parameters; in training there is a key."""
+        """Return the logits and the variables that are not parameters; there is a key in training only."""
         raise NotImplementedError
 
     def init(self, config: Config, key: jax.Array) -> Any:
@@ -111,9 +110,8 @@ class ImageClassification(Task):
     def update(self, state: Any, config: Config, gradient: Any) -> tuple[Any, Any]:
         """Return the parameters and the optimiser's state after a step."""
         steps = self.steps_per_round(config)
-        rate = config["lr"] * adamw.warmup_linear(
-            state["count"], config["num_rounds"] * steps, config["lr_peak_epoch"] * steps
-        )
+        length, peak = config["num_rounds"] * steps, config["lr_peak_epoch"] * steps
+        rate = config["lr"] * schedules.warmup_linear(state["count"], length, peak)
 
         def momentum(m: jax.Array, g: jax.Array, p: jax.Array) -> jax.Array:
             decay = config["weight_decay"] * p if p.ndim > 1 else 0
@@ -123,7 +121,7 @@ class ImageClassification(Task):
         return jax.tree.map(lambda p, m: p - rate * m, state["params"], moved), moved
 
     def evaluate(self, state: Any, config: Config, batch: dict[str, jax.Array]) -> dict[str, jax.Array]:
-        """Return whether each image was told wrong, and its cross-entropy in nats, without smoothing."""
+        """Return whether each image is classified wrongly, and its cross-entropy in nats, without smoothing."""
         variables = {"params": state["params"], **state["rest"]}
         logits = self.logits(variables, config, _standardised(batch["x"]), None)[0]
         return {
@@ -133,7 +131,7 @@ class ImageClassification(Task):
 
 
 def smoothed_cross_entropy(logits: jax.Array, y: jax.Array, smoothing: jax.Array | float) -> jax.Array:
-    """Return the cross-entropy of each image with labels smoothed (Szegedy et al. 2016), in nats.
+    """Return the cross-entropy of each image with smoothed labels (Szegedy et al. 2016), in nats.
 
     Parameters
     ----------

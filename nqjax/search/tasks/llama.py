@@ -1,32 +1,35 @@
-"""``llama-33m`` and ``llama-stdlib``: pretraining a language model of the Llama architecture.
+"""Pretraining of a language model of the Llama architecture, on files of tokens and on the text of Python's library.
 
-**llama-33m**, the search of Lourie, He, Cho 2025 (arXiv 2510.02721): a decoder with 384 features, 8 layers, 6 heads,
-sequences of 512 tokens out of 50,304 (GPT-2's, padded). Its 33 million parameters (33,479,040) are counted with tied
-embeddings and feed-forward layers of 4 x 384 x 2 / 3 = 1,024 features. 10,000 steps on batches of 200 sequences; AdamW
-(epsilon 1e-8, only matrices decay, no clipping); the learning rate warms up linearly, stays, and falls linearly to 0
-over the last 20 % (warmup-stable-decay). Dropout after the embedding and at the end of each attention and each
+**llama-33m**: a 33M-parameter Llama on files of tokens. The decoder has 384 features, 8 layers, 6 heads, and sequences
+of 512 tokens out of 50,304 (GPT-2's, padded). Its 33 million parameters (33,479,040) are counted with tied embeddings
+and feed-forward layers of 4 x 384 x 2 / 3 = 1,024 features. Training takes 10,000 steps on batches of 200 sequences, by
+AdamW (epsilon 1e-8, only matrices decay, no clipping); the learning rate warms up linearly, stays, and falls linearly
+to 0 over the last 20 % (warmup-stable-decay). Dropout is after the embedding and at the end of each attention and each
 feed-forward layer.
 
+- Source: Lourie, He, Cho 2025 (arXiv 2510.02721).
 - Space: lr ~ LogUniform(1e-5, 1e-1), beta1 ~ Uniform(0.7, 1), beta2 ~ Uniform(0.8, 1), warmup_steps ~
   DiscreteUniform(0, 3000), weight_decay ~ LogUniform(1e-4, 1), dropout ~ Uniform(0, 0.1).
 - Command: ``nqjax search llama-33m --data FOLDER --trials 1024 --out trials.jsonl``. The folder holds train.npy and
-  val.npy (or .bin), the tokens of SlimPajama-6B there; `nqjax.search.data.tokens` writes such files.
-- Expected time: not measured here. A trial is 2.3e17 floating-point operations.
-- Score: val_loss, the lowest cross-entropy (nats a token) of all evaluations, which are after every 500 steps.
+  val.npy (or .bin), in the paper the tokens of SlimPajama-6B; `nqjax.search.data.tokens` writes such files.
+- Expected time: not measured. A trial is 2.3e17 floating-point operations.
+- Score: val_loss, the lowest cross-entropy (nats a token) of all evaluations, which follow every 500 steps.
   Published fit (minimising, threshold 3.695): alpha 3.580, beta 4.171, gamma 1, sigma 0.028, with 43.8 % of the trials
-  below.
-- The published fit is that of trials which the paper's own code trained, not this one. Sizes, space, steps and
-  evaluations are those of its trials. This package's choices are tied embeddings, the width of the feed-forward layers,
-  where dropout is, which parameters decay, and the first 2,000 windows of val.npy as the validation set.
+  below the threshold.
 
-**llama-stdlib**, the same in small, on the source text of Python's standard library (`nqjax.search.data.corpus`): 64
-features, 2 layers, 2 heads, feed-forward layers of 192; sequences of 64 ASCII characters, in batches of 8, for 200
-steps. The training and the validation text are other files; 4,096 windows of the one are trained on, 256 of the other
-are evaluated after every 50 steps.
+The published fit is of trials that were trained by the paper's own code, not by this package. Sizes, space, steps and
+evaluations are those of these trials. This package chose tied embeddings, the width of the feed-forward layers, the
+places of dropout, the parameters that decay, and the first 2,000 windows of val.npy as the validation set.
 
-- Space: the paper's, with lr ~ LogUniform(1e-4, 1) and warmup_steps ~ DiscreteUniform(0, 60).
+**llama-stdlib**: a tiny Llama on the source text of Python's standard library. The text is that of
+`nqjax.search.data.corpus`. The decoder has 64 features, 2 layers, 2 heads and feed-forward layers of 192; it is trained
+on sequences of 64 ASCII characters, in batches of 8, for 200 steps. The training and the validation text are from
+different files; the model is trained on 4,096 windows of one and evaluated on 256 of the other after every 50 steps.
+
+- Source: Lourie, He, Cho 2025 (arXiv 2510.02721), scaled down.
+- Space: that of ``llama-33m``, with lr ~ LogUniform(1e-4, 1) and warmup_steps ~ DiscreteUniform(0, 60).
 - Command: ``nqjax search llama-stdlib --trials 256 --out trials.jsonl``.
-- Expected time: 7 min for 256 trials on two CPU cores.
+- Expected time: 7 min for 256 trials on two CPU cores; not measured on one GPU.
 - Score: val_loss, in nats a character.
 """
 
@@ -42,7 +45,7 @@ import optax
 from nqjax.errors import InputError
 from nqjax.search.data.corpus import ASCII, read_corpus, windows
 from nqjax.search.data.tokens import TokenWindows, find_tokens
-from nqjax.search.models import adamw
+from nqjax.search.models import adamw, schedules
 from nqjax.search.models.llama import Llama, hidden_width
 from nqjax.search.sources import Arrays
 from nqjax.search.space import DiscreteUniform, LogUniform, Uniform
@@ -50,17 +53,21 @@ from nqjax.search.task import Config, Task
 
 
 class LlamaPretraining(Task):
-    """What both searches share; a subclass gives the sizes and the examples, windows of ``length + 1`` tokens.
+    """The base of both searches; a subclass sets the sizes and the examples, windows of ``length + 1`` tokens.
 
     Attributes
     ----------
     model : Llama
     length : int
-        How many tokens of a window are predicted.
-    sequences, steps, rounds : int
-        The batch, the updates, and how often the model is evaluated on the way.
+        The number of tokens that are predicted in a window.
+    sequences : int
+        The number of sequences in a batch.
+    steps : int
+        The number of updates.
+    rounds : int
+        The number of evaluations during training.
     at_once : int
-        The gradient is summed over parts of a batch with so many sequences, which bounds the memory.
+        The number of sequences whose gradient is computed at a time; it bounds the memory.
     """
 
     score = "val_loss"
@@ -76,7 +83,7 @@ class LlamaPretraining(Task):
         return self.sequences
 
     def num_rounds(self, config: Config) -> int:  # noqa: ARG002
-        """Return how often the model is evaluated."""
+        """Return the number of evaluations."""
         return self.rounds
 
     def steps_per_round(self, config: Config) -> int:  # noqa: ARG002
@@ -110,7 +117,7 @@ class LlamaPretraining(Task):
         state = adamw.update(
             state,
             gradient,
-            config["lr"] * adamw.warmup_stable_decay(state.updates, self.steps, config["warmup_steps"]),
+            config["lr"] * schedules.warmup_stable_decay(state.updates, self.steps, config["warmup_steps"]),
             beta1=config["beta1"],
             beta2=config["beta2"],
             weight_decay=config["weight_decay"],
@@ -133,19 +140,19 @@ class LlamaPretraining(Task):
 
 
 class Llama33M(LlamaPretraining):
-    """``llama-33m``.
+    """The search ``llama-33m``.
 
     Parameters
     ----------
     data : Path or str
-        The folder of train.npy and val.npy, or train.bin and val.bin.
+        The folder with train.npy and val.npy, or train.bin and val.bin.
     dtype : str
-        Of the computation.
+        The type of the computation.
 
     Raises
     ------
     InputError
-        Without a folder, or where its files are missing or too short.
+        If there is no folder, or its files are missing or too short.
     """
 
     name = "llama-33m"
@@ -175,12 +182,12 @@ class Llama33M(LlamaPretraining):
 
 
 class LlamaStdlib(LlamaPretraining):
-    """``llama-stdlib``.
+    """The search ``llama-stdlib``.
 
     Raises
     ------
     InputError
-        Where this Python comes without its source files.
+        If this Python has no source files of its library.
     """
 
     name = "llama-stdlib"

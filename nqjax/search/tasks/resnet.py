@@ -1,34 +1,38 @@
-"""``resnet18`` and ``resnet-digits``: residual networks, with and without blur pooling.
+"""Residual networks with and without blur pooling, on ImageNet and on handwritten digits.
 
-**resnet18**, the search of Lourie, He, Cho 2025 (arXiv 2510.02721): ResNet18 on ImageNet, SGD with momentum, a
-one-cycle schedule, label smoothing, and blur pooling as a hyperparameter.
+**resnet18**: ResNet18, with or without blur pooling, on folders of images. ResNet18 is trained on ImageNet by SGD with
+momentum, a one-cycle schedule and label smoothing, and blur pooling is a hyperparameter.
 
+- Source: Lourie, He, Cho 2025 (arXiv 2510.02721).
 - Space: epochs ~ DiscreteUniform(20, 100), batch_size ~ {128, 256, 512, 1024}, lr ~ LogUniform(5e-3, 50), lr_peak_epoch
   = floor(p epochs) with p = lr_peak_proportion ~ Uniform(0, 0.8), momentum ~ Uniform(0.7, 1), weight_decay ~
   LogUniform(1e-6, 1e-3), label_smoothing ~ Uniform(0, 0.5), use_blurpool ~ {0, 1}.
 - Command: ``nqjax search resnet18 --data FOLDER --trials 1024 --out trials.jsonl``. The folder holds
   train/<class>/*.jpg and val/<class>/*.jpg.
-- Training images are random crops of 224 x 224 pixels, mirrored every other time; validation images are the middle
-  224 x 224 of 256.
-- Expected time: not measured here.
+- Images: random crops of 224 x 224 pixels for training, mirrored every other time; the middle 224 x 224 of 256 for
+  validation.
+- Expected time: not measured.
 - Score: val_error, 1 - accuracy, after the epoch where it was lowest. Published fit (minimising, threshold 0.325):
-  alpha 0.288, beta 0.396, gamma 2, sigma 6.6e-3, with 34.3 % of the trials below.
-- The published fit is that of trials which the paper's own code trained, not this one. Space and evaluations are those
-  of its trials, of which use_blurpool is said to be "blur-pooling in place of max-pooling". That it is Zhang's here, on
-  strided convolutions, too (see `nqjax.search.models.resnet.ResNet`), is this package's choice, as are how images are
-  read, the sizes of crops, the initial weights and that biases and the scales of norms do not decay. (The names of its
-  hyperparameters are those of FFCV's program for ImageNet, whose blur comes before the strided convolutions and leaves
-  the maximum alone, and which adds mirrored images in validation.)
+  alpha 0.288, beta 0.396, gamma 2, sigma 6.6e-3, with 34.3 % of the trials below the threshold.
 
-**resnet-digits**, the same in small, on scikit-learn's digits of 8 x 8 pixels: 1,152 for training and 645 for
-validation, split and standardised as for ``digits-mlp``, and not augmented. The network has a stem of one 3 x 3
-convolution and three stages of one block, of 8, 16 and 32 channels.
+The published fit is of trials that were trained by the paper's own code, not by this package. The space and the
+evaluations are those of these trials, whose use_blurpool is described as "blur-pooling in place of max-pooling". This
+package chose Zhang's blur pooling, which also follows strided convolutions (see `nqjax.search.models.resnet.ResNet`),
+how images are read, the sizes of crops, the initial weights, and that biases and the scales of norms do not decay. (The
+names of the hyperparameters are those of FFCV's program for ImageNet, which blurs before the strided convolutions,
+leaves the maximum alone, and adds mirrored images in validation.)
 
+**resnet-digits**: a narrow residual network, with or without blur pooling, on handwritten digits. The images are
+scikit-learn's digits of 8 x 8 pixels: 1,152 for training and 645 for validation, split and standardised as for
+``digits-mlp``, and not augmented. The network has a stem of one 3 x 3 convolution and three stages of one block, of 8,
+16 and 32 channels.
+
+- Source: Lourie, He, Cho 2025 (arXiv 2510.02721), scaled down.
 - Space: that of ``resnet18``, but epochs ~ DiscreteUniform(5, 25) and batch_size ~ {32, 64}.
 - Command: ``nqjax search resnet-digits --trials 256 --out trials.jsonl``.
-- Expected time: 6 min for 256 trials on two CPU cores.
-- Score: val_loss, the cross-entropy (nats an image, labels not smoothed) after the epoch where it was lowest. Errors
-  are multiples of 1/645, so few in the best trials that they would tie.
+- Expected time: 6 min for 256 trials on two CPU cores; not measured on one GPU.
+- Score: val_loss, the cross-entropy (nats an image, labels not smoothed) after the epoch where it was lowest. It is
+  not the error, because errors are multiples of 1/645, and the few errors of the best trials would tie.
 """
 
 from __future__ import annotations
@@ -62,19 +66,19 @@ class _ResNetTask(ImageClassification):
 
 
 class ResNet18(_ResNetTask):
-    """``resnet18``.
+    """The search ``resnet18``.
 
     Parameters
     ----------
     data : Path or str
-        The folder of train/<class>/*.jpg and val/<class>/*.jpg.
+        The folder with train/<class>/*.jpg and val/<class>/*.jpg.
     size : int
         The side of the images, in pixels.
 
     Raises
     ------
     InputError
-        Without a folder, or where it lacks images.
+        If there is no folder, or it has no images.
     """
 
     name = "resnet18"
@@ -88,7 +92,7 @@ class ResNet18(_ResNetTask):
 
 
 class ResNetDigits(_ResNetTask):
-    """``resnet-digits``."""
+    """The search ``resnet-digits``."""
 
     name = "resnet-digits"
     score = "val_loss"
