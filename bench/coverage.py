@@ -175,7 +175,7 @@ def _consonance(cell: Search, mine: list[tuple[np.ndarray, tuple[float, float], 
     for i, (y, limits, _) in enumerate(mine):
         for j, level in enumerate(LEVELS):
             region = region_within(y, limits, level, True, FREE, "ld_highest_density", 2, 40)
-            curve = np.array(region.quantile_tuning_curve_bands([2 * cell.n, 10 * cell.n])).T
+            curve = np.array(region.quantile_tuning_curve_band([2 * cell.n, 10 * cell.n])).T
             out[i, j] = [region.interval("alpha"), region.interval("gamma"), *curve]
     return out
 
@@ -196,7 +196,7 @@ def _posterior(cell: Search, mine: list[tuple[np.ndarray, tuple[float, float], F
             raise RuntimeError(f"a simulated search has no posterior: {post}")
         for j, level in enumerate(LEVELS):
             gammas = post.likely_gammas(level)
-            lower, _, upper = post.quantile_tuning_curve([2 * cell.n, 10 * cell.n], level)
+            lower, upper = post.quantile_tuning_curve_band([2 * cell.n, 10 * cell.n], confidence=level)
             out[i, j] = [post.interval("alpha", level), (min(gammas), max(gammas)), *zip(lower, upper, strict=True)]
     return out
 

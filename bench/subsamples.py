@@ -57,7 +57,7 @@ def _options(part: Part) -> dict[str, Any]:
 
 def profile(part: Part) -> list[Ends]:
     regions = (nqjax.profile_region(part.search.scores, confidence=c, **_options(part)) for c in CONFIDENCES)
-    return [region.quantile_tuning_curve_bands(part.at) for region in regions]
+    return [region.quantile_tuning_curve_band(part.at) for region in regions]
 
 
 def consonance(part: Part) -> list[Ends]:
@@ -65,13 +65,13 @@ def consonance(part: Part) -> list[Ends]:
     constraints = read_constraints(*(given.get(name) for name in ("alpha", "beta", "gamma", "sigma")), minimize)
     # Coarser than `nqjax.consonance_region`, which takes three times as long for bands that are the same to 1e-3.
     regions = (region_within(scores, limits, c, minimize, constraints, _BAND, 2, 40) for c in CONFIDENCES)
-    return [region.quantile_tuning_curve_bands(part.at) for region in regions]
+    return [region.quantile_tuning_curve_band(part.at) for region in regions]
 
 
 def bootstrap(part: Part) -> list[Ends]:
     key = jax.random.fold_in(jax.random.key(0), part.number)
     boot = nqjax.bootstrap(part.search.scores, RESAMPLES, key=key, **_options(part))
-    return [tuple(boot.tuning_curve_band(part.at, c)) for c in CONFIDENCES]
+    return [boot.quantile_tuning_curve_band(part.at, confidence=c) for c in CONFIDENCES]
 
 
 def nonparametric(part: Part) -> list[Ends]:

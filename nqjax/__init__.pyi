@@ -47,5 +47,6 @@ from .posterior.sample import sample_posterior as sample_posterior
 from .posterior.sample import sample_posterior_many as sample_posterior_many
 from .posterior.shared import SharedPosterior as SharedPosterior
 from .posterior.shared import sample_posterior_shared as sample_posterior_shared
+from .report.page import save_report as save_report
 from .trials.table import Trials as Trials
 from .trials.table import read_trials as read_trials

@@ -5,8 +5,8 @@ import sys
 
 
 def main() -> int:
-    """Run the command line in a process of its own."""
-    # The work is compiled code, from which Python would hear of Ctrl-C only at its end, and there is nothing to save.
+    """Run the command line in its own process."""
+    # Compiled code would delay Python's handling of Ctrl-C to its end. Commands with something to save change this.
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     from nqjax.cli import main as run

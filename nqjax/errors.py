@@ -11,21 +11,6 @@ class InputError(ValueError):
     """
 
 
-def missing_extra(what: str, package: str, extra: str) -> InputError:
-    """Return the error for an optional package that is not installed.
-
-    Parameters
-    ----------
-    what : str
-        What the user asked for, the subject of "needs".
-    package : str
-        The name of the package as people know it.
-    extra : str
-        The extra of nqjax that installs it.
-    """
-    return InputError(f"{what} needs {package}: pip install 'nqjax[{extra}]'")
-
-
 def show(number: float) -> str:
     """Return a number for a message: short if that is exact, else with all digits."""
     short = f"{number:g}"

@@ -75,6 +75,22 @@ def as_trials(n: ArrayLike) -> NDArray[np.float64]:
     return n
 
 
+def as_probability(name: str, value: Any, hint: str = "such as 0.95") -> float:
+    """Return a number strictly between 0 and 1; raise InputError, which names it, for anything else."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not 0 < number < 1:
+        raise InputError(f"{name} is {value}: give a number between 0 and 1, {hint}")
+    return number
+
+
+def as_quantile(q: Any) -> float:
+    """Return the probability of a quantile, or raise InputError."""
+    return as_probability("q", q, "0.5 for the median")
+
+
 Limits = tuple[float, float]
 
 

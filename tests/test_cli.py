@@ -162,7 +162,8 @@ def test_report_without_a_threshold(calls, trials, capsys):
     assert cli.main(["fit", str(trials), "--metric", "val_loss", "--threshold", "none"]) == 0
     text = " ".join(" ".join(lines_of(capsys)).split())
     assert (
-        "let a threshold be chosen (--threshold auto), or try one, such as the median score (--threshold 0.11)" in text
+        "let a threshold be chosen (--threshold auto), or try one, for example the median score (--threshold 0.11)"
+        in text
     )
     assert "outside the regime" not in text
 
@@ -174,7 +175,7 @@ def test_report_of_lucky_scores(calls, trials, capsys, monkeypatch):
     rows = [line.split() for line in lines]
     assert ["8", "0.09000"] in rows
     assert ["16", "0.07900", "beyond", "alpha"] in rows
-    assert any(line.startswith("  beyond alpha: the best of so many runs is lucky") for line in lines)
+    assert any(line.startswith("  beyond alpha: the best of this many runs is lucky") for line in lines)
 
 
 def test_report_of_failures_without_a_threshold(calls, trials, capsys):
@@ -348,6 +349,7 @@ def error_line(capsys) -> str:
             [
                 "nqjax: error: no command",
                 "region, posterior, compare, bootstrap, bands, plan, noise, fit-many, search, residual, ablation, demo",
+                "demo, doctor",
                 "(see nqjax --help)",
             ],
         ),
@@ -372,6 +374,13 @@ def error_line(capsys) -> str:
         (["fit", "t.csv", "--metric", "x", "--gamma", "1.5"], ["--gamma", "whole numbers from 1 up"]),
         (["fit", "t.csv", "--metric", "x", "--gamma", "1", "inf"], ["--gamma", "whole numbers from 1 up"]),
         (["fit", "t.csv", "--metric", "x", "--trials", "0", "1"], ["--trials", "positive"]),
+        (
+            ["bootstrap", "t.csv", "--metric", "x", "--level", "0.9"],
+            ["nqjax bootstrap: error: --level is now --confidence"],
+        ),
+        (["posterior", "t.csv", "--metric", "x", "--prob=0.9"], ["nqjax posterior: error: --prob is now --confidence"]),
+        (["compare", "t.csv", "u.csv", "--metric", "x", "--prob", "0.9"], ["--prob is now --confidence"]),
+        (["fit", "t.csv", "--metric", "x", "--prob", "0.9"], ["unknown argument '--prob=0.9'"]),
         (["demo", "--json"], ["nqjax demo: error:", "'--json'"]),
         (["fit", "t.csv", "--metric", "x"], ["nqjax: error: t.csv does not exist"]),
         (["fit", ".", "--metric", "x"], ["nqjax: error: . is a directory"]),
@@ -472,6 +481,23 @@ def test_help_and_mistakes_do_not_import_jax(argv):
     assert done.stdout.splitlines()[-1] == ""
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["fit", "--plot", "x.gif"],
+        ["posterior", "--report", "x.pdf"],
+        ["posterior", "--report", "nowhere/x.html"],
+        ["posterior", "--draws", "nowhere/x.parquet"],
+        ["bootstrap", "--save", "x.csv"],
+        ["regime", "--plot", "x.gif"],
+    ],
+)
+def test_files_that_cannot_be_written_are_named_before_jax_is_imported(options):
+    argv = [options[0], "no.csv", "--metric", "x", *options[1:]]
+    program = f"import sys; from nqjax.cli import main; print(main({argv}), 'jax' in sys.modules)"
+    assert run("-c", program).stdout.split() == ["2", "False"]
+
+
 def test_the_list_of_searches_does_not_import_jax():
     program = "import sys; from nqjax.cli import main; main(['search', '--list']); print('jax' in sys.modules)"
     assert run("-c", program).stdout.splitlines()[-1] == "False"
@@ -487,7 +513,7 @@ jax.jit(lambda x: x * 2)(1.0)
 
 
 def test_compiled_programs_are_kept(tmp_path):
-    done = run("-c", USE_CACHE, XDG_CACHE_HOME=str(tmp_path))
+    done = run("-c", USE_CACHE, XDG_CACHE_HOME=str(tmp_path), JAX_COMPILATION_CACHE_DIR="")
     folder = tmp_path / "nqjax" / "jax"
     assert (done.stdout.split(), done.stderr) == ([str(folder), "0.0"], "")
     assert any(folder.iterdir())

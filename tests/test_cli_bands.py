@@ -55,7 +55,7 @@ def test_region(file, scores, capsys):
     region = nqjax.consonance_region(np.append(scores, math.nan), limits=(-math.inf, 0.7), gamma=(1, 2), alpha=(-1, 1))
     assert tuple(document["gammas"]) == region.gammas
     assert tuple(document["intervals"]["alpha"].values()) == region.interval("alpha")
-    low, _ = region.quantile_tuning_curve_bands([1, 5])
+    low, _ = region.quantile_tuning_curve_band([1, 5])
     assert [point["low"] for point in document["tuning_curve"]] == low.tolist()
     assert cli.main(argv) == 0
     text = capsys.readouterr().out

@@ -186,7 +186,7 @@ def test_a_study_is_one_however_its_path_is_written(sweeps, tmp_path, capsys):
 
 
 def test_no_file_stops_the_others(sweeps):
-    """Not even one that fails in a way nobody thought of, or has a name that is no text."""
+    """A damaged file has its failure in its row; a file with a name that is not UTF-8 is fitted like the others."""
     odd = os.fsencode(sweeps) + b"/b\xff.csv"
     with open(odd, "w") as file:  # noqa: PTH123 - the name is bytes
         file.write((sweeps / "s01.csv").read_text())
@@ -201,8 +201,8 @@ def test_no_file_stops_the_others(sweeps):
     found = rows()
     assert len(found) == 16
     assert found["sweeps/z.parquet"]["failure"]
-    assert found["sweeps/b\\xff.csv"]["failure"]
-    assert sum(row["failure"] is None for row in found.values()) == 12
+    assert found["sweeps/b\\xff.csv"]["loss"] == found["sweeps/s01.csv"]["loss"]
+    assert sum(row["failure"] is None for row in found.values()) == 13
 
 
 def _as_parquet(source, target):
@@ -235,7 +235,7 @@ def test_ctrl_c_keeps_the_rows(sweeps, monkeypatch, capsys):
         (["fit-many", "sweeps/*.csv", "--metric", "loss"], "--out"),
         ([*COMMAND, "--threshold", "0.5"], "not allowed with"),
         ([*COMMAND[:-4], "--quantile", "1.5", "--out", "f.parquet"], "between 0 and 1"),
-        (["bootstrap", "sweeps/s01.csv", "--metric", "loss", "--resamples", "10"], "too few for the level"),
+        (["bootstrap", "sweeps/s01.csv", "--metric", "loss", "--resamples", "10"], "too few for the confidence"),
         (["bootstrap", "sweeps/s01.csv", "--metric", "loss", "--resamples", "many"], "whole number"),
         (["bootstrap", "sweeps/s01.csv", "--metric", "loss", "--save", "x.csv"], "Parquet"),
         (["bootstrap", "sweeps/s01.csv", "--metric", "loss", "--save", "nowhere/x.parquet"], "does not exist"),
@@ -266,14 +266,14 @@ def test_bootstrap(sweeps, capsys):
     assert cli.main([*argv, "--json", "--save", "resamples.parquet"]) == 0
     document = json.loads(capsys.readouterr().out)
     found = document["bootstrap"]
-    assert (found["num_resamples"], found["level"], found["method"]) == (100, 0.95, "percentile")
+    assert (found["num_resamples"], found["confidence"], found["method"]) == (100, 0.95, "percentile")
     saved = parquet.read_table("resamples.parquet").to_pydict()
     low, high = np.quantile(saved["alpha"], [0.025, 0.975])
     assert found["intervals"]["alpha"]["low"] == pytest.approx(low)
     assert found["intervals"]["alpha"]["high"] == pytest.approx(high)
     assert found["gamma_probabilities"]["3"] == np.mean(np.array(saved["gamma"]) == 3)
     assert all(p["low"] <= p["median_best_score"] <= p["high"] for p in document["tuning_curve"])
-    assert cli.main([*argv, "--method", "bca", "--level", "0.9"]) == 0
+    assert cli.main([*argv, "--method", "bca", "--confidence", "0.9"]) == 0
     text = capsys.readouterr().out
     assert "90 % interval, BCa" in text
     assert "Best gamma" in text

@@ -97,7 +97,7 @@ def test_plan_for_a_band(runs, calls, capsys):
     assert cli.main([*argv, "--at", "0.5"]) == 0
     text = " ".join(capsys.readouterr().out.split())
     assert "trials are needed for a 80 % band" in text
-    assert "says nothing of the tuning curve at 0.5 trials" in text
+    assert "says nothing about the tuning curve at 0.5 trials" in text
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,7 @@ def test_posterior(files, capsys):
     ):
         assert part in page
     assert "before the bounds" not in page
-    status, out, _ = run(capsys, *command, "--json", "--prob", "0.8")
+    status, out, _ = run(capsys, *command, "--json", "--confidence", "0.8")
     document = json.loads(out)
     assert document["parameters"]["alpha"]["low"] < document["parameters"]["alpha"]["high"]
     assert sum(document["gamma_probabilities"].values()) == pytest.approx(1)
@@ -95,13 +95,13 @@ def test_a_page_from_python(files):
     prior = nqjax.Prior(relative_noise=dist.TruncatedNormal(0.1, 0.05, low=0.01), regime_share=dist.Beta(2.0, 1.0))
     key = jax.random.key(0)
     post = nqjax.sample_posterior(y, limits=(-np.inf, 0.7), key=key, prior=prior, method="quadrature")
-    post.save_report("mine.html", name="loss")
+    nqjax.save_report("mine.html", post, name="loss")
     page = html.unescape((files / "mine.html").read_text())
     assert "<h1>Posterior of loss</h1>" in page
     assert "Normal(loc=0.1, scale=0.05), low=0.01" in page
     assert "Beta(concentration1=2.0, concentration0=1.0)" in page
     with pytest.raises(InputError, match=r"ending \.html"):
-        post.save_report("mine.pdf")
+        nqjax.save_report("mine.pdf", post)
     assert len(nqjax.plot_posterior(post).axes) == 4
 
 

@@ -121,7 +121,7 @@ def test_region(file, scores, capsys, method):
     assert tuple(document["intervals"]["alpha"].values()) == region.interval("alpha")
     assert tuple(document["intervals"]["regime_probability"].values()) == region.interval("regime_probability")
     assert tuple(document["gammas"]) == region.gammas
-    assert [one["low"] for one in document["tuning_curve"]] == region.quantile_tuning_curve_bands([2, 20])[0].tolist()
+    assert [one["low"] for one in document["tuning_curve"]] == region.quantile_tuning_curve_band([2, 20])[0].tolist()
     assert len(document["warnings"]) == (method == "bootstrap")
     assert cli.main(argv) == 0
     text = " ".join(output(capsys).split())

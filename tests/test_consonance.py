@@ -141,7 +141,7 @@ def test_bands_of_the_members(scores, region):
     d = nqjax.NoisyQuadratic
     y, n = np.linspace(scores.min() - 0.05, 0.7, 15), np.array([1.0, 4.0, 20.0, 200.0])
     low, high = region.cdf_bands(y)
-    first, last = region.quantile_tuning_curve_bands(n)
+    first, last = region.quantile_tuning_curve_band(n)
     assert np.all((low >= 0) & (low <= high) & (high <= 1))
     assert np.all(first <= last)
     for _ in range(60):
@@ -155,7 +155,7 @@ def test_bands_of_the_members(scores, region):
         within = curve <= 0.7
         assert np.all((curve >= first - 1e-5) & (curve <= last + 1e-5) | ~within)
     assert region.cdf_bands(y[7]) == (low[7], high[7])
-    assert region.quantile_tuning_curve_bands(4) == (first[1], last[1])
+    assert region.quantile_tuning_curve_band(4) == (first[1], last[1])
     # Within the regime the region is no wider than the band it comes from, outside it is the band.
     band = nqjax.confidence_bands(scores, 0.8)
     assert np.all(low >= band.lower.cdf(y) - 1e-9)
@@ -174,8 +174,8 @@ def test_mirror_image(scores, region):
         expected = (low, high) if name == "sigma" else (-high, -low)
         assert mirrored.interval(other) == expected
     n = np.array([1.0, 10.0])
-    first, last = region.quantile_tuning_curve_bands(n)
-    np.testing.assert_allclose(mirrored.quantile_tuning_curve_bands(n), (-last, -first), rtol=1e-12)
+    first, last = region.quantile_tuning_curve_band(n)
+    np.testing.assert_allclose(mirrored.quantile_tuning_curve_band(n), (-last, -first), rtol=1e-12)
 
 
 def test_scale_and_shift(scores, region):
@@ -208,7 +208,7 @@ def test_what_has_no_end(scores):
     assert region.interval("alpha") == (-3, 0)
     assert region.interval("beta")[1] == INF
     assert region.interval("sigma")[1] == INF
-    first, last = region.quantile_tuning_curve_bands([100, 1000])
+    first, last = region.quantile_tuning_curve_band([100, 1000])
     assert np.all(first == -INF)
     assert np.all(np.isfinite(last))
 
@@ -221,7 +221,7 @@ def test_nothing_is_consonant_with_two_heaps():
     assert all(math.isnan(x) for x in region.interval("alpha"))
     band = nqjax.confidence_bands(y, 0.8)
     np.testing.assert_allclose(region.cdf_bands([0.5])[0], band.lower.cdf([0.5]), rtol=1e-14)
-    assert np.all(np.isfinite(region.quantile_tuning_curve_bands([20])))
+    assert np.all(np.isfinite(region.quantile_tuning_curve_band([20])))
 
 
 def test_failed_runs_ties_and_few_scores():
@@ -239,8 +239,8 @@ def test_failed_runs_ties_and_few_scores():
     ("call", "part"),
     [
         (lambda r: r.interval("delta"), "no parameter"),
-        (lambda r: r.quantile_tuning_curve_bands([0]), "positive"),
-        (lambda r: r.quantile_tuning_curve_bands([1], 1.5), "between 0 and 1"),
+        (lambda r: r.quantile_tuning_curve_band([0]), "positive"),
+        (lambda r: r.quantile_tuning_curve_band([1], 1.5), "between 0 and 1"),
         (lambda r: nqjax.consonance_region([1.0, 2.0]), "too few"),
         (lambda r: nqjax.consonance_region([1.0, 2.0, 3.0], confidence=2), "between 0 and 1"),
         (lambda r: nqjax.consonance_region([1.0, 2.0, 3.0], method="x"), "no method"),

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 import nqjax
 from nqjax.cli import main
 from nqjax.errors import InputError
-from nqjax.plots.tuning_curve import save_tuning_curve
+from nqjax.plots.style import save
 
 
 @pytest.fixture(scope="module")
@@ -50,20 +50,20 @@ def test_what_is_drawn(scores, boot, minimize):
 
 def test_the_band_is_the_bootstraps(scores, boot):
     ax = Figure().subplots()
-    assert nqjax.plot_tuning_curve(boot, scores, level=0.8, max_trials=50, ax=ax) is ax
+    assert nqjax.plot_tuning_curve(boot, scores, confidence=0.8, max_trials=50, ax=ax) is ax
     (band,) = (c for c in ax.collections if c.get_label() == "80 % band")
     corners = band.get_paths()[0].vertices
     last = corners[np.isclose(corners[:, 0], 50), 1]
-    low, high = boot.tuning_curve_band([50], 0.8)[:, 0]
+    (low,), (high,) = boot.quantile_tuning_curve_band([50], confidence=0.8)
     assert (last.min(), last.max()) == pytest.approx((low, high))
     with pytest.raises(InputError, match="too few"):
-        nqjax.plot_tuning_curve(boot, scores, level=0.999)
+        nqjax.plot_tuning_curve(boot, scores, confidence=0.999)
 
 
 @pytest.mark.parametrize("kind", ["png", "svg", "pdf"])
 def test_files(kind, scores, boot, tmp_path):
     path = tmp_path / f"curve.{kind}"
-    save_tuning_curve(path, boot.fit, scores)
+    save(nqjax.plot_tuning_curve(boot.fit, scores).figure, path)
     assert path.stat().st_size > 1000
 
 

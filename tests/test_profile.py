@@ -101,7 +101,7 @@ def test_its_ends_are_those_of_constrained_fits(scores, region):
 
 def test_its_curve_holds_that_of_every_member(scores, region):
     n = np.array([1.0, 10.0, 100.0])
-    low, high = region.quantile_tuning_curve_bands(n)
+    low, high = region.quantile_tuning_curve_band(n)
     assert np.all(low < high)
     rng = np.random.default_rng(1)
     count = 0
@@ -113,7 +113,7 @@ def test_its_curve_holds_that_of_every_member(scores, region):
             curve = np.asarray(nqjax.NoisyQuadratic(alpha, beta, float(g), sigma).quantile_tuning_curve(n))
             assert np.all((low - 0.01 <= curve) & (curve <= high + 0.01))
             count += 1
-    assert region.quantile_tuning_curve_bands(10.0) == (low[1], high[1])
+    assert region.quantile_tuning_curve_band(10.0) == (low[1], high[1])
 
 
 def test_constraints_and_mirror_image(scores):
@@ -126,7 +126,7 @@ def test_constraints_and_mirror_image(scores):
     )
     assert other.interval("beta") == tuple(-x for x in region.interval("alpha")[::-1])
     assert other.gammas == region.gammas
-    ours, theirs = region.quantile_tuning_curve_bands([5, 50]), other.quantile_tuning_curve_bands([5, 50])
+    ours, theirs = region.quantile_tuning_curve_band([5, 50]), other.quantile_tuning_curve_band([5, 50])
     assert theirs[0] == pytest.approx(-ours[1])
     assert theirs[1] == pytest.approx(-ours[0])
 
@@ -157,9 +157,24 @@ def test_every_method_answers_the_same_questions(scores, method):
         assert low <= high
     low, high = region.interval("regime_probability")
     assert low < np.mean(scores <= 0.7) < high
-    low, high = region.quantile_tuning_curve_bands([2, 20])
+    low, high = region.quantile_tuning_curve_band([2, 20])
     assert np.all(low < high)
-    assert np.shape(region.quantile_tuning_curve_bands(2)) == (2,)
+    assert np.shape(region.quantile_tuning_curve_band(2)) == (2,)
+    curve = region.quantile_tuning_curve([2, 20])
+    assert curve.shape == (2,)
+    assert np.all((low <= curve) & (curve <= high))
+    if method in ("profile", "consonance"):
+        for ask in (
+            lambda: region.interval("alpha", 0.9),
+            lambda: region.quantile_tuning_curve_band(2, confidence=0.9),
+        ):
+            with pytest.raises(InputError, match=r"computed at the confidence 0\.8: make another at 0\.9"):
+                ask()
+        assert region.interval("alpha", 0.8) == region.interval("alpha")
+    else:
+        assert region.interval("alpha", 0.9)[0] < region.interval("alpha")[0]
+        assert region.quantile_tuning_curve_band(2, confidence=0.9)[0] < low[0]
+        assert region.quantile_tuning_curves([2, 20]).shape[-1] == 2
     with pytest.raises(InputError, match="no parameter"):
         region.interval("delta")
 

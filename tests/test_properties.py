@@ -168,7 +168,7 @@ def check_region(found, scores):
     places = scores[np.isfinite(scores)]
     low, high = found.cdf_bands(places)
     assert np.all((low >= 0) & (low <= high) & (high <= 1))
-    first, last = found.quantile_tuning_curve_bands(TRIALS)
+    first, last = found.quantile_tuning_curve_band(TRIALS)
     assert np.all(first <= last)  # NaN is not
 
 
@@ -228,7 +228,7 @@ def test_regions_of_mirror_images(search):
     alpha, beta, sigma = intervals(one)
     np.testing.assert_array_equal(intervals(other), [-beta[::-1], -alpha[::-1], sigma])
     for mine, mirrored in zip(
-        one.quantile_tuning_curve_bands(TRIALS), other.quantile_tuning_curve_bands(TRIALS)[::-1], strict=True
+        one.quantile_tuning_curve_band(TRIALS), other.quantile_tuning_curve_band(TRIALS)[::-1], strict=True
     ):
         np.testing.assert_array_equal(mine, -mirrored)
 
@@ -272,7 +272,7 @@ def test_regions_in_other_units(search, factor):
     assert one.gammas == other.gammas
     np.testing.assert_array_equal(intervals(one) * factor, intervals(other))
     for mine, theirs in zip(
-        one.quantile_tuning_curve_bands(TRIALS), other.quantile_tuning_curve_bands(TRIALS), strict=True
+        one.quantile_tuning_curve_band(TRIALS), other.quantile_tuning_curve_band(TRIALS), strict=True
     ):
         np.testing.assert_array_equal(mine * factor, theirs)
 

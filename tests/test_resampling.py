@@ -106,7 +106,7 @@ def test_resamples_that_cannot_be_fitted():
     assert 0 < boot.num_failed < 60
     assert not np.any(boot.converged[np.array(distinct) < 3])
     assert sum(boot.gamma_probabilities.values()) == pytest.approx(1)
-    assert np.isnan(boot.quantile_tuning_curve([1, 2])[boot.gamma == 0]).all()
+    assert np.isnan(boot.quantile_tuning_curves([1, 2])[boot.gamma == 0]).all()
 
 
 def test_without_noise():
@@ -145,14 +145,16 @@ def test_bca_interval_is_the_textbooks(boot):
 
 @pytest.mark.smoke
 def test_tuning_curves(boot):
-    curves = boot.quantile_tuning_curve([1, 10, 100])
+    curves = boot.quantile_tuning_curves([1, 10, 100])
     assert curves.shape == (600, 3)
     assert np.all(np.diff(curves, axis=1) < 0)
     i = 17
     d = nqjax.NoisyQuadratic(boot.alpha[i], boot.beta[i], float(boot.gamma[i]), boot.sigma[i])
     np.testing.assert_allclose(curves[i], d.quantile_tuning_curve(np.array([1.0, 10.0, 100.0])), rtol=1e-4)
-    band = boot.tuning_curve_band([1, 10, 100], 0.9)
+    band = boot.quantile_tuning_curve_band([1, 10, 100], confidence=0.9)
     np.testing.assert_allclose(band, np.quantile(curves, [0.05, 0.95], axis=0))
+    np.testing.assert_array_equal(boot.quantile_tuning_curve([1, 10]), boot.fit.quantile_tuning_curve([1, 10]))
+    assert boot.quantile_tuning_curves(7).shape == (600,)
 
 
 def test_bca_needs_every_study_with_one_left_out():
@@ -164,7 +166,7 @@ def test_bca_needs_every_study_with_one_left_out():
 def test_it_can_be_stored(boot):
     again = pickle.loads(pickle.dumps(boot))
     assert again.interval("alpha", method="bca") == boot.interval("alpha", method="bca")
-    assert again.quantile_tuning_curve([[1, 2], [3, 4]]).shape == (600, 2, 2)
+    assert again.quantile_tuning_curves([[1, 2], [3, 4]]).shape == (600, 2, 2)
     old = nqjax.bootstrap(case("plain")[0], 10, key=jax.random.PRNGKey(5), gamma=(1, 3))
     new = nqjax.bootstrap(case("plain")[0], 10, key=jax.random.key(5), gamma=(1, 3))
     np.testing.assert_array_equal(old.alpha, new.alpha)
@@ -181,6 +183,7 @@ _TAILS = np.array([0.0005, 0.9995])
         (lambda b: b.interval("alpha", 0.999), "too few"),
         (lambda b: b.interval("alpha", method="t"), "no method"),
         (lambda b: b.interval("gamma", method="bca"), "discrete"),
+        (lambda b: b.interval("regime_probability", method="bca"), "no BCa"),
         (lambda b: b.quantile_tuning_curve([0]), "positive"),
         (lambda b: _bca(0.975 * np.ones(2), np.arange(100.0), 99.4, np.arange(5.0), np.ones(5)), "beyond"),
         (lambda b: _bca(_TAILS, np.arange(100.0), 50.0, np.array([1e9] + [0.0] * 999), np.ones(1000)), "beyond"),

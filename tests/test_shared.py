@@ -78,7 +78,7 @@ def test_what_belongs_together_stays_together():
     with pytest.raises(InputError, match="no density of its own"):
         one.log_joint(0.0, 1.0, 1, 0.1)
     found = nqjax.compare(one, other, [16.0])
-    expected = one.tuning_curves([16.0]) - other.tuning_curves([16.0])
+    expected = one.quantile_tuning_curves([16.0]) - other.quantile_tuning_curves([16.0])
     np.testing.assert_allclose(found.median_difference, expected.reshape(-1, 1))
     with pytest.warns(nqjax.SamplingWarning, match=r"search 0: the draws cannot be relied on"):
         nqjax.sample_posterior_shared(some, limits=(-INF, 0.6), key=KEY, num_samples=20)

@@ -6,12 +6,13 @@ from typing import Literal
 from jax import Array
 from numpy.typing import ArrayLike
 
-from nqjax.confidence.bootstrap import BootstrapRegion, bootstrap
+from nqjax.confidence.bootstrap import bootstrap
 from nqjax.confidence.consonance import consonance_region
 from nqjax.confidence.profile import profile_region
 from nqjax.confidence.region import Region
 from nqjax.errors import InputError
 from nqjax.estimation.constraints import Constraint
+from nqjax.inputs import as_probability
 
 RegionMethod = Literal["profile", "consonance", "bootstrap", "posterior"]
 
@@ -58,12 +59,13 @@ def confidence_region(
     Returns
     -------
     Region
-        ``interval(name)``, ``gammas``, ``quantile_tuning_curve_bands(n)``.
+        A `ProfileRegion`, `ConsonanceRegion`, `Bootstrap` or `Posterior`, all of which have ``interval(name)``,
+        ``gammas``, ``quantile_tuning_curve(n)`` and ``quantile_tuning_curve_band(n)``.
 
     Raises
     ------
     InputError
-        As `nqjax.fit`; another method; a confidence that is none; a bootstrap without a key.
+        As `nqjax.fit`; unknown method; invalid confidence; a bootstrap or a posterior without a key.
     """
     study = {"limits": limits, "minimize": minimize, "alpha": alpha, "beta": beta, "gamma": gamma, "sigma": sigma}
     if method == "profile":
@@ -74,13 +76,12 @@ def confidence_region(
         raise InputError(f"there is no method {method!r}: choose one of {', '.join(METHODS)}")
     if key is None:
         raise InputError(f"the {method} is random: give a key, such as jax.random.key(0)")
-    if not 0 < confidence < 1:
-        raise InputError(f"confidence is {confidence}: give a number between 0 and 1, such as 0.95")
+    confidence = as_probability("confidence", confidence)
     if method == "posterior":
         # With it comes NumPyro, which takes as long to import as JAX itself.
         from nqjax.posterior.sample import sample_posterior
 
         return sample_posterior(scores, key=key, confidence=confidence, method="quadrature", **study)  # type: ignore[arg-type]
-    boot = bootstrap(scores, num_resamples, key=key, **study)  # type: ignore[arg-type]
-    boot.interval("alpha", confidence)  # raises what is to be raised
-    return BootstrapRegion(confidence, boot.fit.num_scores, boot.fit.limits, minimize, boot)
+    boot = bootstrap(scores, num_resamples, key=key, confidence=confidence, **study)  # type: ignore[arg-type]
+    boot.interval("alpha")  # raises InputError for too few resamples
+    return boot

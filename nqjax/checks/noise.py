@@ -21,7 +21,7 @@ from nqjax.checks.noise_tests import NoiseTest
 from nqjax.checks.noise_verdict import Comparison, verdict_of, warnings_of
 from nqjax.confidence.bands import order_statistic_band
 from nqjax.errors import InputError
-from nqjax.inputs import as_limits
+from nqjax.inputs import as_limits, as_probability
 from nqjax.trials.labels import as_labels, read_labels
 from nqjax.trials.scores import read_scores
 
@@ -165,8 +165,7 @@ def noise_diagnostics(
     Brown-Forsythe for equal spreads, Spearman for spreads that follow the score (`nqjax.noise_tests`).
     """
     limits = as_limits(limits)
-    if not 0 < level < 1:
-        raise InputError(f"level is {level}: give a number between 0 and 1, such as 0.05")
+    level = as_probability("level", level, "such as 0.05")
     fitted = _fitted_sigma(fit, minimize)
     ids, scores = _columns(table, config, score)
     return _judge(_grouped(ids, scores), limits, minimize, fitted, level, seed)

@@ -2,17 +2,10 @@
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from nqjax.checks.noise_tests import NoiseTest
-
-if TYPE_CHECKING:
-    pass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    pass
-
+from nqjax.runtime.text import listed, percent, span
 
 #: A grid finer than this share of sigma is not worth a word.
 _NOTABLE = 0.1
@@ -55,7 +48,7 @@ def verdict_of(
     if holds:
         first = (
             f"The noise model holds as far as these runs can tell: in {len(used)} configurations inside the regime the "
-            f"residuals look normal, with one sigma, {_show(sigma[0])} ({_percent(level)} {_range(*sigma[1:])})."
+            f"residuals look normal, with one sigma, {sigma[0]:.4g} ({percent(1 - level)}: {span(*sigma[1:])})."
         )
     else:
         reasons = [
@@ -64,8 +57,8 @@ def verdict_of(
             if test.p_adjusted <= level
         ]
         first = (
-            f"The noise model does not hold inside the regime: {_listed(reasons)}; the pooled sigma, "
-            f"{_show(sigma[0])}, is an average."
+            f"The noise model does not hold inside the regime: {listed(reasons)}; the pooled sigma, "
+            f"{sigma[0]:.4g}, is an average."
         )
     return first if comparison is None else f"{first} {_compared(comparison, level)}"
 
@@ -77,16 +70,16 @@ def warnings_of(
     warnings = []
     few = [row.id for row in rows if row.inside and not row.used]
     if few:
-        warnings.append(f"left out for fewer than 3 finite scores: {_listed(few[:5] + ['more'] * (len(few) > 5))}")
+        warnings.append(f"left out for fewer than 3 finite scores: {listed(few[:5] + ['more'] * (len(few) > 5))}")
     lost = [row.id for row in rows if row.failed == row.number]
     if lost:
-        warnings.append(f"all runs failed: {_listed(lost[:5] + ['more'] * (len(lost) > 5))}")
+        warnings.append(f"all runs failed: {listed(lost[:5] + ['more'] * (len(lost) > 5))}")
     failed = sum(row.failed for row in rows if row.used)
     if failed:
         warnings.append(f"{failed} runs inside the regime failed and are left out, which is no normal noise either")
     if shaped and step > _NOTABLE * sigma:
         warnings.append(
-            f"the scores lie on a grid of step {_show(step)}: the test of normality draws them anew within its cells"
+            f"the scores lie on a grid of step {step:.4g}: the test of normality draws them anew within its cells"
         )
     if shaped < judged:
         warnings.append(
@@ -110,7 +103,7 @@ def _reasons(tests: Sequence[NoiseTest], used: "Sequence[ConfigurationNoise]", m
     direction = "grows" if (tests[2].statistic > 0) == minimize else "shrinks"
     return (
         "the residuals are not normal",
-        f"the spread differs between configurations, from {_range(min(spreads), max(spreads))}",
+        f"the spread differs between configurations, from {span(min(spreads), max(spreads))}",
         f"the spread {direction} as scores get worse",
     )
 
@@ -118,25 +111,9 @@ def _reasons(tests: Sequence[NoiseTest], used: "Sequence[ConfigurationNoise]", m
 def _compared(comparison: Comparison, level: float) -> str:
     if comparison.fitted_sigma == 0:
         return "The fit found no noise, but runs of one configuration differ."
-    times = f"{comparison.ratio:.3g} times the fitted sigma ({_percent(level)} {_range(*comparison.interval)})"
+    times = f"{comparison.ratio:.3g} times the fitted sigma ({percent(1 - level)}: {span(*comparison.interval)})"
     meaning = "so fit and reruns disagree" if comparison.differs else "so fit and reruns agree"
     return f"The pooled sigma is {times}: the interval {'excludes' if comparison.differs else 'includes'} 1, {meaning}."
-
-
-def _percent(level: float) -> str:
-    return f"{100 * (1 - level):g} %:"
-
-
-def _show(number: float) -> str:
-    return f"{number:.4g}"
-
-
-def _range(low: float, high: float) -> str:
-    return f"{_show(low)} to {_show(high)}"
-
-
-def _listed(words: Sequence[str]) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
 class ConfigurationNoise(NamedTuple):

@@ -1,7 +1,7 @@
 """The `nqjax` command.
 
-Each subcommand is a module with one `add` function, which declares its options, and one `_run` function, which does the
-work. Arguments and the input file are checked before anything heavy is imported, so that a mistake costs no wait.
+Each subcommand is a module with a function `add`, which declares its options, and one that does the work. Arguments and
+the input file are checked before JAX is imported, so that a mistake is reported at once.
 """
 
 import argparse
@@ -19,6 +19,7 @@ from nqjax.cli import (
     bootstrap,
     compare,
     demo,
+    doctor,
     fit,
     many,
     noise,
@@ -29,7 +30,7 @@ from nqjax.cli import (
     residual,
     search,
 )
-from nqjax.cli.options import Parser, Version, join_numbers
+from nqjax.cli.options import RENAMED, Parser, Version, join_numbers
 from nqjax.errors import InputError
 
 
@@ -39,18 +40,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     Parameters
     ----------
     argv : sequence of str, optional
-        The arguments; those of the process by default.
+        The arguments; by default those of the process.
 
     Returns
     -------
     int
         0 for success, 2 for a mistake in the arguments or the input (one line on stderr), 130 when interrupted and 141
-        when the reader of the output went away.
+        when the reader of the output has closed it.
     """
-    if sys.stdout is None:  # closed by the caller: there is nobody to tell
+    if sys.stdout is None:  # closed by the caller
         return 141
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a name that the terminal cannot show is no reason to stop
+        if isinstance(stream, io.TextIOWrapper):  # a name that the terminal cannot show is escaped
             stream.reconfigure(errors="backslashreplace")
     try:
         status = _run(sys.argv[1:] if argv is None else list(argv))
@@ -72,7 +73,7 @@ def _run(argv: list[str]) -> int:
     try:
         args = parse(argv)
         args.run(args)
-    except SystemExit as stop:  # argparse has said everything there is to say
+    except SystemExit as stop:  # argparse has printed the message
         return stop.code if isinstance(stop.code, int) else 0
     except InputError as error:
         print(f"nqjax: error: {' '.join(str(error).split())}", file=sys.stderr)
@@ -83,7 +84,7 @@ def _run(argv: list[str]) -> int:
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
-    """Parse the arguments, of which the first is the command."""
+    """Parse the arguments; the first one is the command."""
     parser = Parser(
         prog="nqjax",
         usage="nqjax COMMAND ...",
@@ -97,7 +98,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--version", action=Version, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command", prog="nqjax")
     analyses = fit, regime, region, posterior, compare, bootstrap, bands, plan, noise, many
-    for command in (*analyses, search, residual, ablation, demo):
+    for command in (*analyses, search, residual, ablation, demo, doctor):
         command.add(commands)
 
     args, unknown = parser.parse_known_args(join_numbers(argv))
@@ -105,7 +106,10 @@ def parse(argv: list[str]) -> argparse.Namespace:
         parser.error(f"no command given; choose one of: {', '.join(commands.choices)}")
     if unknown:
         options = [option for action in args.parser._actions for option in action.option_strings]
-        close = difflib.get_close_matches(unknown[0], options, n=1)
+        name = unknown[0].partition("=")[0]
+        if RENAMED.get(name) in options:
+            args.parser.error(f"{name} is now {RENAMED[name]}")
+        close = difflib.get_close_matches(name, options, n=1)
         args.parser.error(f"unknown argument {unknown[0]!r}" + (f"; did you mean {close[0]}?" if close else ""))
     args.command_line = shlex.join(["nqjax", *argv])
     return args

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 
 _EPILOG = """\
-Hyperparameters are fixed one after another at the best trial's values; each stage is a search of its own, in a file of
-the folder. Where hyperparameters that matter are fixed, gamma falls. After Ctrl-C the same command goes on.
+Hyperparameters are fixed one after another at the values of the best trial; each stage is a new search, in its own file
+of the folder. Gamma falls when a hyperparameter that matters is fixed. After Ctrl-C, the same command continues.
 
 examples:
   nqjax ablation trials.jsonl --out-dir ablation --trials 512
@@ -31,18 +31,20 @@ def add(commands: Any) -> None:
         "ablation",
         _run,
         usage="nqjax ablation TRIALS.jsonl --out-dir FOLDER --trials N [--order NAME ...] [options]",
-        summary="fix hyperparameters of a search one after another, and watch gamma fall",
+        summary="fix hyperparameters of a search one after another, and report gamma",
         description="Fix the hyperparameters of a search one after another, search again, and report gamma each time.",
         epilog=_EPILOG,
     )
-    add_file(parser)
-    parser.add_argument("--out-dir", metavar="FOLDER", required=True, help="where the searches' files are written")
+    add_file(parser, "the .jsonl file that nqjax search has written")
+    parser.add_argument("--out-dir", metavar="FOLDER", required=True, help="the folder for the files of the searches")
     parser.add_argument(
-        "--trials", dest="count", metavar="N", type=read_whole, required=True, help="how many trials each search has"
+        "--trials", dest="count", metavar="N", type=read_whole, required=True, help="number of trials of each search"
     )
-    parser.add_argument("--order", metavar="NAME", nargs="+", help="which are fixed, in order (default: all but one)")
+    parser.add_argument(
+        "--order", metavar="NAME", nargs="+", help="hyperparameters to fix, in this order (default: all except one)"
+    )
     add_running(parser, out=False)
-    parser.add_argument("--seed", metavar="S", type=read_seed, default=1, help="the searches' seed (default: 1)")
+    parser.add_argument("--seed", metavar="S", type=read_seed, default=1, help="seed of the searches (default: 1)")
     add_data(parser)
 
 
@@ -81,14 +83,14 @@ def _run(args: argparse.Namespace) -> None:
     except KeyboardInterrupt:
         import sys
 
-        print(f"interrupted; the finished trials are safe in {folder}, and the same command goes on", file=sys.stderr)
+        print(f"interrupted; the finished trials are safe in {folder}, and the same command continues", file=sys.stderr)
         raise
-    except InputError as error:  # of a search's file, which has no option of its own
+    except InputError as error:  # about the file of a search
         raise InputError(str(error).replace("give another --out", "give another --out-dir")) from error
 
 
 def space_of(trials: "Trials", space: Any) -> dict[str, Any]:
-    """The space that was searched: the task's, but for what was fixed."""
+    """Return the space that was searched: that of the task, with the fixed hyperparameters."""
     from nqjax.search.space import Fixed
 
     found = {}

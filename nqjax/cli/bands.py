@@ -5,15 +5,15 @@ import math
 from typing import Any
 
 from nqjax.cli import output
-from nqjax.cli.options import add_command, add_file, add_study, read_share
+from nqjax.cli.options import add_command, add_confidence, add_file, add_study, read_pair
 
-#: Of `nqjax.confidence_bands`, which cannot be asked before it is imported.
+#: Methods of `nqjax.confidence_bands`, whose import would take too long here.
 METHODS = ("ld_highest_density", "ld_equal_tailed", "ks", "dkw")
 
 
 _EPILOG = """\
-The band holds for every CDF, whatever the scores follow, with exactly the confidence asked for. Failed runs (missing,
-NaN or infinite scores) count as worse than all scores.
+The band holds for every distribution of the scores, with exactly the given confidence for continuous ones. Failed runs
+(missing, NaN or infinite scores) count as worse than all scores.
 
 examples:
   nqjax bands trials.csv --metric accuracy --maximize --support 0 1
@@ -37,12 +37,12 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--support",
         metavar="LO HI",
-        type=output.read_support,
+        type=read_pair,
         default=(-math.inf, math.inf),
-        help="what can be observed, such as 0 1 for an accuracy (default: -inf inf)",
+        help="lowest and highest possible score, such as 0 1 for an accuracy (default: -inf inf)",
     )
-    parser.add_argument("--confidence", metavar="P", type=read_share, default=0.95, help="(default: 0.95)")
-    parser.add_argument("--method", choices=METHODS, default=METHODS[0], help="of the band (default: the first)")
+    add_confidence(parser, "the band")
+    parser.add_argument("--method", choices=METHODS, default=METHODS[0], help=f"kind of band (default: {METHODS[0]})")
     output.add_printed(parser)
 
 
@@ -58,5 +58,7 @@ def _run(args: argparse.Namespace) -> None:
     from nqjax.report.confidence import bands_document, print_confidence
 
     bands = nqjax.confidence_bands(scores, args.confidence, method=args.method, support=args.support)
-    document = bands_document(bands, head=output.head(args), minimize=args.minimize, trials=args.trials)
+    document = bands_document(
+        bands, head=output.head(args), confidence=args.confidence, method=args.method, trials=args.trials
+    )
     output.give(args, document, print_confidence)

@@ -5,22 +5,21 @@ from typing import Any
 
 from nqjax.cli import output, process, threshold
 from nqjax.cli.options import (
-    AUTO,
     add_command,
     add_constraints,
     add_sampler,
     add_study,
     add_threshold,
     constraints,
-    limits,
     read_numbers,
     sampler,
+    threshold_of,
 )
 from nqjax.errors import InputError
 
 _EPILOG = """\
-Each search has its own threshold, chosen by tests unless one is given for both. Trials count for the first search; with
---cost the second makes as many as cost the same.
+Each search has its own threshold, chosen by tests, unless one is given for both. Numbers of trials are those of the
+first search; with --cost, the second one makes as many as cost the same.
 
 examples:
   nqjax compare ours.csv theirs.csv --metric error
@@ -29,7 +28,7 @@ examples:
 
 
 def read_cost(text: str) -> tuple[float, float]:
-    """Two positive numbers."""
+    """Return two positive numbers."""
     numbers = read_numbers(text)
     if len(numbers) != 2 or not all(0 < x < float("inf") for x in numbers):
         raise argparse.ArgumentTypeError("give two positive numbers: what a trial of each costs")
@@ -44,15 +43,21 @@ def add(commands: Any) -> None:
         _run,
         usage="nqjax compare FILE FILE --metric NAME [--minimize | --maximize] [options]",
         summary="the probability that one search beats another at equal trials or equal cost",
-        description="Which of two models wins, when both are tuned as hard?",
+        description="Which of two models wins if both are tuned with equal effort?",
         epilog=_EPILOG,
     )
-    for name, text in (("file", "the trials of the first"), ("other", "the trials of the second")):
+    for name, text in (("file", "the trials of the first search"), ("other", "the trials of the second search")):
         parser.add_argument(name, metavar="FILE", help=text)
     add_study(parser)
     add_threshold(parser)
     add_constraints(parser)
-    parser.add_argument("--cost", metavar="A B", type=read_cost, default=(1.0, 1.0), help="of a trial (default: 1 1)")
+    parser.add_argument(
+        "--cost",
+        metavar="A B",
+        type=read_cost,
+        default=(1.0, 1.0),
+        help="costs of one trial of each search (default: 1 1)",
+    )
     add_sampler(parser)
     output.add_printed(parser)
 
@@ -71,31 +76,29 @@ def _run(args: argparse.Namespace) -> None:
     import nqjax
     from nqjax.report.comparison import comparison_document, print_comparison
 
-    given, posts, notes, searches = args.threshold, [], [], []
+    posts, notes, searches = [], [], []
     for name, y, key in zip((args.file, args.other), scores, jax.random.split(jax.random.key(args.seed)), strict=True):
-        args.threshold = given
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", nqjax.SamplingWarning)
             try:
-                if given == AUTO:
-                    threshold.choose(args, y)
-                study: dict[str, Any] = {"limits": limits(args.threshold, args.minimize), "minimize": args.minimize}
-                study = {**study, **constraints(args), **sampler(args)}
-                posts.append(nqjax.sample_posterior(y, key=key, progress=True, **study))
+                limits, _ = threshold.resolve(args, y)
+                study: dict[str, Any] = {"limits": limits, "minimize": args.minimize, **constraints(args)}
+                posts.append(nqjax.sample_posterior(y, key=key, progress=True, **study, **sampler(args)))
             except InputError as error:
                 raise InputError(f"{name}: {error}") from None
-        searches.append({"file": name, "threshold": args.threshold, "num_used": posts[-1].num_used})
+        used = posts[-1].num_used
+        searches.append({"file": name, "threshold": threshold_of(limits, args.minimize), "num_used": used})
         notes += [f"{name}: {w.message}" for w in caught if issubclass(w.category, nqjax.SamplingWarning)]
-    comparison = nqjax.compare(posts[0], posts[1], np.asarray(args.trials), cost=args.cost)
-    head = {
-        "metric": args.metric,
-        "minimize": args.minimize,
-        "cost": list(args.cost),
-        "seed": args.seed,
-        "searches": searches,
-    }
     document = comparison_document(
-        comparison, (posts[0], posts[1]), head=head, names=(args.file, args.other), confidence=args.prob
+        nqjax.compare(posts[0], posts[1], np.asarray(args.trials), cost=args.cost),
+        (posts[0], posts[1]),
+        metric=args.metric,
+        minimize=args.minimize,
+        cost=args.cost,
+        seed=args.seed,
+        searches=searches,
+        names=(args.file, args.other),
+        confidence=args.confidence,
+        warnings=notes,
     )
-    document["warnings"] = notes
     output.give(args, document, print_comparison)

@@ -1,10 +1,11 @@
-"""`nqjax demo`."""
+"""`nqjax demo`: `nqjax fit` with the data that ship with the package."""
 
 import argparse
 import shlex
 from typing import Any
 
-from nqjax.cli.options import add_command
+from nqjax.cli import fit
+from nqjax.cli.options import Parser, add_command
 
 METRIC = "val_loss"
 
@@ -22,10 +23,10 @@ def add(commands: Any) -> None:
 
 
 def _run(_: argparse.Namespace) -> None:
-    from nqjax import data
-    from nqjax.cli import parse
+    from nqjax.data import digits_mlp_path
 
-    command = ["fit", str(data.digits_mlp_path()), "--metric", METRIC]
-    print(f"$ {shlex.join(['nqjax', *command])}\n", flush=True)
-    fit_args = parse(command)
-    fit_args.run(fit_args)
+    arguments = [str(digits_mlp_path()), "--metric", METRIC]
+    print(f"$ {shlex.join(['nqjax', 'fit', *arguments])}\n", flush=True)
+    parser = Parser(prog="nqjax fit")
+    fit.add_arguments(parser)
+    fit.run(parser.parse_args(arguments))

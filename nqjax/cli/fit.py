@@ -4,11 +4,11 @@ import argparse
 from typing import Any
 
 from nqjax.cli import output, process, threshold
-from nqjax.cli.options import add_command, add_search, constraints, limits
+from nqjax.cli.options import add_command, add_search, constraints
 
 _EPILOG = """\
-PARAMETER OPTIONS take one number, which fixes the parameter, or two, its lowest and its highest value; an end may be
--inf or inf. Scores that are missing, NaN or infinite are failed runs and count on the losing side.
+The options of the parameters take one number, which fixes the parameter, or two, its lowest and its highest value; an
+end may be -inf or inf. Scores that are missing, NaN or infinite are failed runs, which count as worse than all scores.
 
 examples:
   nqjax fit trials.csv --metric val_loss
@@ -24,17 +24,23 @@ def add(commands: Any) -> None:
     parser = add_command(
         commands,
         "fit",
-        _run,
+        run,
         usage="nqjax fit FILE --metric NAME [--minimize | --maximize] [--threshold T|auto|none] [options]",
         summary="fit the noisy quadratic distribution to the scores in a file",
         description="Fit the noisy quadratic distribution to the scores of a random search, one trial a row.",
         epilog=_EPILOG,
     )
+    add_arguments(parser)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
     add_search(parser)
     output.add_output(parser)
 
 
-def _run(args: argparse.Namespace) -> None:
+def run(args: argparse.Namespace) -> None:
+    """Fit the scores, print the fit and draw its tuning curve."""
     from nqjax.trials.scores import read_scores
 
     output.check_output(args)
@@ -44,13 +50,11 @@ def _run(args: argparse.Namespace) -> None:
     import nqjax
     from nqjax.report.fit import print_fit
 
-    chosen = threshold.choose(args, scores)
-    if chosen is not None and chosen.fit is not None:
-        fit = chosen.fit
+    limits, regime = threshold.resolve(args, scores)
+    if regime is not None and regime.fit is not None:
+        fit = regime.fit
     else:
-        ends = limits(args.threshold, args.minimize)
-        fit = nqjax.fit(scores, limits=ends, minimize=args.minimize, **constraints(args))
-    document = output.document(args, fit, scores)
-    document["regime"] = threshold.movement(args, scores, chosen)
-    output.give(args, document, print_fit)
+        fit = nqjax.fit(scores, limits=limits, minimize=args.minimize, **constraints(args))
+    document = output.fit_document(args, fit, scores, limits)
+    output.give(args, {**document, "regime": threshold.movement(args, scores, regime)}, print_fit)
     output.draw(args, fit, scores)

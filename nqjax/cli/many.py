@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from nqjax.cli import process
 from nqjax.cli.options import add_command, add_constraints, add_study, constraints, limits, read_share, read_threshold
 from nqjax.errors import InputError
+from nqjax.runtime.extras import require
 
 if TYPE_CHECKING:
     from nqjax.estimation.fit import Fit
@@ -19,14 +20,14 @@ if TYPE_CHECKING:
     from nqjax.estimation.many import Failure
 
 
-#: Studies that are read before the next ones are fitted.
-_AT_ONCE = 1024
+#: Number of files that are read before their scores are fitted.
+_FILES_AT_ONCE = 1024
 
 
 _EPILOG = """\
-The rows are safe as soon as they are counted: after Ctrl-C, or worse, the same command goes on where it was, and with
-more files it adds their rows. A study that cannot be read or fitted has its reason in the column "failure". A study is
-known by its path, seen from the folder of FITS: a file that has a row is not read again, even if it has changed since.
+Rows that are counted are safe: after Ctrl-C, or a crash, the same command continues, and with more files it adds their
+rows. If a file cannot be read or fitted, the column "failure" has the reason. The column "study" is the path of the
+file from the folder of FITS; a file that has a row is not read again, even if it has changed since.
 
 examples:
   nqjax fit-many 'sweeps/*.csv' --metric val_loss --quantile 0.4 --out fits.parquet
@@ -41,24 +42,25 @@ def add(commands: Any) -> None:
         "fit-many",
         _run,
         usage="nqjax fit-many FILES ... --metric NAME --out FITS.parquet [--quantile Q | --threshold T] [options]",
-        summary="fit every file of many, one row each in a Parquet file",
-        description="Fit the noisy quadratic distribution to each of many searches, a file each.",
+        summary="fit many files, one row each in a Parquet file",
+        description="Fit the noisy quadratic distribution to many searches, one in each file.",
         epilog=_EPILOG,
     )
     parser.add_argument("files", metavar="FILES", nargs="+", help="files, or patterns such as 'sweeps/*.csv' in quotes")
     add_study(parser)
-    parser.add_argument("--out", metavar="FITS", required=True, help="the .parquet file to write, or to go on with")
+    parser.add_argument("--out", metavar="FITS", required=True, help="the .parquet file to write, or to continue")
     regime = parser.add_mutually_exclusive_group()
     regime.add_argument(
-        "--quantile", metavar="Q", type=read_share, help="the regime is each study's best share Q of its scores"
+        "--quantile", metavar="Q", type=read_share, help="the regime is the best share Q of the scores of each file"
     )
-    regime.add_argument("--threshold", metavar="T", type=read_threshold, help="where the regime ends, for all studies")
+    regime.add_argument("--threshold", metavar="T", type=read_threshold, help="where the regime ends, for all files")
     add_constraints(parser)
-    parser.add_argument("--float32", action="store_true", help="search in single precision, for accelerators")
-    parser.add_argument("--retry-failed", action="store_true", help="read and fit studies again that have a failure")
+    parser.add_argument("--float32", action="store_true", help="compute in single precision, for accelerators")
+    parser.add_argument("--retry-failed", action="store_true", help="read and fit files again that have a failure")
 
 
 def _run(args: argparse.Namespace) -> None:
+    require("pyarrow", "parquet", "nqjax fit-many")
     from nqjax.estimation.fits_file import Store
     from nqjax.runtime.progress import Progress
 
@@ -88,7 +90,7 @@ def _run(args: argparse.Namespace) -> None:
                         bar.advance(len(rows))
         except KeyboardInterrupt:
             safe = f"{len(files.keys() & store.studies().keys()):,} of {len(files):,} studies have their rows"
-            print(f"interrupted; {safe}, and the same command goes on", file=sys.stderr)
+            print(f"interrupted; {safe}, and the same command continues", file=sys.stderr)
             raise
         store.join()
         rows_in_file = store.studies()
@@ -101,7 +103,7 @@ def _flagged(studies: dict[str, bool]) -> str:
 
 
 def _files(patterns: list[str], store: "Store") -> dict[str, str]:
-    """Every file once, patterns expanded, by the name it has in the store: its path from there."""
+    """Return the files, each once, by their names in the store: their paths from its folder."""
     found: dict[str, str] = {}
     for pattern in patterns:
         matches = [pattern] if Path(pattern).exists() else sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207
@@ -110,20 +112,20 @@ def _files(patterns: list[str], store: "Store") -> dict[str, str]:
             raise InputError(f"no file matches {pattern!r}")
         for match in matches:
             name = os.path.relpath(match, store.path.parent)
-            # Names are text in the file; bytes that are none stay visible.
+            # Names are stored as text; bytes that are not UTF-8 are escaped.
             found.setdefault(os.fsencode(name).decode("utf-8", "backslashreplace"), match)
     return found
 
 
 def _is_of(store: "Store", file: str) -> bool:
-    """Whether a file is the store itself, which a pattern may match, too."""
+    """Return whether a file belongs to the store, which a pattern may match, too."""
     path = Path(os.path.abspath(file))  # noqa: PTH100 - without following links, as relpath does
     own = Path(os.path.abspath(store.path))  # noqa: PTH100
     return path == own or path.parent == own.with_name(store.folder.name)
 
 
 def _rows(files: dict[str, str], args: argparse.Namespace, given: dict[str, Any]) -> Iterator[list[dict[str, Any]]]:
-    """Read and fit the files, some at a time; yield rows as they are done."""
+    """Read and fit the files, some at a time, and yield their rows."""
     from nqjax.estimation.constraints import read_constraints
     from nqjax.estimation.many import fit_stream
     from nqjax.inputs import as_devices
@@ -131,12 +133,12 @@ def _rows(files: dict[str, str], args: argparse.Namespace, given: dict[str, Any]
     checked = read_constraints(**given, minimize=args.minimize)
     dtype = "float32" if args.float32 else "float64"
     every = iter(files.items())
-    while some := list(itertools.islice(every, _AT_ONCE)):
+    while some := list(itertools.islice(every, _FILES_AT_ONCE)):
         names, studies, regimes, failures = [], [], [], []
         for name, file in some:
             try:
                 scores, regime = _read(file, args)
-            except Exception as error:  # noqa: BLE001 - whatever is wrong with one file, the others go on
+            except Exception as error:  # noqa: BLE001 - one bad file must not stop the others
                 failures.append({"study": name, "failure": _reason(error)})
             else:
                 names.append(name)
@@ -149,7 +151,7 @@ def _rows(files: dict[str, str], args: argparse.Namespace, given: dict[str, Any]
 
 
 def _read(file: str, args: argparse.Namespace) -> tuple[Any, tuple[float, float]]:
-    """The scores of a file, and its regime."""
+    """Return the scores of a file, and its regime."""
     from nqjax.estimation.spacings import quantile_limits
     from nqjax.trials.scores import read_scores
 

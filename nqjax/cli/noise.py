@@ -7,9 +7,9 @@ from nqjax.cli import output
 from nqjax.cli.options import add_command, add_file, add_study, limits, read_positive, read_share, read_threshold
 
 _EPILOG = """\
-Retrain some configurations, such as those at the 12.5, 25, ..., 100 % quantiles of the scores, with many seeds each, a
-row a run. Configurations whose mean score is beyond the threshold are reported, but not judged. Failed runs (missing,
-NaN or infinite scores) are counted and left out.
+The file has one run in each row: configurations that were retrained with many seeds, for example those at the 12.5, 25,
+..., 100 % quantiles of the scores. Configurations with a mean score beyond the threshold are reported, but not judged.
+Failed runs (missing, NaN or infinite scores) are counted and left out.
 
 examples:
   nqjax noise retrained.csv --config config_id --metric error --threshold 0.11
@@ -32,21 +32,21 @@ def add(commands: Any) -> None:
     )
     add_file(parser)
     parser.add_argument(
-        "--config", metavar="NAME", required=True, help="the column that says which configuration a run repeats"
+        "--config", metavar="NAME", required=True, help="the column that names the configuration of each run"
     )
     add_study(parser)
     parser.add_argument(
-        "--threshold", metavar="T", type=read_threshold, help="where the regime ends (default: none, all are judged)"
+        "--threshold", metavar="T", type=read_threshold, help="where the regime ends (default: none, so all are judged)"
     )
-    parser.add_argument("--sigma", metavar="S", type=read_positive, help="a fit's sigma to compare the noise with")
+    parser.add_argument("--sigma", metavar="S", type=read_positive, help="sigma of a fit, to compare the noise with")
     parser.add_argument(
         "--level",
         metavar="P",
         type=read_share,
         default=0.05,
-        help="how often a true noise model may be called false; intervals hold at 1 - P (default: 0.05)",
+        help="how often a true noise model may be rejected; intervals have confidence 1 - P (default: 0.05)",
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
+    output.add_json(parser)
     parser.add_argument("--plot", metavar="PICTURE", help="draw the residuals and spreads: a .png, .svg or .pdf file")
 
 
@@ -55,25 +55,20 @@ def _run(args: argparse.Namespace) -> None:
     from nqjax.checks.noise import noise_diagnostics
     from nqjax.report.noise import noise_document, print_noise
 
+    regime = limits(args.threshold, args.minimize)
     diagnostics = noise_diagnostics(
         args.file,
         args.config,
         args.metric,
-        limits=limits(args.threshold, args.minimize),
+        limits=regime,
         minimize=args.minimize,
         fit=args.sigma,
         level=args.level,
     )
-    head = {
-        "file": args.file,
-        "config": args.config,
-        "metric": args.metric,
-        "minimize": args.minimize,
-        "threshold": args.threshold,
-        "level": args.level,
-    }
-    output.give(args, noise_document(diagnostics, head=head), print_noise)
+    document = noise_document(diagnostics, head=output.head(args, regime), config=args.config)
+    output.give(args, document, print_noise)
     if args.plot is not None:
-        from nqjax.plots.noise import save_noise
+        from nqjax.plots.noise import plot_noise
+        from nqjax.plots.style import save
 
-        save_noise(args.plot, diagnostics, name=args.metric)
+        save(plot_noise(diagnostics, name=args.metric)[0].figure, args.plot)

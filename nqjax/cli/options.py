@@ -1,20 +1,23 @@
-"""What the commands' arguments have in common: their types, and the options of one study."""
+"""Types of arguments, and options that several commands share."""
 
 import argparse
 import math
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-GAMMA = (1, 5)  # the default of nqjax.fit, which cannot be asked before it is imported
+#: The default of nqjax.fit, whose import would take too long here.
+GAMMA = (1, 5)
 
-
+#: The value of --threshold that has a threshold chosen.
 AUTO = "auto"
 
-
+#: Numbers of trials at which the tuning curve is given.
 TRIALS = (1, 2, 4, 8, 16, 32, 64, 128)
 
+#: Options with other names in earlier versions.
+RENAMED = {"--prob": "--confidence", "--level": "--confidence"}
 
-# The options that take numbers, which may be negative, infinite, or two: see join_numbers.
+#: Options that take numbers, perhaps several, negative or infinite ones: see join_numbers.
 NUMERIC_OPTIONS = (
     "--threshold",
     "--quantile",
@@ -39,7 +42,7 @@ class Parser(argparse.ArgumentParser):
     """An argument parser that reports a mistake in one line."""
 
     def error(self, message: str) -> NoReturn:
-        """Say it, and exit with status 2."""
+        """Print the message in one line and exit with status 2."""
         self.exit(2, f"{self.prog}: error: {' '.join(message.split())} (see {self.prog} --help)\n")
 
 
@@ -47,7 +50,7 @@ class Version(argparse.Action):
     """Print the version and exit."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
-        """Do so."""
+        """Print it and exit."""
         from nqjax._version import __version__
 
         print(f"nqjax {__version__}")
@@ -55,9 +58,9 @@ class Version(argparse.Action):
 
 
 def join_numbers(argv: list[str]) -> list[str]:
-    """Join a numeric option and the numbers after it into one argument, `--alpha -inf 1` into `--alpha=-inf 1`.
+    """Join a numeric option and the numbers after it: `--alpha -inf 1` becomes the single argument `--alpha=-inf 1`.
 
-    Left to itself, argparse takes -inf and -1e-3 for options, and has `--alpha 0 1 trials.csv` swallow the file.
+    Otherwise argparse takes -inf and -1e-3 for options, and the file in `--alpha 0 1 trials.csv` for a number.
     """
     joined: list[str] = []
     rest = iter(argv)
@@ -74,7 +77,7 @@ def join_numbers(argv: list[str]) -> list[str]:
 
 
 def is_number(text: str) -> bool:
-    """Whether a text is a number."""
+    """Return whether a text is a number."""
     try:
         float(text)
     except ValueError:
@@ -95,7 +98,7 @@ def read_numbers(text: str) -> list[float]:
 
 
 def read_threshold(text: str) -> float:
-    """One finite number."""
+    """Return one finite number."""
     numbers = read_numbers(text)
     if len(numbers) != 1 or not math.isfinite(numbers[0]):
         raise argparse.ArgumentTypeError("give one finite number")
@@ -103,7 +106,7 @@ def read_threshold(text: str) -> float:
 
 
 def read_regime(text: str) -> float | str | None:
-    """A threshold, "auto" to have one chosen, or None for "none"."""
+    """Return a threshold, "auto" to have one chosen, or None for "none"."""
     if text.strip() in (AUTO, "none"):
         return AUTO if text.strip() == AUTO else None
     try:
@@ -125,7 +128,7 @@ def read_constraint(text: str) -> float | tuple[float, float]:
 
 
 def read_sigma(text: str) -> float | tuple[float, float]:
-    """A standard deviation, or its interval."""
+    """Return a standard deviation, or an interval for it."""
     constraint = read_constraint(text)
     if (constraint[0] if isinstance(constraint, tuple) else constraint) < 0:
         raise argparse.ArgumentTypeError("a standard deviation cannot be negative")
@@ -133,7 +136,7 @@ def read_sigma(text: str) -> float | tuple[float, float]:
 
 
 def read_gamma(text: str) -> int | tuple[int, int]:
-    """A whole number, or an interval of them."""
+    """Return a whole number, or an interval of whole numbers."""
     constraint = read_constraint(text)
     ends = constraint if isinstance(constraint, tuple) else (constraint,)
     if not all(math.isfinite(end) and end == int(end) and end >= 1 for end in ends):
@@ -142,15 +145,23 @@ def read_gamma(text: str) -> int | tuple[int, int]:
 
 
 def read_trials(text: str) -> tuple[float, ...]:
-    """Positive numbers, each once, in order."""
+    """Return positive numbers, sorted and without repetitions."""
     numbers = read_numbers(text)
     if not all(math.isfinite(n) and n > 0 for n in numbers):
         raise argparse.ArgumentTypeError("give positive numbers of trials")
     return tuple(sorted(set(numbers)))
 
 
+def read_pair(text: str) -> tuple[float, float]:
+    """Return two numbers, the lower one first."""
+    numbers = read_numbers(text)
+    if len(numbers) != 2 or not numbers[0] < numbers[1]:
+        raise argparse.ArgumentTypeError("give two numbers, the lower one first")
+    return numbers[0], numbers[1]
+
+
 def read_positive(text: str) -> float:
-    """One finite number above 0."""
+    """Return one finite number above 0."""
     number = read_threshold(text)
     if number <= 0:
         raise argparse.ArgumentTypeError("give a number above 0")
@@ -158,7 +169,7 @@ def read_positive(text: str) -> float:
 
 
 def read_share(text: str) -> float:
-    """A number between 0 and 1."""
+    """Return a number between 0 and 1."""
     given = read_numbers(text)
     if len(given) != 1 or not 0 < given[0] < 1:
         raise argparse.ArgumentTypeError("give one number between 0 and 1")
@@ -166,7 +177,7 @@ def read_share(text: str) -> float:
 
 
 def at_least(least: int) -> Callable[[str], int]:
-    """A reader of whole numbers from one up."""
+    """Return a function that reads whole numbers from ``least`` up."""
 
     def read(text: str) -> int:
         try:
@@ -184,7 +195,7 @@ read_whole = at_least(1)
 
 
 def read_seed(text: str) -> int:
-    """A whole number that a random key can hold."""
+    """Return a whole number that fits into a random key."""
     if not text.isdecimal() or int(text) >= 2**32:
         raise argparse.ArgumentTypeError(f"give a whole number from 0 to {2**32 - 1}")
     return int(text)
@@ -200,7 +211,7 @@ def add_command(
     description: str,
     epilog: str | None = None,
 ) -> argparse.ArgumentParser:
-    """Declare a command, which ``run`` carries out, and return its parser."""
+    """Declare a command that calls ``run`` with its arguments, and return its parser."""
     parser: argparse.ArgumentParser = commands.add_parser(
         name,
         usage=usage,
@@ -215,20 +226,22 @@ def add_command(
 
 
 def add_search(parser: argparse.ArgumentParser) -> None:
-    """Declare what a fit to the search in a file needs: the file, the metric, the threshold, the constraints."""
+    """Declare the arguments of a fit: the file, the metric, the threshold and the constraints."""
     add_file(parser)
     add_study(parser)
     add_threshold(parser)
     add_constraints(parser)
 
 
-def add_file(parser: argparse.ArgumentParser) -> None:
-    """Declare the file of one study."""
-    parser.add_argument("file", metavar="FILE", help="the trials: .csv, .tsv, .jsonl, .ndjson or .parquet")
+def add_file(
+    parser: argparse.ArgumentParser, text: str = "the trials: .csv, .tsv, .jsonl, .ndjson or .parquet"
+) -> None:
+    """Declare the file of one search."""
+    parser.add_argument("file", metavar="FILE", help=text)
 
 
 def add_study(parser: argparse.ArgumentParser) -> None:
-    """Declare what says how to read a study: the metric and its direction."""
+    """Declare the metric and its direction."""
     parser.add_argument("--metric", metavar="NAME", required=True, help="the column that holds the scores")
     direction = parser.add_mutually_exclusive_group()
     direction.add_argument(
@@ -238,63 +251,83 @@ def add_study(parser: argparse.ArgumentParser) -> None:
 
 
 def add_threshold(parser: argparse.ArgumentParser) -> None:
-    """Declare the threshold of one study."""
+    """Declare the threshold of one search."""
     parser.add_argument(
         "--threshold",
         metavar="T|auto|none",
         type=read_regime,
         default=AUTO,
-        help="where the regime ends: only scores as good as T or better shape the fit, the others are counted; auto "
-        "has it chosen by tests, see nqjax regime; none uses all scores (default: auto)",
+        help="where the regime ends: scores as good as T or better are fitted, the others only counted; auto chooses "
+        "it by tests, see nqjax regime; none uses all scores (default: auto)",
     )
 
 
 def add_constraints(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the four parameters."""
     for name, kind, default, text in (
-        ("alpha", read_constraint, None, "the lower end: when minimizing, the best score that can be reached"),
-        ("beta", read_constraint, None, "the upper end: when maximizing, the best score that can be reached"),
+        ("alpha", read_constraint, None, "the lower end: the best reachable score when minimizing"),
+        ("beta", read_constraint, None, "the upper end: the best reachable score when maximizing"),
         ("gamma", read_gamma, GAMMA, "the effective number of hyperparameters (default: 1 5)"),
-        ("sigma", read_sigma, None, "the standard deviation of one run's noise; 0 for none"),
+        ("sigma", read_sigma, None, "the standard deviation of one run's noise; 0 for no noise"),
     ):
         parser.add_argument(f"--{name}", metavar="X|LO HI", type=kind, default=default, help=text)
 
 
 def limits(threshold: float | None, minimize: bool) -> tuple[float, float]:
-    """The regime that a threshold stands for."""
+    """Return the limits of the regime that a threshold stands for."""
     worst = math.inf if minimize else -math.inf
     end = worst if threshold is None else threshold
     return (-math.inf, end) if minimize else (end, math.inf)
 
 
+def threshold_of(limits: tuple[float, float], minimize: bool) -> float | None:
+    """Return the threshold of a regime, None where all scores belong to it."""
+    end = limits[1] if minimize else limits[0]
+    return end if math.isfinite(end) else None
+
+
+def add_confidence(parser: argparse.ArgumentParser, of: str) -> None:
+    """Declare the confidence; ``of`` says of what."""
+    parser.add_argument(
+        "--confidence", metavar="P", type=read_share, default=0.95, help=f"confidence of {of} (default: 0.95)"
+    )
+
+
 def constraints(args: argparse.Namespace) -> dict[str, float | tuple[float, float] | None]:
-    """What was said of the four parameters."""
+    """Return the constraints of the four parameters."""
     return {name: getattr(args, name) for name in ("alpha", "beta", "gamma", "sigma")}
 
 
+#: Samplers of the posterior.
 METHODS = ("nuts", "quadrature")
 
 
 def add_sampler(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the sampler."""
-    parser.add_argument("--method", choices=METHODS, default=METHODS[0], help="see below (default: nuts)")
-    parser.add_argument("--prob", metavar="P", type=read_share, default=0.95, help="of the intervals (default: 0.95)")
+    parser.add_argument("--method", choices=METHODS, default=METHODS[0], help="the sampler, see below (default: nuts)")
+    add_confidence(parser, "the credible intervals")
     for name, least, default, text in (
-        ("chains", 1, 4, "chains"),
-        ("warmup", 50, 500, "adaptation"),
-        ("samples", 4, 1000, "draws of each"),
+        ("chains", 1, 4, "number of chains"),
+        ("warmup", 50, 500, "steps in which each chain adapts"),
+        ("samples", 4, 1000, "draws from each chain"),
     ):
         parser.add_argument(
             f"--{name}", metavar="N", type=at_least(least), default=default, help=f"{text} (default: {default})"
         )
-    parser.add_argument("--seed", metavar="S", type=read_seed, default=0, help="of the random numbers (default: 0)")
+    add_seed(parser, "the random numbers")
+
+
+def add_seed(parser: argparse.ArgumentParser, of: str, default: int = 0) -> None:
+    """Declare the seed; ``of`` says of what."""
+    text = f"seed of {of} (default: {default})"
+    parser.add_argument("--seed", metavar="S", type=read_seed, default=default, help=text)
 
 
 def sampler(args: argparse.Namespace) -> dict[str, Any]:
-    """What was said of the sampler."""
+    """Return the options of the sampler, as `nqjax.sample_posterior` takes them."""
     return {
         "method": args.method,
-        "confidence": args.prob,
+        "confidence": args.confidence,
         "num_chains": args.chains,
         "num_warmup": args.warmup,
         "num_samples": args.samples,

@@ -1,31 +1,23 @@
-"""What `nqjax fit` and `nqjax bootstrap` give: their output options, and the document of one study."""
+"""Options and functions for what a command prints and draws."""
 
 import argparse
 import json
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from nqjax.cli import process
-from nqjax.cli.options import TRIALS, constraints, read_numbers, read_trials
+from nqjax.cli.options import TRIALS, constraints, read_trials, threshold_of
 
 if TYPE_CHECKING:
     import numpy as np
 
     from nqjax.confidence.bootstrap import Bootstrap
     from nqjax.estimation.fit import Fit
-
-
-def read_support(text: str) -> tuple[float, float]:
-    """Two numbers, the lower one first."""
-    numbers = read_numbers(text)
-    if len(numbers) != 2 or not numbers[0] < numbers[1]:
-        raise argparse.ArgumentTypeError("give two numbers, the lower one first")
-    return numbers[0], numbers[1]
+    from nqjax.report.documents import FitDocument, Head
 
 
 def add_output(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of what is printed and drawn."""
+    """Declare the options of what is printed, and of the picture of a tuning curve."""
     add_printed(parser)
     parser.add_argument("--plot", metavar="PICTURE", help="draw the tuning curve: a .png, .svg or .pdf file")
 
@@ -39,6 +31,11 @@ def add_printed(parser: argparse.ArgumentParser) -> None:
         default=TRIALS,
         help="the numbers of trials at which to give the tuning curve (default: 1 2 4 ... 128)",
     )
+    add_json(parser)
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Declare the option that prints JSON."""
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
 
 
@@ -50,44 +47,41 @@ def check_output(args: argparse.Namespace) -> None:
         check_picture(args.plot)
 
 
-def document(args: argparse.Namespace, fit: "Fit", scores: "np.ndarray") -> dict[str, Any]:
-    """What there is to say about the fit that was asked for."""
-    from nqjax.report.fit import fit_document
+def head(args: argparse.Namespace, limits: tuple[float, float] | None = None) -> "Head":
+    """Return the part that the documents of all commands have in common."""
+    threshold = None if limits is None else threshold_of(limits, args.minimize)
+    return {"file": args.file, "metric": args.metric, "minimize": args.minimize, "threshold": threshold}
 
-    return fit_document(
+
+def fit_document(
+    args: argparse.Namespace, fit: "Fit", scores: "np.ndarray", limits: tuple[float, float]
+) -> "FitDocument":
+    """Return the document of the fit that was asked for."""
+    from nqjax.report import fit as report
+
+    return report.fit_document(
         fit,
         scores,
         file=args.file,
         metric=args.metric,
-        threshold=args.threshold if args.threshold is None or math.isfinite(args.threshold) else None,
+        threshold=threshold_of(limits, args.minimize),
         constraints=constraints(args),
         trials=args.trials,
     )
 
 
-def head(args: argparse.Namespace) -> dict[str, Any]:
-    """What was asked, of bands and regions."""
-    return {
-        "file": args.file,
-        "metric": args.metric,
-        "minimize": args.minimize,
-        "threshold": getattr(args, "threshold", None),
-        "confidence": args.confidence,
-        "method": args.method,
-    }
-
-
-def give(args: argparse.Namespace, found: dict[str, Any], print_tables: Callable[[dict[str, Any], Any], None]) -> None:
-    """Print the document as it was asked for."""
+def give(args: argparse.Namespace, found: Mapping[str, Any], print_tables: Callable[[Any, Any], None]) -> None:
+    """Print the document, as JSON or as tables."""
     if args.json:
         print(json.dumps(found, indent=2, allow_nan=False))
     else:
         print_tables(found, process.console())
 
 
-def draw(args: argparse.Namespace, result: "Fit | Bootstrap", scores: "np.ndarray", **options: Any) -> None:
-    """Draw the picture, if one was asked for."""
+def draw(args: argparse.Namespace, result: "Fit | Bootstrap", scores: "np.ndarray") -> None:
+    """Draw the tuning curve, if a picture was asked for."""
     if args.plot is not None:
-        from nqjax.plots.tuning_curve import save_tuning_curve
+        from nqjax.plots.style import save
+        from nqjax.plots.tuning_curve import plot_tuning_curve
 
-        save_tuning_curve(args.plot, result, scores, name=args.metric, **options)
+        save(plot_tuning_curve(result, scores, name=args.metric).figure, args.plot)

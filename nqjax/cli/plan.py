@@ -4,10 +4,18 @@ import argparse
 from typing import Any
 
 from nqjax.cli import output, process, threshold
-from nqjax.cli.options import add_command, add_search, constraints, limits, read_positive, read_share, read_threshold
+from nqjax.cli.options import (
+    add_command,
+    add_confidence,
+    add_search,
+    constraints,
+    read_positive,
+    read_share,
+    read_threshold,
+)
 
 _EPILOG = """\
-The fit to the trials that were run is taken as it is. A score beyond the threshold is one it knows nothing about.
+The fit to the trials that were run is taken as exact. It says nothing about scores beyond the threshold.
 
 examples:
   nqjax plan trials.csv --metric error --threshold 0.11 --score 0.096 --probability 0.9
@@ -23,19 +31,21 @@ def add(commands: Any) -> None:
         "plan",
         _run,
         usage="nqjax plan FILE --metric NAME (--score S --probability P | --width W --at N) [options]",
-        summary="how many trials it takes to reach a score, or to pin down the tuning curve",
-        description="How many trials does a search need, to reach a score or for a narrow band of the tuning curve?",
+        summary="how many trials it takes to reach a score, or for a narrow band of the tuning curve",
+        description="How many trials does a search need to reach a score, or for a narrow band of its tuning curve?",
         epilog=_EPILOG,
     )
     add_search(parser)
     parser.add_argument("--score", metavar="S", type=read_threshold, help="the score to reach, or a better one")
-    parser.add_argument("--probability", metavar="P", type=read_share, help="with which the best trial reaches it")
     parser.add_argument(
-        "--width", metavar="W", type=read_positive, help="the width that the band of the tuning curve may have"
+        "--probability", metavar="P", type=read_share, help="probability with which the best trial reaches it"
     )
-    parser.add_argument("--at", metavar="N", type=read_positive, help="the number of trials at which it may have it")
-    parser.add_argument("--confidence", metavar="P", type=read_share, default=0.95, help="of that band (default: 0.95)")
-    parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
+    parser.add_argument("--width", metavar="W", type=read_positive, help="the largest width of the tuning curve's band")
+    parser.add_argument(
+        "--at", metavar="N", type=read_positive, help="the number of trials at which the band has this width"
+    )
+    add_confidence(parser, "that band")
+    output.add_json(parser)
 
 
 def _run(args: argparse.Namespace) -> None:
@@ -49,14 +59,13 @@ def _run(args: argparse.Namespace) -> None:
     import nqjax
     from nqjax.report.plan import plan_document, print_plan
 
-    threshold.choose(args, scores)
-    ends = limits(args.threshold, args.minimize)
-    fit = nqjax.fit(scores, limits=ends, minimize=args.minimize, **constraints(args))
+    limits, _ = threshold.resolve(args, scores)
+    fit = nqjax.fit(scores, limits=limits, minimize=args.minimize, **constraints(args))
     if args.score is not None:
         asked = {"score": args.score, "probability": args.probability}
     else:
         asked = {"width": args.width, "at": args.at, "confidence": args.confidence}
-    head = {"file": args.file, "metric": args.metric, "minimize": args.minimize, "threshold": args.threshold}
+    head = output.head(args, limits)
     trials = float(nqjax.required_trials(fit, **asked))
     document = plan_document(fit, scores, trials, head=head, asked=asked, constraints=constraints(args))
     output.give(args, document, print_plan)

@@ -5,26 +5,20 @@ from pathlib import Path
 from typing import Any
 
 from nqjax.cli import output, process, threshold
-from nqjax.cli.options import (
-    add_command,
-    add_sampler,
-    add_search,
-    constraints,
-    limits,
-    sampler,
-)
+from nqjax.cli.options import add_command, add_sampler, add_search, constraints, sampler
 from nqjax.errors import InputError
+from nqjax.runtime.extras import require
 
 _EPILOG = """\
-nuts        NumPyro's sampler for each gamma, in the proportions that quadrature gives the gammas
-quadrature  independent draws from a grid over the posterior, with a Metropolis step: seconds less, and as good
+nuts        NumPyro's sampler for each gamma; the probabilities of the gammas come from quadrature
+quadrature  independent draws from a grid over the posterior, corrected by a Metropolis step: faster, and as accurate
 
-Credible intervals are statements of probability given the scores, the model, the threshold and the prior, which
-docs/posterior.md has.
+Credible intervals are statements of probability given the scores, the model, the threshold and the prior
+(docs/posterior.md).
 
 examples:
   nqjax posterior trials.csv --metric val_loss --report posterior.html
-  nqjax posterior trials.csv --metric error --threshold 0.11 --alpha 0 1 --beta 0 1 --prob 0.9
+  nqjax posterior trials.csv --metric error --threshold 0.11 --alpha 0 1 --beta 0 1 --confidence 0.9
   nqjax posterior trials.csv --metric error --method quadrature --draws draws.parquet --json
 """
 
@@ -37,13 +31,15 @@ def add(commands: Any) -> None:
         _run,
         usage="nqjax posterior FILE --metric NAME [--minimize | --maximize] [--threshold T|auto|none] [options]",
         summary="the Bayesian posterior of the parameters and of the tuning curve, with a report",
-        description="The posterior: probabilities of what the model can reach, and of what more trials would buy.",
+        description="The posterior: how good the model can get, and what more trials would buy, with probabilities.",
         epilog=_EPILOG,
     )
     add_search(parser)
     add_sampler(parser)
-    parser.add_argument("--report", metavar="PAGE", help="write everything to one page, a .html file")
-    parser.add_argument("--draws", metavar="OUT", help="write the draws to a Parquet file, a row each")
+    parser.add_argument(
+        "--report", metavar="PAGE", help="write an HTML page with tables, pictures and diagnostics, a .html file"
+    )
+    parser.add_argument("--draws", metavar="OUT", help="write the draws to a Parquet file, one in each row")
     output.add_printed(parser)
 
 
@@ -54,8 +50,10 @@ def _run(args: argparse.Namespace) -> None:
         from nqjax.report.page import check_page
 
         check_page(args.report)
+    if args.draws is not None:
+        require("pyarrow", "parquet", "--draws")
     if args.draws is not None and not Path(args.draws).resolve().parent.is_dir():
-        raise InputError(f"there is no folder {str(Path(args.draws).parent)!r} for the draws")
+        raise InputError(f"there is no folder {str(Path(args.draws).parent)!r} for the draws: make it first")
     scores = read_scores(args.file, args.metric)
     process.use_compilation_cache()
     process.listen_for_ctrl_c()
@@ -66,22 +64,23 @@ def _run(args: argparse.Namespace) -> None:
     import nqjax
     from nqjax.report.posterior import posterior_document, print_posterior
 
-    chosen = threshold.choose(args, scores)
+    limits, chosen = threshold.resolve(args, scores)
+    study: dict[str, Any] = {"limits": limits, "minimize": args.minimize, **constraints(args)}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", nqjax.SamplingWarning)  # the document says it
-        study: dict[str, Any] = {
-            "limits": limits(args.threshold, args.minimize),
-            "minimize": args.minimize,
-            **constraints(args),
-        }
+        warnings.simplefilter("ignore", nqjax.SamplingWarning)  # the document has it
         post = nqjax.sample_posterior(scores, key=jax.random.key(args.seed), progress=True, **study, **sampler(args))
-    args.confidence = args.prob
     why = None
     if chosen is not None:
         p_value = next(one.p_value for one in chosen.path if one.threshold == chosen.threshold)
         why = {"p_value": p_value, "level": chosen.level, "reason": chosen.reason}
-    head = {**output.head(args), "command": args.command_line, "regime": why}
-    document = posterior_document(post, head=head, trials=args.trials, seed=args.seed)
+    document = posterior_document(
+        post,
+        head=output.head(args, limits),
+        trials=args.trials,
+        seed=args.seed,
+        command=args.command_line,
+        regime=why,
+    )
     if args.draws is not None:
         _save_draws(args.draws, post)
     output.give(args, document, print_posterior)

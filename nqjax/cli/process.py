@@ -1,4 +1,4 @@
-"""The process of a command: its console, its compiled programs, its signals."""
+"""Console, compilation cache and Ctrl-C handling of the command line."""
 
 import contextlib
 import os
@@ -11,11 +11,11 @@ from nqjax.runtime.files import cache_folder
 
 
 def console() -> Any:
-    """Return the console of stdout; one that tells when its reader went away."""
+    """Return the console of stdout, which raises BrokenPipeError when its reader has closed it."""
     from rich.console import Console
 
     class PipedConsole(Console):
-        def on_broken_pipe(self) -> None:  # rich would exit with status 1; main knows better
+        def on_broken_pipe(self) -> None:  # rich itself would exit with status 1
             self.quiet = True
             raise BrokenPipeError
 
@@ -23,10 +23,9 @@ def console() -> Any:
 
 
 def use_compilation_cache() -> None:
-    """Keep compiled programs in the user's cache directory, so that a second run does not compile them again.
+    """Keep compiled programs in the user's cache folder, so that a second run does not compile them again.
 
-    What the user has configured through JAX's own environment variables stays. A directory that cannot be written is
-    no error: the programs are then compiled each time.
+    JAX's own environment variables have priority. If the folder cannot be written, programs are compiled each time.
     """
     # The loader of cached CPU programs logs tuning preferences of the compiler as errors on some processors.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -39,7 +38,7 @@ def use_compilation_cache() -> None:
             return
         jax.config.update("jax_compilation_cache_dir", str(directory))
     for option, value in (
-        ("jax_persistent_cache_min_compile_time_secs", 0.0),  # small programs add up: keep all of them
+        ("jax_persistent_cache_min_compile_time_secs", 0.0),  # keep small programs, too: there are many
         ("jax_persistent_cache_min_entry_size_bytes", -1),
     ):
         if option.upper() not in os.environ:
@@ -47,17 +46,17 @@ def use_compilation_cache() -> None:
 
 
 def say_warnings() -> None:
-    """Have warnings say in one line what matters, not where in the program they come from."""
+    """Print warnings in one line, without their place in the program."""
     warnings.showwarning = lambda message, *_: print(f"nqjax: warning: {message}", file=sys.stderr)
 
 
 def listen_for_ctrl_c(waiting: str = "") -> None:
-    """Have Ctrl-C raise KeyboardInterrupt, for work that ends in order; see `nqjax.__main__` for the others.
+    """Let Ctrl-C raise KeyboardInterrupt, for work that can be interrupted; see `nqjax.__main__` for the rest.
 
     Parameters
     ----------
     waiting : str
-        What the first Ctrl-C says where the end takes a while; the second one then ends the process at once.
+        A message for the first Ctrl-C, if stopping takes a while; a second Ctrl-C then ends the process at once.
     """
     if signal.getsignal(signal.SIGINT) is not signal.SIG_DFL:
         return
@@ -67,7 +66,9 @@ def listen_for_ctrl_c(waiting: str = "") -> None:
 
     def first(*_: object) -> None:
         signal.signal(signal.SIGINT, second)
-        os.write(2, f"{waiting}; Ctrl-C again stops at once\n".encode())  # print may be what was interrupted
+        os.write(
+            2, f"{waiting}; Ctrl-C again stops at once\n".encode()
+        )  # not by print, which may be what was interrupted
         raise KeyboardInterrupt
 
     def second(*_: object) -> None:

@@ -1,19 +1,15 @@
-"""`nqjax regime`, and `--threshold auto` of the other commands."""
+"""`nqjax regime`."""
 
 import argparse
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nqjax.cli import output, process
 from nqjax.cli.options import add_command, add_constraints, add_file, add_study, constraints, read_share
 
-if TYPE_CHECKING:
-    pass
-
-
 _EPILOG = """\
-Thresholds that keep from two thirds of the scores down to a few are tried, the largest regime first. The first is
-chosen that its tests accept: whether the fit meets its own scores, and whether it fits the best of them as well as they
-are fitted by themselves. Where no threshold is acceptable, it says so, and the exit status is 0.
+Thresholds that keep from two thirds of the scores down to a few are tried, the largest regime first, until two tests
+accept one: do the scores follow their fit, and does the fit describe the best of them as well as a fit to these alone?
+Where no threshold is acceptable, the output says so, and the exit status is 0.
 
 examples:
   nqjax regime trials.csv --metric val_loss
@@ -40,11 +36,11 @@ def add(commands: Any) -> None:
         metavar="P",
         type=read_share,
         default=0.1,
-        help="with which a true regime may be passed over for a smaller one (default: 0.1)",
+        help="how often a true regime may be rejected in favour of a smaller one (default: 0.1)",
     )
     add_constraints(parser)
-    parser.add_argument("--plot", metavar="PICTURE", help="draw the path: a .png, .svg or .pdf file")
-    parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
+    parser.add_argument("--plot", metavar="PICTURE", help="draw the candidates: a .png, .svg or .pdf file")
+    output.add_json(parser)
 
 
 def _run(args: argparse.Namespace) -> None:
@@ -57,9 +53,9 @@ def _run(args: argparse.Namespace) -> None:
     from nqjax.report.regime import print_regime, regime_document
 
     regime = nqjax.find_regime(scores, minimize=args.minimize, level=args.level, **constraints(args))
-    head = {"file": args.file, "metric": args.metric, "minimize": args.minimize}
-    output.give(args, {**head, **regime_document(regime)}, print_regime)
+    output.give(args, {**output.head(args), **regime_document(regime)}, print_regime)
     if args.plot is not None:
-        from nqjax.plots.regime import save_regime
+        from nqjax.plots.regime import plot_regime
+        from nqjax.plots.style import save
 
-        save_regime(args.plot, regime, name=args.metric)
+        save(plot_regime(regime, name=args.metric)[0].figure, args.plot)

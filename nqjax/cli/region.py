@@ -6,18 +6,18 @@ from typing import Any
 
 from nqjax.cli import output, process, threshold
 from nqjax.cli.bands import METHODS as BANDS
-from nqjax.cli.options import add_command, add_search, constraints, limits, read_seed, read_share, read_whole
+from nqjax.cli.options import add_command, add_confidence, add_search, add_seed, constraints, read_whole
 
 _METHODS = ("profile", "consonance", "bootstrap", "posterior")
 
 
 _EPILOG = """\
-profile     what fits nearly as well as the best fit does; each interval has the confidence by itself
-consonance  what keeps within a confidence band over the regime; all intervals together have the confidence: wide
-bootstrap   percentiles of refitted resamples; with few scores it covers less than it says
-posterior   credible intervals under a weak prior: right on average over it; nqjax posterior says more
+profile     parameters that fit nearly as well as the best ones; each interval has the confidence by itself
+consonance  parameters within a confidence band over the regime; the confidence holds for all intervals at once: wide
+bootstrap   percentiles of refitted resamples; with few scores, coverage is below the confidence
+posterior   credible intervals under a weak prior; nqjax posterior shows more of it
 
-docs/coverage.md has the coverage of all four, measured.
+docs/coverage.md has the measured coverage of all four.
 
 examples:
   nqjax region trials.csv --metric val_loss
@@ -34,17 +34,19 @@ def add(commands: Any) -> None:
         _run,
         usage="nqjax region FILE --metric NAME [--minimize | --maximize] [--threshold T|auto|none] [options]",
         summary="confidence intervals of the parameters and of the tuning curve",
-        description="Confidence intervals: how good the model can get, what more trials would buy, and how sure it is.",
+        description="Confidence intervals: how good the model can get, and what more trials would buy.",
         epilog=_EPILOG,
     )
     add_search(parser)
-    parser.add_argument("--method", choices=_METHODS, default=_METHODS[0], help="see below (default: profile)")
-    parser.add_argument("--confidence", metavar="P", type=read_share, default=0.95, help="(default: 0.95)")
-    parser.add_argument("--band", choices=BANDS, default=BANDS[0], help="of consonance (default: the first)")
-    parser.add_argument("--resamples", metavar="N", type=read_whole, default=1000, help="of bootstrap (default: 1000)")
     parser.add_argument(
-        "--seed", metavar="S", type=read_seed, default=0, help="of bootstrap and posterior (default: 0)"
+        "--method", choices=_METHODS, default=_METHODS[0], help="the method, see below (default: profile)"
     )
+    add_confidence(parser, "the intervals")
+    parser.add_argument("--band", choices=BANDS, default=BANDS[0], help=f"band of consonance (default: {BANDS[0]})")
+    parser.add_argument(
+        "--resamples", metavar="N", type=read_whole, default=1000, help="resamples of bootstrap (default: 1000)"
+    )
+    add_seed(parser, "bootstrap and posterior")
     output.add_printed(parser)
 
 
@@ -58,9 +60,9 @@ def _run(args: argparse.Namespace) -> None:
     import nqjax
     from nqjax.report.confidence import print_confidence, region_document
 
-    threshold.choose(args, scores)
+    limits, _ = threshold.resolve(args, scores)
     study: dict[str, Any] = {
-        "limits": limits(args.threshold, args.minimize),
+        "limits": limits,
         "confidence": args.confidence,
         "minimize": args.minimize,
         **constraints(args),
@@ -74,6 +76,7 @@ def _run(args: argparse.Namespace) -> None:
             warnings.simplefilter("always")
             region = nqjax.confidence_region(scores, method=args.method, key=key, num_resamples=args.resamples, **study)
         notes = [str(w.message) for w in caught if issubclass(w.category, nqjax.SamplingWarning)]
-    document = region_document(region, head=output.head(args), trials=args.trials)
-    document["warnings"] += notes
-    output.give(args, document, print_confidence)
+    document = region_document(
+        region, head=output.head(args, limits), confidence=args.confidence, method=args.method, trials=args.trials
+    )
+    output.give(args, {**document, "warnings": document["warnings"] + notes}, print_confidence)

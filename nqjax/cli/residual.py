@@ -5,17 +5,17 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from nqjax.cli import process
-from nqjax.cli.options import AUTO, add_command, add_file, limits, read_regime, read_whole
-from nqjax.cli.searching import add_running, check_out, telling
+from nqjax.cli.options import AUTO, add_command, add_file, limits, read_regime, read_whole, threshold_of
+from nqjax.cli.searching import add_data, add_running, check_out, task_of, telling
 from nqjax.errors import InputError
 
 if TYPE_CHECKING:
+    from nqjax.report.documents import Head
     from nqjax.trials.table import Trials
-from nqjax.cli.searching import add_data, task_of
 
 _EPILOG = """\
-The configurations at the even quantiles of a search's scores are each retrained with many seeds, and the noise is
-judged: is it normal, and of one size inside the regime? After Ctrl-C the same command goes on where it was.
+Configurations at evenly spaced quantiles of a search's scores are retrained with many seeds each, and the noise is
+tested: is it normal, with one standard deviation inside the regime? After Ctrl-C, the same command continues.
 
 examples:
   nqjax residual trials.jsonl --seeds 128 --out residual.jsonl
@@ -31,12 +31,14 @@ def add(commands: Any) -> None:
         "residual",
         _run,
         usage="nqjax residual TRIALS.jsonl --out RUNS.jsonl [--seeds N] [--quantiles K] [--threshold T] [options]",
-        summary="retrain configurations of a search with many seeds, and judge the noise",
-        description="Retrain configurations of a search with many seeds each, and judge whether the noise model holds.",
+        summary="retrain configurations of a search with many seeds, and test the noise model",
+        description="Retrain configurations of a search with many seeds each, and test whether the noise model holds.",
         epilog=_EPILOG,
     )
-    add_file(parser)
-    parser.add_argument("--seeds", metavar="N", type=read_whole, default=128, help="runs of each (default: 128)")
+    add_file(parser, "the .jsonl file that nqjax search has written")
+    parser.add_argument(
+        "--seeds", metavar="N", type=read_whole, default=128, help="runs of each configuration (default: 128)"
+    )
     parser.add_argument(
         "--quantiles", metavar="K", type=read_whole, default=8, help="how many configurations (default: 8)"
     )
@@ -46,7 +48,7 @@ def add(commands: Any) -> None:
         metavar="T|auto|none",
         type=read_regime,
         default=AUTO,
-        help="where the regime ends, for the verdict; auto finds it from the search, none judges all (default: auto)",
+        help="where the regime ends, for the verdict; auto chooses it from the search, none judges all (default: auto)",
     )
     add_data(parser)
 
@@ -86,19 +88,13 @@ def _judge(args: argparse.Namespace, trials: "Trials") -> None:
         threshold, sigma = _regime(trials)
     regime = limits(threshold, trials.minimize)
     found = noise_diagnostics(args.out, "config_id", trials.score, limits=regime, minimize=trials.minimize, fit=sigma)
-    head = {
-        "file": args.out,
-        "config": "config_id",
-        "metric": trials.score,
-        "minimize": trials.minimize,
-        "threshold": threshold,
-        "level": found.level,
-    }
-    print_noise(noise_document(found, head=head), process.console())
+    end = threshold_of(regime, trials.minimize)
+    head: Head = {"file": args.out, "metric": trials.score, "minimize": trials.minimize, "threshold": end}
+    print_noise(noise_document(found, head=head, config="config_id"), process.console())
 
 
 def _regime(trials: "Trials") -> tuple[float | None, float | None]:
-    """The threshold and the fitted sigma of the search; None where there is no regime."""
+    """Return the threshold and the fitted sigma of the search, None if it has no regime."""
     from nqjax.checks.regime import find_regime
 
     try:

@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 from nqjax.cli import process
 from nqjax.cli.options import add_command, read_seed, read_whole
+from nqjax.cli.searching import add_running, check_out, task_options, telling
 from nqjax.errors import InputError
 
 if TYPE_CHECKING:
     from nqjax.search.task import Task
     from nqjax.trials.table import Trials
-from nqjax.cli.searching import add_running, check_out, task_options, telling
 
 _EPILOG = """\
-Trials are safe as soon as they are counted: after Ctrl-C, or worse, the same command goes on where it was, and with
-more trials it adds theirs. Trial i has the same configuration whatever the number of trials, the population and the
-devices, and on CPUs, if the memory suffices, the same scores.
+Trials that are counted are safe: after Ctrl-C, or a crash, the same command continues, and with a larger number of
+trials it adds the missing ones. The configuration of trial i depends on neither the number of trials, the population
+nor the devices; on CPUs with enough memory, neither do its scores.
 
 examples:
   nqjax search --list
@@ -33,20 +33,20 @@ def add(commands: Any) -> None:
         "search",
         _run,
         usage="nqjax search TASK --trials N --out TRIALS.jsonl [options]",
-        summary="run a random search: a reference task's, whole populations of trials at a time",
+        summary="run a random search on a reference task, many trials at once",
         description="Run a random hyperparameter search, many trials side by side in one program.",
         epilog=_EPILOG,
     )
     parser.add_argument("task", metavar="TASK", nargs="?", help="a reference search, see --list")
-    parser.add_argument("--list", action="store_true", help="show the reference searches, with the time to expect")
+    parser.add_argument("--list", action="store_true", help="list the reference searches and how long they take")
     parser.add_argument("--trials", dest="count", metavar="N", type=read_whole, help="how many configurations to try")
     parser.add_argument(
-        "--grid", metavar="K", type=read_whole, help="search a grid instead, K values of each hyperparameter"
+        "--grid", metavar="K", type=read_whole, help="search a grid instead, with K values of each hyperparameter"
     )
     parser.add_argument("--fix", metavar="NAME=VALUE", action="append", default=[], help="fix a hyperparameter")
     add_running(parser)
-    parser.add_argument("--seed", metavar="S", type=read_seed, default=0, help="the search's seed (default: 0)")
-    parser.add_argument("--data", metavar="FOLDER", help="where the task's data are, if it needs any")
+    parser.add_argument("--seed", metavar="S", type=read_seed, default=0, help="seed of the search (default: 0)")
+    parser.add_argument("--data", metavar="FOLDER", help="the folder with the task's data, if it needs any")
 
 
 def _run(args: argparse.Namespace) -> None:
@@ -58,7 +58,7 @@ def _run(args: argparse.Namespace) -> None:
     if args.task is None:
         args.parser.error("give a task; nqjax search --list shows them")
     if args.task not in tasks.REGISTRY:
-        tasks.load(args.task)  # which says so
+        tasks.load(args.task)  # raises the error
     options = task_options(args.task, args.data)
     if args.count is None and args.grid is None:
         args.parser.error("give --trials, the number of configurations")
@@ -89,7 +89,7 @@ def _run(args: argparse.Namespace) -> None:
 
 
 def read_value(text: str) -> Any:
-    """A value as the command line has it: true, false, a number, or text."""
+    """Return the value of a text: true, false, a number, or the text itself."""
     if text in ("true", "false"):
         return text == "true"
     for kind in (int, float):
@@ -141,7 +141,7 @@ def _print_list(registry: Any) -> None:
 
 
 def print_summary(trials: "Trials", out: str) -> None:
-    """Print what was found, where it is, and what to do next."""
+    """Print the number of trials, the best one, and the next commands."""
     failed = int(trials.failed.sum())
     console = process.console()
     console.print(f"{len(trials):,} trials in {out}, {failed:,} failed", soft_wrap=True, markup=False)

@@ -1,7 +1,9 @@
-"""Options and messages that the commands share which train models."""
+"""Options and messages of the commands that train models."""
 
 import argparse
+import contextlib
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,27 +13,32 @@ from nqjax.errors import InputError
 if TYPE_CHECKING:
     from nqjax.search.task import Task
     from nqjax.trials.table import Trials
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from nqjax.search.task import Task
-    from nqjax.trials.table import Trials
+
+#: What to do if a setting of the task differs from that of the file.
+_HINTS = {
+    "python": "use the Python that made it",
+    "text": "use the Python that made it",
+    "pretrained": "use the machine that made it, because encoders pretrained elsewhere differ",
+    "size": "use nqjax.search from Python, where the task takes it",
+    "dtype": "use nqjax.search from Python, where the task takes it",
+}
 
 
 def add_running(parser: argparse.ArgumentParser, *, out: bool = True) -> None:
-    """Declare the options of commands that train."""
+    """Declare the options of a run."""
     if out:
-        parser.add_argument("--out", metavar="TRIALS", help="the .jsonl file to write, or to go on with")
+        parser.add_argument("--out", metavar="TRIALS", help="the .jsonl file to write, or to continue")
     parser.add_argument(
         "--population",
         metavar="P",
         type=read_whole,
-        help="trials in hand at once (default: as many as keep the devices busy and fit the memory)",
+        help="trials that run at once (default: as many as keep the devices busy and fit into memory)",
     )
 
 
 def task_options(name: str, data: str | None) -> dict[str, str]:
-    """Return a reference search's arguments; raise InputError for one that lacks its data."""
+    """Return the arguments of a reference search; raise InputError if it needs data and has none."""
     from nqjax.search.tasks.registry import REGISTRY
 
     if data is None and REGISTRY[name].data:
@@ -39,25 +46,21 @@ def task_options(name: str, data: str | None) -> dict[str, str]:
     return {} if data is None else {"data": data}
 
 
-class telling:
-    """Say after Ctrl-C what is safe and how to go on."""
+@contextlib.contextmanager
+def telling(out: str) -> Iterator[None]:
+    """After Ctrl-C, say how many trials are safe and how to continue."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        from nqjax.trials.table import read_trials
 
-    def __init__(self, out: str) -> None:
-        self._out = out
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is not None and issubclass(kind, KeyboardInterrupt):
-            from nqjax.trials.table import read_trials
-
-            try:
-                done = len(read_trials(self._out))
-            except InputError:  # nothing was written yet
-                done = 0
-            text = f"interrupted; {done:,} trials are safe in {self._out}, and the same command goes on"
-            print(text, file=sys.stderr)
+        try:
+            done = len(read_trials(out))
+        except InputError:  # nothing was written yet
+            done = 0
+        text = f"interrupted; {done:,} trials are safe in {out}, and the same command continues"
+        print(text, file=sys.stderr)
+        raise
 
 
 def check_out(out: str) -> None:
@@ -72,18 +75,20 @@ def check_out(out: str) -> None:
 
 
 def add_data(parser: argparse.ArgumentParser) -> None:
-    """Declare the option that says where the data of a search's task are."""
-    parser.add_argument("--data", metavar="FOLDER", help="where the task's data are (default: where they were)")
+    """Declare the folder with the data of a search's task."""
+    parser.add_argument(
+        "--data", metavar="FOLDER", help="the folder with the task's data (default: the one that the search used)"
+    )
 
 
 def task_of(trials: "Trials", file: str, data: str | None) -> "Task":
-    """The reference task that a file's trials are of."""
+    """Return the reference task that a file of trials was made with."""
     from nqjax.search.tasks import registry as tasks
 
     name = trials.settings["task"]
     if name not in tasks.REGISTRY:
         raise InputError(
-            f"{file} is of the task {name!r}, which is none of nqjax search --list: use nqjax.search from Python"
+            f"{file} was made with the task {name!r}, which is not in nqjax search --list: use nqjax.search from Python"
         )
     task = tasks.load(name, **task_options(name, trials.made_by.get("data") if data is None else data))
     theirs, ours = trials.settings["task_settings"], task.settings
@@ -92,13 +97,3 @@ def task_of(trials: "Trials", file: str, data: str | None) -> "Task":
         found = ", ".join(f"{name} = {theirs.get(name)!r} (here {ours.get(name)!r})" for name in other)
         raise InputError(f"{file} was made with {found}: {_HINTS.get(other[0], 'give its --data FOLDER')}")
     return task
-
-
-#: What to do where a task's setting is another one than a file's.
-_HINTS = {
-    "python": "use the Python that made it",
-    "text": "use the Python that made it",
-    "pretrained": "use the machine that made it, for encoders pretrained elsewhere differ",
-    "size": "use nqjax.search from Python, where the task takes it",
-    "dtype": "use nqjax.search from Python, where the task takes it",
-}

@@ -1,25 +1,26 @@
-"""The threshold that a command uses: the one given, or one chosen automatically."""
+"""The threshold that a command uses: the one given, or one chosen by tests."""
 
 import argparse
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from nqjax.cli.options import AUTO, constraints
+from nqjax.cli.options import AUTO, constraints, limits
 from nqjax.errors import InputError
 
 if TYPE_CHECKING:
     import numpy as np
 
     from nqjax.checks.regime import Regime
+    from nqjax.report.documents import RegimeDocument
 
 
-#: The shares of the scores at which the estimates are shown beside those at the threshold that was chosen.
+#: Shares of the scores at which estimates are shown in addition to those at the chosen threshold.
 _SHARES = (0.25, 0.5, 0.75)
 
 
-def choose(args: argparse.Namespace, scores: "np.ndarray") -> "Regime | None":
-    """Put a number in the place of `--threshold auto`; the regime it comes from, or None where it was given."""
+def resolve(args: argparse.Namespace, scores: "np.ndarray") -> "tuple[tuple[float, float], Regime | None]":
+    """Return the limits that ``--threshold`` stands for, and the regime for ``auto``, None for a given threshold."""
     if args.threshold != AUTO:
-        return None
+        return limits(args.threshold, args.minimize), None
     import nqjax
 
     try:
@@ -30,12 +31,11 @@ def choose(args: argparse.Namespace, scores: "np.ndarray") -> "Regime | None":
         raise InputError(
             f"{regime.reason}; nqjax regime shows the tests, --threshold T sets a threshold, --threshold none uses all"
         )
-    args.threshold = regime.threshold
-    return regime
+    return limits(regime.threshold, args.minimize), regime
 
 
-def movement(args: argparse.Namespace, scores: "np.ndarray", regime: "Regime | None") -> dict[str, Any] | None:
-    """The document of a regime that was chosen, with fits at other shares of the scores; None where it was given."""
+def movement(args: argparse.Namespace, scores: "np.ndarray", regime: "Regime | None") -> "RegimeDocument | None":
+    """Return the document of a chosen regime, with fits at other shares of the scores; None for a given threshold."""
     if regime is None:
         return None
     from nqjax.checks.regime import fits_at_shares

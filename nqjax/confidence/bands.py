@@ -11,14 +11,13 @@ from typing import Literal, NamedTuple
 import numpy as np
 import scipy.optimize
 import scipy.special
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from nqjax.confidence.crossing import probability_within
 from nqjax.distributions.empirical import Empirical
 from nqjax.errors import InputError
-
-Floats = NDArray[np.float64]
-
+from nqjax.inputs import as_probability
+from nqjax.types import Floats
 
 BandMethod = Literal["ld_highest_density", "ld_equal_tailed", "ks", "dkw"]
 
@@ -104,11 +103,10 @@ def order_statistic_band(n: int, confidence: float, method: BandMethod = "ld_hig
     InputError
         A confidence or method that is none.
     """
-    if not 0 < confidence < 1:
-        raise InputError(f"confidence is {confidence}: give a number between 0 and 1, such as 0.95")
+    confidence = as_probability("confidence", confidence)
     if method not in _METHODS:
         raise InputError(f"there is no method {method!r}: choose one of {', '.join(_METHODS)}")
-    return _band(n, float(confidence), method)
+    return _band(n, confidence, method)
 
 
 @functools.lru_cache(maxsize=64)

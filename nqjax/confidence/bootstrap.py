@@ -12,12 +12,21 @@ import scipy.stats
 from jax import Array
 from numpy.typing import ArrayLike, NDArray
 
-from nqjax.confidence.region import Region, check_name
+from nqjax.confidence.region import PARAMETERS, Region, tails
 from nqjax.errors import InputError
 from nqjax.estimation.constraints import Constraint, read_constraints
 from nqjax.estimation.fit import Fit
 from nqjax.estimation.resamples import COLUMNS, Plan
-from nqjax.inputs import as_count, as_devices, as_dtype, as_key, as_trials, oriented_limits
+from nqjax.inputs import (
+    as_count,
+    as_devices,
+    as_dtype,
+    as_key,
+    as_probability,
+    as_quantile,
+    as_trials,
+    oriented_limits,
+)
 from nqjax.runtime.hosts import from_all_hosts
 from nqjax.runtime.parallel import in_parallel
 from nqjax.runtime.progress import Progress
@@ -28,24 +37,31 @@ from nqjax.types import Floats
 Method = Literal["percentile", "bca"]
 
 
-_PARAMETERS = ("alpha", "beta", "gamma", "sigma", "loss")
+_PARAMETERS = (*PARAMETERS, "loss")
+
+
+#: A gamma is listed if it fits best in more than this times (1 - confidence) of the resamples.
+_LISTED_SHARE = 0.5
 
 
 @dataclass(frozen=True, eq=False)
-class Bootstrap:
-    """Refits of resamples of one study.
+class Bootstrap(Region):
+    """Refits of resamples of one study; also a `Region` of percentile intervals.
 
     Attributes
     ----------
     fit : Fit
-        Of the scores themselves.
+        The fit to the scores themselves.
+    confidence : float
+        Coverage of the intervals, unless another is asked for.
     alpha, beta, gamma, sigma, loss, gradient_norm : ndarray, shape (num_resamples,)
-        What the attributes of `Fit` are, for each resample; NaN (gamma 0) where it could not be fitted.
+        The attributes of `Fit` for each resample; NaN (gamma 0) where it could not be fitted.
     converged : ndarray, shape (num_resamples,)
         Whether the refit ended at a minimum.
     """
 
     fit: Fit
+    confidence: float
     alpha: NDArray[np.float64] = field(repr=False)
     beta: NDArray[np.float64] = field(repr=False)
     gamma: NDArray[np.int64] = field(repr=False)
@@ -57,8 +73,30 @@ class Bootstrap:
     _evaluations: float = field(repr=False)
 
     @property
+    def num_scores(self) -> int:  # type: ignore[override]
+        """Number of scores."""
+        return self.fit.num_scores
+
+    @property
+    def limits(self) -> tuple[float, float]:  # type: ignore[override]
+        """The regime that was fitted."""
+        return self.fit.limits
+
+    @property
+    def minimize(self) -> bool:  # type: ignore[override]
+        """Whether lower scores are better."""
+        return self.fit.minimize
+
+    @property
+    def gammas(self) -> tuple[int, ...]:  # type: ignore[override]
+        """Every gamma that fits best in more than half of (1 - confidence) of the resamples."""
+        shares = self.gamma_probabilities
+        least = min(_LISTED_SHARE * (1 - self.confidence), 0.999 * max(shares.values()))
+        return tuple(g for g, share in shares.items() if share > least)
+
+    @property
     def num_resamples(self) -> int:
-        """How many resamples there are."""
+        """Number of resamples."""
         return len(self.alpha)
 
     @property
@@ -90,57 +128,70 @@ class Bootstrap:
         first, last = oriented_limits((low, high), self.fit.minimize)
         return cdf(last) - cdf(first)
 
-    def interval(self, name: str, level: float = 0.95, method: Method = "percentile") -> tuple[float, float]:
-        """Confidence interval of a parameter.
+    def interval(
+        self, name: str, confidence: float | None = None, method: Method = "percentile"
+    ) -> tuple[float, float]:
+        """Return the confidence interval of a parameter.
 
         Parameters
         ----------
-        name : {"alpha", "beta", "gamma", "sigma", "loss"}
-        level : float
-            Nominal coverage, between 0 and 1.
+        name : {"alpha", "beta", "gamma", "sigma", "regime_probability", "loss"}
+        confidence : float, optional
+            Nominal coverage, between 0 and 1; the attribute ``confidence`` by default.
         method : {"percentile", "bca"}
             Quantiles of the resamples, or bias-corrected and accelerated ones (Efron 1987), which refit the study
-            without each of its scores, too. Not for gamma, which is discrete.
+            without each of its scores, too. Not for gamma, which is discrete, nor for the regime's probability.
 
         Raises
         ------
         InputError
-            Another name, level or method; too few resamples for the level, or for where a BCa interval ends; a study
-            that cannot be fitted without one of its scores.
+            Unknown name or method, invalid confidence; too few resamples for the confidence, or for where a BCa
+            interval ends; a study that cannot be fitted without one of its scores.
         """
         if name not in _PARAMETERS:
             raise InputError(f"there is no parameter {name!r}: choose one of {', '.join(_PARAMETERS)}")
         if method not in ("percentile", "bca"):
             raise InputError(f"there is no method {method!r}: choose percentile or bca")
-        tails = self._tails(level)
-        values = getattr(self, name)[self.gamma > 0]
+        shares = self._tails(confidence)
+        values = self.regime_probability if name == "regime_probability" else getattr(self, name)[self.gamma > 0]
         if method == "bca":
             if name == "gamma":
                 raise InputError("gamma is discrete: use method='percentile', or gamma_probabilities")
-            tails = _bca(tails, values, getattr(self.fit, name), *self._left_out.influence(name))
-        low, high = np.quantile(values, tails, method="nearest" if name == "gamma" else "linear")
+            if name == "regime_probability":
+                raise InputError("the regime's probability has no BCa interval: use method='percentile'")
+            shares = _bca(shares, values, getattr(self.fit, name), *self._left_out.influence(name))
+        low, high = np.quantile(values, shares, method="nearest" if name == "gamma" else "linear")
         return float(low), float(high)
 
-    def _tails(self, level: float) -> NDArray[np.float64]:
-        if not 0 < level < 1:
-            raise InputError(f"level is {level}: give a number between 0 and 1, such as 0.95")
+    def _tails(self, confidence: float | None) -> Floats:
+        confidence = self.confidence if confidence is None else as_probability("confidence", confidence)
         fitted = int(np.sum(self.gamma > 0))
-        if fitted < fewest_resamples(level):
-            whose = "" if fitted == self.num_resamples else f" (of {self.num_resamples}) that could be fitted"
-            more = math.ceil(fewest_resamples(level) * self.num_resamples / max(fitted, 1))
-            raise InputError(f"{fitted} resamples{whose} are too few for the level {level:g}: make about {more}")
-        return np.array([(1 - level) / 2, (1 + level) / 2])
+        if fitted < fewest_resamples(confidence):
+            counted = "" if fitted == self.num_resamples else f" (of {self.num_resamples}) that could be fitted"
+            more = math.ceil(fewest_resamples(confidence) * self.num_resamples / max(fitted, 1))
+            raise InputError(
+                f"{fitted} resamples{counted} are too few for the confidence {confidence:g}: make about {more}"
+            )
+        return np.array(tails(confidence))
 
-    def quantile_tuning_curve(self, n: ArrayLike, q: float = 0.5) -> NDArray[np.float64]:
-        """Quantile of the best score after ``n`` trials under each refit, shape (num_resamples, *n.shape).
+    def quantile_tuning_curve(self, n: ArrayLike, q: float = 0.5) -> Floats:
+        """Return the tuning curve of the fit to the scores themselves, see `Fit.quantile_tuning_curve`."""
+        return self.fit.quantile_tuning_curve(n, q)
+
+    def quantile_tuning_curves(self, n: ArrayLike, q: float = 0.5) -> Floats:
+        """Return a quantile of the best score after ``n`` trials under each refit, the median by default.
+
+        Returns
+        -------
+        ndarray, shape (num_resamples, *n.shape)
+            NaN for resamples that could not be fitted.
 
         Raises
         ------
         InputError
             ``n`` is not positive, or ``q`` not between 0 and 1.
         """
-        n = np.atleast_1d(np.asarray(n, np.float64))
-        self.fit.quantile_tuning_curve(n, q)  # raises what is to be raised
+        n, q = as_trials(n), as_quantile(q)
         curves = np.full((self.num_resamples, n.size), math.nan)
         good = self.gamma > 0
         q = q if self.fit.minimize else 1 - q
@@ -150,10 +201,19 @@ class Bootstrap:
         curves[good] = self.alpha[good][:, None] + r if self.fit.minimize else self.beta[good][:, None] - r
         return curves.reshape(self.num_resamples, *n.shape)
 
-    def tuning_curve_band(self, n: ArrayLike, level: float = 0.95, q: float = 0.5) -> NDArray[np.float64]:
-        """Pointwise percentile interval of the tuning curve, shape (2, *n.shape)."""
-        curves = self.quantile_tuning_curve(n, q)
-        return np.quantile(curves[self.gamma > 0], self._tails(level), axis=0)
+    def quantile_tuning_curve_band(
+        self, n: ArrayLike, q: float = 0.5, confidence: float | None = None
+    ) -> tuple[Floats, Floats]:
+        """Return pointwise percentiles of the tuning curves, see `Region.quantile_tuning_curve_band`.
+
+        Raises
+        ------
+        InputError
+            As there, or too few resamples for the confidence.
+        """
+        curves = self.quantile_tuning_curves(n, q)
+        low, high = np.quantile(curves[self.gamma > 0], self._tails(confidence), axis=0)
+        return np.asarray(low), np.asarray(high)
 
 
 def bootstrap(
@@ -167,6 +227,7 @@ def bootstrap(
     beta: Constraint = None,
     gamma: Constraint = (1, 5),
     sigma: Constraint = None,
+    confidence: float = 0.95,
     dtype: str = "float64",
     devices: Sequence[jax.Device] | None = None,
     progress: bool = False,
@@ -184,6 +245,8 @@ def bootstrap(
         A JAX random key. The i-th resample depends on it and on i alone.
     limits, minimize, alpha, beta, gamma, sigma
         As for `nqjax.fit`.
+    confidence : float
+        Coverage of the intervals, unless another is asked for.
     dtype : {"float64", "float32"}
         Precision of the computation, see `nqjax.fit_many`.
     devices : sequence of jax.Device, optional
@@ -201,7 +264,7 @@ def bootstrap(
     Raises
     ------
     InputError
-        As `nqjax.fit`, a number of resamples below 1, or a key that is none.
+        As `nqjax.fit`; a number of resamples below 1; an invalid key or confidence.
 
     Notes
     -----
@@ -212,6 +275,7 @@ def bootstrap(
     (small studies have many local optima) all are fitted from all starts.
     """
     num_resamples, key = as_count("num_resamples", num_resamples), as_key(key)
+    confidence = as_probability("confidence", confidence)
     constraints = read_constraints(alpha, beta, gamma, sigma, minimize)
     plan = Plan.make(scores, key, limits, minimize, constraints, as_dtype(dtype), as_devices(devices))
     columns = np.full((len(COLUMNS), num_resamples), math.nan)
@@ -234,12 +298,13 @@ def bootstrap(
     named = dict(zip(COLUMNS, columns, strict=True))
     named["gamma"] = np.nan_to_num(named["gamma"]).astype(np.int64)
     named["converged"] = named["converged"] == 1
-    return Bootstrap(plan.fit, **named, _left_out=_LeftOut(plan), _evaluations=evaluations)  # type: ignore[arg-type]
+    left_out = _LeftOut(plan)
+    return Bootstrap(plan.fit, confidence, **named, _left_out=left_out, _evaluations=evaluations)  # type: ignore[arg-type]
 
 
-def fewest_resamples(level: float) -> int:
-    """So many that at least one lies beyond either end of a percentile interval."""
-    return math.ceil(2 / (1 - level) - 1e-9)
+def fewest_resamples(confidence: float) -> int:
+    """Return the number of resamples that leaves at least one beyond either end of a percentile interval."""
+    return math.ceil(2 / (1 - confidence) - 1e-9)
 
 
 class _LeftOut:
@@ -274,7 +339,7 @@ class _LeftOut:
 
 
 def _bca(
-    tails: NDArray[np.float64],
+    shares: NDArray[np.float64],
     values: NDArray[np.float64],
     estimate: float,
     without: NDArray[np.float64],
@@ -288,50 +353,10 @@ def _bca(
     pull = np.average(without, weights=counts) - without
     spread = np.sum(counts * pull**2)
     acceleration = np.sum(counts * pull**3) / (6 * spread**1.5) if spread > 0 else 0.0
-    z = bias + scipy.stats.norm.ppf(tails)
+    z = bias + scipy.stats.norm.ppf(shares)
     ends = scipy.stats.norm.cdf(bias + z / (1 - acceleration * z))
     if np.any(acceleration * z >= 1) or min(ends[0], 1 - ends[1]) * len(values) < 0.5:
         raise InputError(
             f"the BCa interval ends beyond what {len(values)} resamples can tell: make more, or use method='percentile'"
         )
     return ends
-
-
-#: Gammas that fit best in fewer of the resamples than this share of what the confidence leaves out are not listed.
-_RARE = 0.5
-
-
-@dataclass(frozen=True, eq=False)
-class BootstrapRegion(Region):
-    """Percentile intervals of a bootstrap, see `Region`."""
-
-    confidence: float
-    num_scores: int
-    limits: tuple[float, float]
-    minimize: bool
-    boot: Bootstrap = field(repr=False)
-
-    @property
-    def gammas(self) -> tuple[int, ...]:  # type: ignore[override]
-        """Those that fit best in resamples, but for the rarest."""
-        shares = self.boot.gamma_probabilities
-        rare = min(_RARE * (1 - self.confidence), 0.999 * max(shares.values()))
-        return tuple(g for g, share in shares.items() if share > rare)
-
-    def interval(self, name: str) -> tuple[float, float]:
-        """Percentiles of a parameter, see `Region.interval`."""
-        check_name(name)
-        if name != "regime_probability":
-            return self.boot.interval(name, self.confidence)
-        low, high = np.quantile(self.boot.regime_probability, self._tails)
-        return float(low), float(high)
-
-    def quantile_tuning_curve_bands(self, n: ArrayLike, q: float = 0.5) -> tuple[Floats, Floats]:
-        """Percentiles of the tuning curve, see `Region.quantile_tuning_curve_bands`."""
-        shape = as_trials(n).shape
-        low, high = self.boot.tuning_curve_band(n, self.confidence, q)
-        return low.reshape(shape), high.reshape(shape)
-
-    @property
-    def _tails(self) -> list[float]:
-        return [(1 - self.confidence) / 2, (1 + self.confidence) / 2]

@@ -6,6 +6,7 @@ gamma and each ratio ``s`` of noise to range the region is a convex polygon (`nq
 corners; only ``s`` is searched, by a grid that is refined at the ends and where something is extreme.
 """
 
+import functools
 import math
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -17,7 +18,8 @@ from nqjax.confidence.bands import BandMethod, order_statistic_band
 from nqjax.confidence.slices import FAR, Slice, SlicedRegion, cdf_ends, log_tails, quantile_ends, values
 from nqjax.confidence.stabbing import stabbing_polygon
 from nqjax.estimation.constraints import Constraint, Constraints, read_constraints
-from nqjax.estimation.study import prepare
+from nqjax.estimation.fit import Fit, fit_prepared
+from nqjax.estimation.study import Prepared, prepare
 from nqjax.inputs import oriented_limits
 from nqjax.special.chunked import standard_quantile
 
@@ -39,7 +41,8 @@ class ConsonanceRegion(SlicedRegion):
     Attributes
     ----------
     confidence : float
-        Probability that the band holds everywhere, and thus that the region holds the truth.
+        Probability that the band holds everywhere, and thus that the region holds the truth. The region answers at no
+        other.
     gammas : tuple of int
         Those for which something is in the region; empty when nothing is: then no noisy quadratic fits these scores.
     num_scores : int
@@ -48,6 +51,16 @@ class ConsonanceRegion(SlicedRegion):
     """
 
     _outside: "_Outside" = field(repr=False)
+    _study: Prepared = field(repr=False)
+
+    @functools.cached_property
+    def fit(self) -> Fit:
+        """The fit to the same scores, computed when it is first asked for; it need not be in the region."""
+        return fit_prepared(self._study, self._constraints, self.limits, self.minimize)
+
+    def quantile_tuning_curve(self, n: ArrayLike, q: float = 0.5) -> Floats:
+        """Return the tuning curve of the fit, see `Fit.quantile_tuning_curve`."""
+        return self.fit.quantile_tuning_curve(n, q)
 
     def cdf_bands(self, y: ArrayLike) -> tuple[Floats, Floats]:
         """Lower and upper end of the CDF: the region's within the regime, the confidence band's outside."""
@@ -59,14 +72,14 @@ class ConsonanceRegion(SlicedRegion):
             low[within], high[within] = cdf_ends(self._slices, (x[within] - self._location) / self._scale)
         return (low, high) if self.minimize else (1 - high, 1 - low)
 
-    def quantile_tuning_curve_bands(self, n: ArrayLike, q: float = 0.5) -> tuple[Floats, Floats]:
-        """Lower and upper end of a quantile of the best score after ``n`` trials, the median by default.
+    def quantile_tuning_curve_band(
+        self, n: ArrayLike, q: float = 0.5, confidence: float | None = None
+    ) -> tuple[Floats, Floats]:
+        """Return the ends of a quantile of the best score: the region's within the regime, the band's outside.
 
-        Raises
-        ------
-        InputError
-            ``n`` is not positive, or ``q`` not between 0 and 1.
+        See `Region.quantile_tuning_curve_band`.
         """
+        self._check_confidence(confidence)
         log_tail = log_tails(n, q, self.minimize)
         low, high = self._outside.quantiles(-np.expm1(log_tail))
         if not self.is_empty:
@@ -145,7 +158,7 @@ def region_within(
     gammas = tuple(sorted({one.gamma for one in slices}))
     ends = oriented_limits((start, end), minimize)
     place = study.location, study.scale
-    return ConsonanceRegion(confidence, gammas, len(y), ends, minimize, slices, *place, constraints, outside)
+    return ConsonanceRegion(confidence, gammas, len(y), ends, minimize, slices, *place, constraints, outside, study)
 
 
 def _composed(outer: Floats, inner: Floats, start: float, end: float) -> Floats:

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from nqjax.confidence.bands import order_statistic_band, shortest_interval
 from nqjax.errors import InputError, show
+from nqjax.inputs import as_probability
 
 if TYPE_CHECKING:
     from nqjax.distributions.quadratic import NoisyQuadratic, Quadratic
@@ -154,8 +155,7 @@ def _to_narrow(d: "NoisyQuadratic | Quadratic", minimize: bool, width: float, at
     for name, value in (("width", width), ("at", at)):
         if not (value > 0 and math.isfinite(value)):
             raise InputError(f"{name} is {value}: give a number above 0")
-    if not 0 < confidence < 1:
-        raise InputError(f"confidence is {confidence}: give a number between 0 and 1, such as 0.95")
+    confidence = as_probability("confidence", confidence)
     if d.batch_shape:
         raise InputError(f"the distribution has the batch shape {d.batch_shape}: give one distribution")
     tail = -math.expm1(math.log(0.5) / at)  # one trial is as good as the median of the best of `at` with this chance

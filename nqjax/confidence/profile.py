@@ -18,10 +18,11 @@ from numpy.typing import ArrayLike
 
 from nqjax.confidence.level_sets import HARDLY, Resolution, level_sets
 from nqjax.confidence.slices import Slice, SlicedRegion, clip_polygon
-from nqjax.errors import InputError
 from nqjax.estimation.constraints import Constraint, Constraints, read_constraints
 from nqjax.estimation.fit import Fit, fit_prepared
 from nqjax.estimation.study import Prepared, prepare
+from nqjax.inputs import as_probability
+from nqjax.types import Floats
 
 #: Degrees of freedom of the likelihood ratio where gamma is chosen.
 _FREE_GAMMA = 1.5
@@ -34,7 +35,7 @@ class ProfileRegion(SlicedRegion):
     Attributes
     ----------
     confidence : float
-        Of each interval by itself, in large samples.
+        Coverage of each interval by itself, in large samples. The region answers at no other.
     gammas : tuple of int
         Those for which something is in the region.
     num_scores : int
@@ -45,6 +46,10 @@ class ProfileRegion(SlicedRegion):
     """
 
     fit: Fit = field(repr=False)
+
+    def quantile_tuning_curve(self, n: ArrayLike, q: float = 0.5) -> Floats:
+        """Return the tuning curve of the fit, see `Fit.quantile_tuning_curve`."""
+        return self.fit.quantile_tuning_curve(n, q)
 
 
 def profile_region(
@@ -94,8 +99,7 @@ def allowed_excess(confidence: float, num_scores: int, free_gamma: bool) -> floa
     InputError
         A confidence that is none.
     """
-    if not 0 < confidence < 1:
-        raise InputError(f"confidence is {confidence}: give a number between 0 and 1, such as 0.95")
+    confidence = as_probability("confidence", confidence)
     return float(scipy.stats.chi2.ppf(confidence, _FREE_GAMMA if free_gamma else 1.0)) / (2 * (num_scores + 1))
 
 

@@ -1,20 +1,31 @@
-"""What regions of noisy quadratics have in common: intervals of all that follows from the parameters."""
+"""The interface of confidence regions: intervals for the parameters and for what follows from them."""
 
 from abc import ABC, abstractmethod
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from nqjax.errors import InputError
-
-Floats = NDArray[np.float64]
-
+from nqjax.types import Floats
 
 PARAMETERS = ("alpha", "beta", "gamma", "sigma", "regime_probability")
 
 
 class Region(ABC):
-    """Confidence intervals for what follows from the parameters, whatever method they come from."""
+    """Confidence intervals for the parameters and for what follows from them, whatever the method.
+
+    `ProfileRegion` and `ConsonanceRegion` are computed at one confidence and raise `InputError` when asked for another.
+    `Bootstrap` and `Posterior` answer at any; ``confidence`` is then only the default.
+
+    Attributes
+    ----------
+    confidence : float
+        Probability of the intervals; which statement it refers to depends on the method.
+    gammas : tuple of int
+        Values of gamma that the region allows.
+    num_scores : int
+    limits : pair of float
+    minimize : bool
+    """
 
     confidence: float
     gammas: tuple[int, ...]
@@ -28,22 +39,29 @@ class Region(ABC):
         return not self.gammas
 
     @abstractmethod
-    def interval(self, name: str) -> tuple[float, float]:
-        """Lower and upper end of a parameter; NaN when the region is empty.
+    def interval(self, name: str, confidence: float | None = None) -> tuple[float, float]:
+        """Return the lower and upper end of a parameter; NaN when the region is empty.
 
         Parameters
         ----------
         name : {"alpha", "beta", "gamma", "sigma", "regime_probability"}
+        confidence : float, optional
+            The region's own by default.
 
         Raises
         ------
         InputError
-            Another name.
+            Unknown name, or a confidence that the region was not made for.
         """
 
     @abstractmethod
-    def quantile_tuning_curve_bands(self, n: ArrayLike, q: float = 0.5) -> tuple[Floats, Floats]:
-        """Lower and upper end of a quantile of the best score after ``n`` trials, the median by default.
+    def quantile_tuning_curve(self, n: ArrayLike, q: float = 0.5) -> Floats:
+        """Return the estimated quantile of the best score after ``n`` trials, the median by default.
+
+        Returns
+        -------
+        ndarray, shape of n
+            The posterior median for a posterior, the curve of the fit for all other methods.
 
         Raises
         ------
@@ -51,8 +69,38 @@ class Region(ABC):
             ``n`` is not positive, or ``q`` not between 0 and 1.
         """
 
+    @abstractmethod
+    def quantile_tuning_curve_band(
+        self, n: ArrayLike, q: float = 0.5, confidence: float | None = None
+    ) -> tuple[Floats, Floats]:
+        """Return the lower and upper end of a quantile of the best score after ``n`` trials, the median by default.
+
+        Parameters
+        ----------
+        n : array_like
+            Numbers of trials, positive and not necessarily whole.
+        q : float
+            Probability of the quantile.
+        confidence : float, optional
+            The region's own by default.
+
+        Returns
+        -------
+        lower, upper : ndarray, shape of n
+
+        Raises
+        ------
+        InputError
+            ``n`` is not positive, ``q`` not between 0 and 1, or a confidence that the region was not made for.
+        """
+
 
 def check_name(name: str) -> None:
-    """Raise InputError for what is no parameter."""
+    """Raise InputError for an unknown parameter."""
     if name not in PARAMETERS:
         raise InputError(f"there is no parameter {name!r}: choose one of {', '.join(PARAMETERS)}")
+
+
+def tails(confidence: float) -> tuple[float, float]:
+    """Return the probabilities at which a central interval ends."""
+    return (1 - confidence) / 2, (1 + confidence) / 2

@@ -13,11 +13,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nqjax.confidence.region import Floats, Region, check_name
+from nqjax.confidence.region import Region, check_name
 from nqjax.errors import InputError
 from nqjax.estimation.constraints import Constraints
-from nqjax.inputs import as_trials, oriented_limits
+from nqjax.inputs import as_quantile, as_trials, oriented_limits
 from nqjax.special.chunked import standard_cdf, standard_quantile
+from nqjax.types import Floats
 
 #: Alpha and delta are sought within so many ranges of the scores; what ends near there has no end.
 FAR = 1e7
@@ -113,9 +114,7 @@ def clip_polygon(corners: Floats, normal: tuple[float, float], most: float) -> F
 
 def log_tails(n: ArrayLike, q: float, minimize: bool) -> Floats:
     """The logarithm of the complement of the probability whose quantile is the best of n, oriented to minimisation."""
-    n = as_trials(n)
-    if not 0 < q < 1:
-        raise InputError(f"q is {q}: give a number between 0 and 1, 0.5 for the median")
+    n, q = as_trials(n), as_quantile(q)
     return np.log1p(-(q if minimize else 1 - q)) / n
 
 
@@ -144,13 +143,20 @@ class SlicedRegion(Region):
     _scale: float = field(repr=False)
     _constraints: Constraints = field(repr=False)
 
-    def interval(self, name: str) -> tuple[float, float]:
-        """The lowest and the highest value of a parameter in the region, see `Region.interval`.
+    def _check_confidence(self, confidence: float | None) -> None:
+        if confidence is not None and confidence != self.confidence:
+            raise InputError(
+                f"this region was computed at the confidence {self.confidence:g}: make another at {confidence:g}"
+            )
+
+    def interval(self, name: str, confidence: float | None = None) -> tuple[float, float]:
+        """Return the lowest and the highest value of a parameter in the region, see `Region.interval`.
 
         The regime's probability is looked at where the set has corners: with limits on both sides it may reach a little
         further between them.
         """
         check_name(name)
+        self._check_confidence(confidence)
         if self.is_empty:
             return math.nan, math.nan
         if name == "gamma":
@@ -166,8 +172,11 @@ class SlicedRegion(Region):
         low, high = (float(np.clip(location + self._scale * x, *bounds)) for x in ends(self._slices, swapped))
         return (low, high) if as_is else (-high, -low)
 
-    def quantile_tuning_curve_bands(self, n: ArrayLike, q: float = 0.5) -> tuple[Floats, Floats]:
-        """The lowest and the highest quantile in the region, see `Region.quantile_tuning_curve_bands`."""
+    def quantile_tuning_curve_band(
+        self, n: ArrayLike, q: float = 0.5, confidence: float | None = None
+    ) -> tuple[Floats, Floats]:
+        """Return the lowest and the highest quantile in the region, see `Region.quantile_tuning_curve_band`."""
+        self._check_confidence(confidence)
         log_tail = log_tails(n, q, self.minimize)
         if self.is_empty:
             return np.full(log_tail.shape, math.nan), np.full(log_tail.shape, math.nan)

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from nqjax.errors import InputError
 from nqjax.estimation.constraints import Constraint, Constraints, read_constraints
 from nqjax.estimation.spacings import Spacings
-from nqjax.inputs import as_trials, oriented_limits
+from nqjax.inputs import as_quantile, as_trials, oriented_limits
 from nqjax.solver.batch import Setup, single_shape
 from nqjax.solver.newton import Solution
 from nqjax.special.chunked import noisy_cdf
@@ -128,9 +128,7 @@ class Fit:
         InputError
             ``n`` is not positive, or ``q`` not between 0 and 1.
         """
-        n = as_trials(n)
-        if not 0 < q < 1:
-            raise InputError(f"q is {q}: give a number between 0 and 1, 0.5 for the median")
+        n, q = as_trials(n), as_quantile(q)
         with jax.enable_x64(True):
             # In the distance from the best score the best is always the lowest; its quantiles turn round with it.
             return self._score(best_of(n, np.float64(q if self.minimize else 1 - q), *self._parameters))

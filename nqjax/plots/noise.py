@@ -5,24 +5,24 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from pathlib import Path
+from nqjax.plots.style import BLUE, GREY, ORANGE, new_figure
+from nqjax.runtime.text import percent
 
+if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from nqjax.checks.noise import NoiseDiagnostics
-from nqjax.plots.style import BLUE, GREY, ORANGE, new_figure, save
 
 
 def plot_noise(
     diagnostics: "NoiseDiagnostics", *, name: str = "score", axes: "tuple[Axes, Axes] | None" = None
 ) -> "tuple[Axes, Axes]":
-    """Draw the normal Q-Q plot of the residuals within its band, and each configuration's spread over its mean score.
+    """Draw the normal Q-Q plot of the residuals with its band, and the standard deviations over the mean scores.
 
     Parameters
     ----------
     diagnostics : NoiseDiagnostics
-        What `nqjax.noise_diagnostics` found.
+        The result of `nqjax.noise_diagnostics`.
     name : str
         The score's name, for the axes.
     axes : pair of matplotlib.axes.Axes, optional
@@ -36,6 +36,15 @@ def plot_noise(
     ------
     InputError
         Matplotlib is missing.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import nqjax
+    >>> runs = {"config": np.repeat([1, 2, 3], 16), "loss": np.random.default_rng(0).normal(0.1, 0.01, 48)}
+    >>> left, right = nqjax.plot_noise(nqjax.noise_diagnostics(runs, "config", "loss"), name="loss")
+    >>> right.get_xlabel()
+    'mean loss'
     """
     left, right = new_figure((9.6, 4.2)).subplots(1, 2) if axes is None else axes
     _draw_qq(left, diagnostics)
@@ -44,12 +53,12 @@ def plot_noise(
 
 
 def _draw_qq(ax: "Axes", diagnostics: "NoiseDiagnostics") -> None:
-    qq, percent = diagnostics.qq, f"{100 * (1 - diagnostics.level):g} %"
+    qq, confidence = diagnostics.qq, percent(1 - diagnostics.level)
     if len(qq.residuals):
         reach = 1.1 * max(3.0, *np.abs(qq.residuals[[0, -1]]))
-        # The first and the last residual have no bound on one side: the band goes on to the end of the picture.
+        # The extreme residuals have no bound on one side: there, the band reaches to the end of the picture.
         low, high = np.clip(qq.low, -reach, reach), np.clip(qq.high, -reach, reach)
-        ax.fill_between(qq.theoretical, low, high, color=BLUE, alpha=0.2, linewidth=0, label=f"{percent} band")
+        ax.fill_between(qq.theoretical, low, high, color=BLUE, alpha=0.2, linewidth=0, label=f"{confidence} band")
         ax.plot(qq.theoretical, qq.theoretical, color=GREY, linewidth=1, label="normal")
         ax.plot(qq.theoretical, qq.residuals, "o", color=BLUE, markersize=3, label="residuals")
         ax.set_ylim(-reach, reach)
@@ -58,11 +67,11 @@ def _draw_qq(ax: "Axes", diagnostics: "NoiseDiagnostics") -> None:
 
 
 def _draw_spreads(ax: "Axes", diagnostics: "NoiseDiagnostics", name: str) -> None:
-    percent = f"{100 * (1 - diagnostics.level):g} %"
+    confidence = percent(1 - diagnostics.level)
     if math.isfinite(diagnostics.sigma):
         ax.axhspan(*diagnostics.sigma_interval, color=ORANGE, alpha=0.2, linewidth=0)
-        ax.axhline(diagnostics.sigma, color=ORANGE, label=f"pooled sigma, {percent}")
-    for used, color, label in ((True, BLUE, f"in the regime, {percent} each"), (False, GREY, "not judged")):
+        ax.axhline(diagnostics.sigma, color=ORANGE, label=f"pooled sigma, {confidence}")
+    for used, color, label in ((True, BLUE, f"in the regime, {confidence} each"), (False, GREY, "not judged")):
         rows = [row for row in diagnostics.configurations if row.used == used and math.isfinite(row.sd)]
         if rows:
             sds = np.array([row.sd for row in rows])
@@ -76,16 +85,3 @@ def _draw_spreads(ax: "Axes", diagnostics: "NoiseDiagnostics", name: str) -> Non
     ax.set_ylim(0, 1.3 * ax.get_ylim()[1])  # room for the legend
     if ax.get_legend_handles_labels()[0]:
         ax.legend(frameon=False, fontsize="small")
-
-
-def save_noise(path: "str | Path", diagnostics: "NoiseDiagnostics", *, name: str = "score") -> None:
-    """Write `plot_noise` to a file: .png, .svg or .pdf.
-
-    Raises
-    ------
-    InputError
-        As `plot_noise`, or an ending that is none of these, or a file that cannot be written.
-    """
-    figure = new_figure((9.6, 4.2))
-    plot_noise(diagnostics, name=name, axes=tuple(figure.subplots(1, 2)))
-    save(figure, path)

@@ -1,4 +1,4 @@
-"""Pictures of a posterior; they need the extra `nqjax[plot]`."""
+"""Pictures of a posterior."""
 
 import math
 from typing import TYPE_CHECKING
@@ -7,8 +7,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from nqjax.plots.style import BLUE, GREY, ORANGE, empirical_curve, new_figure
-from nqjax.posterior.posterior import regime_start
-from nqjax.posterior.predictive import observed
 from nqjax.posterior.prior import log_density
 
 if TYPE_CHECKING:
@@ -18,11 +16,10 @@ if TYPE_CHECKING:
     from nqjax.posterior.posterior import Posterior
 
 
-#: Replicated searches that are drawn.
+#: Number of replicated searches in the predictive check.
 _REPLICATED = 200
 
-
-#: Ranks at which they are drawn.
+#: Most ranks at which the predictive check is drawn.
 _RANKS = 1000
 
 
@@ -43,6 +40,17 @@ def plot_posterior(post: "Posterior", *, name: str = "score") -> "Figure":
     ------
     InputError
         Matplotlib is missing.
+
+    Examples
+    --------
+    >>> import jax
+    >>> import numpy as np
+    >>> import nqjax
+    >>> scores = np.random.default_rng(0).random(48) ** 2
+    >>> post = nqjax.sample_posterior(scores, limits=(-np.inf, 0.7), key=jax.random.key(0), method="quadrature")
+    >>> figure = nqjax.plot_posterior(post, name="loss")
+    >>> len(figure.axes)
+    4
     """
     figure = new_figure((9.6, 7.2))
     axes = figure.subplots(2, 2)
@@ -54,18 +62,18 @@ def plot_posterior(post: "Posterior", *, name: str = "score") -> "Figure":
 
 
 def _plain(name: str) -> str:
-    """A name in which a dollar sign begins no formula."""
+    """Return a name for Matplotlib, in which dollar signs do not begin formulas."""
     return name.replace("$", r"\$")
 
 
 def draw_best(ax: "Axes", post: "Posterior", name: str) -> None:
-    """The posterior of the best reachable score, with the density that its prior has there."""
+    """Draw the posterior of the best reachable score, and the density of its prior."""
     best = "alpha" if post.minimize else "beta"
     draws = getattr(post, best).ravel()
     low, high = np.quantile(draws, [0.002, 0.998])
     ax.hist(draws, bins=60, range=(low, high), density=True, color=BLUE, alpha=0.6, label="posterior")
     winner = post._study.data.best if post.minimize else -post._study.data.best
-    ax.axvline(winner, color=ORANGE, linestyle="--", linewidth=1, label="best score that was seen")
+    ax.axvline(winner, color=ORANGE, linestyle="--", linewidth=1, label="best score so far")
     threshold = post.limits[1] if post.minimize else post.limits[0]
     if math.isfinite(threshold) and post.prior.width is None:
         x = np.linspace(low, high, 200)
@@ -77,7 +85,7 @@ def draw_best(ax: "Axes", post: "Posterior", name: str) -> None:
 
 
 def draw_gamma(ax: "Axes", post: "Posterior") -> None:
-    """Prior and posterior probabilities of gamma."""
+    """Draw the prior and posterior probabilities of gamma."""
     gammas = np.array(list(post.gamma_probabilities))
     prior = np.exp(post.prior.log_gamma(int(gammas[0]), int(gammas[-1])))
     ax.bar(gammas, list(post.gamma_probabilities.values()), width=0.6, color=BLUE, alpha=0.6, label="posterior")
@@ -89,19 +97,20 @@ def draw_gamma(ax: "Axes", post: "Posterior") -> None:
 
 
 def draw_curve(ax: "Axes", post: "Posterior", name: str) -> None:
-    """The median tuning curve with credible bands, over the empirical one."""
+    """Draw the median tuning curve with credible bands, and the empirical curve."""
     most = 10 * post.num_scores
     trials = np.geomspace(1, most, 60)
     seen = trials[trials <= post.num_scores]
     ax.plot(
         seen, empirical_curve(post._scores, seen, post.minimize), color=GREY, linewidth=4, alpha=0.6, label="empirical"
     )
-    for prob, shade in ((0.95, 0.15), (0.5, 0.3)):
-        lower, median, upper = post.quantile_tuning_curve(trials, prob)
-        ax.fill_between(trials, lower, upper, color=BLUE, alpha=shade, linewidth=0, label=f"{100 * prob:g} % credible")
-    ax.plot(trials, median, color=BLUE, linewidth=2, label="posterior median")
+    for confidence, shade in ((0.95, 0.15), (0.5, 0.3)):
+        lower, upper = post.quantile_tuning_curve_band(trials, confidence=confidence)
+        label = f"{100 * confidence:g} % credible"
+        ax.fill_between(trials, lower, upper, color=BLUE, alpha=shade, linewidth=0, label=label)
+    ax.plot(trials, post.quantile_tuning_curve(trials), color=BLUE, linewidth=2, label="posterior median")
     ax.axvspan(post.num_scores, most, color=GREY, alpha=0.12, linewidth=0, label="more trials than there are")
-    start = regime_start(post)
+    start = post.regime_start
     shown = trials >= start if start < most else trials > 0
     ends = np.concatenate([lower[shown], upper[shown]])
     room = 0.1 * (np.ptp(ends) or 1.0)
@@ -111,8 +120,8 @@ def draw_curve(ax: "Axes", post: "Posterior", name: str) -> None:
 
 
 def draw_check(ax: "Axes", post: "Posterior", name: str) -> None:
-    """Posterior predictive check: the empirical CDF among those of replicated searches."""
-    y = np.sort(observed(post))
+    """Draw the posterior predictive check: the empirical CDF among those of replicated searches."""
+    y = np.sort(post.observed)
     some = np.unique(np.linspace(0, len(y) - 1, _RANKS).astype(int))
     replicated = np.sort(post.predict(_REPLICATED), axis=1)[:, some]
     y, rank = y[some], (some + 1) / len(y)
@@ -131,7 +140,7 @@ def draw_check(ax: "Axes", post: "Posterior", name: str) -> None:
 
 
 def draw_priors(figure: "Figure", post: "Posterior") -> None:
-    """Priors under posteriors of the quantities that the prior is of."""
+    """Draw priors and posteriors of the quantities that the prior is about."""
     threshold = post.limits[1] if post.minimize else post.limits[0]
     has_threshold = math.isfinite(threshold)
     best = post.alpha if post.minimize else post.beta

@@ -1,19 +1,19 @@
-"""The picture of how a threshold was chosen."""
+"""The picture of the choice of a threshold."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from nqjax.plots.style import BLUE, GREY, ORANGE, new_figure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from matplotlib.axes import Axes
 
     from nqjax.checks.regime import Regime
-from nqjax.plots.style import BLUE, GREY, ORANGE, new_figure, save
 
 
 def plot_regime(regime: "Regime", *, name: str = "score", axes: "Sequence[Axes] | None" = None) -> "Sequence[Axes]":
-    """Draw how the best reachable score, gamma and the tests' p-value move with the threshold.
+    """Draw the best reachable score, gamma and the p-value of the tests over the threshold.
 
     Parameters
     ----------
@@ -31,6 +31,15 @@ def plot_regime(regime: "Regime", *, name: str = "score", axes: "Sequence[Axes] 
     ------
     InputError
         Matplotlib is missing.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import nqjax
+    >>> scores = np.random.default_rng(0).random(48) ** 2
+    >>> axes = nqjax.plot_regime(nqjax.find_regime(scores), name="loss")
+    >>> axes[-1].get_xlabel()
+    'threshold (loss)'
     """
     axes = new_figure().subplots(3, sharex=True) if axes is None else axes
     path, minimize = regime.path, regime.path[0].fit.minimize
@@ -52,16 +61,3 @@ def plot_regime(regime: "Regime", *, name: str = "score", axes: "Sequence[Axes] 
     axes[2].set_xlabel(f"threshold ({name})")
     axes[2].legend(frameon=False, fontsize="small")
     return axes
-
-
-def save_regime(path: "str | Path", regime: "Regime", **options: Any) -> None:
-    """Write `plot_regime` to a file: .png, .svg or .pdf.
-
-    Raises
-    ------
-    InputError
-        As `plot_regime`, or an ending that is none of these, or a file that cannot be written.
-    """
-    figure = new_figure()
-    plot_regime(regime, axes=figure.subplots(3, sharex=True), **options)
-    save(figure, path)

@@ -1,28 +1,38 @@
 """Colours, figures and files that all pictures share."""
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from nqjax.errors import InputError
+from nqjax.runtime.extras import require
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure, SubFigure
 
 
-# Okabe and Ito's colours, which the colour-blind can tell apart.
-BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#8C8C8C"
+# Okabe and Ito's colours, which are distinct for colour-blind readers.
+BLUE = "#0072B2"
+ORANGE = "#D55E00"
+GREY = "#8C8C8C"
 
 
-def save(figure: "Figure", path: "str | Path") -> None:
-    """Write a figure to a picture file."""
+def save(figure: "Figure | SubFigure | None", path: "str | Path") -> None:
+    """Write a figure, such as that of axes, to a picture file: .png, .svg or .pdf.
+
+    Raises
+    ------
+    InputError
+        Another ending, or a file that cannot be written.
+    """
+    root: Any = getattr(figure, "figure", figure)  # of a part of a figure
     try:
-        figure.savefig(path)
+        root.savefig(path)
     except (ValueError, OSError) as error:
         raise InputError(f"cannot write the picture {str(path)!r}: {' '.join(str(error).split())}") from None
 
@@ -35,16 +45,13 @@ def check_picture(path: str) -> None:
 
 
 def new_figure(size: tuple[float, float] = (6.4, 4.2)) -> "Figure":
-    """An empty figure; InputError where Matplotlib is missing."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise InputError("pictures need Matplotlib: pip install 'nqjax[plot]'") from None
-    return Figure(figsize=size, dpi=150, layout="constrained")
+    """Return an empty figure, or raise InputError if Matplotlib is missing."""
+    figure = require("matplotlib.figure", "plot", "drawing a picture")
+    return figure.Figure(figsize=size, dpi=150, layout="constrained")
 
 
 def empirical_curve(scores: ArrayLike, trials: np.ndarray, minimize: bool) -> np.ndarray:
-    """Median of the best of n draws from the scores; failed runs are worst."""
+    """Return the median of the best of n draws from the scores; failed runs are the worst."""
     y = np.asarray(scores, np.float64)
     y = np.where(np.isfinite(y), y if minimize else -y, math.inf)
     best = np.quantile(y, 1 - 0.5 ** (1 / trials), method="inverted_cdf")
@@ -53,7 +60,7 @@ def empirical_curve(scores: ArrayLike, trials: np.ndarray, minimize: bool) -> np
 
 
 def zoom(ax: "Axes", curve: np.ndarray, end: float) -> None:
-    """Show where the curve makes a claim, with some room: the first trials of a search may be far off."""
+    """Limit the axis to the given part of the curve, with some room: the first trials may be far off."""
     low, high = min(np.min(curve), end), max(np.max(curve), end)
     room = 0.15 * (high - low) or 1.0
     ax.set_ylim(low - room, high + 2 * room)

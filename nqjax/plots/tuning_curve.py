@@ -1,18 +1,18 @@
-"""Pictures of what a search says; they need the extra `nqjax[plot]`."""
+"""The picture of a tuning curve."""
 
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-if TYPE_CHECKING:
-    from pathlib import Path
+from nqjax.plots.style import BLUE, GREY, ORANGE, empirical_curve, new_figure, zoom
+from nqjax.runtime.text import percent
 
+if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from nqjax.confidence.bootstrap import Bootstrap
     from nqjax.estimation.fit import Fit
-from nqjax.plots.style import BLUE, GREY, ORANGE, empirical_curve, new_figure, save, zoom
 
 
 def plot_tuning_curve(
@@ -20,21 +20,21 @@ def plot_tuning_curve(
     scores: ArrayLike,
     *,
     name: str = "score",
-    level: float = 0.95,
+    confidence: float = 0.95,
     max_trials: float | None = None,
     ax: "Axes | None" = None,
 ) -> "Axes":
-    """Draw the median of the best score after n trials: what the scores say, what the fit says, and its band.
+    """Draw the median of the best score after n trials: of the scores, of the fit, and its band.
 
     Parameters
     ----------
     result : Fit or Bootstrap
         With a bootstrap the curve has a pointwise percentile band.
     scores : array_like, shape (num_scores,)
-        What was fitted.
+        The scores that were fitted.
     name : str
         The score's name, for the axis.
-    level : float
+    confidence : float
         Nominal coverage of the band.
     max_trials : float, optional
         Where the curve ends; ten times the number of scores by default.
@@ -48,7 +48,17 @@ def plot_tuning_curve(
     Raises
     ------
     InputError
-        Matplotlib is missing, or too few resamples for the level.
+        Matplotlib is missing, or too few resamples for the confidence.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import nqjax
+    >>> scores = np.random.default_rng(0).random(48) ** 2
+    >>> fit = nqjax.fit(scores, limits=(-np.inf, 0.7))
+    >>> ax = nqjax.plot_tuning_curve(fit, scores, name="loss")
+    >>> ax.get_ylabel()
+    'median of the best loss'
     """
     boot: Any = result if hasattr(result, "fit") else None
     fit: Any = boot.fit if boot else result
@@ -64,9 +74,9 @@ def plot_tuning_curve(
     if not np.all(governed):
         ax.plot(trials[~governed], curve[~governed], color=BLUE, linestyle=":", label="fitted, before the regime")
     if boot:
-        low, high = boot.tuning_curve_band(trials, level)
+        low, high = boot.quantile_tuning_curve_band(trials, confidence=confidence)
         ax.fill_between(
-            trials, low, high, where=governed, color=BLUE, alpha=0.2, linewidth=0, label=f"{100 * level:g} % band"
+            trials, low, high, where=governed, color=BLUE, alpha=0.2, linewidth=0, label=f"{percent(confidence)} band"
         )
     end, text = (fit.alpha, "alpha") if fit.minimize else (fit.beta, "beta")
     ax.axhline(end, color=ORANGE, linestyle="--", linewidth=1, label=f"{text}: best without luck")
@@ -76,16 +86,3 @@ def plot_tuning_curve(
     zoom(ax, curve[governed] if np.any(governed) else curve, end)
     ax.legend(frameon=False, fontsize="small")
     return ax
-
-
-def save_tuning_curve(path: "str | Path", result: "Fit | Bootstrap", scores: ArrayLike, **options: Any) -> None:
-    """Write `plot_tuning_curve` to a file: .png, .svg or .pdf.
-
-    Raises
-    ------
-    InputError
-        As `plot_tuning_curve`, or an ending that is none of these, or a file that cannot be written.
-    """
-    figure = new_figure()
-    plot_tuning_curve(result, scores, ax=figure.subplots(), **options)
-    save(figure, path)

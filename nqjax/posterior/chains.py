@@ -12,7 +12,7 @@ import scipy.special
 from jax import Array
 
 from nqjax.estimation.constraints import Constraints
-from nqjax.posterior import diagnostics, nuts
+from nqjax.posterior import nuts
 from nqjax.posterior.density.data import Study, make_model
 from nqjax.posterior.density.log_density import Evaluator, Model
 from nqjax.posterior.draws import Draws, Request, make_seed
@@ -89,7 +89,6 @@ def _sample_some(
         if request.method == "nuts":
             # Meanwhile. What goes wrong there goes wrong again where the programs are wanted, and is raised there.
             pool.submit(nuts.prepare, model, *_programs(request, gamma, model, pad))
-            diagnostics.arviz()  # whose import takes seconds, which compilation takes anyway
         elif model.pooled is not None:
             pool.submit(Evaluator(model, gamma).prepare)
         return _integrate_and_draw(studies, model, gamma, request, keys, at_half, pad)

@@ -8,8 +8,9 @@ import numpy as np
 from jax import Array
 from numpy.typing import ArrayLike, NDArray
 
+from nqjax.confidence.region import tails
 from nqjax.errors import InputError
-from nqjax.inputs import as_trials
+from nqjax.inputs import as_probability, as_trials
 
 if TYPE_CHECKING:
     from nqjax.posterior.posterior import Posterior
@@ -45,18 +46,28 @@ class Comparison:
     median_difference: Floats = field(repr=False)
     minimize: bool
 
-    def interval(self, prob: float = 0.9, *, median: bool = False) -> tuple[Floats, Floats]:
-        """Central credible interval of the difference, or of that of the median tuning curves.
+    def interval(self, confidence: float = 0.9, *, median: bool = False) -> tuple[Floats, Floats]:
+        """Return the central credible interval of the difference.
+
+        Parameters
+        ----------
+        confidence : float
+            Probability of the interval, between 0 and 1.
+        median : bool
+            Whether the difference is that of the median tuning curves, without luck.
+
+        Returns
+        -------
+        lower, upper : ndarray, shape of the numbers of trials
 
         Raises
         ------
         InputError
-            A probability that is none.
+            Invalid confidence.
         """
-        if not 0 < prob < 1:
-            raise InputError(f"the probability is {prob}: give a number between 0 and 1, such as 0.9")
+        confidence = as_probability("confidence", confidence, "such as 0.9")
         draws = self.median_difference if median else self.difference
-        low, high = np.quantile(draws, [(1 - prob) / 2, (1 + prob) / 2], axis=0)
+        low, high = np.quantile(draws, tails(confidence), axis=0)
         return low, high
 
 

@@ -1,15 +1,15 @@
 """Whether draws can be relied on."""
 
 import math
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nqjax.estimation.constraints import Constraints
+from nqjax.posterior import convergence
 from nqjax.posterior.density.coordinates import FAR, LOG_NOISE
 
 if TYPE_CHECKING:
@@ -87,14 +87,6 @@ class Diagnostics:
         return "the draws cannot be relied on: " + "; ".join(self.problems)
 
 
-def arviz() -> Any:
-    """The library; its announcement of a new version is no concern of the user's."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import arviz as az
-    return az
-
-
 def surely_good(draws: "Draws") -> bool:
     """Whether the diagnostics need not be looked at: independent draws, nearly all accepted, and many of them."""
     accepted = draws.stats.get("accepted")
@@ -126,15 +118,12 @@ def cut_off(theta: Floats, bounds: Constraints, scale: float) -> list[str]:
 
 def diagnose(parameters: dict[str, Floats], draws: "Draws", problems: Sequence[str] = ()) -> Diagnostics:
     """R-hat, effective sample sizes, divergences; beside problems that are known."""
-    az = arviz()
     if len(draws.gamma) == 1:  # the two halves of one chain
         half = draws.gamma.shape[1] // 2
         parameters = {name: np.stack([x[0, :half], x[0, half : 2 * half]]) for name, x in parameters.items()}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        rhat = {name: float(az.rhat(x)) for name, x in parameters.items()}
-        bulk = {name: float(az.ess(x, method="bulk")) for name, x in parameters.items()}
-        tail = {name: float(az.ess(x, method="tail", prob=(0.05, 0.95))) for name, x in parameters.items()}
+    rhat = {name: convergence.rhat(x) for name, x in parameters.items()}
+    bulk = {name: convergence.ess_bulk(x) for name, x in parameters.items()}
+    tail = {name: convergence.ess_tail(x) for name, x in parameters.items()}
     problems = list(problems)
     worst = max(rhat, key=lambda name: np.nan_to_num(rhat[name], nan=np.inf))
     if np.isnan(rhat[worst]):

@@ -4,32 +4,25 @@ import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import numpy as np
 from jax import Array
 from numpy.typing import ArrayLike, NDArray
 
-from nqjax.confidence.region import Region, check_name
+from nqjax.confidence.region import Region, check_name, tails
 from nqjax.errors import InputError
 from nqjax.estimation.constraints import Constraints
-from nqjax.inputs import as_trials, oriented_limits
+from nqjax.inputs import as_probability, as_quantile, as_trials, oriented_limits
 from nqjax.posterior import diagnostics, predictive
 from nqjax.posterior.density.data import Study
 from nqjax.posterior.density.log_joint import log_joint
 from nqjax.posterior.draws import Draws
 from nqjax.posterior.prior import Prior
-from nqjax.report.tables import finite
 from nqjax.special.best_of import best_of
 from nqjax.special.chunked import noisy_cdf
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-
-Floats = NDArray[np.float64]
+from nqjax.types import Floats
 
 
 class SamplingWarning(UserWarning):
@@ -88,11 +81,11 @@ class Posterior(Region):
         """The fewest gammas that hold the probability ``confidence`` together."""
         return self.likely_gammas(self.confidence)
 
-    def likely_gammas(self, prob: float) -> tuple[int, ...]:
-        """The fewest gammas that hold a probability together."""
+    def likely_gammas(self, confidence: float) -> tuple[int, ...]:
+        """Return the fewest gammas that hold a probability together."""
         ordered = sorted(self.gamma_probabilities, key=self.gamma_probabilities.__getitem__, reverse=True)
         held = np.cumsum([self.gamma_probabilities[g] for g in ordered])
-        return tuple(sorted(ordered[: 1 + int(np.searchsorted(held, prob - 1e-12))]))
+        return tuple(sorted(ordered[: 1 + int(np.searchsorted(held, confidence - 1e-12))]))
 
     @property
     def regime_probability(self) -> Floats:
@@ -101,60 +94,70 @@ class Posterior(Region):
         ends = [self._cdf(x) if math.isfinite(x) else np.full(self.alpha.shape, float(x > 0)) for x in (low, high)]
         return ends[1] - ends[0]
 
+    @property
+    def regime_start(self) -> float:
+        """Number of trials from which the median best score lies in the regime, as of `Fit`."""
+        share = float(np.median(self.regime_probability))
+        return math.log(0.5) / math.log1p(-share) if 0 < share < 1 else 0.0
+
+    @property
+    def observed(self) -> Floats:
+        """All scores as the model sees them: those outside the limits are at the limit they are beyond."""
+        return predictive.censored(self._scores, self.limits, self.minimize)
+
     def _cdf(self, y: float) -> Floats:
         """Probability of a score at or on the winning side of one, oriented to minimisation."""
         best = self.alpha if self.minimize else -self.beta
         delta = self.beta - self.alpha
         return noisy_cdf((y - best) / delta, 1.0, self.sigma / delta, self.gamma.astype(float))
 
-    def interval(self, name: str, prob: float | None = None) -> tuple[float, float]:
-        """Central credible interval of a parameter.
+    def interval(self, name: str, confidence: float | None = None) -> tuple[float, float]:
+        """Return the central credible interval of a parameter.
 
         Parameters
         ----------
         name : {"alpha", "beta", "gamma", "sigma", "regime_probability"}
-        prob : float, optional
-            Its probability; ``confidence`` by default.
+        confidence : float, optional
+            Probability of the interval; the attribute ``confidence`` by default.
 
         Raises
         ------
         InputError
-            Another name, or a probability that is none.
+            Unknown name, or invalid confidence.
         """
         check_name(name)
-        tails = self._tails(prob)
+        ends = self._tails(confidence)
         values = getattr(self, name)
         if name == "gamma":
-            low, high = np.quantile(values, tails, method="nearest")
+            low, high = np.quantile(values, ends, method="nearest")
         elif name in ("alpha", "beta"):
-            low, high = self._quantiles(values, tails)
+            low, high = self._quantiles(values, ends)
         else:
-            low, high = np.quantile(values, tails)
+            low, high = np.quantile(values, ends)
         return float(low), float(high)
 
-    def _quantiles(self, scores: Floats, tails: list[float]) -> Floats:
-        """Quantiles over the draws of what is on the scale of the scores; mirror images to the last digit."""
+    def _quantiles(self, scores: Floats, shares: Sequence[float]) -> Floats:
+        """Return quantiles over draws of scores; mirrored searches give mirrored ones to the last digit."""
         if self.minimize:
-            return np.asarray(np.quantile(scores, tails, axis=(0, 1)))
-        return -np.asarray(np.quantile(-scores, [1 - t for t in tails], axis=(0, 1)))
+            return np.asarray(np.quantile(scores, shares, axis=(0, 1)))
+        return -np.asarray(np.quantile(-scores, [1 - share for share in shares], axis=(0, 1)))
 
-    def _tails(self, prob: float | None) -> list[float]:
-        prob = self.confidence if prob is None else prob
-        if not 0 < prob < 1:
-            raise InputError(f"the probability is {prob}: give a number between 0 and 1, such as 0.9")
-        return [(1 - prob) / 2, (1 + prob) / 2]
+    def _tails(self, confidence: float | None) -> tuple[float, float]:
+        return tails(self.confidence if confidence is None else as_probability("confidence", confidence, "such as 0.9"))
 
-    def tuning_curves(self, n: ArrayLike, q: float = 0.5) -> Floats:
-        """Quantile of the best score after ``n`` trials for each draw, shape (num_chains, num_samples, *n.shape).
+    def quantile_tuning_curves(self, n: ArrayLike, q: float = 0.5) -> Floats:
+        """Return a quantile of the best score after ``n`` trials for each draw, the median by default.
+
+        Returns
+        -------
+        ndarray, shape (num_chains, num_samples, *n.shape)
 
         Raises
         ------
         InputError
             ``n`` is not positive, or ``q`` not between 0 and 1.
         """
-        n = as_trials(n)
-        if not 0 < q < 1:
-            raise InputError(f"q is {q}: give a number between 0 and 1, 0.5 for the median")
+        n, q = as_trials(n), as_quantile(q)
         curves = self._curves(self._parameters(slice(None)), n, q)
         return curves.reshape(*self.alpha.shape, *n.shape)
 
@@ -174,24 +177,23 @@ class Posterior(Region):
             r = unit * np.asarray(best_of(*arrays))
         return best + r if self.minimize else best - r
 
-    def quantile_tuning_curve(
-        self, n: ArrayLike, prob: float | None = None, q: float = 0.5
-    ) -> tuple[Floats, Floats, Floats]:
-        """Quantile of the best score after ``n`` trials, the median by default, with a pointwise credible band.
+    def quantile_tuning_curve(self, n: ArrayLike, q: float = 0.5) -> Floats:
+        """Return the posterior median of a quantile of the best score after ``n`` trials, the median by default.
 
-        Returns
-        -------
-        lower, median, upper : ndarray, shape of n
-            Of the posterior of the curve.
+        Raises
+        ------
+        InputError
+            ``n`` is not positive, or ``q`` not between 0 and 1.
         """
-        tails = self._tails(prob)
-        lower, median, upper = self._quantiles(self.tuning_curves(n, q), [tails[0], 0.5, tails[1]])
-        return lower, median, upper
+        (curve,) = self._quantiles(self.quantile_tuning_curves(n, q), [0.5])
+        return np.asarray(curve)
 
-    def quantile_tuning_curve_bands(self, n: ArrayLike, q: float = 0.5) -> tuple[Floats, Floats]:
-        """The band alone, see `Region.quantile_tuning_curve_bands`."""
-        lower, _, upper = self.quantile_tuning_curve(n, q=q)
-        return lower, upper
+    def quantile_tuning_curve_band(
+        self, n: ArrayLike, q: float = 0.5, confidence: float | None = None
+    ) -> tuple[Floats, Floats]:
+        """Return a pointwise credible band of the tuning curve, see `Region.quantile_tuning_curve_band`."""
+        lower, upper = self._quantiles(self.quantile_tuning_curves(n, q), self._tails(confidence))
+        return np.asarray(lower), np.asarray(upper)
 
     def probability_below(self, score: ArrayLike, n: ArrayLike = 1) -> Floats:
         """Posterior probability that the best score of ``n`` more trials is at most ``score``.
@@ -256,7 +258,9 @@ class Posterior(Region):
         large that 20 million numbers do not hold them for all draws, predictions are for fewer draws, and
         log_likelihood is left out.
         """
-        return predictive.to_arviz(self)
+        return predictive.to_arviz(
+            self._search, self.regime_probability, self._draws.stats, self._draws.seed, str(self._settings)
+        )
 
     def predict(self, num: int | None = None, key: Array | None = None) -> Floats:
         """Replicated searches of the same size, shape (num, num_scores), censored as the data are.
@@ -274,44 +278,10 @@ class Posterior(Region):
         InputError
             A number below 1.
         """
-        return predictive.replicate(self, num, key)
+        seed = self._draws.seed if key is None else int(jax.random.bits(key, dtype=np.uint32))
+        return predictive.replicate(self._search, num, seed)
 
-    def save_report(
-        self, path: str | Path, *, name: str = "score", trials: Sequence[float] = (1, 10, 100, 1000)
-    ) -> None:
-        """Write one page to read, as ``nqjax posterior --report`` does.
-
-        Parameters
-        ----------
-        path : str or Path
-            Of an .html file, which needs nothing else.
-        name : str
-            The score's name.
-        trials : sequence of float
-            For the table of the tuning curve.
-
-        Raises
-        ------
-        InputError
-            Another ending, no such folder, a file that cannot be written, or Matplotlib is missing.
-        """
-        from nqjax.report.page import check_page, save_page
-        from nqjax.report.posterior import posterior_document
-
-        check_page(path)
-        head = {
-            "file": None,
-            "metric": name,
-            "minimize": self.minimize,
-            "threshold": finite(self.limits[1] if self.minimize else self.limits[0]),
-            "regime": None,
-            "confidence": self.confidence,
-            "method": self.method,
-        }
-        save_page(path, self, posterior_document(self, head=head, trials=trials))
-
-
-def regime_start(post: "Posterior") -> float:
-    """Trials from which on the median best score lies in the regime, of which the theory speaks."""
-    share = float(np.median(post.regime_probability))
-    return math.log(0.5) / math.log1p(-share) if 0 < share < 1 else 0.0
+    @property
+    def _search(self) -> predictive.SearchDraws:
+        draws = self.alpha, self.beta, self.gamma, self.sigma
+        return predictive.SearchDraws(*draws, self._scores, self.limits, self.minimize)

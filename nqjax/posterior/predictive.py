@@ -1,65 +1,68 @@
-"""What ArviZ is given of a posterior: draws, log-likelihoods, replicated searches."""
+"""Posterior predictive draws and log-likelihoods, and the ArviZ data made of them."""
 
 import warnings
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
-import jax
 import numpy as np
-from jax import Array
 from numpy.typing import NDArray
 
 from nqjax.inputs import as_count, oriented_limits
-from nqjax.posterior.diagnostics import arviz
+from nqjax.runtime.extras import require
 from nqjax.special.chunked import noisy_log_pdf, noisy_log_tails
+from nqjax.types import Floats
 
-if TYPE_CHECKING:
-    from nqjax.posterior.posterior import Posterior
-
-
-Floats = NDArray[np.float64]
+#: Most numbers in an array of scores for all draws.
+_MOST_NUMBERS = 20_000_000
 
 
-#: Numbers that an array of scores for all draws holds at most.
-_MOST = 20_000_000
+class SearchDraws(NamedTuple):
+    """One search's scores and draws of its parameters, each of shape (num_chains, num_samples)."""
+
+    alpha: Floats
+    beta: Floats
+    gamma: NDArray[np.int64]
+    sigma: Floats
+    scores: Floats  # (num_scores,), as given
+    limits: tuple[float, float]
+    minimize: bool
 
 
-def observed(post: "Posterior") -> Floats:
-    """All scores as the posterior sees them: those outside the limits at the limit they are beyond."""
-    low, high = post.limits
-    y = np.where(np.isfinite(post._scores), post._scores, np.inf if post.minimize else -np.inf)
-    return np.clip(y, low, high)
+def censored(scores: Floats, limits: tuple[float, float], minimize: bool) -> Floats:
+    """Return scores with those outside the limits at the limit they are beyond, failed ones at the losing limit."""
+    y = np.where(np.isfinite(scores), scores, np.inf if minimize else -np.inf)
+    return np.clip(y, *limits)
 
 
-def replicate(post: "Posterior", num: int | None, key: Array | None) -> Floats:
-    """Searches of the same size from the posterior predictive distribution, shape (num, num_scores)."""
-    draws = post.alpha.size
-    num = min(draws, max(1, _MOST // post.num_scores)) if num is None else as_count("num", num)
-    return _replicated(post, (np.arange(num) * (draws / num)).astype(int), key)
+def replicate(search: SearchDraws, num: int | None, seed: int) -> Floats:
+    """Return searches of the same size from the posterior predictive distribution, shape (num, num_scores)."""
+    draws = search.alpha.size
+    num = min(draws, max(1, _MOST_NUMBERS // len(search.scores))) if num is None else as_count("num", num)
+    return _replicated(search, (np.arange(num) * (draws / num)).astype(int), seed)
 
 
-def _replicated(post: "Posterior", rows: NDArray[np.integer], key: Array | None = None) -> Floats:
-    """One search for each of some draws."""
-    alpha, beta, sigma, gamma = (a.ravel()[rows, None] for a in (post.alpha, post.beta, post.sigma, post.gamma))
-    seed = post._draws.seed if key is None else int(jax.random.bits(key, dtype=np.uint32))
+def _replicated(search: SearchDraws, rows: NDArray[np.integer], seed: int) -> Floats:
+    """Return one replicated search for each of some draws."""
+    alpha, beta, gamma, sigma = (a.ravel()[rows, None] for a in search[:4])
     rng = np.random.default_rng([seed, 2])
-    shape = (len(rows), post.num_scores)
+    shape = (len(rows), len(search.scores))
     v = rng.random(shape) ** (2 / gamma)
     delta, noise = beta - alpha, sigma * rng.standard_normal(shape)
-    return np.clip(alpha + delta * v + noise if post.minimize else beta - delta * v - noise, *post.limits)
+    return np.clip(alpha + delta * v + noise if search.minimize else beta - delta * v - noise, *search.limits)
 
 
-def log_likelihood(post: "Posterior") -> Floats:
-    """Of each score for each draw, shape (num_chains, num_samples, num_scores).
+def log_likelihood(search: SearchDraws) -> Floats:
+    """Return the log-likelihood of each score for each draw, shape (num_chains, num_samples, num_scores).
 
-    The density of a score inside the limits, the probability to lie beyond a limit of one that does.
+    It is the density of a score inside the limits, and the probability of lying beyond a limit for one outside.
     """
-    low, high = oriented_limits(post.limits, post.minimize)
-    y = post._scores if post.minimize else -post._scores
+    low, high = oriented_limits(search.limits, search.minimize)
+    y = search.scores if search.minimize else -search.scores
     y = np.where(np.isfinite(y), y, np.inf)
-    best = post.alpha if post.minimize else -post.beta
-    delta = post.beta - post.alpha
-    s, gamma = post.sigma / delta, post.gamma.astype(float)
-    out = np.empty((*post.alpha.shape, len(y)))
+    best = search.alpha if search.minimize else -search.beta
+    delta = search.beta - search.alpha
+    s, gamma = search.sigma / delta, search.gamma.astype(float)
+    out = np.empty((*search.alpha.shape, len(y)))
     inside = (y > low) & (y <= high)
     u = (y[inside] - best[..., None]) / delta[..., None]
     unit = np.log(delta)[..., None]
@@ -70,24 +73,30 @@ def log_likelihood(post: "Posterior") -> Floats:
     return out
 
 
-def to_arviz(post: "Posterior") -> Any:
-    """An InferenceData of ArviZ 0.x, or a DataTree of ArviZ 1 on."""
-    az = arviz()
-    chains, samples = post.alpha.shape
-    # The same draws of every chain, so that a replicated search stands beside the draw that it is from.
-    kept = min(samples, max(1, _MOST // (chains * post.num_scores)))
+def to_arviz(
+    search: SearchDraws, regime_probability: Floats, stats: Mapping[str, Any], seed: int, settings: str
+) -> Any:
+    """Return an InferenceData of ArviZ 0.x, or a DataTree of ArviZ 1 and later."""
+    with warnings.catch_warnings():  # about a new version, from its first import
+        warnings.simplefilter("ignore")
+        az = require("arviz", "report", "post.idata")
+    chains, samples = search.alpha.shape
+    num_scores = len(search.scores)
+    # The same draws of every chain, so that a replicated search is stored with the draw that it was made from.
+    kept = min(samples, max(1, _MOST_NUMBERS // (chains * num_scores)))
     draw = (np.arange(kept) * (samples / kept)).astype(int)
     rows = (np.arange(chains)[:, None] * samples + draw).ravel()
+    parameters = {name: getattr(search, name) for name in ("alpha", "beta", "gamma", "sigma")}
     groups = {
-        "posterior": {name: getattr(post, name) for name in ("alpha", "beta", "gamma", "sigma", "regime_probability")},
-        "sample_stats": post._draws.stats,
-        "posterior_predictive": {"score": _replicated(post, rows).reshape(chains, kept, post.num_scores)},
-        "observed_data": {"score": observed(post)},
+        "posterior": {**parameters, "regime_probability": regime_probability},
+        "sample_stats": stats,
+        "posterior_predictive": {"score": _replicated(search, rows, seed).reshape(chains, kept, num_scores)},
+        "observed_data": {"score": censored(search.scores, search.limits, search.minimize)},
     }
-    if post.alpha.size * post.num_scores <= _MOST:
-        groups["log_likelihood"] = {"score": log_likelihood(post)}
+    if search.alpha.size * num_scores <= _MOST_NUMBERS:
+        groups["log_likelihood"] = {"score": log_likelihood(search)}
     dims = {"score": ["trial"]}
-    attributes = {"nqjax_settings": str(post._settings), "minimize": int(post.minimize), "limits": str(post.limits)}
+    attributes = {"nqjax_settings": settings, "minimize": int(search.minimize), "limits": str(search.limits)}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if az.__version__.startswith("0."):

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from numpyro.distributions import Distribution
 
 from nqjax.errors import InputError
-from nqjax.posterior.density.sorted_leaves import SortedLeaves
+from nqjax.posterior.sorted_leaves import SortedLeaves
 
 
 @functools.cache

@@ -14,7 +14,7 @@ from nqjax.errors import InputError
 from nqjax.estimation.constraints import Constraint, Constraints, read_constraints
 from nqjax.estimation.many import Failure
 from nqjax.estimation.study import prepare
-from nqjax.inputs import as_count, as_key, as_regimes, as_scores, oriented_limits
+from nqjax.inputs import as_count, as_key, as_probability, as_regimes, as_scores, oriented_limits
 from nqjax.posterior.chains import sample_studies
 from nqjax.posterior.density.data import Study, check_bounds, make_study
 from nqjax.posterior.draws import Draws, Request
@@ -187,8 +187,7 @@ def read_request(
     numbers = {"num_chains": (num_chains, 1), "num_warmup": (num_warmup, 50), "num_samples": (num_samples, 4)}
     for name, (value, least) in numbers.items():
         as_count(name, value, least)
-    if not 0 < confidence < 1:
-        raise InputError(f"confidence is {confidence}: give a number between 0 and 1, such as 0.95")
+    confidence = as_probability("confidence", confidence)
     return Request(prior, method, num_chains, num_warmup, num_samples, confidence)
 
 

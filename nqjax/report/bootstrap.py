@@ -1,100 +1,116 @@
-"""What there is to say about a bootstrap: a document for machines, tables for people, a file of the resamples."""
+"""JSON document, terminal tables and Parquet file of a bootstrap."""
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nqjax.errors import InputError
+from nqjax.report.documents import BootstrapDocument, CurvePoint, FitDocument, ParameterInterval, Resamples
 from nqjax.report.tables import (
     counts_of,
     curve_table,
     explain_notes,
+    indented,
     print_head,
     score_format,
-    significant,
     small_table,
     warn,
 )
 from nqjax.runtime.files import written_whole
+from nqjax.runtime.text import percent, significant
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from rich.console import Console
 
     from nqjax.confidence.bootstrap import Bootstrap, Method
 
 
+#: Columns of the file of resamples.
 _COLUMNS = ("alpha", "beta", "gamma", "sigma", "loss", "gradient_norm", "converged")
 
+#: Warn if more than this share of the resamples could not be fitted, or did not converge.
+_WORRYING_SHARE = 0.01
 
-#: A share of resamples that could not be fitted, or did not converge, that is worth a warning.
-_MANY = 0.01
 
+def bootstrap_document(
+    fit: FitDocument, boot: "Bootstrap", *, method: "Method", seed: int, requested: int
+) -> BootstrapDocument:
+    """Return the document of a fit with the intervals and the band of its resamples.
 
-def extend(
-    document: dict[str, Any], boot: "Bootstrap", *, level: float, method: "Method", seed: int, requested: int
-) -> None:
-    """Add to the document of a fit (`nqjax.report.fit_document`) what the resamples say."""
-    trials = [point["trials"] for point in document["tuning_curve"]]
+    Parameters
+    ----------
+    fit : FitDocument
+        The document of ``boot.fit``; it is not changed.
+    boot : Bootstrap
+    method : {"percentile", "bca"}
+        Of the parameters' intervals.
+    seed, requested : int
+        The seed, and the number of resamples that were asked for.
+    """
     problems: list[str] = []
-    intervals = {name: _interval(boot, name, level, method, problems) for name in ("alpha", "beta", "sigma")}
-    try:
-        band = boot.tuning_curve_band(trials, level).tolist()
-    except InputError:  # the intervals have said why
-        band = [[None] * len(trials)] * 2
-    for point, low, high in zip(document["tuning_curve"], *band, strict=True):
-        point["low"], point["high"] = low, high
-    document["bootstrap"] = {
+    intervals = {name: _interval(boot, name, method, problems) for name in ("alpha", "beta", "sigma")}
+    has_band = intervals["alpha"]["method"] is not None
+    found: Resamples = {
         "num_resamples": boot.num_resamples,
         "num_requested": requested,
         "num_failed": boot.num_failed,
         "num_not_converged": int(np.sum(~boot.converged & (boot.gamma > 0))),
-        "level": level,
+        "confidence": boot.confidence,
         "method": method,
         "seed": seed,
-        "has_band": band[0][0] is not None,
+        "has_band": has_band,
         "intervals": intervals,
         "gamma_probabilities": {str(gamma): share for gamma, share in boot.gamma_probabilities.items()},
     }
-    document["warnings"] += [*_warnings(document["bootstrap"]), *dict.fromkeys(problems)]
+    return {
+        **fit,
+        "tuning_curve": _with_band(fit["tuning_curve"], boot if has_band else None),
+        "warnings": [*fit["warnings"], *_warnings(found), *dict.fromkeys(problems)],
+        "bootstrap": found,
+    }
 
 
-def _interval(
-    boot: "Bootstrap", name: str, level: float, method: "Method", problems: list[str]
-) -> dict[str, float | str | None]:
-    """One interval: percentile where BCa is impossible, and none where there are too few resamples, with the reason."""
+def _with_band(curve: list[CurvePoint], boot: "Bootstrap | None") -> list[CurvePoint]:
+    """Return the curve with the ends of its band, None for a bootstrap with too few resamples."""
+    if boot is None:
+        return [{**point, "low": None, "high": None} for point in curve]
+    low, high = boot.quantile_tuning_curve_band([point["trials"] for point in curve])
+    return [{**point, "low": a, "high": b} for point, a, b in zip(curve, low.tolist(), high.tolist(), strict=True)]
+
+
+def _interval(boot: "Bootstrap", name: str, method: "Method", problems: list[str]) -> ParameterInterval:
+    """Return an interval: by percentiles if BCa is impossible, None with the reason if there are too few resamples."""
     values = getattr(boot, name)[boot.gamma > 0]
-    found: dict[str, float | str | None] = {"low": None, "high": None, "method": None}
+    found: ParameterInterval = {"low": None, "high": None, "method": None, "standard_error": None}
     methods: tuple[Method, ...] = ("bca", "percentile") if method == "bca" else ("percentile",)
     for one in methods:
         try:
-            found["low"], found["high"] = boot.interval(name, level, one)
+            found["low"], found["high"] = boot.interval(name, method=one)
         except InputError as error:
             problems.append(f"{name}: {error}" if one == "bca" else str(error))
         else:
             found["method"] = one
             break
-    found["standard_error"] = float(np.std(values, ddof=1)) if len(values) > 1 else None
+    if len(values) > 1:
+        found["standard_error"] = float(np.std(values, ddof=1))
     return found
 
 
-def _warnings(found: "Mapping[str, Any]") -> list[str]:
+def _warnings(found: Resamples) -> list[str]:
     warnings = []
     if found["num_resamples"] < found["num_requested"]:
         warnings.append(f"interrupted after {found['num_resamples']:,} of {found['num_requested']:,} resamples")
-    for name, text in (
-        ("num_failed", "have fewer than three different scores inside the limits and were left out"),
-        ("num_not_converged", "did not converge"),
+    for number, text in (
+        (found["num_failed"], "have fewer than three different scores inside the limits and were left out"),
+        (found["num_not_converged"], "did not converge"),
     ):
-        if found[name] > _MANY * found["num_resamples"]:
-            warnings.append(f"{found[name]:,} of {found['num_resamples']:,} resamples {text}")
+        if number > _WORRYING_SHARE * found["num_resamples"]:
+            warnings.append(f"{number:,} of {found['num_resamples']:,} resamples {text}")
     return warnings
 
 
 def save(boot: "Bootstrap", path: str) -> None:
-    """Write the resamples' estimates to a Parquet file, one row each."""
+    """Write the estimates from the resamples to a Parquet file, one row each."""
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -105,53 +121,41 @@ def save(boot: "Bootstrap", path: str) -> None:
         raise InputError(f"--save cannot write {path!r}: {error.strerror or error}") from error
 
 
-def print_bootstrap(document: "Mapping[str, Any]", console: "Console") -> None:
-    """Print the document for people to read: the estimates with their intervals, and the tuning curve with its band."""
-    from rich.padding import Padding
+def print_bootstrap(document: BootstrapDocument, console: "Console") -> None:
+    """Print a bootstrap as tables: the estimates with their intervals, and the tuning curve with its band."""
     from rich.text import Text
 
     found = document["bootstrap"]
     print_head(document, console)
-    console.print(Padding(_estimates(document), (0, 0, 1, 2), expand=False))
-    shares = ", ".join(f"{gamma}={_percent(share)}" for gamma, share in found["gamma_probabilities"].items())
+    console.print(indented(_estimates(document), below=1))
+    shares = ", ".join(f"{gamma}={percent(share, 3)}" for gamma, share in found["gamma_probabilities"].items())
     used = found["num_resamples"] - found["num_failed"]
     console.print(Text.assemble(("Scores     ", "bold"), counts_of(document)))
     console.print(Text.assemble(("Resamples  ", "bold"), f"{used:,}, refitted; seed {found['seed']}"))
     console.print(Text.assemble(("Best gamma ", "bold"), f"{shares} of the resamples"))
     console.print()
     warn(document, console)
-    level = _percent(found["level"])
-    console.print(Text(f"Tuning curve: the median of the best score, with pointwise {level} intervals", "bold"))
+    of = percent(found["confidence"])
+    console.print(Text(f"Tuning curve: the median of the best score, with pointwise {of} intervals", "bold"))
     show = score_format(document)
-    console.print(
-        Padding(
-            curve_table(document, [("low", lambda p: show(p["low"])), ("high", lambda p: show(p["high"]))]),
-            (0, 0, 0, 2),
-            expand=False,
-        )
-    )
+    ends = [("low", lambda point: show(point["low"])), ("high", lambda point: show(point["high"]))]
+    console.print(indented(curve_table(document, ends)))
     explain_notes(document, console)
 
 
-def _estimates(document: "Mapping[str, Any]") -> Any:
+def _estimates(document: BootstrapDocument) -> Any:
     found = document["bootstrap"]
     show = score_format(document)
     method = "" if found["method"] == "percentile" else ", BCa"
-    table = small_table("", ["estimate", f"{_percent(found['level'])} interval{method}", "standard error"])
-    for name in ("alpha", "beta", "gamma", "sigma"):
-        if name == "gamma":
-            table.add_row("gamma", str(document["gamma"]), "", "")
-            continue
+    table = small_table("", ["estimate", f"{percent(found['confidence'])} interval{method}", "standard error"])
+    estimates = {"alpha": document["alpha"], "beta": document["beta"], "sigma": document["sigma"]}
+    for name, estimate in estimates.items():
         number = (lambda x: significant(x, 4)) if name == "sigma" else show
+        if name == "sigma":
+            table.add_row("gamma", str(document["gamma"]), "", "")
         ends = found["intervals"][name]
         interval = f"{number(ends['low'])} to {number(ends['high'])}" if ends["method"] else "too few"
         if ends["method"] not in (None, found["method"]):
             interval += " (percentile)"
-        table.add_row(name, number(document[name]), interval, significant(ends["standard_error"], 2))
+        table.add_row(name, number(estimate), interval, significant(ends["standard_error"], 2))
     return table
-
-
-def _percent(share: float) -> str:
-    if not math.isfinite(share):
-        return "?"
-    return f"{100 * share:.3g} %"

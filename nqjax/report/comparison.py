@@ -4,29 +4,34 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nqjax.report.tables import finite, significant, small_table, warn
+from nqjax.report.documents import ComparisonDocument
+from nqjax.report.tables import finite, indented, note, small_table, warn
+from nqjax.runtime.text import percent, significant
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Sequence
 
     from rich.console import Console
 
     from nqjax.posterior.comparison import Comparison
     from nqjax.posterior.posterior import Posterior
-from nqjax.posterior.posterior import regime_start
-from nqjax.report.tables import note
 
 
 def comparison_document(
     comparison: "Comparison",
     posts: "tuple[Posterior, Posterior]",
     *,
-    head: "Mapping[str, Any]",
+    metric: str,
+    minimize: bool,
+    cost: "Sequence[float]",
+    seed: int,
+    searches: list[dict[str, Any]],
     names: tuple[str, str],
     confidence: float,
-) -> dict[str, Any]:
-    """Return who wins at each number of trials."""
-    starts, sizes = [regime_start(post) for post in posts], [post.num_scores for post in posts]
+    warnings: list[str],
+) -> ComparisonDocument:
+    """Return which search wins at each number of trials."""
+    starts, sizes = [post.regime_start for post in posts], [post.num_scores for post in posts]
     low, high = comparison.interval(confidence)
     middle = np.median(comparison.difference, axis=0)
     rows = zip(
@@ -40,7 +45,11 @@ def comparison_document(
         strict=True,
     )
     return {
-        **head,
+        "metric": metric,
+        "minimize": minimize,
+        "cost": list(cost),
+        "seed": seed,
+        "searches": searches,
         "names": list(names),
         "confidence": confidence,
         "comparison": [
@@ -55,13 +64,12 @@ def comparison_document(
             }
             for n, m, p, q, a, b, c in rows
         ],
-        "warnings": [],
+        "warnings": warnings,
     }
 
 
-def print_comparison(document: "Mapping[str, Any]", console: "Console") -> None:
-    """Print who wins."""
-    from rich.padding import Padding
+def print_comparison(document: ComparisonDocument, console: "Console") -> None:
+    """Print which search wins at each number of trials."""
     from rich.text import Text
 
     first, second = document["names"]
@@ -70,7 +78,7 @@ def print_comparison(document: "Mapping[str, Any]", console: "Console") -> None:
     console.print()
     warn(document, console)
     table = small_table(
-        "trials", ["A wins", "A's median is better", "A - B", f"{100 * document['confidence']:g} % credible"]
+        "trials", ["A wins", "A's median is better", "A - B", f"{percent(document['confidence'])} credible"]
     )
     table.columns[0].no_wrap = True
     marks = {"extrapolated": "*", "outside the regime": "†", "": ""}
@@ -88,12 +96,12 @@ def print_comparison(document: "Mapping[str, Any]", console: "Console") -> None:
             f"{significant(d['low'], 3)} to {significant(d['high'], 3)}",
             style="" if row["in_regime"] else "dim",
         )
-    console.print(Padding(table, (0, 0, 1, 2), expand=False))
+    console.print(indented(table, below=1))
     console.print(
         Text(
-            "A wins: the best of so many new trials of A beats the best of so many of B, luck included.\n"
-            "A's median is better: what would show if both searches were repeated very often.\n"
-            "* more trials than one of them has; † outside the regime of one, where the theory says nothing",
+            "A wins: the best of n new trials of A beats the best of equally many (or equally costly) ones of B.\n"
+            "A's median is better: so would be the medians if both searches were repeated very often.\n"
+            "* more trials than one of the searches has; † outside the regime of one, where the theory says nothing",
             "dim",
         )
     )

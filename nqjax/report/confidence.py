@@ -1,10 +1,12 @@
-"""What there is to say about bands and regions: documents for machines, tables for people."""
+"""JSON documents and terminal tables of confidence bands and regions."""
 
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nqjax.report.tables import finite, print_head, significant, small_table, warn
+from nqjax.report.documents import BandsDocument, Head, RegionDocument
+from nqjax.report.tables import finite, indented, print_head, small_table, warn
+from nqjax.runtime.text import percent, significant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,22 +18,25 @@ if TYPE_CHECKING:
     from nqjax.confidence.region import Region
 
 
-#: What is measured in docs/coverage.md.
-_UNDER = (
+#: Warning on every bootstrap region.
+_UNDERCOVERAGE = (
     "percentile intervals of the bootstrap cover less than they say for alpha and gamma of small searches "
     "(docs/coverage.md): --method profile is calibrated"
 )
 
 
 def bands_document(
-    bands: "Bands", *, head: "Mapping[str, Any]", minimize: bool, trials: "Sequence[float]"
-) -> dict[str, Any]:
-    """Return a band for the CDF at every score, and for the median tuning curve."""
+    bands: "Bands", *, head: Head, confidence: float, method: str, trials: "Sequence[float]"
+) -> BandsDocument:
+    """Return the document of a band for the CDF, at every score, and for the median tuning curve."""
+    minimize = head["minimize"]
     y = np.unique(bands.point.scores)
     y = y[np.isfinite(y)]
     curve = [one.quantile_tuning_curve(trials, minimize=minimize) for one in (bands.upper, bands.point, bands.lower)]
     return {
         **head,
+        "confidence": confidence,
+        "method": method,
         "num_scores": len(bands.point.scores),
         "tuning_curve": _curve(trials, *curve),
         "cdf": [
@@ -42,42 +47,45 @@ def bands_document(
     }
 
 
-def region_document(region: "Region", *, head: "Mapping[str, Any]", trials: "Sequence[float]") -> dict[str, Any]:
-    """Return the intervals of a region, its gammas and its tuning-curve band."""
+def region_document(
+    region: "Region", *, head: Head, confidence: float, method: str, trials: "Sequence[float]"
+) -> RegionDocument:
+    """Return the document of a region: its intervals, its gammas and its band for the tuning curve."""
     ends = {name: region.interval(name) for name in ("alpha", "beta", "sigma", "regime_probability")}
-    low, high = region.quantile_tuning_curve_bands(trials)
-    within = "keeps within the band over the regime" if head["method"] == "consonance" else "fits well enough"
+    low, high = region.quantile_tuning_curve_band(trials)
+    within = "keeps within the band over the regime" if method == "consonance" else "fits well enough"
     empty = f"no noisy quadratic {within}: choose a threshold with fewer scores"
     return {
         **head,
+        "confidence": confidence,
+        "method": method,
         "num_scores": region.num_scores,
         "gammas": list(region.gammas),
         "intervals": {name: {"low": finite(a), "high": finite(b)} for name, (a, b) in ends.items()},
         "tuning_curve": _curve(trials, low, None, high),
-        "warnings": [empty] if region.is_empty else [_UNDER] if head["method"] == "bootstrap" else [],
+        "warnings": [empty] if region.is_empty else [_UNDERCOVERAGE] if method == "bootstrap" else [],
     }
 
 
 def print_confidence(document: "Mapping[str, Any]", console: "Console") -> None:
-    """Print a document of either kind for people to read."""
-    from rich.padding import Padding
+    """Print a band or a region as tables."""
     from rich.text import Text
 
     print_head(document, console)
-    percent = f"{100 * document['confidence']:g} %"
+    confidence = percent(document["confidence"])
     if "intervals" in document:
-        table = small_table("", [f"{percent} {document['method']}"])
+        table = small_table("", [f"{confidence} {document['method']}"])
         for name, ends in document["intervals"].items():
             found = f"{_show(ends['low'])} to {_show(ends['high'])}" if document["gammas"] else "none"
             table.add_row(name.replace("_", " "), found)
         table.add_row("gamma", ", ".join(map(str, document["gammas"])) or "none")
-        console.print(Padding(table, (0, 0, 1, 2), expand=False))
+        console.print(indented(table, below=1))
     warn(document, console)
     together = document["method"] not in ("profile", "bootstrap", "posterior")
     console.print(
         Text(
-            f"Tuning curve: the median of the best score, {'within the' if together else 'with pointwise'} {percent} "
-            f"{'band at once' if together else 'intervals'}",
+            "Tuning curve: the median of the best score, "
+            + (f"within the {confidence} band at once" if together else f"with pointwise {confidence} intervals"),
             "bold",
         )
     )
@@ -86,7 +94,7 @@ def print_confidence(document: "Mapping[str, Any]", console: "Console") -> None:
     for point in document["tuning_curve"]:
         middle = [_show(point["median_best_score"])] if with_point else []
         table.add_row(f"{point['trials']:,}", _show(point["low"]), *middle, _show(point["high"]))
-    console.print(Padding(table, (0, 0, 0, 2), expand=False))
+    console.print(indented(table))
 
 
 def _curve(

@@ -1,11 +1,25 @@
-"""What a fit says: a strict JSON document for machines, and the tables that people read, made from that document."""
+"""JSON document and terminal tables of a fit; the tables are made from the document."""
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nqjax.errors import show
+from nqjax.report.documents import CurvePoint, FitDocument, Number
+from nqjax.report.tables import (
+    counts_of,
+    curve_table,
+    explain_notes,
+    finite,
+    indented,
+    print_head,
+    score_format,
+    small_table,
+    start_of_regime,
+    warn,
+)
+from nqjax.runtime.text import listed, percent, significant
 
 if TYPE_CHECKING:  # rich is imported inside the functions: `--json` does without it
     from collections.abc import Mapping, Sequence
@@ -16,29 +30,15 @@ if TYPE_CHECKING:  # rich is imported inside the functions: `--json` does withou
     from nqjax.estimation.fit import Fit
 
     Constraint = float | tuple[float, float] | None
-from nqjax.report.tables import (
-    _start,
-    counts_of,
-    curve_table,
-    explain_notes,
-    finite,
-    print_head,
-    score_format,
-    significant,
-    small_table,
-    warn,
-)
 
-# An estimate this close to the end of its interval, relative to the interval or to the scores' range, lies on it.
-_EDGE = 1e-6
+#: An estimate lies on the end of its interval if it is this close, relative to the range of the scores.
+_EDGE_TOLERANCE = 1e-6
 
+#: Fewer scores than this hardly determine four parameters.
+_ENOUGH_SCORES = 24
 
-# Fewer scores than this hardly determine four parameters.
-_FEW = 24
-
-
-# Another gamma whose log-likelihood is as close as this to the best one's is worth naming.
-_CLOSE = 1.0
+#: Another gamma is named if its log-likelihood is within this of the best one's.
+_RIVAL_LOG_LIKELIHOOD = 1.0
 
 
 def fit_document(
@@ -50,31 +50,26 @@ def fit_document(
     threshold: float | None,
     constraints: "Mapping[str, Constraint]",
     trials: "Sequence[float]",
-) -> dict[str, Any]:
-    """Return what there is to say about a fit, ready for `json.dumps(..., allow_nan=False)`.
+) -> FitDocument:
+    """Return the JSON document of a fit, with finite numbers only.
 
     Parameters
     ----------
     fit : Fit
-        The fit, as `nqjax.fit` returns it; its attributes keep their names in the document.
+        Its attributes keep their names in the document.
     scores : numpy.ndarray, shape (trials,)
         The scores that were fitted.
     file, metric : str
-        Where they came from.
+        The file and the column of the scores.
     threshold : float, optional
-        The threshold that was chosen.
+        The threshold of the fit, given or chosen.
     constraints : mapping
-        The constraint of each parameter: None, a number (fixed) or a pair (interval).
+        The constraint of each parameter: None, a number that fixes it, or the two ends of an interval.
     trials : sequence of float
         The numbers of trials at which to give the tuning curve.
-
-    Returns
-    -------
-    dict
-        Strings, finite numbers, booleans, None (for NaN and infinity), lists and dictionaries.
     """
     losing = fit.limits[1] if fit.minimize else fit.limits[0]
-    # Without a limit on that side no regime was chosen, and failed runs set none.
+    # Without a limit on the losing side, there is no regime.
     bounded = math.isfinite(losing)
     return {
         "file": file,
@@ -102,7 +97,7 @@ def fit_document(
     }
 
 
-def _curve(fit: "Fit", trials: "Sequence[float]", bounded: bool) -> list[dict[str, Any]]:
+def _curve(fit: "Fit", trials: "Sequence[float]", bounded: bool) -> list[CurvePoint]:
     best = fit.quantile_tuning_curve(np.asarray(trials, dtype=np.float64))
     end = fit.alpha if fit.minimize else fit.beta
     return [
@@ -117,7 +112,7 @@ def _curve(fit: "Fit", trials: "Sequence[float]", bounded: bool) -> list[dict[st
     ]
 
 
-def _constraint(constraint: "Constraint") -> float | list[float | None] | None:
+def _constraint(constraint: "Constraint") -> float | list[Number] | None:
     if constraint is None:
         return None
     if isinstance(constraint, tuple):
@@ -126,7 +121,7 @@ def _constraint(constraint: "Constraint") -> float | list[float | None] | None:
 
 
 def _median(scores: np.ndarray, *, minimize: bool) -> float | None:
-    """Return a median score, a first threshold to try; failed runs rank last."""
+    """Return the median score, as a threshold to try; failed runs rank last."""
     losing = math.inf if minimize else -math.inf
     ranked = np.where(np.isfinite(scores), scores, losing)
     return finite(np.quantile(ranked, 0.5, method="lower" if minimize else "higher"))
@@ -142,11 +137,12 @@ def _warnings(fit: "Fit", constraints: "Mapping[str, Constraint]") -> list[str]:
         if not isinstance(constraint, tuple) or constraint[0] == constraint[1]:
             continue
         for end, word in zip(constraint, ("lowest", "highest"), strict=True):
-            # For sigma, 0 is no choice of the user's but the end of the numbers it can be.
-            if math.isfinite(end) and abs(getattr(fit, name) - end) <= _EDGE * scale and (name, end) != ("sigma", 0.0):
+            if (name, end) == ("sigma", 0.0):  # the natural end of sigma, not a choice of the user
+                continue
+            if math.isfinite(end) and abs(getattr(fit, name) - end) <= _EDGE_TOLERANCE * scale:
                 warnings.append(f"{name} lies at the {word} value that its constraint allows, {show(end)}")
-    if fit.num_used < _FEW:
-        warnings.append(f"only {fit.num_used} scores shape the fit, and {_FEW} or more are better")
+    if fit.num_used < _ENOUGH_SCORES:
+        warnings.append(f"only {fit.num_used} scores shape the fit, and {_ENOUGH_SCORES} or more are better")
     warnings += _rivals(fit)
     allowed = constraints.get("gamma")
     if isinstance(allowed, tuple) and allowed[0] < allowed[1]:
@@ -158,12 +154,12 @@ def _warnings(fit: "Fit", constraints: "Mapping[str, Constraint]") -> list[str]:
 
 
 def _rivals(fit: "Fit") -> list[str]:
-    """Return a warning that other gammas fit nearly as well, if any do."""
-    # The loss is a mean over num_scores + 1: this is a difference of log-likelihoods, nearly.
+    """Return a warning if other gammas fit nearly as well."""
+    # The loss is a mean over num_scores + 1 spacings, so this is nearly a difference of log-likelihoods.
     close = [
         gamma
         for gamma, loss in fit.losses_by_gamma.items()
-        if gamma != fit.gamma and (loss - fit.loss) * (fit.num_scores + 1) < _CLOSE
+        if gamma != fit.gamma and (loss - fit.loss) * (fit.num_scores + 1) < _RIVAL_LOG_LIKELIHOOD
     ]
     if not close:
         return []
@@ -172,18 +168,17 @@ def _rivals(fit: "Fit") -> list[str]:
         for values in zip(*(fit.parameters_by_gamma[gamma] for gamma in close), strict=True)
     ]
     alpha, beta, sigma = (" to ".join(end) for end in ends)
-    names = " and ".join([", ".join(map(str, close[:-1])), str(close[-1])]) if len(close) > 1 else str(close[0])
+    names = listed([str(gamma) for gamma in close])
     verb = "fits" if len(close) == 1 else "fit"
     return [f"gamma {names} {verb} nearly as well, with alpha {alpha}, beta {beta}, sigma {sigma}"]
 
 
-def print_fit(document: "Mapping[str, Any]", console: "Console") -> None:
-    """Print the document of a fit for people to read: the parameters, how they were found, and the tuning curve."""
-    from rich.padding import Padding
+def print_fit(document: FitDocument, console: "Console") -> None:
+    """Print a fit as tables: the parameters, how they were found, and the tuning curve."""
     from rich.text import Text
 
     print_head(document, console)
-    console.print(Padding(_parameters(document), (0, 0, 1, 2), expand=False))
+    console.print(indented(_parameters(document), below=1))
     console.print(_findings(document))
     console.print()
     if document.get("regime"):
@@ -191,12 +186,12 @@ def print_fit(document: "Mapping[str, Any]", console: "Console") -> None:
 
         print_movement(document, console)
     warn(document, console)
-    console.print(Text("Tuning curve: the median of the best score after so many trials", style="bold"))
-    console.print(Padding(curve_table(document), (0, 0, 0, 2), expand=False))
+    console.print(Text("Tuning curve: the median of the best score after n trials", style="bold"))
+    console.print(indented(curve_table(document)))
     explain_notes(document, console)
 
 
-def _parameters(document: "Mapping[str, Any]") -> "Table":
+def _parameters(document: FitDocument) -> "Table":
     show = score_format(document)
     best = "the best score that the search can reach, apart from noise"
     far = "the other end of the fitted quadratic, an extrapolation"
@@ -208,8 +203,8 @@ def _parameters(document: "Mapping[str, Any]") -> "Table":
     return table
 
 
-def _findings(document: "Mapping[str, Any]") -> "Table":
-    """Return what was found about the regime, the scores and the loss."""
+def _findings(document: FitDocument) -> "Table":
+    """Return a table about the regime, the scores and the loss."""
     from rich.table import Table
     from rich.text import Text
 
@@ -225,24 +220,23 @@ def _findings(document: "Mapping[str, Any]") -> "Table":
     return table
 
 
-def _regime(document: "Mapping[str, Any]") -> str:
+def _regime(document: FitDocument) -> str:
     if document["threshold"] is None:
         suggestion = document["suggested_threshold"]
-        such_as = "" if suggestion is None else f", such as the median score (--threshold {suggestion!r})"
+        example = "" if suggestion is None else f", for example the median score (--threshold {suggestion!r})"
         return (
             f"all scores were used{_failures(document)}. The theory holds near the optimum only: let a "
-            f"threshold be chosen (--threshold auto), or try one{such_as}"
+            f"threshold be chosen (--threshold auto), or try one{example}"
         )
     side = "below" if document["minimize"] else "above"
-    probability = document["regime_probability"]
-    percent = "?" if probability is None else f"{100 * probability:.3g}"
-    start = _start(document["regime_start"])
-    return f"a score is at or {side} the threshold with probability {percent} %; the regime {start}"
+    probability = percent(document["regime_probability"], 3)
+    start = start_of_regime(document["regime_start"])
+    return f"a score is at or {side} the threshold with probability {probability}; the regime {start}"
 
 
-def _failures(document: "Mapping[str, Any]") -> str:
-    """Return how far the fit reaches where runs failed and no threshold was given."""
+def _failures(document: FitDocument) -> str:
+    """Say where the fit holds if runs failed and no threshold was given."""
     if not document["num_failed"] or document["regime_probability"] is None:
         return ""
-    share = 100 * document["regime_probability"]
-    return f"; a run succeeds with probability {share:.3g} %, and what is fitted {_start(document['regime_start'])}"
+    share = percent(document["regime_probability"], 3)
+    return f"; a run succeeds with probability {share}, and what is fitted {start_of_regime(document['regime_start'])}"

@@ -1,8 +1,10 @@
-"""What there is to say about the noise: a document for machines, tables for people."""
+"""JSON document and terminal tables of the noise of retrained configurations."""
 
 from typing import TYPE_CHECKING, Any
 
-from nqjax.report.tables import finite, print_head, significant, small_table, warn
+from nqjax.report.documents import Head, NoiseDocument
+from nqjax.report.tables import finite, indented, print_head, small_table, warn
+from nqjax.runtime.text import percent, significant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -13,18 +15,28 @@ if TYPE_CHECKING:
     from nqjax.checks.noise import NoiseDiagnostics
 
 
+#: What each test is about.
 _TESTS = {
     "normality": "normal residuals",
     "homoskedasticity": "one standard deviation",
     "trend": "no trend of it with the score",
 }
 
+#: Notes on configurations, and their meaning.
+_NOTES = {
+    "outside": "the mean is not within the regime; not judged",
+    "too few": "fewer than 3 finite scores; not judged",
+    "failed": "runs whose score is missing, NaN or infinite; left out",
+}
 
-def noise_document(diagnostics: "NoiseDiagnostics", *, head: "Mapping[str, Any]") -> dict[str, Any]:
-    """Return what `nqjax.noise_diagnostics` found, ready for `json.dumps(..., allow_nan=False)`."""
+
+def noise_document(diagnostics: "NoiseDiagnostics", *, head: Head, config: str) -> NoiseDocument:
+    """Return the document of noise diagnostics; ``config`` is the column that holds the configurations."""
     comparison = diagnostics.comparison
     return {
         **head,
+        "config": config,
+        "level": diagnostics.level,
         "holds": diagnostics.holds,
         "verdict": diagnostics.verdict,
         "sigma": finite(diagnostics.sigma),
@@ -50,47 +62,46 @@ def noise_document(diagnostics: "NoiseDiagnostics", *, head: "Mapping[str, Any]"
 
 
 def print_noise(document: "Mapping[str, Any]", console: "Console") -> None:
-    """Print the document for people to read: the verdict, the tests, and a row a configuration."""
-    from rich.padding import Padding
+    """Print the verdict, the tests, and a row for each configuration."""
     from rich.text import Text
 
     print_head(document, console)
     console.print(Text(document["verdict"]))
     console.print()
     warn(document, console)
-    percent = f"{100 * (1 - document['level']):g} %"
+    confidence = percent(1 - document["level"])
     low, high = (significant(end, 4) for end in document["sigma_interval"])
-    sigma = f"Pooled sigma  {significant(document['sigma'], 4)} ({percent}: {low} to {high})"
-    console.print(Text(sigma + _ratio(document, percent)))
+    sigma = f"Pooled sigma  {significant(document['sigma'], 4)} ({confidence}: {low} to {high})"
+    console.print(Text(sigma + _ratio(document, confidence)))
     console.print()
     table = small_table("noise model", ["statistic", "p", "adjusted"], "test")
     for name, claim in _TESTS.items():
         test = document["tests"][name]
         numbers = (significant(test[key], 3) for key in ("statistic", "p", "p_adjusted"))
         table.add_row(claim, *numbers, test["method"])
-    console.print(Padding(table, (0, 0, 0, 2), expand=False))
-    most = f"{100 * document['level']:g} %"
-    console.print(Text(f"  adjusted: by Holm's method, so that a true model fails in {most} of cases at most", "dim"))
+    console.print(indented(table))
+    most = percent(document["level"])
+    console.print(Text(f"  adjusted: by Holm's method; a true model is rejected in at most {most} of cases", "dim"))
     console.print()
     console.print(Text("Configurations, the best first", style="bold"))
-    console.print(Padding(_configurations(document, percent), (0, 0, 0, 2), expand=False))
-    console.print(Text("  p: of the Shapiro-Wilk test of its residuals", style="dim"))
+    console.print(indented(_configurations(document, confidence)))
+    console.print(Text("  p: p-value of the Shapiro-Wilk test of the residuals", style="dim"))
     every = [note for row in document["configurations"] for note in _notes_of(row)]
     for word, meaning in _NOTES.items():
         if any(word in note for note in every):
             console.print(Text(f"  {word}: {meaning}", style="dim"))
 
 
-def _ratio(document: "Mapping[str, Any]", percent: str) -> str:
+def _ratio(document: "Mapping[str, Any]", confidence: str) -> str:
     found = document["comparison"]
     if found is None or found["ratio"] is None:
         return ""
     low, high = (significant(end, 3) for end in found["interval"])
-    return f", {significant(found['ratio'], 3)} times the fitted sigma ({percent}: {low} to {high})"
+    return f", {significant(found['ratio'], 3)} times the fitted sigma ({confidence}: {low} to {high})"
 
 
-def _configurations(document: "Mapping[str, Any]", percent: str) -> "Table":
-    table = small_table(document["config"], ["runs", "mean", "deviation", percent, "p"], "")
+def _configurations(document: "Mapping[str, Any]", confidence: str) -> "Table":
+    table = small_table(document["config"], ["runs", "mean", "deviation", confidence, "p"], "")
     for row in document["configurations"]:
         low, high = (significant(end, 3) for end in row["sd_interval"])
         table.add_row(
@@ -110,13 +121,6 @@ def _escaped(text: str) -> str:
     from rich.markup import escape
 
     return escape(text)
-
-
-_NOTES = {
-    "outside": "the mean is not within the regime; not judged",
-    "too few": "fewer than 3 finite scores; not judged",
-    "failed": "runs whose score is missing, NaN or infinite; left out",
-}
 
 
 def _notes_of(row: "Mapping[str, Any]") -> list[str]:

@@ -1,4 +1,4 @@
-"""The posterior as one page that needs nothing else: HTML with its pictures inside."""
+"""HTML page of a posterior, with its pictures inside, so that it needs no other file."""
 
 import base64
 import io
@@ -9,36 +9,82 @@ from typing import TYPE_CHECKING, Any
 
 from nqjax.errors import InputError
 from nqjax.plots.style import new_figure
-from nqjax.posterior.diagnostics import LEAST_ACCEPTANCE, LEAST_ESS, MOST_ERROR, MOST_LOSS, MOST_RHAT
-from nqjax.report.posterior import in_words
+from nqjax.report.documents import Head, PosteriorDocument
+from nqjax.report.tables import finite
+from nqjax.runtime.extras import require
 from nqjax.runtime.files import written_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from matplotlib.figure import Figure
 
     from nqjax.posterior.posterior import Posterior
 
 
-#: Of the document, what makes the posterior again.
-_RAW = ("command", "file", "metric", "minimize", "threshold", "regime", "limits", "settings", "versions")
+#: Entries of the document from which the posterior can be computed again.
+_REPRODUCTION = ("command", "file", "metric", "minimize", "threshold", "regime", "limits", "settings", "versions")
 
 
-_GREEN, _AMBER, _RED = "good", "fair", "poor"
+_GREEN = "good"
+_AMBER = "fair"
+_RED = "poor"
 
 
 def check_page(path: "str | Path") -> None:
     """Raise InputError if a page cannot be made there, before any work is done."""
     if not str(path).lower().endswith((".html", ".htm")):
-        raise InputError(f"the report is a page: give {str(path)!r} the ending .html")
+        raise InputError(f"the report is an HTML page: give {str(path)!r} the ending .html")
     if not Path(path).resolve().parent.is_dir():
         raise InputError(f"there is no folder {str(Path(path).parent)!r} for the report")
-    new_figure()
+    require("matplotlib", "report", "the report")
+    require("jinja2", "report", "the report")
 
 
-def save_page(path: "str | Path", post: "Posterior", document: "Mapping[str, Any]") -> None:
-    """Write the page.
+def save_report(
+    path: "str | Path", post: "Posterior", *, name: str = "score", trials: "Sequence[float]" = (1, 10, 100, 1000)
+) -> None:
+    """Write a posterior as one HTML page to read, as ``nqjax posterior --report`` does.
+
+    Parameters
+    ----------
+    path : str or Path
+        An .html file, which needs no other file.
+    post : Posterior
+    name : str
+        The score's name.
+    trials : sequence of float
+        Numbers of trials for the table of the tuning curve.
+
+    Raises
+    ------
+    InputError
+        Another ending, a missing folder, a file that cannot be written, or Matplotlib or Jinja2 is missing.
+
+    Examples
+    --------
+    >>> import pathlib
+    >>> import tempfile
+    >>> import jax
+    >>> import numpy as np
+    >>> import nqjax
+    >>> scores = np.random.default_rng(0).random(48) ** 2
+    >>> post = nqjax.sample_posterior(scores, limits=(-np.inf, 0.7), key=jax.random.key(0), method="quadrature")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     nqjax.save_report(f"{folder}/posterior.html", post, name="loss")
+    ...     "Posterior of loss" in pathlib.Path(folder, "posterior.html").read_text()
+    True
+    """
+    from nqjax.report.posterior import posterior_document  # JAX is not needed to check the path
+
+    check_page(path)
+    losing = post.limits[1] if post.minimize else post.limits[0]
+    head: Head = {"file": None, "metric": name, "minimize": post.minimize, "threshold": finite(losing)}
+    save_page(path, post, posterior_document(post, head=head, trials=trials))
+
+
+def save_page(path: "str | Path", post: "Posterior", document: PosteriorDocument) -> None:
+    """Write the page of a posterior and its document.
 
     Raises
     ------
@@ -53,12 +99,14 @@ def save_page(path: "str | Path", post: "Posterior", document: "Mapping[str, Any
         raise InputError(f"the report cannot be written to {str(path)!r}: {error.strerror or error}") from error
 
 
-def page(post: "Posterior", document: "Mapping[str, Any]") -> str:
-    """The page's HTML."""
-    import jinja2
+def page(post: "Posterior", document: PosteriorDocument) -> str:
+    """Return the HTML of the page."""
+    jinja2 = require("jinja2", "report", "the report")
 
     from nqjax.plots import posterior as plots
+    from nqjax.report.posterior import in_words
 
+    found: Mapping[str, Any] = document  # to take entries by name
     name = document["metric"]
     pictures = {
         "best": _picture(lambda f: plots.draw_best(f.subplots(), post, name)),
@@ -81,18 +129,18 @@ def page(post: "Posterior", document: "Mapping[str, Any]") -> str:
         sentences=in_words(document),
         pictures=pictures,
         lights=_lights(document),
-        raw=json.dumps({key: document[key] for key in _RAW if key in document}, indent=2),
+        raw=json.dumps({key: found[key] for key in _REPRODUCTION if (key, found[key]) != ("command", None)}, indent=2),
     )
 
 
 def _picture(draw: "Callable[[Figure], object]", size: tuple[float, float] = (6.4, 4.0)) -> str:
-    """A picture as the text of a link."""
+    """Return a picture as the text of a link."""
     import matplotlib as mpl
 
     figure = new_figure(size)
     draw(figure)
     buffer = io.BytesIO()
-    # No date, and no names by chance: the same posterior gives the same page.
+    # No date and no random names: the same posterior gives the same page.
     with mpl.rc_context({"svg.hashsalt": "nqjax"}):
         figure.savefig(buffer, format="svg", metadata={"Date": None})
     return "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode()
@@ -102,10 +150,12 @@ def _number(value: float | None, digits: int = 5) -> str:
     return "–" if value is None else f"{value:.{digits}g}"
 
 
-def _lights(document: "Mapping[str, Any]") -> list[dict[str, str]]:
-    """The diagnostics as traffic lights: what was found, and what is wanted."""
+def _lights(document: PosteriorDocument) -> list[dict[str, str]]:
+    """Return the diagnostics as traffic lights, each with what was found and what is wanted."""
+    from nqjax.posterior.diagnostics import LEAST_ACCEPTANCE, LEAST_ESS, MOST_ERROR, MOST_LOSS, MOST_RHAT
+
     found = document["diagnostics"]
-    # One that cannot be computed is as bad as can be.
+    # A diagnostic that cannot be computed counts as the worst.
     rhats, sizes = [*found["rhat"].values()], [*found["ess_bulk"].values(), *found["ess_tail"].values()]
     rhat, ess = None if None in rhats else max(rhats), None if None in sizes else min(sizes)
     lights = [
@@ -124,7 +174,7 @@ def _lights(document: "Mapping[str, Any]") -> list[dict[str, str]]:
 
 
 def _light(name: str, value: float | None, wanted: str, ends: "list[float]", form: str) -> dict[str, str]:
-    """One light: good up to the first end, fair up to the second; negative ends are least values."""
+    """Return one light: green up to ``ends[0]``, amber up to ``ends[1]``; for least values, both are negated."""
     if value is None:
         return {"name": name, "value": "–", "wanted": wanted, "state": _RED}
     place = -value if ends[0] < 0 else value

@@ -1,11 +1,13 @@
-"""What there is to say about a plan: a document for machines, sentences for people."""
+"""JSON document and sentences about a number of trials that is needed."""
 
 import math
 from typing import TYPE_CHECKING, Any
 
 from nqjax.errors import show
+from nqjax.report.documents import Head, PlanDocument
 from nqjax.report.fit import fit_document
-from nqjax.report.tables import print_head, significant, warn
+from nqjax.report.tables import print_head, warn
+from nqjax.runtime.text import percent, significant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,18 +23,30 @@ def plan_document(
     scores: "np.ndarray",
     trials: float,
     *,
-    head: "Mapping[str, Any]",
+    head: Head,
     asked: "Mapping[str, float]",
     constraints: "Mapping[str, Any]",
-) -> dict[str, Any]:
-    """Return the number of trials that is needed for what was asked, ready for `json.dumps(..., allow_nan=False)`."""
-    known = {name: head[name] for name in ("file", "metric", "threshold")}
-    fitted = fit_document(fit, scores, **known, constraints=constraints, trials=(1,))
+) -> PlanDocument:
+    """Return the number of trials that is needed, and the fit that it follows from."""
+    fitted = fit_document(
+        fit,
+        scores,
+        file=str(head["file"]),
+        metric=head["metric"],
+        threshold=head["threshold"],
+        constraints=constraints,
+        trials=(1,),
+    )
     return {
         **head,
         "asked": dict(asked),
         "required_trials": (int(trials) if trials < 2**53 else trials) if math.isfinite(trials) else None,
-        **{name: fitted[name] for name in ("alpha", "beta", "gamma", "sigma", "regime_start", "num_scores")},
+        "alpha": fitted["alpha"],
+        "beta": fitted["beta"],
+        "gamma": fitted["gamma"],
+        "sigma": fitted["sigma"],
+        "regime_start": fitted["regime_start"],
+        "num_scores": fitted["num_scores"],
         "warnings": fitted["warnings"] + _warnings(fit, head["threshold"], asked),
     }
 
@@ -40,7 +54,7 @@ def plan_document(
 def _warnings(fit: "Fit", threshold: float | None, asked: "Mapping[str, float]") -> list[str]:
     if "width" in asked:
         if threshold is not None and asked["at"] < fit.regime_start:
-            return [f"the fit says nothing of the tuning curve at {show(asked['at'])} trials, before the regime"]
+            return [f"the fit says nothing about the tuning curve at {show(asked['at'])} trials, before the regime"]
         return []
     sign = 1 if fit.minimize else -1
     end, name = (fit.alpha, "alpha") if fit.minimize else (fit.beta, "beta")
@@ -52,7 +66,7 @@ def _warnings(fit: "Fit", threshold: float | None, asked: "Mapping[str, float]")
 
 
 def print_plan(document: "Mapping[str, Any]", console: "Console") -> None:
-    """Print a plan for people to read."""
+    """Print the number of trials, and the fit that it follows from."""
     from rich.text import Text
 
     print_head(document, console)
@@ -70,8 +84,8 @@ def _answer(document: "Mapping[str, Any]") -> str:
     if "score" in asked:
         better = "below" if document["minimize"] else "above"
         return f"{count} {verb} {show(asked['score'])} or {better} with probability {show(asked['probability'])}."
-    percent = f"{100 * asked['confidence']:g} %"
+    confidence = percent(asked["confidence"])
     return (
-        f"{count} are needed for a {percent} band of the tuning curve that is {show(asked['width'])} wide, or "
+        f"{count} are needed for a {confidence} band of the tuning curve that is {show(asked['width'])} wide, or "
         f"narrower, at {show(asked['at'])} trials."
     )

@@ -1,4 +1,4 @@
-"""What there is to say about a posterior: a document for machines, tables for people."""
+"""JSON document, sentences and terminal tables of a posterior."""
 
 import inspect
 import platform
@@ -9,7 +9,9 @@ import numpy as np
 from numpyro.distributions import Distribution
 from numpyro.distributions.transforms import Transform
 
-from nqjax.report.tables import finite, print_head, significant, small_table
+from nqjax.report.documents import Head, PosteriorDocument
+from nqjax.report.tables import finite, indented, note, print_head, small_table
+from nqjax.runtime.text import percent, significant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,32 +19,57 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from nqjax.posterior.posterior import Posterior
-from nqjax.posterior.posterior import regime_start
-from nqjax.report.tables import note
 
-#: A gamma with this probability is said to be the one; those with less than the other are not named.
-_SURE, _WORTH = 0.9, 0.05
+#: From this probability on, one gamma is reported as settled.
+_SETTLED_PROBABILITY = 0.9
 
+#: Less probable gammas are not named.
+_LEAST_PROBABILITY = 0.05
 
-#: Arguments of distributions that say nothing of them, and attributes that hold other distributions.
+#: Arguments that all distributions share.
 _NOT_SHOWN = ("self", "validate_args", "args", "kwargs")
 
-
+#: Attributes in which distributions hold other distributions or transforms.
 _PARTS = ("base_dist", "transforms", "_mixing_distribution", "_component_distribution")
 
-
+#: Packages whose versions are reported.
 _PACKAGES = ("nqjax", "jax", "numpyro", "numpy", "scipy", "arviz")
 
 
 def posterior_document(
-    post: "Posterior", *, head: "Mapping[str, Any]", trials: "Sequence[float]", seed: int | None = None
-) -> dict[str, Any]:
-    """Return the parameters, gamma, the tuning curve and the diagnostics of a posterior."""
-    lower, median, upper = post.quantile_tuning_curve(np.asarray(trials, np.float64))
+    post: "Posterior",
+    *,
+    head: Head,
+    trials: "Sequence[float]",
+    seed: int | None = None,
+    command: str | None = None,
+    regime: dict[str, Any] | None = None,
+) -> PosteriorDocument:
+    """Return the document of a posterior.
+
+    Parameters
+    ----------
+    post : Posterior
+    head : Head
+    trials : sequence of float
+        The numbers of trials at which to give the tuning curve.
+    seed : int, optional
+        The seed of the draws.
+    command : str, optional
+        The command line.
+    regime : dict, optional
+        Why the threshold was chosen: ``p_value``, ``level`` and ``reason``.
+    """
+    n = np.asarray(trials, np.float64)
+    median, (lower, upper) = post.quantile_tuning_curve(n), post.quantile_tuning_curve_band(n)
     diagnostics = post.diagnostics
-    start = regime_start(post)
+    start = post.regime_start
     return {
         **head,
+        "confidence": post.confidence,
+        "method": post.method,
+        "command": command,
+        "regime": regime,
         "num_scores": post.num_scores,
         "num_used": post.num_used,
         "num_failed": post._study.data.num_failed,
@@ -104,7 +131,7 @@ def _bounds(post: "Posterior") -> dict[str, list[float | None]]:
 
 
 def describe_prior(post: "Posterior") -> dict[str, str]:
-    """The prior in words."""
+    """Return the prior in words, part by part."""
     prior = post.prior
     parts = {
         "relative_noise": prior.relative_noise,
@@ -121,7 +148,7 @@ def describe_prior(post: "Posterior") -> dict[str, str]:
 
 
 def _describe(part: Any) -> str:
-    """A distribution as one would write it: what it was made with, distributions and transforms within it included."""
+    """Return a distribution as Python code, with the distributions and transforms in it."""
     if isinstance(part, Transform | Distribution):
         names = [name for name in inspect.signature(type(part).__init__).parameters if name not in _NOT_SHOWN]
         if not all(hasattr(part, name) for name in names):  # kept under other names
@@ -134,7 +161,7 @@ def _describe(part: Any) -> str:
 
 
 def versions() -> dict[str, str]:
-    """What computed it."""
+    """Return the versions of Python and of the packages that computed the posterior."""
     found = {"python": platform.python_version()}
     for package in _PACKAGES:
         try:
@@ -145,25 +172,25 @@ def versions() -> dict[str, str]:
 
 
 def in_words(document: "Mapping[str, Any]") -> list[str]:
-    """The posterior in sentences."""
+    """Return the posterior in sentences."""
     best = "alpha" if document["minimize"] else "beta"
-    percent = f"{100 * document['confidence']:g} %"
+    confidence = percent(document["confidence"])
     shown = document["parameters"][best]
     direction = "below" if document["minimize"] else "above"
     chances = document["gamma_probabilities"]
     likely = max(chances, key=chances.__getitem__)
     noise = document["parameters"]["sigma"]
     last = document["tuning_curve"][-1]
-    sure = chances[likely] >= _SURE
+    sure = chances[likely] >= _SETTLED_PROBABILITY
     matter = "1 hyperparameter matters" if likely == "1" else f"{likely} hyperparameters matter"
     reach = (
         f"The best {document['metric']} that this search can reach, apart from luck, lies between "
-        f"{significant(shown['low'], 4)} and {significant(shown['high'], 4)} with probability {percent}, if the "
+        f"{significant(shown['low'], 4)} and {significant(shown['high'], 4)} with probability {confidence}, if the "
         f"model holds: more trials take its noiseless score no further {direction} than to {best}."
     )
-    shares = ", ".join(f"{g} with {100 * p:.2g} %" for g, p in chances.items() if p >= _WORTH)
+    shares = ", ".join(f"{g} with {percent(p, 2)}" for g, p in chances.items() if p >= _LEAST_PROBABILITY)
     effective = (
-        f"About {matter} (gamma = {likely}, with probability {100 * chances[likely]:.3g} %)."
+        f"About {matter} (gamma = {likely}, with probability {percent(chances[likely], 3)})."
         if sure
         else f"How many hyperparameters matter is not settled: gamma may be {shares}."
     )
@@ -179,18 +206,17 @@ def in_words(document: "Mapping[str, Any]") -> list[str]:
 
 
 def print_posterior(document: "Mapping[str, Any]", console: "Console") -> None:
-    """Print the document for people to read."""
-    from rich.padding import Padding
+    """Print a posterior as tables."""
     from rich.text import Text
 
     print_head(document, console)
-    percent = f"{100 * document['confidence']:g} %"
-    table = small_table("", ["median", f"{percent} credible"])
+    confidence = percent(document["confidence"])
+    table = small_table("", ["median", f"{confidence} credible"])
     for name, found in document["parameters"].items():
         interval = f"{significant(found['low'], 5)} to {significant(found['high'], 5)}"
         table.add_row(name.replace("_", " "), significant(found["median"], 5), interval)
-    console.print(Padding(table, (0, 0, 1, 2), expand=False))
-    shares = ", ".join(f"{gamma}={100 * p:.3g} %" for gamma, p in document["gamma_probabilities"].items())
+    console.print(indented(table, below=1))
+    shares = ", ".join(f"{gamma}={percent(p, 3)}" for gamma, p in document["gamma_probabilities"].items())
     console.print(Text.assemble(("Gamma  ", "bold"), shares))
     counts = f"{document['num_used']:,} of {document['num_scores']:,} inside the regime"
     failed = f", {document['num_failed']:,} failed" if document["num_failed"] else ""
@@ -198,10 +224,10 @@ def print_posterior(document: "Mapping[str, Any]", console: "Console") -> None:
     console.print(Text.assemble(("Draws  ", "bold"), document["diagnostics"]["verdict"]))
     console.print()
     console.print(
-        Text(f"Tuning curve: the median of the best score, with pointwise {percent} credible intervals", "bold")
+        Text(f"Tuning curve: the median of the best score, with pointwise {confidence} credible intervals", "bold")
     )
     table = small_table("trials", ["low", "median", "high"], "")
     for point in document["tuning_curve"]:
         cells = [significant(point[name], 5) for name in ("low", "median_best_score", "high")]
         table.add_row(f"{point['trials']:,}", *cells, note(point), style="" if point["in_regime"] else "dim")
-    console.print(Padding(table, (0, 0, 0, 2), expand=False))
+    console.print(indented(table))

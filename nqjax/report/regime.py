@@ -1,8 +1,10 @@
-"""What there is to say about a regime: a document for machines, tables for people."""
+"""JSON document and terminal tables of a choice of the threshold."""
 
 from typing import TYPE_CHECKING, Any
 
-from nqjax.report.tables import finite, significant, small_table
+from nqjax.report.documents import RegimeDocument
+from nqjax.report.tables import finite, indented, small_table
+from nqjax.runtime.text import percent, significant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -13,8 +15,8 @@ if TYPE_CHECKING:
     from nqjax.estimation.fit import Fit
 
 
-def regime_document(regime: "Regime", shares: "Sequence[tuple[float, float, Fit]]" = ()) -> dict[str, Any]:
-    """Return the choice with the path to it, and fits at some shares of the scores (share, threshold, fit)."""
+def regime_document(regime: "Regime", shares: "Sequence[tuple[float, float, Fit]]" = ()) -> RegimeDocument:
+    """Return the choice and its candidates, with fits at other shares of the scores: (share, threshold, fit)."""
     return {
         "found": regime.found,
         "reason": regime.reason,
@@ -44,8 +46,7 @@ def _estimates(fit: "Fit") -> dict[str, Any]:
 
 
 def print_regime(document: "Mapping[str, Any]", console: "Console") -> None:
-    """Print the path for people to read, and what was chosen."""
-    from rich.padding import Padding
+    """Print the candidates, and what was chosen."""
     from rich.text import Text
 
     direction = "minimized" if document["minimize"] else "maximized"
@@ -59,17 +60,18 @@ def print_regime(document: "Mapping[str, Any]", console: "Console") -> None:
         cells += [_p(one[name]) for name in ("misfit_p_value", "instability_p_value", "p_value")]
         note = "chosen" if one["chosen"] else "rejected" if one["p_value"] <= document["level"] else ""
         table.add_row(*cells, note, style="bold" if one["chosen"] else "")
-    console.print(Padding(table, (0, 0, 1, 2), expand=False))
+    console.print(indented(table, below=1))
     console.print(
         Text(
-            "p-values. own: does the fit meet its own scores? inside: does it fit the best of them as well as they are "
-            "fitted by themselves? both: together. The largest regime that is not rejected is chosen.",
+            "p-values of two tests. own: do the scores follow their fit? inside: does the fit describe the best of "
+            "them as well as a fit to these alone? both: the two together. The largest regime that is not rejected is "
+            "chosen.",
             style="dim",
         )
     )
     console.print()
     if document["found"]:
-        share = f"{100 * document['regime_probability']:.3g} %"
+        share = percent(document["regime_probability"], 3)
         console.print(Text(f"Threshold {document['threshold']!r}: a score is in the regime with probability {share}"))
         console.print(Text(f"Because {document['reason']}."))
     else:
@@ -77,8 +79,7 @@ def print_regime(document: "Mapping[str, Any]", console: "Console") -> None:
 
 
 def print_movement(document: "Mapping[str, Any]", console: "Console") -> None:
-    """Print how the estimates move with the threshold."""
-    from rich.padding import Padding
+    """Print how the estimates change with the threshold."""
     from rich.text import Text
 
     regime = document["regime"]
@@ -93,7 +94,8 @@ def print_movement(document: "Mapping[str, Any]", console: "Console") -> None:
         cells = [f"{100 * one['share']:.0f} %", significant(one["threshold"], 5), significant(one[best], 5)]
         note, style = ("chosen", "bold") if "chosen" in one else ("", "")
         table.add_row(*cells, str(one["gamma"]), significant(one["sigma"], 3), note, style=style)
-    console.print(Padding(table, (1, 0, 1, 2), expand=False))
+    console.print()
+    console.print(indented(table, below=1))
 
 
 def _p(number: float) -> str:

@@ -1,30 +1,24 @@
-"""Tables and number formats that all reports share."""
+"""Tables and lines that all reports share."""
 
 import math
 from typing import TYPE_CHECKING, Any
 
+from nqjax.runtime.text import significant
+
 if TYPE_CHECKING:  # rich is imported inside the functions: `--json` does without it
     from collections.abc import Callable, Mapping, Sequence
 
-    from rich.console import Console
+    from rich.console import Console, RenderableType
     from rich.table import Table
-
-    Constraint = float | tuple[float, float] | None
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from rich.console import Console
 
 
 def finite(number: float) -> float | None:
-    """Return the number as JSON has it: None for NaN and infinity."""
+    """Return a number for JSON: None for NaN and infinity."""
     return float(number) if math.isfinite(number) else None
 
 
 def explain_notes(document: "Mapping[str, Any]", console: "Console") -> None:
-    """Print what the notes beside the tuning curve mean."""
+    """Print the meaning of the notes in the tuning curve's table."""
     from rich.text import Text
 
     for note, reason in _notes(document).items():
@@ -33,7 +27,7 @@ def explain_notes(document: "Mapping[str, Any]", console: "Console") -> None:
 
 
 def print_head(document: "Mapping[str, Any]", console: "Console") -> None:
-    """Print what was fitted."""
+    """Print the metric, the file, the direction and the threshold."""
     from rich.text import Text
 
     direction = "minimized" if document["minimize"] else "maximized"
@@ -53,11 +47,11 @@ def warn(document: "Mapping[str, Any]", console: "Console") -> None:
 
 
 def _notes(document: "Mapping[str, Any]") -> dict[str, str]:
-    """What is said beside points of the tuning curve, and why."""
+    """Return the notes on points of the tuning curve, and the meaning of each."""
     best = "alpha" if document["minimize"] else "beta"
     return {
-        "outside the regime": f"it {_start(document['regime_start'])}; the fit says nothing here",
-        f"beyond {best}": "the best of so many runs is lucky; the same configuration, run again, would score worse",
+        "outside the regime": f"it {start_of_regime(document['regime_start'])}; the fit says nothing here",
+        f"beyond {best}": "the best of this many runs is lucky; the same configuration, run again, would score worse",
         "extrapolated": "more trials than were run",
     }
 
@@ -68,8 +62,7 @@ def _notes_of(point: "Mapping[str, Any]", document: "Mapping[str, Any]") -> list
 
 
 def counts_of(document: "Mapping[str, Any]") -> str:
-    """Return the remark beside a row of the tuning curve."""
-    """Return how many scores there are, and what became of them."""
+    """Return the number of scores, and of the used, the censored and the failed ones."""
     counts = [f"{document['num_used']:,} used"]
     if document["num_censored"] or document["threshold"] is not None:
         counts.append(f"{document['num_censored']:,} censored (beyond the threshold)")
@@ -77,8 +70,8 @@ def counts_of(document: "Mapping[str, Any]") -> str:
     return f"{document['num_scores']:,}: {', '.join(counts)}"
 
 
-def _start(trials: float | None) -> str:
-    """Return from where on the regime governs the median tuning curve, in words."""
+def start_of_regime(trials: float | None) -> str:
+    """Say from which number of trials on the regime governs the median tuning curve."""
     if trials is None:
         return "never governs the tuning curve"
     return "governs from the first trial on" if trials <= 1 else f"governs from n = {math.ceil(trials):,} on"
@@ -87,7 +80,7 @@ def _start(trials: float | None) -> str:
 def curve_table(
     document: "Mapping[str, Any]", more: "Sequence[tuple[str, Callable[[Mapping[str, Any]], str]]]" = ()
 ) -> "Table":
-    """Return the tuning curve, with more columns given by their names and what they show of a point."""
+    """Return a table of the tuning curve; more columns have a name and a function that gives a point's cell."""
     show = score_format(document)
     table = small_table("trials", ["best score", *(name for name, _ in more)], "")
     table.columns[0].justify = "right"
@@ -113,9 +106,9 @@ def small_table(name: str, numbers: "Sequence[str]", note: str | None = None) ->
 
 
 def score_format(document: "Mapping[str, Any]") -> "Callable[[float | None], str]":
-    """Return how to print a score: to a hundredth of the noise (or to 1e-4 of the range, where there is little noise).
+    """Return a function that formats scores: to a hundredth of the noise, or to 1e-4 of the range if noise is small.
 
-    The scores of one report share their decimals, so that a column of them reads like a table.
+    All scores of a report have the same number of decimals.
     """
     alpha, beta, sigma = document["alpha"], document["beta"], document["sigma"]
     curve = [point["median_best_score"] for point in document["tuning_curve"]]
@@ -130,7 +123,7 @@ def score_format(document: "Mapping[str, Any]") -> "Callable[[float | None], str
     wide = span > 1e3 * min((abs(score) for score in scores if abs(score) > nothing), default=span)
     if 1e-4 <= size < 1e7 and decimals <= 10:
         decimals = max(decimals, 0)
-        # On a wide range the small scores would lose all their digits.
+        # Where the range is wide, small scores would lose all their digits.
         least = 10.0 ** (1 - decimals)
         return lambda score: (
             "?"
@@ -143,11 +136,13 @@ def score_format(document: "Mapping[str, Any]") -> "Callable[[float | None], str
     return lambda score: "?" if score is None else f"{score:.{digits}e}"
 
 
-def significant(number: float | None, digits: int) -> str:
-    """Return a number to so many significant digits, trailing zeros kept."""
-    return "?" if number is None else f"{number:#.{digits}g}".removesuffix(".") if number else "0"
+def indented(what: "RenderableType", below: int = 0) -> "RenderableType":
+    """Return a table two columns to the right, with empty lines below."""
+    from rich.padding import Padding
+
+    return Padding(what, (0, 0, below, 2), expand=False)
 
 
 def note(row: "Mapping[str, Any]") -> str:
-    """Return the remark beside a row of the tuning curve."""
+    """Return the note on a row of the tuning curve."""
     return "extrapolated" if row["extrapolated"] else "" if row["in_regime"] else "outside the regime"

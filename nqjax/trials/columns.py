@@ -5,12 +5,9 @@ import gzip
 import io
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nqjax.errors import InputError
-
-if TYPE_CHECKING:  # functions import pyarrow themselves: the command line starts without it
-    import pyarrow as pa
 
 #: A message lists at most this many columns.
 _MOST_LISTED = 30
@@ -66,18 +63,3 @@ def nested_value(value: Any, keys: list[str]) -> Any:
     for key in keys:
         value = value.get(key) if isinstance(value, dict) else None
     return value
-
-
-def nested_field(column: "pa.ChunkedArray", keys: list[str]) -> "pa.ChunkedArray":
-    """Return the field that these keys lead to in a structured column."""
-    import pyarrow.compute as pc
-
-    for key in keys:
-        column = pc.struct_field(column, key)
-    return column
-
-
-def column_values(column: "pa.ChunkedArray") -> Iterator[Any]:
-    """Yield the values of a column as Python objects."""
-    for chunk in column.chunks:
-        yield from chunk.to_pylist()

@@ -1,20 +1,24 @@
 """Read columns of CSV files."""
 
+import contextlib
 import csv
 import io
 import itertools
+import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nqjax.errors import InputError
-from nqjax.trials.columns import first_line, missing_column, open_binary
+from nqjax.trials.columns import missing_column, open_binary
 from nqjax.trials.numbers import LineOf, parse_number, parse_texts
 
-if TYPE_CHECKING:  # functions import pyarrow themselves: the command line starts without it
-    import pyarrow as pa
+#: Most characters of a cell; Python's own limit, 131,072, is too low for logged prompts and configurations.
+_LARGEST_CELL = 1 << 30
+
+#: Held while the limit is changed, which is one for the whole process.
+_LIMIT_LOCK = threading.Lock()
 
 
 def delimiter_of(ending: str) -> str:
@@ -22,9 +26,9 @@ def delimiter_of(ending: str) -> str:
     return "\t" if ending == ".tsv" else ","
 
 
-def _open_text(path: Path) -> io.TextIOWrapper:
+def _open_text(path: Path, errors: str = "backslashreplace") -> io.TextIOWrapper:
     # Bytes that are not UTF-8 are escaped, so that they do no harm in a column that is not read.
-    return io.TextIOWrapper(open_binary(path), encoding="utf-8-sig", errors="backslashreplace", newline="")
+    return io.TextIOWrapper(open_binary(path), encoding="utf-8-sig", errors=errors, newline="")
 
 
 def read_csv(path: Path, metric: str, delimiter: str) -> np.ndarray:
@@ -33,46 +37,67 @@ def read_csv(path: Path, metric: str, delimiter: str) -> np.ndarray:
     return parse_texts(texts, path, metric, line_of)
 
 
-def csv_texts(path: Path, metric: str, delimiter: str) -> tuple["pa.ChunkedArray", LineOf]:
+def csv_texts(path: Path, metric: str, delimiter: str) -> tuple[list[str], LineOf]:
     """Return the cells of one column as text, and a function from a row to its line in the file."""
-    import pyarrow as pa
-    from pyarrow import csv as arrow_csv
-
-    names, header_lines = _csv_header(path, delimiter)
-    found = [i for i, name in enumerate(names) if name == metric]
-    if not found:
-        if all(parse_number(name) is not None for name in names):
-            raise InputError(f"{path} has no header: its first line must name the columns, and holds numbers")
-        raise missing_column(path, metric, names)
-    if len(found) > 1:
-        raise InputError(f"{path} has {len(found)} columns named {metric!r}; rename all but one")
-    _check_quotes(path, delimiter, header_lines)
-
-    # Columns are known by number, because names may repeat, and are read as text, so that a message can quote a cell.
-    column = str(found[0])
-    try:
-        table = arrow_csv.read_csv(
-            path,
-            read_options=arrow_csv.ReadOptions(
-                column_names=[str(i) for i in range(len(names))], skip_rows=header_lines, block_size=1 << 23
-            ),
-            parse_options=arrow_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
-            convert_options=arrow_csv.ConvertOptions(include_columns=[column], column_types={column: pa.string()}),
-        )
-    except pa.ArrowInvalid as error:
-        if "too short" in str(error) or "Empty CSV" in str(error):  # a header, and no line after it
-            return pa.chunked_array([], pa.string()), lambda _: None
-        for line, cells in _rows_by_line(path, delimiter, header_lines):
-            if not isinstance(cells, csv.Error) and len(cells) != len(names):
-                raise InputError(f"{path}, line {line}: {len(cells)} cells, but the header has {len(names)}") from error
-        raise InputError(f"{path} is not valid CSV: {first_line(error)}") from error
+    with _large_cells():
+        names, header_lines = _csv_header(path, delimiter)
+        found = [i for i, name in enumerate(names) if name == metric]
+        if not found:
+            if all(parse_number(name) is not None for name in names):
+                raise InputError(f"{path} has no header: its first line must name the columns, and holds numbers")
+            raise missing_column(path, metric, names)
+        if len(found) > 1:
+            raise InputError(f"{path} has {len(found)} columns named {metric!r}; rename all but one")
+        _check_quotes(path, delimiter, header_lines)
+        texts = _column(path, found[0], len(names), delimiter, header_lines)
 
     def line_of(row: int) -> int | None:
-        return next(
-            itertools.islice((line for line, _ in _rows_by_line(path, delimiter, header_lines)), row, None), None
-        )
+        with _large_cells():
+            return next(
+                itertools.islice((line for line, _ in _rows_by_line(path, delimiter, header_lines)), row, None), None
+            )
 
-    return table.column(0), line_of
+    joined = "".join(texts)
+    if not joined.isascii():
+        try:
+            joined.encode()
+        except UnicodeEncodeError:  # bytes that are not UTF-8 were decoded to surrogates
+            row = next(
+                i for i, text in enumerate(texts) if any("\ud800" <= character <= "\udfff" for character in text)
+            )
+            where = f"row {row + 1} (line {line_of(row)})"
+            raise InputError(f"{path} is not valid CSV: {where} has invalid UTF8 data in {metric}") from None
+    return texts, line_of
+
+
+def _column(path: Path, column: int, width: int, delimiter: str, header_lines: int) -> list[str]:
+    """Return the cells of one column; each row must have as many cells as the header."""
+    texts = []
+    with _open_text(path, "surrogateescape") as file:
+        reader = csv.reader(itertools.islice(file, header_lines, None), delimiter=delimiter)
+        line = 0
+        try:
+            for cells in reader:
+                if len(cells) == width:
+                    texts.append(cells[column])
+                elif cells:  # blank lines are not rows
+                    where = f"{path}, line {header_lines + line + 1}"
+                    raise InputError(f"{where}: {len(cells)} cells, but the header has {width}")
+                line = reader.line_num
+        except csv.Error as error:
+            raise InputError(f"{path} is not valid CSV: line {header_lines + line + 1}: {error}") from error
+    return texts
+
+
+@contextlib.contextmanager
+def _large_cells() -> Iterator[None]:
+    """Let Python's csv module read large cells."""
+    with _LIMIT_LOCK:
+        before = csv.field_size_limit(_LARGEST_CELL)
+        try:
+            yield
+        finally:
+            csv.field_size_limit(before)
 
 
 def _csv_header(path: Path, delimiter: str) -> tuple[list[str], int]:

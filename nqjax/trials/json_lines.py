@@ -15,11 +15,10 @@ from nqjax.trials.columns import (
     find_keys,
     first_line,
     missing_column,
-    nested_field,
     nested_value,
     open_binary,
 )
-from nqjax.trials.numbers import parse_number, raise_not_a_number, to_numpy
+from nqjax.trials.numbers import parse_number, raise_not_a_number
 
 JSON_ENDINGS = (".jsonl", ".ndjson")
 
@@ -29,24 +28,23 @@ HEADER = "nqjax_search"
 
 def read_json_lines(path: Path, metric: str) -> np.ndarray:
     """Return one metric of a JSON Lines file as numbers."""
-    import pyarrow as pa
-    from pyarrow import json as arrow_json
+    scores = array("d")
+    for row, (line, value) in enumerate(json_values(path, metric)):
+        score = parse_number(value) if isinstance(value, str) else math.nan if value is None else value
+        if isinstance(score, bool) or not isinstance(score, int | float):
+            raise_not_a_number(path, metric, row, line, value)
+        try:
+            scores.append(score)
+        except OverflowError:  # an integer beyond the range of float64
+            scores.append(math.inf if score > 0 else -math.inf)
+    return np.array(scores)
 
-    keys = find_metric(path, metric)
-    # Only the metric is parsed: learning curves cost nothing, and other keys may change their type from line to line.
-    field = pa.field(keys[-1], pa.float64())
-    for key in reversed(keys[:-1]):
-        field = pa.field(key, pa.struct([field]))
-    header = pa.field(HEADER, pa.struct([]))
-    options = arrow_json.ParseOptions(explicit_schema=pa.schema([field, header]), unexpected_field_behavior="ignore")
-    try:
-        with pa.input_stream(str(path), compression="detect") as file:
-            table = arrow_json.read_json(file, arrow_json.ReadOptions(block_size=1 << 24), options)
-    except pa.ArrowInvalid:  # scores written as text, which Python reads, or a malformed line, which it names
-        return _read_with_python(path, metric, keys)
-    if table.column(1).null_count < len(table):
-        table = table.filter(table.column(1).is_null())
-    return to_numpy(nested_field(table.column(0), keys[1:]))
+
+def json_values(path: Path, metric: str) -> Iterator[tuple[int, Any]]:
+    """Yield the line number and the metric of each trial, None for a trial without it."""
+    keys = _find_metric(path, metric)
+    for line, trial in json_lines(path):
+        yield line, nested_value(trial, keys)
 
 
 def json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -65,7 +63,7 @@ def json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                 yield line, value
 
 
-def find_metric(path: Path, metric: str) -> list[str]:
+def _find_metric(path: Path, metric: str) -> list[str]:
     """Return the keys that lead to the metric in the first trial that has it."""
     names: dict[str, None] = {}
     trial: dict[str, Any] = {}
@@ -77,17 +75,3 @@ def find_metric(path: Path, metric: str) -> list[str]:
     if not trial:
         raise InputError(f"{path} has no rows; it needs one JSON object per trial")
     raise missing_column(path, metric, list(names))
-
-
-def _read_with_python(path: Path, metric: str, keys: list[str]) -> np.ndarray:
-    scores = array("d")
-    for row, (line, trial) in enumerate(json_lines(path)):
-        value = nested_value(trial, keys)
-        score = parse_number(value) if isinstance(value, str) else math.nan if value is None else value
-        if isinstance(score, bool) or not isinstance(score, int | float):
-            raise_not_a_number(path, metric, row, line, value)
-        try:
-            scores.append(score)
-        except OverflowError:  # an integer beyond the range of float64
-            scores.append(math.inf if score > 0 else -math.inf)
-    return np.array(scores)

@@ -1,15 +1,14 @@
 """Labels of trials, such as the configuration that a run repeats; numbers are read as text."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from nqjax.errors import InputError
-from nqjax.trials.columns import column_values, nested_value
 from nqjax.trials.csv_files import csv_texts, delimiter_of
-from nqjax.trials.json_lines import JSON_ENDINGS, find_metric, json_lines
-from nqjax.trials.parquet import parquet_column
+from nqjax.trials.json_lines import JSON_ENDINGS, json_values
+from nqjax.trials.parquet import parquet_values
 from nqjax.trials.scores import checked_ending
 
 
@@ -36,11 +35,11 @@ def read_labels(path: str | Path, column: str) -> list[str]:
     path = Path(path)
     with checked_ending(path) as ending:
         if ending == ".parquet":
-            values: Iterable[Any] = column_values(parquet_column(path, column))
+            values: Iterable[Any] = parquet_values(path, column)
         elif ending in JSON_ENDINGS:
-            values = _json_values(path, column)
+            values = (value for _, value in json_values(path, column))
         else:
-            values = column_values(csv_texts(path, column, delimiter_of(ending))[0])
+            values = csv_texts(path, column, delimiter_of(ending))[0]
         return as_labels(values, column, f"{path}, ")
 
 
@@ -82,9 +81,3 @@ def as_label(value: Any) -> str | None:
 
 def _quote(value: Any) -> str:
     return "missing" if value is None or isinstance(value, float | str) else f"a {type(value).__name__}"
-
-
-def _json_values(path: Path, column: str) -> Iterator[Any]:
-    keys = find_metric(path, column)
-    for _, trial in json_lines(path):
-        yield nested_value(trial, keys)

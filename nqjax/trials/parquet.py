@@ -1,13 +1,15 @@
 """Read columns of Parquet files."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nqjax.errors import InputError
-from nqjax.trials.columns import dotted_names, find_keys, first_line, missing_column, nested_field
-from nqjax.trials.numbers import parse_texts, to_numpy
+from nqjax.runtime.extras import require
+from nqjax.trials.columns import dotted_names, find_keys, first_line, missing_column
+from nqjax.trials.numbers import parse_texts
 
 if TYPE_CHECKING:  # functions import pyarrow themselves: the command line starts without it
     import pyarrow as pa
@@ -15,20 +17,25 @@ if TYPE_CHECKING:  # functions import pyarrow themselves: the command line start
 
 def read_parquet(path: Path, metric: str) -> np.ndarray:
     """Return one column of a Parquet file as numbers."""
+    column = _parquet_column(path, metric)
     from pyarrow import types
 
-    column = parquet_column(path, metric)
     if types.is_string(column.type) or types.is_large_string(column.type):
-        return parse_texts(column, path, metric, lambda _: None)
+        return parse_texts(_values(column), path, metric, lambda _: None)
     of = column.type
     if types.is_integer(of) or types.is_floating(of) or types.is_decimal(of) or types.is_null(of):
-        return to_numpy(column)
+        return _to_numpy(column)
     raise InputError(f"{path}: column {metric!r} holds {of}, not numbers; choose a column of scores")
 
 
-def parquet_column(path: Path, metric: str) -> "pa.ChunkedArray":
+def parquet_values(path: Path, name: str) -> Iterator[Any]:
+    """Yield the values of one column as Python objects."""
+    return _values(_parquet_column(path, name))
+
+
+def _parquet_column(path: Path, metric: str) -> "pa.ChunkedArray":
     """Return one column, decoded if it is stored as a dictionary."""
-    import pyarrow as pa
+    pa = require("pyarrow", "parquet", f"reading {path}")
     from pyarrow import parquet, types
 
     try:
@@ -39,7 +46,7 @@ def parquet_column(path: Path, metric: str) -> "pa.ChunkedArray":
                 raise missing_column(path, metric, list(dotted_names(tree)))
             if (count := file.schema_arrow.names.count(keys[0])) > 1:
                 raise InputError(f"{path} has {count} columns named {keys[0]!r}; rename all but one")
-            column = nested_field(file.read(columns=[metric]).column(keys[0]), keys[1:])
+            column = _nested_field(file.read(columns=[metric]).column(keys[0]), keys[1:])
     except (pa.ArrowException, UnicodeError) as error:
         raise InputError(f"{path} is not a Parquet file that can be read: {first_line(error)}") from error
 
@@ -53,3 +60,35 @@ def _tree(fields: "pa.Schema | pa.StructType") -> dict[str, Any]:
     from pyarrow import types
 
     return {field.name: _tree(field.type) if types.is_struct(field.type) else None for field in fields}
+
+
+def _nested_field(column: "pa.ChunkedArray", keys: list[str]) -> "pa.ChunkedArray":
+    """Return the field that these keys lead to in a structured column."""
+    import pyarrow.compute as pc
+
+    for key in keys:
+        column = pc.struct_field(column, key)
+    return column
+
+
+def _values(column: "pa.ChunkedArray") -> Iterator[Any]:
+    """Yield the values of a column as Python objects."""
+    for chunk in column.chunks:
+        yield from chunk.to_pylist()
+
+
+def _to_numpy(column: "pa.ChunkedArray") -> np.ndarray:
+    """Return a column as a NumPy array, nulls as NaN."""
+    import pyarrow as pa
+
+    # Arrow's own to_numpy(), scalar() and fill_null() import pandas if it is installed, which takes longer than reading
+    # a million rows; so the numbers are read from Arrow's buffers.
+    scores = np.empty(len(column))
+    start = 0
+    for chunk in column.cast(pa.float64(), safe=False).chunks:
+        part = scores[start : start + len(chunk)]
+        part[:] = np.frombuffer(chunk.buffers()[1], np.float64)[chunk.offset : chunk.offset + len(chunk)]
+        if chunk.null_count:
+            part[np.frombuffer(chunk.is_null().cast(pa.uint8()).buffers()[1], np.uint8)[: len(chunk)] != 0] = np.nan
+        start += len(chunk)
+    return scores

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nqjax.errors import missing_extra
+from nqjax.runtime.extras import require
 from nqjax.search.sources import Arrays
 
 #: Images for training: 18 whole batches of 64, so that an epoch uses all. The other 645 images are for validation.
@@ -27,11 +27,7 @@ def digits() -> tuple[Arrays, Arrays]:
     InputError
         If scikit-learn is not installed.
     """
-    try:
-        from sklearn import datasets
-    except ImportError:
-        raise missing_extra("reading the digits", "scikit-learn", "search") from None
-
+    datasets = require("sklearn.datasets", "search", "the search on the digits")
     x, y = datasets.load_digits(return_X_y=True)
     order = np.random.default_rng(_SPLIT_SEED).permutation(len(x))
     x, y = x[order].reshape(-1, 8, 8, 1), y[order].astype(np.int32)

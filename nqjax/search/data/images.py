@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nqjax.errors import InputError, missing_extra
+from nqjax.errors import InputError
+from nqjax.runtime.extras import require
 from nqjax.runtime.parallel import num_cores
 from nqjax.search.data import fingerprint
 from nqjax.search.sources import Batch
@@ -80,10 +81,7 @@ class ImageFolder:
     """
 
     def __init__(self, root: Path | str, split: str, size: int = 224, classes: Sequence[str] | None = None) -> None:
-        try:
-            import PIL.Image  # noqa: F401 - to fail here rather than in a thread
-        except ImportError:
-            raise missing_extra("reading images", "Pillow", "search") from None
+        require("PIL.Image", "search", "reading images")  # here, so that no thread fails later
         self.size = size
         self._folder = folder = Path(root) / split
         self.classes = _classes(folder, classes)

@@ -18,7 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from nqjax.errors import InputError, missing_extra
+from nqjax.errors import InputError
+from nqjax.runtime.extras import require
 
 
 class Checkpoints:
@@ -119,11 +120,7 @@ def checkpoints_of(path: Path, settings: Mapping[str, Any]) -> Checkpoints:
 
 def _orbax() -> Any:
     """Return the module `orbax.checkpoint`; raise InputError if it is not installed."""
-    try:
-        import orbax.checkpoint
-    except ImportError:
-        raise missing_extra("a search with a file", "orbax-checkpoint", "search") from None
-    return orbax.checkpoint
+    return require("orbax.checkpoint", "search", "a search with a file")
 
 
 def _leaves(state: Any) -> list[Any]:

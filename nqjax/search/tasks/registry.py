@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from nqjax.errors import InputError, missing_extra
+from nqjax.errors import InputError
+from nqjax.runtime.extras import missing_extra
 
 if TYPE_CHECKING:
     from nqjax.search.task import Task
