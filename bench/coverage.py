@@ -31,8 +31,8 @@ from nqjax.confidence.profile import allowed_excess
 from nqjax.estimation.constraints import read_constraints
 from nqjax.estimation.fit import Fit
 from nqjax.estimation.many import fit_many
-from nqjax.estimation.resamples import COLUMNS, Plan
-from nqjax.estimation.study import prepare
+from nqjax.estimation.resamples import COLUMNS, Resampler
+from nqjax.estimation.study import Study, prepare
 from nqjax.runtime.parallel import in_parallel
 from nqjax.special.best_of import best_of
 from nqjax.special.chunked import standard_cdf, standard_quantile
@@ -100,7 +100,7 @@ def study(part: str, cell: Search, chunk: int, count: int, regimes: Part | None)
 
 
 def _regimes(cell: Search, scores: np.ndarray) -> Part:
-    regimes = find_regimes(list(scores), True, {"gamma": (1, 5)}, 0.1)
+    regimes = find_regimes(list(scores), True, FREE, 0.1)
     ends = [regime.threshold for regime in regimes]
     return {
         "threshold": ends,
@@ -119,7 +119,7 @@ def _summary(cell: Search, ends: Ends) -> dict[str, Any]:
 
 def _profile(cell: Search, mine: list[tuple[np.ndarray, tuple[float, float], Fit]], chunk: int = 0) -> Ends:
     out = np.empty((len(mine), len(LEVELS), len(QUANTITIES), 2))
-    studies = [prepare(y, limits, True, FREE) for y, limits, _ in mine]
+    studies = [prepare(Study.read(y, limits)) for y, limits, _ in mine]
     fits = [fit for *_, fit in mine]
     excesses = [allowed_excess(level, cell.n, True) for level in LEVELS]
     sets = level_sets(studies, fits, excesses, Resolution(fewest=6, step=0.5, rays=12, close=0.02))
@@ -149,8 +149,8 @@ def _bootstrap(cell: Search, mine: list[tuple[np.ndarray, tuple[float, float], F
 
     def work(i: int, device: jax.Device) -> None:
         y, limits, _ = mine[i]
-        plan = Plan.make(y, keys[i], limits, True, FREE, "float64", (device,), RESAMPLES)
-        rows[i], _ = plan.refit(plan.draw(0, RESAMPLES), device, warm=False)
+        resampler = Resampler.make(Study.read(y, limits), keys[i], "float64", (device,), RESAMPLES)
+        rows[i], _ = resampler.refit(resampler.draw(0, RESAMPLES), device, warm=False)
 
     for _ in in_parallel(work, range(len(mine)), jax.local_devices()):
         pass
@@ -174,7 +174,7 @@ def _consonance(cell: Search, mine: list[tuple[np.ndarray, tuple[float, float], 
     out = np.empty((len(mine), len(LEVELS), len(QUANTITIES), 2))
     for i, (y, limits, _) in enumerate(mine):
         for j, level in enumerate(LEVELS):
-            region = region_within(y, limits, level, True, FREE, "ld_highest_density", 2, 40)
+            region = region_within(Study.read(y, limits), level, rounds=2, ratios=40)
             curve = np.array(region.quantile_tuning_curve_band([2 * cell.n, 10 * cell.n])).T
             out[i, j] = [region.interval("alpha"), region.interval("gamma"), *curve]
     return out

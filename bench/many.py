@@ -84,7 +84,7 @@ def _bootstraps(rate: float, quick: bool) -> None:
         theirs = (time.perf_counter() - began) / (1 if quick else 3)
         ratio = theirs * count / seconds
         # One exponential a node and knot.
-        limit_seconds = boot._evaluations * num_nodes("float64")[1] * (boot._left_out.plan.piece + 1) / rate
+        limit_seconds = boot._evaluations * num_nodes("float64")[1] * (boot._left_out.resampler.piece + 1) / rate
         rows.append(
             [
                 f"{name}, {count:,} resamples",

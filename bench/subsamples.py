@@ -26,7 +26,7 @@ import nqjax
 from bench.common import cache_folder, reference_folder, table
 from nqjax.confidence.bands import BandMethod
 from nqjax.confidence.consonance import region_within
-from nqjax.estimation.constraints import read_constraints
+from nqjax.estimation.study import Study
 from tests import searches
 
 SIZES, FACTORS, CONFIDENCES = (24, 48), (2, 10), (0.8, 0.95)
@@ -62,9 +62,9 @@ def profile(part: Part) -> list[Ends]:
 
 def consonance(part: Part) -> list[Ends]:
     scores, limits, minimize, given = part.search[1:]
-    constraints = read_constraints(*(given.get(name) for name in ("alpha", "beta", "gamma", "sigma")), minimize)
+    study = Study.read(scores, limits, minimize, **given)
     # Coarser than `nqjax.consonance_region`, which takes three times as long for bands that are the same to 1e-3.
-    regions = (region_within(scores, limits, c, minimize, constraints, _BAND, 2, 40) for c in CONFIDENCES)
+    regions = (region_within(study, c, _BAND, rounds=2, ratios=40) for c in CONFIDENCES)
     return [region.quantile_tuning_curve_band(part.at) for region in regions]
 
 

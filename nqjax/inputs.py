@@ -13,9 +13,11 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from nqjax.errors import InputError, show
 
+Limits = tuple[float, float]
+
 
 def as_key(key: Array) -> Array:
-    """A single key, typed or of the old kind; raises InputError."""
+    """Return a single key, typed or of the old kind; raise InputError for anything else."""
     try:
         typed = key if jnp.issubdtype(key.dtype, jax.dtypes.prng_key) else jax.random.wrap_key_data(jnp.asarray(key))
         single = typed.ndim == 0
@@ -27,7 +29,7 @@ def as_key(key: Array) -> Array:
 
 
 def as_count(name: str, number: Any, least: int = 1) -> int:
-    """Return a whole number that is large enough; raise InputError, which names it, for anything else."""
+    """Return a whole number of at least ``least``; raise InputError, which names it, for anything else."""
     try:
         count = operator.index(number)
     except TypeError:
@@ -38,13 +40,13 @@ def as_count(name: str, number: Any, least: int = 1) -> int:
 
 
 def oriented_limits(limits: tuple[float, float], minimize: bool) -> tuple[float, float]:
-    """Limits as they read for minimisation."""
+    """Return the limits of the mirrored search if it maximises; applied twice it returns the limits."""
     low, high = (float(limit) for limit in limits)
     return (low, high) if minimize else (-high, -low)
 
 
 def as_scores(scores: ArrayLike) -> NDArray[np.float64]:
-    """One row of numbers, or InputError."""
+    """Return scores as one row of numbers, or raise InputError."""
     try:
         y = np.asarray(scores, dtype=np.float64)
     except (TypeError, ValueError, OverflowError) as error:
@@ -55,7 +57,7 @@ def as_scores(scores: ArrayLike) -> NDArray[np.float64]:
 
 
 def as_limits(limits: tuple[float, float]) -> tuple[float, float]:
-    """A pair of numbers in their order, or InputError."""
+    """Return limits as an ordered pair of numbers, or raise InputError."""
     try:
         low, high = (float(limit) for limit in limits)
     except (TypeError, ValueError):
@@ -68,7 +70,7 @@ def as_limits(limits: tuple[float, float]) -> tuple[float, float]:
 
 
 def as_trials(n: ArrayLike) -> NDArray[np.float64]:
-    """Positive numbers of trials, or InputError."""
+    """Return positive numbers of trials, or raise InputError."""
     n = np.asarray(n, np.float64)
     if not np.all((n > 0) & np.isfinite(n)):
         raise InputError("the numbers of trials must be positive")
@@ -91,14 +93,11 @@ def as_quantile(q: Any) -> float:
     return as_probability("q", q, "0.5 for the median")
 
 
-Limits = tuple[float, float]
-
-
 _DTYPES = ("float64", "float32")
 
 
 def as_dtype(dtype: DTypeLike) -> str:
-    """The name of a dtype that the program knows."""
+    """Return the name of a supported dtype, or raise InputError."""
     try:
         name = np.dtype(dtype).name
     except TypeError:
@@ -109,7 +108,7 @@ def as_dtype(dtype: DTypeLike) -> str:
 
 
 def as_devices(devices: Sequence[jax.Device] | None) -> tuple[jax.Device, ...]:
-    """The devices to use, all of this process by default."""
+    """Return the devices to use, by default all of this process."""
     chosen = tuple(jax.local_devices() if devices is None else devices)
     if not chosen:
         raise InputError("devices is empty: give at least one, or None for all")
@@ -117,11 +116,11 @@ def as_devices(devices: Sequence[jax.Device] | None) -> tuple[jax.Device, ...]:
 
 
 def as_regimes(limits: Limits | Sequence[Limits], count: int) -> Sequence[Limits]:
-    """A pair of limits for each study."""
+    """Return a pair of limits for each study, or raise InputError."""
     try:
         pairs = np.asarray(limits, np.float64)
     except (TypeError, ValueError):
-        raise InputError("limits are no numbers in pairs: give one pair for all studies, or one for each") from None
+        raise InputError("limits are not pairs of numbers: give one pair for all studies, or one for each") from None
     if pairs.shape == (2,):
         return [as_limits((float(pairs[0]), float(pairs[1])))] * count
     if pairs.shape != (count, 2):

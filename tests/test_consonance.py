@@ -128,9 +128,9 @@ def test_its_ends_are_members_and_nothing_beyond_is(scores, region):
 def extreme(region, name, end):
     """Gamma, and alpha, delta and sigma, at a corner of the region where a parameter has its end."""
     corners = [
-        (one.gamma, np.array([region._location + region._scale * a, d, math.exp(one.log_s) * d]))
+        (one.gamma, np.array([region._scaled.location + region._scaled.scale * a, d, math.exp(one.log_s) * d]))
         for one in region._slices
-        for a, d in one.corners * [1, region._scale]
+        for a, d in one.corners * [1, region._scaled.scale]
     ]
     value = {"alpha": lambda p: p[0], "beta": lambda p: p[0] + p[1], "sigma": lambda p: p[2]}[name]
     return min(corners, key=lambda corner: abs(value(corner[1]) - end))
@@ -147,7 +147,7 @@ def test_bands_of_the_members(scores, region):
     for _ in range(60):
         one = region._slices[rng.integers(len(region._slices))]
         alpha, delta = rng.dirichlet(np.ones(len(one.corners))) @ one.corners
-        alpha, delta = region._location + region._scale * alpha, region._scale * delta
+        alpha, delta = region._scaled.location + region._scaled.scale * alpha, region._scaled.scale * delta
         s = math.exp(one.log_s)
         member = d(alpha, alpha + delta, float(one.gamma), max(s, 1e-9) * delta)
         cdf, curve = np.asarray(member.cdf(y)), np.asarray(member.quantile_tuning_curve(n))

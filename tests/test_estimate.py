@@ -19,7 +19,6 @@ import nqjax
 from nqjax.errors import InputError
 from nqjax.estimation import fit as estimate
 from nqjax.estimation import study
-from nqjax.estimation.constraints import read_constraints
 
 UNIT = (0.0, 1.0)
 #: Up to 64 knots: one program serves nearly all tests here.
@@ -93,10 +92,8 @@ def fit_with_counts_of_opda(search):
         knots=np.append(values, -threshold),
         counts=np.concatenate([[1.0], times, [float(len(search.scores) - len(inside))]]),
     )
-    options = {"alpha": None, "beta": None, "sigma": None} | search.constraints
-    constraints = read_constraints(**options, minimize=False)
-    scaled = study.standardise(data, constraints)
-    return data, estimate.fit_prepared(scaled, constraints, search.limits, False)
+    whole = study.Study.read(search.scores, search.limits, False, **search.constraints)
+    return data, estimate.fit_prepared(study.scaled(whole, data))
 
 
 def test_published_maxima_follow_from_the_convention_alone(shared_data):

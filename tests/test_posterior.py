@@ -26,7 +26,7 @@ from nqjax.estimation.spacings import spacings
 from nqjax.posterior import chains, diagnostics, nuts
 from nqjax.posterior.density import likelihood, log_density
 from nqjax.posterior.density.coordinates import to_parameters
-from nqjax.posterior.density.data import check_bounds, make_model, make_study
+from nqjax.posterior.density.data import check_bounds, make_model, make_regime
 from nqjax.posterior.quadrature import integrate, straighten
 
 INF = math.inf
@@ -113,7 +113,7 @@ def test_log_joint_is_the_models_density(scores, limits, prior, x64):
 @pytest.mark.parametrize("bounds", [{}, {"alpha": (-0.2, 0.2), "beta": (0.75, 1.3), "sigma": (0.01, 0.2)}])
 def test_the_coordinates_volume(scores, limits, bounds, x64):
     constraints = read_constraints(bounds.get("alpha"), bounds.get("beta"), (1, 5), bounds.get("sigma"), True)
-    study = make_study(spacings(scores, limits), *limits)
+    study = make_regime(spacings(scores, limits), *limits)
     check_bounds(study, constraints, True)
     place = jax.tree.map(lambda a: a[0], make_model([study], constraints, nqjax.Prior().parts).place)
     rng = np.random.default_rng(0)
@@ -135,7 +135,7 @@ def test_the_coordinates_volume(scores, limits, bounds, x64):
 def test_density_in_coordinates_is_the_log_joint(scores, posterior, x64):
     """Two programs, two sets of coordinates, one density."""
     constraints = read_constraints(None, None, (1, 5), None, True)
-    study = make_study(spacings(scores, (-INF, 0.7)), -INF, 0.7)
+    study = make_regime(spacings(scores, (-INF, 0.7)), -INF, 0.7)
     model = jax.tree.map(lambda a: a[0], make_model([study], constraints, nqjax.Prior().parts)._replace(parts=()))
     model = model._replace(parts=nqjax.Prior().parts)
     rng = np.random.default_rng(1)
@@ -155,7 +155,7 @@ def test_density_in_coordinates_is_the_log_joint(scores, posterior, x64):
 
 
 def test_the_likelihoods_gradient(scores, x64):
-    study = make_study(spacings(scores, (0.05, 0.7)), 0.05, 0.7)
+    study = make_regime(spacings(scores, (0.05, 0.7)), 0.05, 0.7)
     data = jax.tree.map(
         lambda a: a[0], make_model([study], read_constraints(None, None, (1, 5), None, True), nqjax.Prior().parts).data
     )
@@ -176,12 +176,12 @@ def test_the_likelihoods_gradient(scores, x64):
 def test_what_the_sampler_follows(scores, limits, bounds, x64):
     """Its energy and gradient are those of the quadrature's density, computed on the host and elsewhere."""
     constraints = read_constraints(bounds.get("alpha"), bounds.get("beta"), (1, 5), bounds.get("sigma"), True)
-    study = make_study(spacings(scores, limits), *limits)
+    study = make_regime(spacings(scores, limits), *limits)
     model = make_model([study], constraints, nqjax.Prior().parts)
     rng = np.random.default_rng(2)
     shape = straighten.Map(rng.normal(0, [[0.003], [0.01], [0.1], [1.0]], (24, 4, 6)))
     shape.coefficients[:, 2, 0] = 0.5  # forwards
-    lanes = nuts.Lanes(np.zeros(3, int), np.array([1, 3, 5]), straighten.stack([shape] * 3), None, None)
+    lanes = nuts.ChainStarts(np.zeros(3, int), np.array([1, 3, 5]), straighten.stack([shape] * 3), None, None)
     x = rng.normal(0, 0.5, (3, 3))
     targets = jax.tree.map(jnp.asarray, nuts._targets(model, lanes, 3))
     evaluator = log_density.Evaluator(model, (1, 5))
@@ -339,10 +339,10 @@ def test_nuts_and_quadrature_draw_from_one_distribution(scores, posterior):
         assert np.mean(nuts.gamma == g) == pytest.approx(p, abs=2e-3)
     assert "can be relied on" in nuts.diagnostics.verdict
     # Where there is no need to look at the chains of independent draws, looking finds nothing.
-    assert diagnostics.surely_good(posterior._draws)
+    assert diagnostics.surely_good(posterior.draws)
     assert posterior.diagnostics.good
-    assert not diagnostics.surely_good(nuts._draws)
-    assert nuts._draws.stats["n_steps"].mean() < 15
+    assert not diagnostics.surely_good(nuts.draws)
+    assert nuts.draws.stats["n_steps"].mean() < 15
 
 
 def test_mirror_image_and_change_of_unit(scores, posterior):
@@ -549,7 +549,7 @@ def test_small_and_failed_searches():
     assert np.all(three.alpha < three.beta)
     failed = quick([0.1, 0.3, 0.7, 0.4, math.nan, INF])
     assert failed.limits == (-INF, 0.7)
-    assert failed._study.data.num_failed == 2
+    assert failed.data.data.num_failed == 2
     assert np.all(failed.alpha < 0.7)
     with pytest.raises(InputError, match="all 4 runs failed"):
         quick([math.nan] * 4)
@@ -583,16 +583,16 @@ def test_ends_of_the_computation_are_said_to_be_met(scores):
 
 def test_a_grid_that_misses_something_is_said_to(posterior):
     """Also where one gamma has all the probability, so that those of the gammas are exact."""
-    lanes = [integrate.Lane(0.0, 5.0, posterior), integrate.Lane(-50.0, 0.0, None)]
+    lanes = [integrate.GammaGrid(0.0, 5.0, posterior), integrate.GammaGrid(-50.0, 0.0, None)]
     error, loss = chains.errors_of(lanes, np.array([0.0, -50.0]))
     assert error < 1e-9
     assert loss == pytest.approx(5)
-    draws = posterior._draws._replace(loss=loss)
+    draws = posterior.draws._replace(loss=loss)
     assert not diagnostics.surely_good(draws)
     found = diagnostics.diagnose({"alpha": posterior.alpha}, draws)
     assert "misses some of the posterior" in found.verdict
     assert posterior.diagnostics.evidence_error < 0.05
-    stuck = diagnostics.diagnose({"alpha": np.ones((4, 100))}, posterior._draws)
+    stuck = diagnostics.diagnose({"alpha": np.ones((4, 100))}, posterior.draws)
     assert "do not move" in stuck.verdict
 
 

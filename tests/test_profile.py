@@ -82,7 +82,7 @@ def test_it_holds_the_fit_and_its_border_is_at_the_level(scores, region):
     for _ in range(20):
         one = region._slices[rng.integers(len(region._slices))]
         alpha, delta = one.corners[rng.integers(len(one.corners))]
-        alpha, delta = region._location + region._scale * alpha, region._scale * delta
+        alpha, delta = region._scaled.location + region._scaled.scale * alpha, region._scaled.scale * delta
         sigma = max(math.exp(one.log_s), 1e-5) * delta
         assert loss(scores, alpha, alpha + delta, one.gamma, sigma) == pytest.approx(most, abs=1e-2 * (most - fit.loss))
 

@@ -10,9 +10,10 @@ import nqjax
 from nqjax.checks.null_distributions import p_value
 from nqjax.checks.regime import find_regimes
 from nqjax.errors import InputError
+from nqjax.estimation.constraints import read_constraints
 
 INF = math.inf
-FREE = {"gamma": (1, 5)}
+FREE = read_constraints(None, None, (1, 5), None, True)
 
 
 def with_a_tail(rng, count, size, gamma, s, stretch=4.0):

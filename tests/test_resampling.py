@@ -13,8 +13,8 @@ import nqjax
 from nqjax.confidence.bootstrap import _bca
 from nqjax.errors import InputError
 from nqjax.estimation import resamples
-from nqjax.estimation.constraints import read_constraints
 from nqjax.estimation.spacings import spacings
+from nqjax.estimation.study import Study
 
 INF = math.inf
 
@@ -64,13 +64,16 @@ def test_resamples_are_what_fit_makes_of_them(name):
 def test_spacings_of_resamples(name):
     """Knots and counts are to the last digit those of the resampled scores."""
     scores, limits, minimize = case(name)
-    key, constraints = jax.random.key(3), read_constraints(None, None, (1, 5), None, minimize)
-    plan = resamples.Plan.make(scores, key, limits, minimize, constraints, "float64", tuple(jax.devices()))
-    knots, shares, used = plan._knots(plan.draw(0, 200))
+    key = jax.random.key(3)
+    study = Study.read(scores, limits, minimize)
+    resampler = resamples.Resampler.make(study, key, "float64", tuple(jax.devices()))
+    knots, shares, used = resampler._knots(resampler.draw(0, 200))
     for i, sample in enumerate(drawn(scores, 200, key)):
         expected = spacings(sample, limits, minimize)
         n = used[i]
-        np.testing.assert_array_equal(knots[i, 1 : n + 1], (expected.knots - plan.study.location) / plan.study.scale)
+        np.testing.assert_array_equal(
+            knots[i, 1 : n + 1], (expected.knots - resampler.scaled.location) / resampler.scaled.scale
+        )
         np.testing.assert_allclose(shares[i, : n + 1] * (len(scores) + 1), expected.counts, rtol=1e-12)
         assert not np.any(shares[i, n + 1 :])
         assert np.all(knots[i, n + 1 :] == 1e12)
@@ -201,13 +204,13 @@ def test_mistakes(boot, call, part):
 
 def test_ctrl_c_returns_what_is_done(monkeypatch):
     scores, limits, _ = case("plain")
-    real = resamples.Plan.resampled
+    real = resamples.Resampler.resampled
 
     def interrupted(self, count):
         yield next(real(self, count))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(resamples.Plan, "resampled", interrupted)
+    monkeypatch.setattr(resamples.Resampler, "resampled", interrupted)
     options = {"key": jax.random.key(0), "limits": limits}
     with pytest.raises(KeyboardInterrupt):
         nqjax.bootstrap(scores, 200, **options)

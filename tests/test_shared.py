@@ -1,6 +1,7 @@
 """Searches that share gamma: one alone, agreement, and the pooling of noise."""
 
 import math
+import pickle
 
 import jax
 import numpy as np
@@ -80,6 +81,8 @@ def test_what_belongs_together_stays_together():
     found = nqjax.compare(one, other, [16.0])
     expected = one.quantile_tuning_curves([16.0]) - other.quantile_tuning_curves([16.0])
     np.testing.assert_allclose(found.median_difference, expected.reshape(-1, 1))
+    stored = nqjax.compare(pickle.loads(pickle.dumps(one)), other, [16.0])
+    np.testing.assert_array_equal(stored.median_difference, found.median_difference)
     with pytest.warns(nqjax.SamplingWarning, match=r"search 0: the draws cannot be relied on"):
         nqjax.sample_posterior_shared(some, limits=(-INF, 0.6), key=KEY, num_samples=20)
 

@@ -1,6 +1,6 @@
-"""Does a noisy quadratic fit the scores inside the regime? The Anderson-Darling test, given that a score is inside.
+"""Goodness of fit inside the regime: the Anderson-Darling test of scores, given that they are inside.
 
-Spacing statistics such as Moran's break on tied scores (an accuracy on a test set is a multiple of one over its size);
+Statistics of spacings such as Moran's fail on tied scores (accuracies are multiples of one over the test set's size);
 statistics of the empirical CDF do not.
 """
 
@@ -12,34 +12,32 @@ import jax
 import numpy as np
 import scipy.special
 from jax import Array
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from nqjax.checks.null_distributions import p_value
 from nqjax.confidence.bands import order_statistic_band
 from nqjax.errors import InputError
-from nqjax.estimation.constraints import Constraint
+from nqjax.estimation.constraints import Constraint, read_constraints
 from nqjax.estimation.fit import Fit
-from nqjax.estimation.many import Failure, fit_many
+from nqjax.estimation.many import fit_studies
 from nqjax.inputs import as_limits, oriented_limits
 from nqjax.special.chunked import standard_cdf, standard_quantile
+from nqjax.types import Floats
 
 if TYPE_CHECKING:
     from nqjax.distributions.quadratic import NoisyQuadratic, Quadratic
 
 
-Floats = NDArray[np.float64]
+# Conditional probabilities are kept this far from 0 and 1, as their logarithms are needed.
+_FROM_ZERO = 1e-300
+_FROM_ONE = 2.0**-53
 
-
-#: Conditional probabilities are kept this far from 0 and from 1, whose logarithms they need.
-_SMALL, _ULP = 1e-300, 2.0**-53
-
-
-#: Scores in the regime that a test needs.
+#: Fewest scores in the regime for a test.
 FEWEST = 5
 
 
-class Shape(NamedTuple):
-    """A noisy quadratic, oriented to minimisation."""
+class Parameters(NamedTuple):
+    """Parameters of a noisy quadratic, oriented to minimisation."""
 
     alpha: float
     delta: float
@@ -47,46 +45,46 @@ class Shape(NamedTuple):
     gamma: float
 
     @classmethod
-    def of(cls, fit: "Fit | NoisyQuadratic | Quadratic") -> "Shape":
-        """From a fit or a distribution with scalar parameters."""
+    def of(cls, fit: "Fit | NoisyQuadratic | Quadratic") -> "Parameters":
+        """Return the parameters of a fit, or of a distribution with scalar parameters."""
         alpha, beta, gamma = float(fit.alpha), float(fit.beta), float(fit.gamma)
         minimize = fit.minimize if isinstance(fit, Fit) else fit.convex
         return cls(alpha if minimize else -beta, beta - alpha, float(getattr(fit, "sigma", 0.0)), gamma)
 
     def noise_in(self, end: float) -> float:
-        """Ratio of noise to the width of a regime that ends there, which may be infinite."""
+        """Return the ratio of noise to the width of a regime that ends at ``end``, which may be infinite."""
         width = min(end - self.alpha, self.delta) if math.isfinite(end) else self.delta
         return self.sigma / width if width > 0 else math.inf
 
 
 def anderson_darling(z: Floats) -> float:
-    """The statistic A**2 of values that are uniform on [0, 1] under the null hypothesis (Anderson, Darling 1954)."""
-    z = np.clip(np.sort(z), _SMALL, 1 - _ULP)
+    """Return the statistic A**2 of values that are uniform on [0, 1] under the null (Anderson, Darling 1954)."""
+    z = np.clip(np.sort(z), _FROM_ZERO, 1 - _FROM_ONE)
     i = np.arange(1, len(z) + 1)
     return float(-len(z) - np.mean((2 * i - 1) * (np.log(z) + np.log1p(-z[::-1]))))
 
 
 def conditional_probabilities(
-    shapes: Sequence[Shape], scores: Sequence[Floats], limits: Sequence[tuple[float, float]]
+    fits: Sequence[Parameters], scores: Sequence[Floats], limits: Sequence[tuple[float, float]]
 ) -> list[Floats]:
-    """For each fit, the probabilities that a score is no better than each score inside, given that it is inside.
+    """Return, for each fit, the probability that a score inside the limits is no worse than each score inside.
 
-    Everything is oriented to minimisation. Scores that equal the threshold made it, and are left out: given the
-    threshold, those before it are the draws. All fits are computed together.
+    Everything is oriented to minimisation. Scores equal to the threshold are left out: where a score was chosen as the
+    threshold, only the scores before it are draws from the regime. All fits are computed together.
     """
     inside = [np.sort(y[(y > low) & (y < high)]) for y, (low, high) in zip(scores, limits, strict=True)]
     columns = []
-    for shape, y, ends in zip(shapes, inside, limits, strict=True):
-        delta = max(shape.delta, 1e-300)
-        places = (np.concatenate([y, ends]) - shape.alpha) / delta
-        columns.append(np.stack(np.broadcast_arrays(places, shape.sigma / delta, shape.gamma)))
+    for parameters, y, ends in zip(fits, inside, limits, strict=True):
+        delta = max(parameters.delta, 1e-300)
+        places = (np.concatenate([y, ends]) - parameters.alpha) / delta
+        columns.append(np.stack(np.broadcast_arrays(places, parameters.sigma / delta, parameters.gamma)))
     u, s, gamma = np.concatenate(columns, axis=1)
     finite = np.clip(np.nan_to_num(u, posinf=0.0, neginf=0.0), -1e9, 1e9)
     cdf = np.where(np.isinf(u), (u > 0) * 1.0, standard_cdf(finite, s, gamma))
     found, place = [], 0
     for y in inside:
         *before, low, high = cdf[place : place + len(y) + 2]
-        found.append(np.clip((np.array(before) - low) / max(high - low, _SMALL), 0.0, 1.0))
+        found.append(np.clip((np.array(before) - low) / max(high - low, _FROM_ZERO), 0.0, 1.0))
         place += len(y) + 2
     return found
 
@@ -95,19 +93,28 @@ class GoodnessOfFit(NamedTuple):
     """How well a distribution fits the scores inside the regime.
 
     ``scores``, ``expected``, ``low`` and ``high`` are the points of a Q-Q plot, ``empirical`` and ``fitted`` those of a
-    P-P plot: with the probability ``confidence`` all scores of a true distribution lie between ``low`` and ``high``.
+    P-P plot. If the distribution is true, all scores lie between ``low`` and ``high`` with probability ``confidence``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import nqjax
+    >>> scores = np.random.default_rng(0).random(48)
+    >>> found = nqjax.goodness_of_fit(scores, nqjax.Quadratic(0.0, 1.0, 2.0), estimated=False)
+    >>> found.num_used, found.scores.shape
+    (48, (48,))
     """
 
     statistic: float  # Anderson and Darling's A**2, given that a score is inside
     p_value: float
     num_used: int
     confidence: float
-    scores: Floats  # (num_used,), those inside the regime but for ones equal to the threshold, in order
-    expected: Floats  # the medians of their order statistics
+    scores: Floats  # (num_used,), sorted, inside the regime and not equal to the threshold
+    expected: Floats  # medians of their order statistics
     low: Floats
     high: Floats
-    fitted: Floats  # P(no better than each score | inside)
-    empirical: Floats  # the medians of the uniform order statistics
+    fitted: Floats  # P(no worse than each score | inside) when minimising
+    empirical: Floats  # medians of the uniform order statistics
 
 
 def goodness_of_fit(
@@ -132,17 +139,17 @@ def goodness_of_fit(
     limits : pair of float, optional
         The regime, see `nqjax.fit`; by default that of the fit, or everything.
     estimated : bool
-        Whether the parameters were fitted to these scores, which makes the distance to them smaller. If not, the
-        statistic has Anderson and Darling's distribution.
+        Whether the parameters were fitted to these scores, which makes the statistic smaller. If not, it has the
+        distribution of Anderson and Darling 1952.
     key : Array, optional
-        A JAX random key. With it the p-value comes from a parametric bootstrap: searches are drawn from the fit, fitted
-        themselves, and their statistics compared. Without it the p-value comes from a table of such simulations.
+        A JAX random key. With a key the p-value comes from a parametric bootstrap: searches are drawn from the fit and
+        fitted, and their statistics compared. Without a key it comes from a table of such simulations.
     num_simulations : int
-        How many.
+        Number of searches of the bootstrap.
     confidence : float
-        Of the bands of the plots.
+        Confidence of the bands of the plots.
     gamma
-        What was allowed in the fit, for the bootstrap.
+        The constraint on gamma in the fit, for the bootstrap.
 
     Returns
     -------
@@ -151,7 +158,17 @@ def goodness_of_fit(
     Raises
     ------
     InputError
-        Fewer than five scores inside the limits, or limits or a confidence that are none.
+        Fewer than five scores inside the limits, or invalid limits or confidence.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import nqjax
+    >>> scores = 0.2 + 0.5 * np.random.default_rng(0).random(48)
+    >>> nqjax.goodness_of_fit(scores, nqjax.Quadratic(0.2, 0.7, 2.0), estimated=False).p_value > 0.01
+    True
+    >>> nqjax.goodness_of_fit(scores, nqjax.Quadratic(0.2, 0.7, 1.0), estimated=False).p_value < 0.01
+    True
     """
     minimize = distribution.minimize if isinstance(distribution, Fit) else bool(distribution.convex)
     if limits is None:
@@ -159,21 +176,21 @@ def goodness_of_fit(
     low, high = oriented_limits(as_limits(limits), minimize)
     y = np.asarray(scores, np.float64)
     y = np.where(np.isfinite(y), y if minimize else -y, math.inf)
-    shape = Shape.of(distribution)
-    (z,) = conditional_probabilities([shape], [y], [(low, high)])
+    parameters = Parameters.of(distribution)
+    (z,) = conditional_probabilities([parameters], [y], [(low, high)])
     if len(z) < FEWEST:
         raise InputError(f"{len(z)} scores inside the limits are too few to test: widen the limits, or run more trials")
     statistic = anderson_darling(z)
     if not estimated:
         p = float(1 - _anderson_darling_cdf(statistic))
     elif key is None:
-        p = p_value("misfit", statistic, shape.noise_in(high), shape.gamma, len(z) + math.isfinite(high))
+        p = p_value("misfit", statistic, parameters.noise_in(high), parameters.gamma, len(z) + math.isfinite(high))
     else:
-        p = _by_simulation(statistic, shape, len(y), (low, high), key, num_simulations, gamma)
+        p = _by_simulation(statistic, parameters, len(y), (low, high), key, num_simulations, gamma)
     inside = np.sort(y[(y > low) & (y < high)])
     band = order_statistic_band(len(z), confidence)
     middle = scipy.special.betaincinv(np.arange(1, len(z) + 1), len(z) - np.arange(len(z)), 0.5)
-    places = _quantiles(shape, (low, high), np.stack([middle, band.low, band.high]))
+    places = _quantiles(parameters, (low, high), np.stack([middle, band.low, band.high]))
     if not minimize:
         inside, z, places, middle = -inside[::-1], 1 - z[::-1], -places[[0, 2, 1], ::-1], 1 - middle[::-1]
     expected, lowest, highest = places
@@ -181,7 +198,7 @@ def goodness_of_fit(
 
 
 def _anderson_darling_cdf(statistic: float) -> float:
-    """The limiting distribution of A**2, which finite samples have from five on to 0.001 (Marsaglia 2004)."""
+    """Return the limiting CDF of A**2, accurate to 0.001 for five scores or more (Marsaglia 2004)."""
     if statistic < 1e-3:
         return 0.0
     j = np.arange(40)
@@ -194,38 +211,38 @@ def _anderson_darling_cdf(statistic: float) -> float:
     return float(np.clip(math.sqrt(2 * math.pi) / statistic * np.sum(signs * np.exp(-a) * integrals), 0, 1))
 
 
-def _quantiles(shape: Shape, limits: tuple[float, float], p: Floats) -> Floats:
-    """Scores with the conditional probability p inside the limits."""
-    delta, s = max(shape.delta, 1e-300), shape.sigma / max(shape.delta, 1e-300)
-    ends = np.clip((np.array(limits) - shape.alpha) / delta, -1e9, 1e9)
-    first, last = standard_cdf(ends, s, shape.gamma)
-    log_tail = np.log1p(-np.clip(first + p * (last - first), _SMALL, 1 - _ULP))
-    return shape.alpha + delta * standard_quantile(log_tail, s, shape.gamma)
+def _quantiles(parameters: Parameters, limits: tuple[float, float], p: Floats) -> Floats:
+    """Return the scores with conditional probability p inside the limits."""
+    delta, s = max(parameters.delta, 1e-300), parameters.sigma / max(parameters.delta, 1e-300)
+    ends = np.clip((np.array(limits) - parameters.alpha) / delta, -1e9, 1e9)
+    first, last = standard_cdf(ends, s, parameters.gamma)
+    log_tail = np.log1p(-np.clip(first + p * (last - first), _FROM_ZERO, 1 - _FROM_ONE))
+    return parameters.alpha + delta * standard_quantile(log_tail, s, parameters.gamma)
 
 
 def _by_simulation(
     statistic: float,
-    shape: Shape,
+    parameters: Parameters,
     size: int,
     limits: tuple[float, float],
     key: Array,
     count: int,
     gamma: Constraint,
 ) -> float:
-    """The share of simulated searches that fit no better; one more is the search itself."""
+    """Return the share of simulated searches, with the search itself, that fit no better."""
     if count < 1:
         raise InputError(f"num_simulations is {count}: give at least 1, better 500 or more")
     with jax.enable_x64(True):
         noise, place = jax.random.split(key)
-        v = np.asarray(jax.random.uniform(place, (count, size), np.float64)) ** (2 / shape.gamma)
+        v = np.asarray(jax.random.uniform(place, (count, size), np.float64)) ** (2 / parameters.gamma)
         y = (
-            shape.alpha
-            + shape.delta * v
-            + shape.sigma * np.asarray(jax.random.normal(noise, (count, size), np.float64))
+            parameters.alpha
+            + parameters.delta * v
+            + parameters.sigma * np.asarray(jax.random.normal(noise, (count, size), np.float64))
         )
-    fits = fit_many(list(y), limits=limits, gamma=gamma)
-    good = [i for i, fit in enumerate(fits) if not isinstance(fit, Failure)]
-    shapes = [Shape.of(fits[i]) for i in good]  # type: ignore[arg-type]
-    inside = conditional_probabilities(shapes, [y[i] for i in good], [limits] * len(good))
+    fits = fit_studies(list(y), [limits] * count, True, read_constraints(None, None, gamma, None, True))
+    good = [i for i, fit in enumerate(fits) if isinstance(fit, Fit)]
+    found = [Parameters.of(fit) for fit in fits if isinstance(fit, Fit)]
+    inside = conditional_probabilities(found, [y[i] for i in good], [limits] * len(good))
     statistics = np.array([anderson_darling(one) for one in inside if len(one) >= FEWEST])
     return float((1 + np.sum(statistics >= statistic)) / (1 + len(statistics)))

@@ -1,7 +1,7 @@
-"""Noise diagnostics: configurations retrained with many seeds show whether the noise model of the regime holds.
+"""Noise diagnostics: whether configurations that were retrained with many seeds follow the noise model.
 
-The theory takes the score of one run to be its configuration's score plus normal noise, of one standard deviation for
-all configurations inside the regime (Lourie, He, Cho 2025).
+In the noise model the score of a run is its configuration's score plus normal noise, with the same standard deviation
+for all configurations inside the regime (Lourie, He, Cho 2025).
 """
 
 import functools
@@ -14,38 +14,36 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import scipy.special
 import scipy.stats
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from nqjax.checks import noise_tests
 from nqjax.checks.noise_tests import NoiseTest
-from nqjax.checks.noise_verdict import Comparison, verdict_of, warnings_of
+from nqjax.checks.noise_verdict import ConfigurationNoise, SigmaComparison, verdict_of, warnings_of
 from nqjax.confidence.bands import order_statistic_band
 from nqjax.errors import InputError
 from nqjax.inputs import as_limits, as_probability
 from nqjax.trials.labels import as_labels, read_labels
 from nqjax.trials.scores import read_scores
+from nqjax.types import Floats
 
 if TYPE_CHECKING:
     from nqjax.estimation.fit import Fit
-from nqjax.checks.noise_verdict import ConfigurationNoise
 
-Floats = NDArray[np.float64]
-
-
-#: Finite scores that a configuration needs to be judged.
+#: Fewest finite scores of a configuration for the tests.
 LEAST_SEEDS = 3
 
+#: Fewest configurations for a verdict.
+_LEAST_CONFIGURATIONS = 2
 
-#: Configurations and degrees of freedom below which there is too little to tell.
-_LEAST_CONFIGURATIONS, _LEAST_FREEDOM = 2, 10
+#: Fewest degrees of freedom for a verdict.
+_LEAST_FREEDOM = 10
 
-
-#: Above so many residuals the band of the Q-Q plot is one of constant height, which takes no time.
-_LARGE = 10_000
+#: Largest number of residuals for which the Q-Q plot has the LD band, which takes longer than the DKW band.
+_MOST_FOR_LD_BAND = 10_000
 
 
 class NormalQQ(NamedTuple):
-    """The points of a normal Q-Q plot, each of shape (runs,), and the band that holds all of them at once."""
+    """Points of a normal Q-Q plot with a simultaneous band, each of shape (runs,)."""
 
     theoretical: Floats
     residuals: Floats
@@ -55,34 +53,44 @@ class NormalQQ(NamedTuple):
 
 @dataclass(frozen=True)
 class NoiseDiagnostics:
-    """What repeated runs say about the noise model.
+    """Pooled sigma, tests and verdict on the noise model.
 
     Attributes
     ----------
     configurations : tuple of ConfigurationNoise
-        The best mean first.
+        Summaries of the configurations, the best mean first.
     sigma : float
-        Pooled standard deviation of the configurations in the verdict, on the scale of the scores; NaN without any.
+        Pooled standard deviation of the configurations that the tests use, on the scale of the scores; NaN without any.
     sigma_interval : pair of float
-        Its chi-square interval at the confidence ``1 - level``; valid where the noise model holds.
+        Chi-square interval of sigma at the confidence ``1 - level``; valid if the noise model holds.
     degrees_of_freedom : int
-        Of sigma.
+        Degrees of freedom of sigma.
     normality, homoskedasticity, trend : NoiseTest
-        The three tests, each with its statistic, its p-value and the p-value adjusted for all three by Holm's method.
-    comparison : Comparison, optional
+        The three tests, each with statistic, p-value and p-value adjusted for all three by Holm's method.
+    comparison : SigmaComparison, optional
         The ratio of sigma to a fitted sigma, if one was given.
     holds : bool, optional
-        False where an adjusted p-value is at or below the level; None where there is too little to tell.
+        False if an adjusted p-value is at or below the level; None if there is too little data.
     verdict : str
-        The same in words.
+        The result in words.
     warnings : tuple of str
-        What to know when reading it.
+        Problems of the data.
     residuals : ndarray, shape (runs,)
-        Studentised residuals as normal scores, sorted.
+        Studentised residuals, turned into normal scores, sorted.
     step : float
         Step of the grid that the scores lie on; 0 for none.
     minimize, limits, level
-        As given.
+        As given to `noise_diagnostics`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import nqjax
+    >>> noise = np.random.default_rng(0).normal(size=(4, 6))
+    >>> table = {"config_id": np.repeat([1, 2, 3, 4], 6), "y": (noise + 10).ravel()}
+    >>> found = nqjax.noise_diagnostics(table)
+    >>> found.degrees_of_freedom, len(found.configurations), found.qq.residuals.shape
+    (20, 4, (24,))
     """
 
     configurations: tuple[ConfigurationNoise, ...] = field(repr=False)
@@ -92,7 +100,7 @@ class NoiseDiagnostics:
     normality: NoiseTest = field(repr=False)
     homoskedasticity: NoiseTest = field(repr=False)
     trend: NoiseTest = field(repr=False)
-    comparison: Comparison | None
+    comparison: SigmaComparison | None
     holds: bool | None
     verdict: str
     warnings: tuple[str, ...]
@@ -104,14 +112,14 @@ class NoiseDiagnostics:
 
     @functools.cached_property
     def qq(self) -> NormalQQ:
-        """The normal Q-Q plot of the residuals, with a band that holds at least at the confidence ``1 - level``.
+        """Normal Q-Q plot of the residuals, with a band of at least the confidence ``1 - level``.
 
-        The band is that of independent draws (`nqjax.bands`); residuals from their own means stray less.
+        The band is the one of independent draws (`nqjax.confidence_bands`); residuals from their own means vary less.
         """
         n = len(self.residuals)
         if not n:
             return NormalQQ(*[np.empty(0)] * 4)
-        band = order_statistic_band(n, 1 - self.level, "ld_highest_density" if n <= _LARGE else "dkw")
+        band = order_statistic_band(n, 1 - self.level, "ld_highest_density" if n <= _MOST_FOR_LD_BAND else "dkw")
         places = scipy.special.ndtri((np.arange(1, n + 1) - 0.5) / n)
         return NormalQQ(places, self.residuals, scipy.special.ndtri(band.low), scipy.special.ndtri(band.high))
 
@@ -127,42 +135,52 @@ def noise_diagnostics(
     level: float = 0.05,
     seed: int = 0,
 ) -> NoiseDiagnostics:
-    """Judge from configurations that were retrained with many seeds whether the noise is normal and of one size.
+    """Test whether the noise of configurations retrained with many seeds is normal, with one standard deviation.
 
     Parameters
     ----------
     table : str, Path or mapping
-        A run a row: a file (as `nqjax.trials.read_scores` takes it), or columns by name.
+        One run a row: a file (see `nqjax.trials.read_scores`), or columns by name.
     config, score : str
-        The columns of the configurations' ids (numbers or text) and of the scores. NaN and infinite scores are failed
-        runs: counted, and left out.
+        Names of the columns of the configurations' ids (numbers or text) and of the scores. NaN and infinite scores are
+        failed runs: they are counted and left out.
     limits : pair of float
-        The regime, as in `nqjax.fit`. Configurations whose mean score lies outside are reported, not judged.
+        The regime, as in `nqjax.fit`. Configurations with a mean score outside are reported but not tested.
     minimize : bool
         Whether lower scores are better.
     fit : Fit or float, optional
-        What to compare the pooled sigma with: a fit of a search, or its sigma.
+        A fit of a search, or a sigma, to compare the pooled sigma with.
     level : float
-        How often the verdict may be wrong where the noise model is true, for the three tests together (Holm's method),
-        between 0 and 1. Intervals have the confidence ``1 - level``.
+        Size of the three tests together (Holm's method), between 0 and 1: how often a true noise model is rejected.
+        Intervals have the confidence ``1 - level``.
     seed : int
-        Of what is simulated: the null distribution of the pooled test of normality, and the places of rounded scores
+        Seed of the simulations: the null distribution of the pooled test of normality, and the places of rounded scores
         within their cells.
 
     Returns
     -------
     NoiseDiagnostics
+        With standard deviations on the scale of the scores.
 
     Raises
     ------
     InputError
-        A file that cannot be read, columns that are missing or differ in length, ids that are missing, limits or a
-        level that are none, a fit in the other direction.
+        A file that cannot be read; missing columns, columns of different lengths or missing ids; invalid limits or
+        level; a fit in the other direction.
 
     Notes
     -----
-    The residual experiment of Lourie, He, Cho 2025, with tests: Shapiro-Wilk and a pooled Q-Q test for the shape,
-    Brown-Forsythe for equal spreads, Spearman for spreads that follow the score (`nqjax.noise_tests`).
+    The residual experiment of Lourie, He, Cho 2025, with tests: Shapiro-Wilk and a pooled Q-Q test of the shape,
+    Brown-Forsythe of equal spreads, and Spearman of a trend of the spread with the score.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import nqjax
+    >>> noise = np.random.default_rng(0).normal(size=(4, 6))
+    >>> table = {"config_id": np.repeat([1, 2, 3, 4], 6), "y": (noise + 10).ravel()}
+    >>> nqjax.noise_diagnostics(table, level=0.01).holds
+    True
     """
     limits = as_limits(limits)
     level = as_probability("level", level, "such as 0.05")
@@ -193,7 +211,7 @@ def _judge(
     square = sum(float(np.sum((y - np.mean(y)) ** 2)) for y in judged)
     sigma = math.sqrt(square / freedom) if freedom else math.nan
     interval = _sd_interval(sigma, freedom, level)
-    comparison = None if fitted is None or not freedom else Comparison.of(sigma, interval, fitted)
+    comparison = None if fitted is None or not freedom else SigmaComparison.of(sigma, interval, fitted)
     enough = len(judged) >= _LEAST_CONFIGURATIONS and freedom >= _LEAST_FREEDOM and sigma > 0
     holds = not any(test.p_adjusted <= level for test in tests) if enough else None
     return NoiseDiagnostics(
@@ -262,7 +280,7 @@ def _row(
 ) -> ConfigurationNoise:
     mean = math.nan
     if len(y):
-        # Of scores that are all the same the mean is that one, rounding or not: it may lie on the limit.
+        # Rounding must not move the mean of equal scores across a limit.
         mean = float(np.clip(np.mean(y), np.min(y), np.max(y)))
     sd = float(np.std(y, ddof=1)) if len(y) > 1 else math.nan
     if len(y) > 1 and np.ptp(y) == 0:
@@ -282,7 +300,7 @@ def _row(
 
 
 def _sd_interval(sd: float, freedom: int, level: float) -> tuple[float, float]:
-    """Chi-square interval of a standard deviation."""
+    """Return the chi-square interval of a standard deviation."""
     if freedom < 1:
         return math.nan, math.nan
     low, high = scipy.stats.chi2.ppf([level / 2, 1 - level / 2], freedom)

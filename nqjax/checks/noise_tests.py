@@ -1,6 +1,6 @@
-"""Three tests of normal noise of one size: of its shape, of its size, and of a size that follows the score.
+"""Three tests of the noise model: normal shape, equal spread, and no trend of the spread with the score.
 
-Each takes groups of scores, one a configuration, of three or more finite scores each.
+Each takes groups of three or more finite scores, one group a configuration.
 """
 
 import functools
@@ -15,54 +15,53 @@ import scipy.special
 import scipy.stats
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from nqjax.types import Floats
 
+#: Draws of the null distribution of the pooled test of normality.
+_DRAWS = 1999
 
-#: Draws of the null distribution of the pooled test of normality, and how many numbers they may take in all.
-_DRAWS, _MOST_DRAWN = 1999, 20_000_000
+#: Most numbers drawn for it; large data get fewer draws.
+_MOST_DRAWN = 20_000_000
 
-
-#: SciPy's p-value of the Shapiro-Wilk test is good up to so many scores.
+#: Largest number of scores for which SciPy's p-value of the Shapiro-Wilk test is accurate.
 _SHAPIRO_MOST = 5000
 
-
-#: Up to so many configurations all orders are gone through, 40,320 of eight.
+#: Up to this number of configurations all orders of their spreads are enumerated (40,320 of eight).
 _ALL_ORDERS = 8
 
-
-#: With fewer configurations no order of their spreads would be a surprise.
+#: Fewest configurations for which an order of their spreads can be significant.
 LEAST_FOR_TREND = 5
 
-
+#: Smallest probability whose logarithm is taken.
 _TINY = 1e-300
 
 
 class NoiseTest(NamedTuple):
-    """What one test found."""
+    """Result of one test."""
 
     method: str
-    statistic: float  # NaN where there was too little to test
+    statistic: float  # NaN where there is too little data
     p: float
-    p_adjusted: float = math.nan  # by Holm's method, for all three tests
+    p_adjusted: float = math.nan  # for all three tests, by Holm's method
 
 
 class Normality(NamedTuple):
-    """What there is to say about the shape of the noise."""
+    """Result of the test of normality."""
 
     shapiro_p: Floats  # (groups,), NaN where a group is constant or its scores too coarse
-    residuals: Floats  # (runs,), studentised, as normal scores, sorted
+    residuals: Floats  # (runs,), studentised, turned into normal scores, sorted
     test: NoiseTest
 
 
 def grid_step(scores: Floats) -> float:
-    """The step of the grid that tied scores lie on, such as 1/1000 for an accuracy on 1,000 examples; else 0."""
+    """Return the step of the grid that tied scores lie on (1/1000 for accuracies on 1,000 examples); 0 for none."""
     values = np.unique(scores)
     if len(values) == len(scores) or len(values) < 2:
         return 0.0
     gaps = np.diff(values)
-    gaps = gaps[gaps > 1e-9 * (values[-1] - values[0])]  # a few units in the last place are no step
+    gaps = gaps[gaps > 1e-9 * (values[-1] - values[0])]  # rounding errors are not steps
     step = float(gaps.min())
-    # Euclid's algorithm, to the precision of scores that were printed with few digits.
+    # Euclid's algorithm, with a tolerance for scores that were printed with few digits.
     tolerance = 0.02 * step
     for gap in np.unique(gaps).tolist():
         rest = abs(math.remainder(gap, step))
@@ -72,11 +71,11 @@ def grid_step(scores: Floats) -> float:
 
 
 def smooth(group: Floats, step: float, rng: np.random.Generator) -> Floats | None:
-    """Standardised scores of a group; None where it is constant or the grid too coarse to see the shape of its noise.
+    """Return standardised scores of a group; None if it is constant or the grid is too coarse to show a shape.
 
-    A rounded score is drawn anew within its cell of the grid, from the normal distribution that has the group's mean
-    and standard deviation (Dunn and Smyth 1996, "Randomized Quantile Residuals"): if the noise is normal so is the
-    result, and a test does not mistake rounding for a shape.
+    A rounded score is drawn again within its cell of the grid, from the normal distribution with the group's mean and
+    standard deviation (Dunn and Smyth 1996, "Randomized Quantile Residuals"). If the noise is normal, so is the result,
+    and rounding is not mistaken for another shape.
     """
     mean, sd = float(np.mean(group)), float(np.std(group, ddof=1))
     if np.ptp(group) == 0 or step > 2 * sd:
@@ -90,10 +89,10 @@ def smooth(group: Floats, step: float, rng: np.random.Generator) -> Floats | Non
 
 
 def normality(groups: Sequence[Floats], step: float, seed: int) -> Normality:
-    """Test whether the noise of each configuration is normal, whatever its size.
+    """Test whether the noise of each configuration is normal, whatever its standard deviation.
 
-    Two views of it, at half the level each: the Shapiro-Wilk tests of the configurations, combined by Fisher's method,
-    see shapes that differ; the straightness of all residuals' Q-Q plot sees one that they share.
+    Two tests share the level equally: Shapiro-Wilk tests of the configurations, combined by Fisher's method, find
+    shapes that differ between configurations; the straightness of all residuals' Q-Q plot finds a common shape.
     """
     rng = np.random.default_rng([seed, 1])
     seen = [smooth(group, step, rng) for group in groups]
@@ -112,9 +111,9 @@ def normality(groups: Sequence[Floats], step: float, seed: int) -> Normality:
 
 
 def normal_scores(groups: Floats) -> Floats:
-    """Externally studentised residuals from the mean, carried from Student's distribution to the standard normal one.
+    """Return externally studentised residuals, transformed from Student's distribution to the standard normal one.
 
-    Of normal noise each is standard normal exactly, however few scores a group has.
+    If the noise is normal, each is exactly standard normal, however few scores a group has.
 
     Parameters
     ----------
@@ -122,13 +121,13 @@ def normal_scores(groups: Floats) -> Floats:
     """
     n = groups.shape[-1]
     rest = groups - np.mean(groups, axis=-1, keepdims=True)
-    square = rest**2 * (n / np.sum(rest**2, axis=-1, keepdims=True))  # of the internally studentised ones, below n - 1
+    square = rest**2 * (n / np.sum(rest**2, axis=-1, keepdims=True))  # internally studentised, squared: below n - 1
     t = np.sqrt((n - 2) * square / np.maximum(n - 1 - square, _TINY))
     return -np.sign(rest) * scipy.special.ndtri(np.maximum(scipy.special.stdtr(n - 2, -t), _TINY))
 
 
 def _straightness(z: Floats) -> Floats:
-    """Squared correlation of sorted residuals with normal scores (Shapiro and Francia 1972); 1 is a straight line."""
+    """Return the squared correlation of sorted residuals with normal scores (Shapiro, Francia 1972), at most 1."""
     n = z.shape[-1]
     scores = scipy.special.ndtri((np.arange(1, n + 1) - 0.375) / (n + 0.25))
     rest = z - np.mean(z, axis=-1, keepdims=True)
@@ -137,7 +136,7 @@ def _straightness(z: Floats) -> Floats:
 
 @functools.lru_cache(maxsize=8)
 def _null_straightness(sizes: tuple[int, ...], seed: int) -> Floats:
-    """Straightness under normal noise, simulated: residuals of one group are not independent."""
+    """Simulate the straightness under normal noise, as residuals of one group are not independent."""
     total = sum(sizes)
     draws = min(max(_MOST_DRAWN // total, 199), _DRAWS)
     rng = np.random.default_rng([seed, 2])
@@ -152,12 +151,12 @@ def _null_straightness(sizes: tuple[int, ...], seed: int) -> Floats:
 
 
 def equal_spread(groups: Sequence[Floats]) -> NoiseTest:
-    """Test whether all configurations have one standard deviation, whatever the shape (Brown and Forsythe 1974)."""
+    """Test whether all configurations have the same standard deviation (Brown and Forsythe 1974)."""
     method = "Brown-Forsythe"
     if len(groups) < 2 or all(np.ptp(group) == 0 for group in groups):
         return NoiseTest(method, math.nan, math.nan)
     scale = max(float(np.ptp(group)) for group in groups)
-    with np.errstate(divide="ignore", invalid="ignore"):  # deviations may be the same within each group
+    with np.errstate(divide="ignore", invalid="ignore"):  # deviations may be equal within each group
         found = scipy.stats.levene(*((group - np.median(group)) / scale for group in groups), center="median")
     return NoiseTest(method, float(found.statistic), float(found.pvalue))
 
@@ -165,8 +164,8 @@ def equal_spread(groups: Sequence[Floats]) -> NoiseTest:
 def trend(groups: Sequence[Floats]) -> NoiseTest:
     """Test whether the standard deviation rises or falls with the mean score (Spearman's rank correlation).
 
-    Each standard deviation ranks by its place in the distribution it would have at the pooled sigma, so that groups of
-    different sizes are alike when there is no trend. Up to eight groups the p-value is exact.
+    Each standard deviation is ranked by its probability under the pooled sigma, so that groups of different sizes are
+    comparable. Up to eight groups the p-value is exact.
     """
     method = "Spearman"
     freedom = np.array([len(group) - 1 for group in groups])
@@ -196,7 +195,7 @@ def _orders(n: int) -> NDArray[np.intp]:
 
 
 def holm(tests: Sequence[NoiseTest]) -> list[NoiseTest]:
-    """Adjust p-values so that together the tests err no more often than one (Holm 1979); those without p stay out."""
+    """Adjust p-values for several tests (Holm 1979), without those that are NaN."""
     p = np.array([test.p for test in tests])
     order = [i for i in np.argsort(p) if not math.isnan(p[i])]
     adjusted, largest = np.full(len(p), math.nan), 0.0

@@ -1,4 +1,4 @@
-"""What the noise diagnostics amount to, in words."""
+"""Verdict and warnings of the noise diagnostics, in words."""
 
 import math
 from collections.abc import Sequence
@@ -7,20 +7,34 @@ from typing import NamedTuple
 from nqjax.checks.noise_tests import NoiseTest
 from nqjax.runtime.text import listed, percent, span
 
-#: A grid finer than this share of sigma is not worth a word.
-_NOTABLE = 0.1
+#: A grid of scores with a step above this share of sigma is mentioned.
+_NOTABLE_STEP = 0.1
 
 
-class Comparison(NamedTuple):
-    """The pooled sigma beside a fitted one."""
+class ConfigurationNoise(NamedTuple):
+    """Summary of one configuration's runs, on the scale of the scores; NaN where there are too few."""
+
+    id: str
+    number: int  # of runs, failed ones included
+    failed: int  # NaN or infinite scores
+    mean: float
+    sd: float
+    sd_interval: tuple[float, float]  # chi-square interval at the confidence 1 - level
+    shapiro_p: float  # NaN outside the regime, and for constant or too coarse scores
+    inside: bool  # whether the mean lies inside the limits
+    used: bool  # whether the tests use it: inside, with three or more finite scores
+
+
+class SigmaComparison(NamedTuple):
+    """Ratio of the pooled sigma to a fitted one."""
 
     fitted_sigma: float
     ratio: float  # pooled / fitted; infinite where the fit has no noise
-    interval: tuple[float, float]  # from the pooled sigma's: the fitted one is taken as it is
+    interval: tuple[float, float]  # from the pooled sigma's interval; the fitted sigma counts as exact
 
     @classmethod
-    def of(cls, sigma: float, interval: tuple[float, float], fitted: float) -> "Comparison":
-        """Divide by the fitted sigma."""
+    def of(cls, sigma: float, interval: tuple[float, float], fitted: float) -> "SigmaComparison":
+        """Divide sigma and its interval by the fitted sigma."""
         if not fitted:
             ratio = math.inf if sigma else math.nan
             return cls(fitted, ratio, (ratio, ratio))
@@ -35,13 +49,13 @@ class Comparison(NamedTuple):
 def verdict_of(
     holds: bool | None,
     tests: Sequence[NoiseTest],
-    rows: "Sequence[ConfigurationNoise]",
+    rows: Sequence[ConfigurationNoise],
     sigma: tuple[float, float, float],
-    comparison: Comparison | None,
+    comparison: SigmaComparison | None,
     level: float,
     minimize: bool,
 ) -> str:
-    """A sentence on the noise model, and one on the fitted sigma if there is one."""
+    """Return a sentence on the noise model, and one on the fitted sigma if there is one."""
     used = [row for row in rows if row.used]
     if holds is None:
         return _too_little(used, sigma[0])
@@ -64,9 +78,9 @@ def verdict_of(
 
 
 def warnings_of(
-    rows: "Sequence[ConfigurationNoise]", step: float, sigma: float, judged: int, shaped: int
+    rows: Sequence[ConfigurationNoise], step: float, sigma: float, judged: int, shaped: int
 ) -> tuple[str, ...]:
-    """What to know when reading the verdict."""
+    """Return warnings about the data that the verdict rests on."""
     warnings = []
     few = [row.id for row in rows if row.inside and not row.used]
     if few:
@@ -77,7 +91,7 @@ def warnings_of(
     failed = sum(row.failed for row in rows if row.used)
     if failed:
         warnings.append(f"{failed} runs inside the regime failed and are left out, which is no normal noise either")
-    if shaped and step > _NOTABLE * sigma:
+    if shaped and step > _NOTABLE_STEP * sigma:
         warnings.append(
             f"the scores lie on a grid of step {step:.4g}: the test of normality draws them anew within its cells"
         )
@@ -88,7 +102,7 @@ def warnings_of(
     return tuple(warnings)
 
 
-def _too_little(used: "Sequence[ConfigurationNoise]", sigma: float) -> str:
+def _too_little(used: Sequence[ConfigurationNoise], sigma: float) -> str:
     if len(used) < 2:
         have = "no configuration" if not used else "only one configuration"
         return f"Too little to tell: {have} inside the regime has 3 or more finite scores; retrain at least 2."
@@ -97,7 +111,7 @@ def _too_little(used: "Sequence[ConfigurationNoise]", sigma: float) -> str:
     return "Too little to tell: retrain the configurations inside the regime with more seeds, or retrain more of them."
 
 
-def _reasons(tests: Sequence[NoiseTest], used: "Sequence[ConfigurationNoise]", minimize: bool) -> tuple[str, str, str]:
+def _reasons(tests: Sequence[NoiseTest], used: Sequence[ConfigurationNoise], minimize: bool) -> tuple[str, str, str]:
     spreads = [row.sd for row in used]
     # A positive correlation is a spread that grows with the score, which is worse when minimising.
     direction = "grows" if (tests[2].statistic > 0) == minimize else "shrinks"
@@ -108,23 +122,9 @@ def _reasons(tests: Sequence[NoiseTest], used: "Sequence[ConfigurationNoise]", m
     )
 
 
-def _compared(comparison: Comparison, level: float) -> str:
+def _compared(comparison: SigmaComparison, level: float) -> str:
     if comparison.fitted_sigma == 0:
         return "The fit found no noise, but runs of one configuration differ."
     times = f"{comparison.ratio:.3g} times the fitted sigma ({percent(1 - level)}: {span(*comparison.interval)})"
     meaning = "so fit and reruns disagree" if comparison.differs else "so fit and reruns agree"
     return f"The pooled sigma is {times}: the interval {'excludes' if comparison.differs else 'includes'} 1, {meaning}."
-
-
-class ConfigurationNoise(NamedTuple):
-    """One configuration and its runs. Scores are in the user's units; NaN where there are too few."""
-
-    id: str
-    number: int  # runs, failed ones included
-    failed: int  # NaN or infinite scores
-    mean: float
-    sd: float
-    sd_interval: tuple[float, float]  # by the chi-square distribution, at the confidence 1 - level
-    shapiro_p: float  # NaN outside the regime, for a constant configuration and for scores too coarse
-    inside: bool  # whether the mean lies inside the limits
-    used: bool  # whether it takes part in the verdict: inside, and three or more finite scores

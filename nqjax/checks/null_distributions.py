@@ -1,7 +1,8 @@
-"""How far from their scores true fits are: null distributions of the tests of a regime, from a table of simulations.
+"""Null distributions of the tests of a regime, from a table of simulations.
 
-`bench.make_regime_null` simulates searches whose regime is a noisy quadratic, fits them, and keeps how the upper
-quantiles of the statistics depend on gamma, on the ratio of noise to the regime's width, and on the number of scores.
+`bench.make_regime_null` simulates searches that follow a noisy quadratic in their regime, fits them, and stores how the
+upper quantiles of the statistics depend on gamma, on the ratio of noise to the regime's width, and on the number of
+scores.
 """
 
 import functools
@@ -11,20 +12,20 @@ from importlib import resources
 from typing import Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-Floats = NDArray[np.float64]
-
+from nqjax.types import Floats
 
 Statistic = Literal["misfit", "instability"]
 
 
-#: Where the simulations end; beyond, the nearest serve.
-_NOISE, _COUNT, _GAMMA = (0.01, 1.0), (12, 500), (1.0, 5.0)
+# Ranges of the simulations; values outside are clipped to them.
+_NOISE_RANGE = (0.01, 1.0)
+_COUNT_RANGE = (12, 500)
+_GAMMA_RANGE = (1.0, 5.0)
 
-
-#: The smallest p-value given.
-_LEAST = 1e-6
+#: Smallest p-value that is returned.
+_SMALLEST_P = 1e-6
 
 
 class Table(NamedTuple):
@@ -35,10 +36,10 @@ class Table(NamedTuple):
 
 
 def features(noise: ArrayLike, gamma: ArrayLike, count: ArrayLike) -> Floats:
-    """Terms of the polynomials, last axis, for a ratio of noise to the regime's width, gamma and number of scores."""
-    a = np.log(np.clip(noise, *_NOISE))
-    b = 1 / np.clip(gamma, *_GAMMA)
-    c = np.log(np.clip(count, *_COUNT)) - math.log(50)
+    """Return the polynomials' terms (last axis) for ratios of noise to width, gammas and numbers of scores."""
+    a = np.log(np.clip(noise, *_NOISE_RANGE))
+    b = 1 / np.clip(gamma, *_GAMMA_RANGE)
+    c = np.log(np.clip(count, *_COUNT_RANGE)) - math.log(50)
     a, b, c = np.broadcast_arrays(a, b, c)
     return np.stack([np.ones_like(a), a, b, c, a * a, b * b, c * c, a * b, a * c, b * c], axis=-1)
 
@@ -51,19 +52,19 @@ def _tables() -> dict[str, Table]:
 
 
 def p_value(name: Statistic, statistic: float, noise: float, gamma: float, count: int) -> float:
-    """Probability that a true fit's statistic is at least so large; interpolated in its logarithm."""
+    """Return the probability of a statistic at least as large under the null, interpolated in its logarithm."""
     if statistic <= 0:
         return 1.0
     tails, coefficients = _tables()[name]
-    # Noise that runs to infinity leaves a normal distribution.
+    # Infinite noise means a normal distribution.
     levels = np.maximum.accumulate(features(min(noise, 1e9), gamma, count) @ coefficients.T)
     log_tails = np.log(tails)
     x = math.log(statistic)
     if x <= levels[0]:
-        # Down to the statistic 0, which every fit exceeds.
+        # Interpolate down to the statistic 0, where the p-value is 1.
         return float(1 - (1 - tails[0]) * math.exp(x - levels[0]))
     if x >= levels[-1]:
-        # A statistic of this kind has an exponential tail: log p is linear in it.
+        # The tail is exponential: log p is linear in the statistic.
         slope = (log_tails[-1] - log_tails[-4]) / (math.exp(levels[-1]) - math.exp(levels[-4]))
-        return max(float(math.exp(log_tails[-1] + slope * (statistic - math.exp(levels[-1])))), _LEAST)
+        return max(float(math.exp(log_tails[-1] + slope * (statistic - math.exp(levels[-1])))), _SMALLEST_P)
     return float(np.exp(np.interp(x, levels, log_tails)))

@@ -1,13 +1,13 @@
-"""The regime's threshold, chosen by ordered tests instead of by eye.
+"""The threshold of the regime, chosen by ordered tests.
 
-The noisy quadratic holds near the optimum. Candidate thresholds keep from two thirds of the scores down to a few; each
-is fitted, and two things are asked of a fit. Does it fit its own scores (Anderson and Darling's test)? And does it fit
-the smaller regimes inside its own about as well as they are fitted by themselves (a likelihood ratio)? Where the regime
-is too large, the quadratic bends to reach scores that do not belong, and those near the optimum show it first.
+The noisy quadratic holds near the optimum. Candidate thresholds keep from two thirds of the scores down to a few. Each
+candidate is fitted and tested twice: whether the fit agrees with its own scores (Anderson and Darling's test), and
+whether it fits the smaller regimes inside about as well as fits to those alone (a likelihood ratio). If a regime is too
+large, the fit is pulled towards scores outside of the true regime and no longer fits those near the optimum.
 
-The candidates are tested from the largest down, and the first that is not rejected is chosen, so that a true regime is
-passed over with no more than the level's probability: as Bader, Yan and Zhang 2018 choose a threshold for extreme
-values, with a fixed sequence in place of their control of the false discovery rate.
+Candidates are tested from the largest to the smallest, and the first that is not rejected is chosen, so that a true
+regime is rejected with at most the level's probability. Bader, Yan and Zhang 2018 choose a threshold for extreme values
+in this way, but control the false discovery rate instead of testing in a fixed sequence.
 """
 
 import math
@@ -19,64 +19,78 @@ import numpy as np
 import scipy.special
 from numpy.typing import ArrayLike, NDArray
 
-from nqjax.checks.goodness import FEWEST, Shape, anderson_darling, conditional_probabilities
+from nqjax.checks.goodness import FEWEST, Parameters, anderson_darling, conditional_probabilities
 from nqjax.checks.null_distributions import p_value
 from nqjax.errors import InputError
-from nqjax.estimation.constraints import Constraint
+from nqjax.estimation.constraints import Constraint, Constraints, read_constraints
 from nqjax.estimation.evaluate import group, losses, standard_theta
 from nqjax.estimation.fit import Fit
-from nqjax.estimation.many import fit_many
+from nqjax.estimation.many import fit_studies
 from nqjax.estimation.spacings import Spacings, quantile_limits, spacings
 from nqjax.inputs import as_probability, as_scores, oriented_limits
+from nqjax.types import Floats
 
-Floats = NDArray[np.float64]
+#: Largest share of the scores in a candidate regime.
+_LARGEST_SHARE = 0.65
 
+#: Ratio of the number of scores in a candidate regime to that in the next larger one.
+_RATIO = 0.8
 
-#: The largest share of the scores that is tried, the ratio of one to the next, and the fewest scores of the smallest.
-_LARGEST, _RATIO, _FEWEST, _SMALLEST = 0.65, 0.8, 12, 0.05
+# The smallest candidate regime has at least this number and this share of the scores.
+_FEWEST_SCORES = 12
+_SMALLEST_SHARE = 0.05
 
+#: Fewest scores for the test of uniform scores.
+_FEWEST_FOR_UNIFORM = 256
 
-#: Scores from which on uniform draws are told from others, and the p-value up to which they are.
-_MANY, _UNIFORM = 256, 0.1
+#: Scores with a larger p-value of that test look uniform, and have no regime.
+_UNIFORM_P = 0.1
 
-
-#: The share of a simulated search that is its regime, where the null distributions of the tests are made.
+#: Share of a simulated search that is its regime, where the null distributions of the tests are made.
 NULL_SHARE = 0.4
 
 
 class Candidate(NamedTuple):
-    """A threshold that was tried."""
+    """A candidate threshold with its fit and tests."""
 
     threshold: float
     num_used: int
     fit: Fit
     misfit: float  # Anderson and Darling's A**2
     misfit_p_value: float
-    instability: float  # the largest likelihood ratio within the smaller candidates' regimes
+    instability: float  # largest likelihood ratio within the smaller candidate regimes
     instability_p_value: float
-    p_value: float  # of both together: twice the smaller one
+    p_value: float  # of both tests: twice the smaller one
 
 
 @dataclass(frozen=True)
 class Regime:
-    """Where the noisy quadratic holds.
+    """The regime where the noisy quadratic holds, with every candidate.
 
     Attributes
     ----------
     found : bool
         Whether a threshold is acceptable.
     reason : str
-        Why this one was chosen, or why none was.
+        Why the threshold was chosen, or why none was.
     threshold : float
-        NaN when none is acceptable.
+        The threshold, on the scale of the scores; NaN if none is acceptable.
     limits : pair of float
-        For `nqjax.fit`; NaN at the threshold's end when none is acceptable.
+        Limits for `nqjax.fit`; NaN at the threshold's end if none is acceptable.
     fit : Fit or None
-        The fit there.
+        The fit in the regime.
     path : tuple of Candidate
-        Every threshold that was tried, from the largest regime to the smallest.
+        Every candidate, from the largest regime to the smallest.
     level : float
-        Of the tests.
+        Size of the tests.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import nqjax
+    >>> regime = nqjax.find_regime(np.random.default_rng(0).random(24), gamma=2, sigma=(0.01, 0.1))
+    >>> len(regime.path) > 0 and regime.level
+    0.1
     """
 
     found: bool
@@ -89,7 +103,7 @@ class Regime:
 
     @property
     def probability(self) -> float:
-        """Probability that one trial's score is in the regime, by the fit; NaN when there is none."""
+        """Probability under the fit that one trial's score is in the regime; NaN without a fit."""
         return self.fit.regime_probability if self.fit else math.nan
 
 
@@ -112,26 +126,35 @@ def find_regime(
     minimize, alpha, beta, gamma, sigma
         As for `nqjax.fit`.
     level : float
-        Probability of passing over a true regime.
+        Size of the tests, between 0 and 1: the probability that a true regime is rejected.
 
     Returns
     -------
     Regime
-        With ``found`` False, and the reason, where no threshold is acceptable.
+        With ``found`` False, and the reason, if no threshold is acceptable.
 
     Raises
     ------
     InputError
-        Fewer than five different scores, constraints that cannot be met, or a level that is none.
+        Fewer than five different scores, constraints that cannot be met, or an invalid level.
 
     Notes
     -----
-    The tests' p-values come from simulations of true regimes (`bench.make_regime_null`), which allow for the four
-    estimated parameters; where some are fixed, true regimes are rejected more often. Few scores cannot contradict much:
-    of 24 trials, a regime that is a little too large is seldom rejected. See `docs/coverage.md` for what that costs.
+    The tests' p-values come from simulations of true regimes (`bench.make_regime_null`) with four estimated parameters;
+    if some are fixed, true regimes are rejected more often. Few scores have little power: with 24 trials, a regime that
+    is a little too large is seldom rejected. `docs/coverage.md` shows what that does to the coverage of intervals.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import nqjax
+    >>> scores = np.random.default_rng(0).random(24)
+    >>> regime = nqjax.find_regime(scores, gamma=2, sigma=(0.01, 0.1))
+    >>> regime.found == (regime.fit is not None)
+    True
     """
     level = as_probability("level", level, "such as 0.1")
-    (found,) = find_regimes([scores], minimize, {"alpha": alpha, "beta": beta, "gamma": gamma, "sigma": sigma}, level)
+    (found,) = find_regimes([scores], minimize, read_constraints(alpha, beta, gamma, sigma, minimize), level)
     return found
 
 
@@ -145,10 +168,10 @@ def fits_at_shares(
     gamma: Constraint = (1, 5),
     sigma: Constraint = None,
 ) -> list[tuple[float, float, Fit]]:
-    """Fits to some shares of the best scores: share, threshold and fit; those that cannot be made are left out."""
+    """Fit shares of the best scores; return share, threshold and fit of those that can be fitted."""
     limits = [quantile_limits(scores, share, minimize) for share in shares]
-    constraints = {"alpha": alpha, "beta": beta, "gamma": gamma, "sigma": sigma}
-    fits = fit_many([scores] * len(limits), limits=limits, minimize=minimize, **constraints)  # type: ignore[arg-type]
+    constraints = read_constraints(alpha, beta, gamma, sigma, minimize)
+    fits = fit_studies([scores] * len(limits), limits, minimize, constraints)
     ends = [pair[1] if minimize else pair[0] for pair in limits]
     return [
         (share, end, fit)
@@ -157,10 +180,8 @@ def fits_at_shares(
     ]
 
 
-def find_regimes(
-    studies: Sequence[ArrayLike], minimize: bool, constraints: dict[str, Constraint], level: float
-) -> list[Regime]:
-    """Choose the thresholds of many studies, all of whose candidates are fitted together."""
+def find_regimes(studies: Sequence[ArrayLike], minimize: bool, constraints: Constraints, level: float) -> list[Regime]:
+    """Choose the thresholds of many studies; all candidates are fitted together."""
     scores = [_oriented(study, minimize) for study in studies]
     ends = [_thresholds(y) for y in scores]
     paths = _paths(scores, ends, minimize, constraints)
@@ -168,10 +189,10 @@ def find_regimes(
 
 
 def null_path(studies: Sequence[NDArray[np.float64]]) -> list[Candidate]:
-    """The true regime of simulated searches, as if it were a candidate; its p-values mean nothing yet."""
+    """Return the true regimes of simulated searches as candidates, whose p-values have no meaning."""
     scores = [np.sort(y) for y in studies]
     ends = [_thresholds(y, NULL_SHARE) for y in scores]
-    return [path[0] for path in _paths(scores, ends, True, {"gamma": (1, 5)})]
+    return [path[0] for path in _paths(scores, ends, True, read_constraints(None, None, (1, 5), None, True))]
 
 
 def _oriented(study: ArrayLike, minimize: bool) -> Floats:
@@ -183,42 +204,43 @@ def _oriented(study: ArrayLike, minimize: bool) -> Floats:
     return y
 
 
-def _thresholds(y: Floats, largest: float = _LARGEST) -> list[float]:
-    """Candidates from the largest on; each is a score."""
+def _thresholds(y: Floats, largest: float = _LARGEST_SHARE) -> list[float]:
+    """Return candidate thresholds, which are scores, from the largest regime to the smallest."""
     finite = y[np.isfinite(y)]
-    count, least = largest * len(y), max(_FEWEST, _SMALLEST * len(y))
+    count, least = largest * len(y), max(_FEWEST_SCORES, _SMALLEST_SHARE * len(y))
     found: list[float] = []
     while not found or count >= least:
         found.append(float(finite[min(max(round(count), FEWEST), len(finite)) - 1]))
         count *= _RATIO
-    # At least so many different scores inside; ties may make neighbours the same.
+    # Without equal neighbours, and with enough different scores inside.
     distinct = np.unique(finite)
     kept = [t for t in dict.fromkeys(found) if np.searchsorted(distinct, t) >= FEWEST]
     return kept or [float(distinct[FEWEST - 1])]
 
 
 def _paths(
-    scores: list[Floats], ends: list[list[float]], minimize: bool, constraints: dict[str, Constraint]
+    scores: list[Floats], ends: list[list[float]], minimize: bool, constraints: Constraints
 ) -> list[tuple[Candidate, ...]]:
     which = np.repeat(np.arange(len(scores)), [len(t) for t in ends])
     limits = [(-math.inf, t) for these in ends for t in these]
     signed = [scores[i] if minimize else -scores[i] for i in which]
     regimes = [oriented_limits(one, minimize) for one in limits]
-    results = fit_many(signed, limits=regimes, minimize=minimize, **constraints)  # type: ignore[arg-type]
-    # A candidate that cannot be fitted within the constraints is none; a study needs at least one.
+    results = fit_studies(signed, regimes, minimize, constraints)
+    # Candidates that cannot be fitted within the constraints are left out; a study needs at least one.
     good = [i for i, result in enumerate(results) if isinstance(result, Fit)]
     for study in range(len(scores)):
         if not np.any(which[good] == study):
-            raise InputError(next(r.reason for i, r in zip(which, results, strict=True) if i == study))  # type: ignore[union-attr]
+            (i, *_) = np.flatnonzero(which == study)
+            raise InputError(str(results.failures[i]))
     which, limits = which[good], [limits[i] for i in good]
-    fits: list[Fit] = [results[i] for i in good]  # type: ignore[misc]
-    shapes = [Shape.of(fit) for fit in fits]
-    z = conditional_probabilities(shapes, [scores[i] for i in which], limits)
+    fits = [result for result in results if isinstance(result, Fit)]
+    parameters = [Parameters.of(fit) for fit in fits]
+    z = conditional_probabilities(parameters, [scores[i] for i in which], limits)
     data = [spacings(scores[i], one) for i, one in zip(which, limits, strict=True)]
-    ratios = _instabilities(which, fits, shapes, data)
+    ratios = _instabilities(which, fits, parameters, data)
     found: list[list[Candidate]] = [[] for _ in scores]
-    for i, fit, shape, one, (_, end), ratio in zip(which, fits, shapes, z, limits, ratios, strict=True):
-        about = shape.noise_in(end), shape.gamma, len(one) + 1
+    for i, fit, oriented, one, (_, end), ratio in zip(which, fits, parameters, z, limits, ratios, strict=True):
+        about = oriented.noise_in(end), oriented.gamma, len(one) + 1
         misfit = anderson_darling(one)
         p_values = p_value("misfit", misfit, *about), p_value("instability", ratio, *about)
         threshold = end if minimize else -end
@@ -228,10 +250,12 @@ def _paths(
     return [tuple(path) for path in found]
 
 
-def _instabilities(which: NDArray[np.intp], fits: list[Fit], shapes: list[Shape], data: list[Spacings]) -> Floats:
-    """For each fit the largest likelihood ratio of a smaller regime's own fit to it, within that regime; 0 for none."""
+def _instabilities(
+    which: NDArray[np.intp], fits: list[Fit], parameters: list[Parameters], data: list[Spacings]
+) -> Floats:
+    """Return each fit's largest likelihood ratio of a smaller regime's own fit to it, within that regime, or 0."""
     place = [(float(one.knots[0]), float(one.knots[-1] - one.knots[0])) for one in data]
-    last = np.searchsorted(which, which, side="right")  # a study's fits are neighbours, the largest regime first
+    last = np.searchsorted(which, which, side="right")  # the fits of a study are adjacent, the largest regime first
     own = np.repeat(np.arange(len(fits)), last - np.arange(len(fits)) - 1)
     inside = np.concatenate([np.arange(i + 1, end) for i, end in enumerate(last)]).astype(np.intp)
     ratios = np.zeros(len(fits))
@@ -239,9 +263,9 @@ def _instabilities(which: NDArray[np.intp], fits: list[Fit], shapes: list[Shape]
         return ratios
     grouped = group([(one, *where) for one, where in zip(data, place, strict=True)])
     gammas = np.array([fit.gamma for fit in fits])
-    theta = np.array([standard_theta(*shapes[j][:3], *place[i]) for j, i in zip(own, inside, strict=True)])
-    # Both on the same spacings, which are pooled where there are many.
-    best = np.array([standard_theta(*shape[:3], *where) for shape, where in zip(shapes, place, strict=True)])
+    theta = np.array([standard_theta(*parameters[j][:3], *place[i]) for j, i in zip(own, inside, strict=True)])
+    # Both on the same pooled spacings.
+    best = np.array([standard_theta(*one[:3], *where) for one, where in zip(parameters, place, strict=True)])
     excess = losses(grouped, inside, gammas[own], theta) - losses(grouped, np.arange(len(fits)), gammas, best)[inside]
     counts = np.array([one.num_scores + 1 for one in data])
     np.maximum.at(ratios, own, 2 * counts[inside] * excess)
@@ -275,16 +299,16 @@ def _choose(y: Floats, path: tuple[Candidate, ...], minimize: bool, level: float
 
 
 def _is_uniform(y: Floats) -> bool:
-    """Whether all scores look like draws from one interval."""
-    if len(y) < _MANY or not np.all(np.isfinite(y)):
+    """Whether all scores look like uniform draws from an interval."""
+    if len(y) < _FEWEST_FOR_UNIFORM or not np.all(np.isfinite(y)):
         return False
     inner = np.sort((y[1:-1] - y[0]) / (y[-1] - y[0]))
     num = len(inner)
     statistic = max(np.max(np.arange(1, num + 1) / num - inner), np.max(inner - np.arange(num) / num))
     # The asymptotic p-value is exact to 0.02 or better here; scipy.stats takes half a second to import.
     p_value = scipy.special.kolmogorov(math.sqrt(num) * statistic)
-    if abs(p_value - _UNIFORM) < 0.05:
+    if abs(p_value - _UNIFORM_P) < 0.05:
         from scipy.stats import kstest
 
         p_value = kstest(inner, "uniform").pvalue
-    return bool(p_value > _UNIFORM)
+    return bool(p_value > _UNIFORM_P)

@@ -1,11 +1,12 @@
 """Simultaneous confidence bands for the CDF of the scores.
 
-Each band bounds all order statistics of uniform draws at once; as a continuous CDF maps its own scores to uniform
-draws, it bounds the CDF at every score, whatever the CDF is. With ties the bands hold all the more.
+A band bounds all order statistics of uniform draws at once. As a continuous CDF maps its scores to uniform draws, the
+band bounds the CDF at every score, whatever the CDF is. With ties the coverage is higher.
 """
 
 import functools
 import math
+from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -25,16 +26,23 @@ BandMethod = Literal["ld_highest_density", "ld_equal_tailed", "ks", "dkw"]
 _METHODS = ("ld_highest_density", "ld_equal_tailed", "ks", "dkw")
 
 
-#: The logit of a share that does not occur.
-_NEVER = 60.0
+#: Bound on the logit of a share in Newton's method.
+_LARGEST_LOGIT = 60.0
 
-
-#: How far a band's coverage may be from what was asked for.
-_EXACT = 1e-9
+#: Largest error of a band's coverage.
+_COVERAGE_ERROR = 1e-9
 
 
 class Bands(NamedTuple):
-    """A confidence band for a CDF, as three distributions."""
+    """A confidence band for a CDF, as three distributions.
+
+    Examples
+    --------
+    >>> import nqjax
+    >>> bands = nqjax.confidence_bands([0.1, 0.2, 0.4], support=(0, 1))
+    >>> bool(bands.lower.cdf(0.2) < bands.point.cdf(0.2) < bands.upper.cdf(0.2))
+    True
+    """
 
     lower: Empirical  # its CDF is the lower end of the band
     point: Empirical
@@ -42,7 +50,7 @@ class Bands(NamedTuple):
 
 
 class OrderStatisticBand(NamedTuple):
-    """Bounds on all uniform order statistics that hold at once."""
+    """Simultaneous bounds on all order statistics of uniform draws."""
 
     low: Floats  # (n,)
     high: Floats  # (n,)
@@ -55,7 +63,7 @@ def confidence_bands(
     method: BandMethod = "ld_highest_density",
     support: tuple[float, float] = (-math.inf, math.inf),
 ) -> Bands:
-    """Simultaneous confidence band for the CDF that scores were drawn from.
+    """Return a simultaneous confidence band for the CDF that scores were drawn from.
 
     Parameters
     ----------
@@ -64,11 +72,12 @@ def confidence_bands(
     confidence : float
         Probability that the whole CDF lies within the band, between 0 and 1.
     method : {"ld_highest_density", "ld_equal_tailed", "ks", "dkw"}
-        Learned-Miller and DeStefano's bands, which are about equally wide everywhere in units of the noise there, from
-        highest-density or equal-tailed intervals of each order statistic; Kolmogorov and Smirnov's, of one height; and
-        that of the inequality of Dvoretzky, Kiefer, Wolfowitz and Massart, which is never narrower.
+        ``ld``: bands of Learned-Miller and DeStefano 2008, from highest-density or equal-tailed intervals of each order
+        statistic; about equally wide everywhere in units of the standard error. ``ks``: the band of Kolmogorov and
+        Smirnov, of constant height. ``dkw``: the band of the inequality of Dvoretzky, Kiefer, Wolfowitz and Massart,
+        which is at least as wide.
     support : pair of float
-        Bounds on what can be observed: the band has the probability it cannot place there.
+        Bounds on the scores, at which the band puts the probability beyond the extreme scores.
 
     Returns
     -------
@@ -79,12 +88,19 @@ def confidence_bands(
     Raises
     ------
     InputError
-        No scores, NaN, scores beyond the support, or a confidence or method that is none.
+        No scores, NaN, scores beyond the support, invalid confidence or unknown method.
 
     Notes
     -----
-    The LD bands' coverage is computed exactly (`nqjax.confidence.crossing`), not simulated: it is what was asked for
-    to 1e-9.
+    The coverage of the LD bands is computed exactly (`nqjax.confidence.crossing`), not simulated; its error is at most
+    1e-9.
+
+    Examples
+    --------
+    >>> import nqjax
+    >>> lower, point, upper = nqjax.confidence_bands([0.1, 0.2, 0.4], 0.9, support=(0, 1))
+    >>> float(point.quantile_tuning_curve(2)), float(lower.quantile_tuning_curve(2))
+    (0.1, 0.4)
     """
     point = Empirical(scores, support=support)
     y = np.sort(point.scores)
@@ -96,12 +112,12 @@ def confidence_bands(
 
 
 def order_statistic_band(n: int, confidence: float, method: BandMethod = "ld_highest_density") -> OrderStatisticBand:
-    """Bounds on n uniform order statistics that hold together with the probability ``confidence``.
+    """Return bounds on n uniform order statistics that hold together with the probability ``confidence``.
 
     Raises
     ------
     InputError
-        A confidence or method that is none.
+        Invalid confidence or unknown method.
     """
     confidence = as_probability("confidence", confidence)
     if method not in _METHODS:
@@ -112,33 +128,43 @@ def order_statistic_band(n: int, confidence: float, method: BandMethod = "ld_hig
 @functools.lru_cache(maxsize=64)
 def _band(n: int, confidence: float, method: BandMethod) -> OrderStatisticBand:
     if method in ("ks", "dkw"):
-        # The distance between an empirical CDF and its own.
+        # The distance between an empirical CDF and the true one.
         if method == "ks":
-            from scipy.stats import kstwo  # it takes half a second to import, and nothing else here needs it
+            from scipy.stats import kstwo  # importing it takes half a second
 
             distance = float(kstwo.ppf(confidence, n))
         else:
             distance = math.sqrt(math.log(2 / (1 - confidence)) / (2 * n))
         low = np.clip(np.arange(1, n + 1) / n - distance, 0, 1)
         return _frozen(low, 1 - low[::-1])
-    intervals = _highest_density if method == "ld_highest_density" else _equal_tailed
-    band = _frozen(np.zeros(n), np.ones(n))
-    share = np.full(n, 0.5)  # of what is left out that lies below, where the last call found it
-
-    def excess(log_miss: float) -> float:
-        nonlocal band, share
-        low, high, share = intervals(n, math.exp(log_miss), share)
-        band = _frozen(low, high)
-        gap = probability_within(low, high) - confidence
-        return 0.0 if abs(gap) < _EXACT else gap
-
-    # Each interval at the whole confidence is too narrow, by Bonferroni's inequality an n-th of the miss too wide.
+    excess = _CoverageExcess(n, confidence, _highest_density if method == "ld_highest_density" else _equal_tailed)
+    # Intervals that each miss 1 - confidence are too narrow together; by Bonferroni's inequality, intervals that each
+    # miss an n-th of that are too wide.
     most, least = math.log1p(-confidence), math.log((1 - confidence) / n)
     if n == 1:
         excess(most)
     else:
         excess(scipy.optimize.brentq(excess, least - 0.1, most + 1e-6, xtol=1e-13, rtol=1e-13))
-    return band
+    return excess.band
+
+
+_Intervals = Callable[[int, float, Floats], tuple[Floats, Floats, Floats]]
+
+
+class _CoverageExcess:
+    """Coverage of a band minus the one asked for, as a function of what each interval misses; keeps the last band."""
+
+    def __init__(self, n: int, confidence: float, intervals: _Intervals) -> None:
+        self.confidence = confidence
+        self.intervals = intervals
+        self.band = _frozen(np.zeros(n), np.ones(n))
+        self.share = np.full(n, 0.5)  # start of the next call: the share of the miss that lies below
+
+    def __call__(self, log_miss: float) -> float:
+        low, high, self.share = self.intervals(len(self.share), math.exp(log_miss), self.share)
+        self.band = _frozen(low, high)
+        gap = probability_within(low, high) - self.confidence
+        return 0.0 if abs(gap) < _COVERAGE_ERROR else gap
 
 
 def _frozen(low: Floats, high: Floats) -> OrderStatisticBand:
@@ -148,15 +174,15 @@ def _frozen(low: Floats, high: Floats) -> OrderStatisticBand:
 
 
 def _equal_tailed(n: int, miss: float, share: Floats) -> tuple[Floats, Floats, Floats]:
-    """Intervals of each order statistic, with half of ``miss`` on either side."""
+    """Return intervals of each order statistic, with half of ``miss`` on either side."""
     i = np.arange(1.0, n + 1)
     low = scipy.special.betaincinv(i, n + 1 - i, miss / 2)
     return low, 1 - low[::-1], share
 
 
 def _highest_density(n: int, miss: float, share: Floats) -> tuple[Floats, Floats, Floats]:
-    """The shortest interval of each order statistic; ``share`` is where to start, as in `shortest_interval`."""
-    half = (n + 1) // 2  # the others are their mirror image
+    """Return the shortest interval of each order statistic; ``share`` is as in `shortest_interval`."""
+    half = (n + 1) // 2  # the other half is its mirror image
     low, high, found = np.zeros(half), np.ones(half), np.full(half, 0.5)
     high[0] = -math.expm1(math.log(miss) / n)
     if n == 1:
@@ -164,7 +190,7 @@ def _highest_density(n: int, miss: float, share: Floats) -> tuple[Floats, Floats
     if half > 1:
         a = np.arange(2.0, half + 1)
         low[1:], high[1:], found[1:] = shortest_interval(a, n + 1 - a, miss, share[1:half])
-    # The middle one of an odd number is its own mirror image.
+    # The middle order statistic of an odd number is its own mirror image.
     others = slice(n - half - 1, None, -1) if n > half else slice(0, 0)
     low_all = np.concatenate([low, 1 - high[others]])
     high_all = np.concatenate([high, 1 - low[others]])
@@ -172,13 +198,13 @@ def _highest_density(n: int, miss: float, share: Floats) -> tuple[Floats, Floats
 
 
 def shortest_interval(a: Floats, b: Floats, miss: ArrayLike, share: Floats) -> tuple[Floats, Floats, Floats]:
-    """The shortest interval of each Beta(a, b) distribution, a and b above 1, that leaves out the probability ``miss``.
+    """Return the shortest interval of each Beta(a, b), a and b above 1, that leaves out the probability ``miss``.
 
-    ``share`` is where to start: the share of ``miss`` that lies below. The density is equal at the interval's ends:
-    Newton's method in the logit of the share, kept in a bracket. Returns the ends and the share.
+    The density is equal at both ends. Newton's method finds the logit of the share of ``miss`` that lies below, within
+    a bracket, from the start ``share``. Returns both ends and the share.
     """
     t = scipy.special.logit(share)
-    least, most = np.full(t.shape, -_NEVER), np.full(t.shape, _NEVER)
+    least, most = np.full(t.shape, -_LARGEST_LOGIT), np.full(t.shape, _LARGEST_LOGIT)
     log_beta = scipy.special.betaln(a, b)
     for _ in range(60):
         below, above = scipy.special.expit(t), scipy.special.expit(-t)

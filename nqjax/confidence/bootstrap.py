@@ -1,4 +1,4 @@
-"""The bootstrap: refit resamples of one study's scores, all at once."""
+"""The bootstrap: refits of resamples of one study's scores."""
 
 import functools
 import math
@@ -14,9 +14,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from nqjax.confidence.region import PARAMETERS, Region, tails
 from nqjax.errors import InputError
-from nqjax.estimation.constraints import Constraint, read_constraints
+from nqjax.estimation.constraints import Constraint
 from nqjax.estimation.fit import Fit
-from nqjax.estimation.resamples import COLUMNS, Plan
+from nqjax.estimation.resamples import COLUMNS, Resampler
+from nqjax.estimation.study import Study
 from nqjax.inputs import (
     as_count,
     as_devices,
@@ -58,6 +59,19 @@ class Bootstrap(Region):
         The attributes of `Fit` for each resample; NaN (gamma 0) where it could not be fitted.
     converged : ndarray, shape (num_resamples,)
         Whether the refit ended at a minimum.
+
+    Examples
+    --------
+    >>> import jax
+    >>> import numpy as np
+    >>> import nqjax
+    >>> scores = np.random.default_rng(0).random(48)
+    >>> boot = nqjax.bootstrap(scores, 40, key=jax.random.key(0), gamma=2, sigma=0)
+    >>> low, high = boot.interval("alpha", 0.9)
+    >>> low < high
+    True
+    >>> boot.quantile_tuning_curves([1, 10]).shape
+    (40, 2)
     """
 
     fit: Fit
@@ -101,26 +115,26 @@ class Bootstrap(Region):
 
     @property
     def num_failed(self) -> int:
-        """Resamples with fewer than three different scores inside the limits."""
+        """Number of resamples with fewer than three different scores inside the limits."""
         return int(np.sum(self.gamma == 0))
 
     @property
     def gamma_probabilities(self) -> dict[int, float]:
-        """The share of the resamples, of those that could be fitted, in which each gamma fits best."""
+        """Share of the fitted resamples in which each gamma fits best."""
         allowed = self.fit.losses_by_gamma
         found = self.gamma[self.gamma > 0]
         return {gamma: float(np.mean(found == gamma)) if found.size else math.nan for gamma in allowed}
 
     @property
     def regime_probability(self) -> NDArray[np.float64]:
-        """Probability of a score within the limits under each refit that could be made."""
+        """Probability of a score within the limits under each refit, without resamples that could not be fitted."""
         good = self.gamma > 0
         low, high = self.fit.limits
         sign, best = (1, self.alpha) if self.fit.minimize else (-1, self.beta)
         delta = np.maximum(self.beta - self.alpha, 1e-300)[good]
 
         def cdf(end: float) -> NDArray[np.float64]:
-            """Probability of a score better than one end; oriented to minimisation."""
+            """Return the probability of a score better than one end; oriented to minimisation."""
             if math.isinf(end):
                 return np.full(len(delta), float(end > 0))
             return standard_cdf((end - sign * best[good]) / delta, self.sigma[good] / delta, self.gamma[good])
@@ -240,9 +254,9 @@ def bootstrap(
     scores : array_like, shape (num_scores,)
         One score a trial, as for `nqjax.fit`. Failed runs and scores outside the limits are resampled, too.
     num_resamples : int
-        How many.
+        Number of resamples.
     key : Array
-        A JAX random key. The i-th resample depends on it and on i alone.
+        A JAX random key. The i-th resample depends on the key and i alone.
     limits, minimize, alpha, beta, gamma, sigma
         As for `nqjax.fit`.
     confidence : float
@@ -250,12 +264,12 @@ def bootstrap(
     dtype : {"float64", "float32"}
         Precision of the computation, see `nqjax.fit_many`.
     devices : sequence of jax.Device, optional
-        Where to compute; all local devices by default. Results do not depend on it.
+        Where to compute; all local devices by default. Results do not depend on the devices.
     progress : bool
         Whether to show a progress bar on stderr.
     on_interrupt : {"raise", "return"}
-        What Ctrl-C does: raise KeyboardInterrupt, or return the resamples that are done, if there are any. On several
-        hosts it raises, as what one of them lacks the others cannot know.
+        Whether Ctrl-C raises KeyboardInterrupt or returns the resamples that are done, if there are any. On several
+        hosts it always raises.
 
     Returns
     -------
@@ -268,22 +282,43 @@ def bootstrap(
 
     Notes
     -----
-    A gamma is followed while it may still be the best: it is dropped when its loss less ten times the decrease that
-    Newton's model promises is above the best loss of another. The first 256 resamples are fitted from all starts, as by
-    `nqjax.fit`, and again from the optimum of the scores themselves for every gamma. If these warm starts found the
-    same losses to 1e-6 every time, the other resamples have one as well, which is several times as fast; otherwise
-    (small studies have many local optima) all are fitted from all starts.
+    A gamma is dropped when its loss minus ten times the decrease that Newton's model predicts is above another gamma's
+    best loss. The first 256 resamples are fitted from all starts, as by `nqjax.fit`, and again from the optimum of the
+    scores themselves for every gamma. If these warm starts always find the same losses to 1e-6, the other resamples
+    have one, too, which is several times as fast. Otherwise (small studies have many local optima) all resamples are
+    fitted from all starts.
+
+    Examples
+    --------
+    >>> import jax
+    >>> import numpy as np
+    >>> import nqjax
+    >>> scores = np.random.default_rng(0).random(48)
+    >>> boot = nqjax.bootstrap(scores, 40, key=jax.random.key(0), gamma=2, sigma=0)
+    >>> boot.num_resamples, boot.num_failed
+    (40, 0)
     """
     num_resamples, key = as_count("num_resamples", num_resamples), as_key(key)
     confidence = as_probability("confidence", confidence)
-    constraints = read_constraints(alpha, beta, gamma, sigma, minimize)
-    plan = Plan.make(scores, key, limits, minimize, constraints, as_dtype(dtype), as_devices(devices))
+    study = Study.read(scores, limits, minimize, alpha, beta, gamma, sigma)
+    resampler = Resampler.make(study, key, as_dtype(dtype), as_devices(devices))
+    return refit_all(resampler, num_resamples, confidence, progress, on_interrupt)
+
+
+def refit_all(
+    resampler: Resampler,
+    num_resamples: int,
+    confidence: float,
+    progress: bool = False,
+    on_interrupt: Literal["raise", "return"] = "raise",
+) -> Bootstrap:
+    """Refit resamples, see `bootstrap`."""
     columns = np.full((len(COLUMNS), num_resamples), math.nan)
     done = np.zeros(num_resamples, bool)
     evaluations = 0.0
     with Progress("resamples", num_resamples, show=progress) as bar:
         try:
-            for start, rows, some in plan.resampled(num_resamples):
+            for start, rows, some in resampler.resampled(num_resamples):
                 here = slice(start, start + rows.shape[1])
                 columns[:, here], done[here] = rows, True
                 evaluations += some
@@ -294,12 +329,12 @@ def bootstrap(
             columns = columns[:, done]
     if jax.process_count() > 1:
         parts = [np.frombuffer(data).reshape(columns.shape) for data in from_all_hosts(columns.tobytes())]
-        columns = np.fmax.reduce(parts)  # each has what the others lack
+        columns = np.fmax.reduce(parts)  # resamples of other hosts are NaN
     named = dict(zip(COLUMNS, columns, strict=True))
     named["gamma"] = np.nan_to_num(named["gamma"]).astype(np.int64)
     named["converged"] = named["converged"] == 1
-    left_out = _LeftOut(plan)
-    return Bootstrap(plan.fit, confidence, **named, _left_out=left_out, _evaluations=evaluations)  # type: ignore[arg-type]
+    left_out = _LeftOut(resampler)
+    return Bootstrap(resampler.fit, confidence, **named, _left_out=left_out, _evaluations=evaluations)  # type: ignore[arg-type]
 
 
 def fewest_resamples(confidence: float) -> int:
@@ -308,29 +343,29 @@ def fewest_resamples(confidence: float) -> int:
 
 
 class _LeftOut:
-    """Refits of the study without each of its scores, computed when somebody asks."""
+    """Refits of the study without each of its scores, computed when first asked for."""
 
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
+    def __init__(self, resampler: Resampler) -> None:
+        self.resampler = resampler
 
     @functools.cached_property
     def _columns(self) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        plan = self.plan
-        whole = np.bincount(plan.categories.of_score, minlength=plan.study.data.num_distinct + 2)
+        resampler = self.resampler
+        whole = np.bincount(resampler.categories.of_score, minlength=resampler.scaled.data.num_distinct + 2)
         (there,) = np.nonzero(whole)
-        step = plan.step(len(there))
+        step = resampler.step(len(there))
 
         def work(some: NDArray[np.intp], device: jax.Device) -> tuple[int, NDArray[np.float64]]:
             counts = np.tile(whole, (len(some), 1))
             counts[np.arange(len(some)), some] -= 1
-            return int(some[0]), plan.refit(counts, device, warm=False)[0]
+            return int(some[0]), resampler.refit(counts, device, warm=False)[0]
 
         parts = [there[i : i + step] for i in range(0, len(there), step)]
-        found: dict[int, NDArray[np.float64]] = dict(in_parallel(work, parts, plan.devices))
+        found: dict[int, NDArray[np.float64]] = dict(in_parallel(work, parts, resampler.devices))
         return np.concatenate([found[int(part[0])] for part in parts], axis=1), whole[there]
 
     def influence(self, name: str) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        """The parameter without a score of each category, and how many scores that is."""
+        """Return the parameter without a score of each category, and the numbers of scores in the categories."""
         columns, counts = self._columns
         values = columns[COLUMNS.index(name)]
         if not np.all(np.isfinite(values)):
@@ -345,7 +380,7 @@ def _bca(
     without: NDArray[np.float64],
     counts: NDArray[np.int64],
 ) -> NDArray[np.float64]:
-    """The shares of the resamples at which Efron's bias-corrected and accelerated interval ends."""
+    """Return the shares of the resamples at which Efron's bias-corrected and accelerated interval ends."""
     # Ties with the estimate, as at a bound, count half.
     lower = np.mean(values < estimate) + np.mean(values == estimate) / 2
     lower = np.clip(lower, 0.5 / len(values), 1 - 0.5 / len(values))

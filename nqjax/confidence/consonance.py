@@ -1,9 +1,9 @@
 """Consonance regions: every noisy quadratic whose CDF keeps within a confidence band over the regime.
 
-Whatever is in the region fits the scores at the band's confidence, so that the truth, if it is a noisy quadratic there,
-is in it with that probability, and so is all that follows from it (Easterling 1976; Lourie, He, Cho 2025). For each
-gamma and each ratio ``s`` of noise to range the region is a convex polygon (`nqjax.confidence.stabbing`) with exact
-corners; only ``s`` is searched, by a grid that is refined at the ends and where something is extreme.
+If the scores follow a noisy quadratic in the regime, the region contains it with the band's confidence, and the
+region's intervals contain everything that follows from it (Easterling 1976; Lourie, He, Cho 2025). For each gamma and
+each ratio ``s`` of noise to range the region is a convex polygon (`nqjax.confidence.stabbing`) with exact corners. Only
+``s`` is searched, by a grid that is refined at the region's ends and where a parameter is extreme.
 """
 
 import functools
@@ -12,26 +12,28 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from nqjax.confidence.bands import BandMethod, order_statistic_band
 from nqjax.confidence.slices import FAR, Slice, SlicedRegion, cdf_ends, log_tails, quantile_ends, values
 from nqjax.confidence.stabbing import stabbing_polygon
-from nqjax.estimation.constraints import Constraint, Constraints, read_constraints
+from nqjax.estimation.constraints import Constraint
 from nqjax.estimation.fit import Fit, fit_prepared
-from nqjax.estimation.study import Prepared, prepare
+from nqjax.estimation.study import ScaledStudy, Study, prepare
 from nqjax.inputs import oriented_limits
 from nqjax.special.chunked import standard_quantile
+from nqjax.types import Floats
 
-Floats = NDArray[np.float64]
+#: Smallest and largest logarithm of the ratio of noise to range; no noise is tried, too.
+_LOWEST_LOG_RATIO = math.log(1e-5)
+_HIGHEST_LOG_RATIO = math.log(1e5)
 
+#: Number of ratios between them that are tried first.
+_RATIOS = 120
 
-#: The ratio of noise to range: none, and a grid of its logarithm.
-_LOWEST, _HIGHEST, _RATIOS = math.log(1e-5), math.log(1e5), 120
-
-
-#: A bracket is cut to so many parts in each round, and so many rounds are made.
-_PARTS, _ROUNDS = 8, 9
+#: Rounds of refinement; each cuts a bracket into `_PARTS` parts.
+_ROUNDS = 9
+_PARTS = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,32 +46,50 @@ class ConsonanceRegion(SlicedRegion):
         Probability that the band holds everywhere, and thus that the region holds the truth. The region answers at no
         other.
     gammas : tuple of int
-        Those for which something is in the region; empty when nothing is: then no noisy quadratic fits these scores.
+        Values of gamma that occur in the region. If there is none, no noisy quadratic fits these scores.
     num_scores : int
     limits : pair of float
     minimize : bool
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import nqjax
+    >>> region = nqjax.consonance_region(np.random.default_rng(0).random(32), gamma=2)
+    >>> low, high = region.cdf_bands(0.5)
+    >>> bool(0 <= low < high <= 1)
+    True
     """
 
     _outside: "_Outside" = field(repr=False)
-    _study: Prepared = field(repr=False)
 
     @functools.cached_property
     def fit(self) -> Fit:
         """The fit to the same scores, computed when it is first asked for; it need not be in the region."""
-        return fit_prepared(self._study, self._constraints, self.limits, self.minimize)
+        return fit_prepared(self._scaled)
 
     def quantile_tuning_curve(self, n: ArrayLike, q: float = 0.5) -> Floats:
         """Return the tuning curve of the fit, see `Fit.quantile_tuning_curve`."""
         return self.fit.quantile_tuning_curve(n, q)
 
     def cdf_bands(self, y: ArrayLike) -> tuple[Floats, Floats]:
-        """Lower and upper end of the CDF: the region's within the regime, the confidence band's outside."""
+        """Return the lower and upper end of the CDF, of the region within the regime, of the confidence band outside.
+
+        Parameters
+        ----------
+        y : array_like
+            Scores.
+
+        Returns
+        -------
+        lower, upper : ndarray, shape of y
+        """
         y = np.asarray(y, np.float64)
         x = y if self.minimize else -y
-        low, high = map(np.array, self._outside.cdf(x))  # arrays even of one place
+        low, high = map(np.array, self._outside.cdf(x))  # writable arrays, also for a scalar
         within = (x > self._outside.start) & (x <= self._outside.end)
         if not self.is_empty:
-            low[within], high[within] = cdf_ends(self._slices, (x[within] - self._location) / self._scale)
+            low[within], high[within] = cdf_ends(self._slices, (x[within] - self._scaled.location) / self._scaled.scale)
         return (low, high) if self.minimize else (1 - high, 1 - low)
 
     def quantile_tuning_curve_band(
@@ -83,8 +103,9 @@ class ConsonanceRegion(SlicedRegion):
         log_tail = log_tails(n, q, self.minimize)
         low, high = self._outside.quantiles(-np.expm1(log_tail))
         if not self.is_empty:
-            first, last = quantile_ends(self._slices, log_tail.ravel())
-            first, last = (self._location + self._scale * a.reshape(log_tail.shape) for a in (first, last))
+            location, scale = self._scaled.location, self._scaled.scale
+            found = quantile_ends(self._slices, log_tail.ravel())
+            first, last = (location + scale * a.reshape(log_tail.shape) for a in found)
             ends = self._outside.start, self._outside.end
             low, high = _composed(low, first, *ends), _composed(high, last, *ends)
         return (low, high) if self.minimize else (-high, -low)
@@ -102,7 +123,7 @@ def consonance_region(
     sigma: Constraint = None,
     method: BandMethod = "ld_highest_density",
 ) -> ConsonanceRegion:
-    """Every noisy quadratic that keeps within a simultaneous confidence band over the regime.
+    """Return every noisy quadratic that keeps within a simultaneous confidence band over the regime.
 
     Parameters
     ----------
@@ -111,64 +132,79 @@ def consonance_region(
     limits, minimize, alpha, beta, gamma, sigma
         As for `nqjax.fit`.
     confidence : float
-        Of the band, between 0 and 1.
+        Confidence of the band, between 0 and 1.
     method : {"ld_highest_density", "ld_equal_tailed", "ks", "dkw"}
         The band, see `nqjax.confidence_bands`.
 
     Returns
     -------
     ConsonanceRegion
+        With intervals on the scale of the scores.
 
     Raises
     ------
     InputError
-        As `nqjax.fit`, or a confidence or method that is none.
+        As `nqjax.fit`, invalid confidence or unknown method.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import nqjax
+    >>> region = nqjax.consonance_region(np.random.default_rng(0).random(32), gamma=(1, 2))
+    >>> region.gammas
+    (1, 2)
+    >>> low, high = region.interval("alpha")
+    >>> low < high
+    True
     """
-    constraints = read_constraints(alpha, beta, gamma, sigma, minimize)
-    return region_within(scores, limits, confidence, minimize, constraints, method, _ROUNDS, _RATIOS)
+    study = Study.read(scores, limits, minimize, alpha, beta, gamma, sigma)
+    return region_within(study, confidence, method)
 
 
 def region_within(
-    scores: ArrayLike,
-    limits: tuple[float, float],
+    study: Study,
     confidence: float,
-    minimize: bool,
-    constraints: Constraints,
-    method: BandMethod,
-    rounds: int,
-    ratios: int,
+    method: BandMethod = "ld_highest_density",
+    rounds: int = _ROUNDS,
+    ratios: int = _RATIOS,
 ) -> ConsonanceRegion:
-    """The region from so many ratios of noise to range, with so many rounds of refinement at its ends.
+    """Return the consonance region of a study, see `consonance_region`.
 
-    With less than three rounds what is extreme is not refined: ends are then good to a few per cent.
+    Parameters
+    ----------
+    study : Study
+    confidence, method
+        See `consonance_region`.
+    rounds : int
+        Rounds of refinement at the region's ends. With fewer than three, extremes in between are not refined, and ends
+        are accurate to a few per cent.
+    ratios : int
+        Ratios of noise to range that are tried first.
     """
-    study = prepare(scores, limits, minimize, constraints)
-    y = np.asarray(scores, np.float64) * (1 if minimize else -1)
+    scaled = prepare(study)
+    y = study.orient(study.scores)
     y = np.sort(np.where(np.isfinite(y), y, math.inf))
-    start, end = limits if minimize else (-limits[1], -limits[0])
-    # A failed run has no score: it lies beyond a limit, and without one the band says nothing of where.
-    end = study.data.worst if study.data.num_failed and math.isinf(end) else end
+    start, end = study.ends
+    # A failed run lies somewhere beyond the limit; without a limit the regime ends at the worst score.
+    end = scaled.data.worst if scaled.data.num_failed and math.isinf(end) else end
     band = order_statistic_band(len(y), confidence, method)
     outside = _Outside(y, band.low, band.high, start, end)
-    problem = _Problem.make(outside, constraints, study.location, study.scale)
-    slices = [
-        one for g in range(constraints.gamma[0], constraints.gamma[1] + 1) for one in _grid(problem, g, rounds, ratios)
-    ]
+    problem = _Problem.make(outside, scaled)
+    slices = [one for gamma in study.gammas for one in _grid(problem, gamma, rounds, ratios)]
     slices += _refined(problem, slices) if slices and rounds > 2 else []
     gammas = tuple(sorted({one.gamma for one in slices}))
-    ends = oriented_limits((start, end), minimize)
-    place = study.location, study.scale
-    return ConsonanceRegion(confidence, gammas, len(y), ends, minimize, slices, *place, constraints, outside, study)
+    limits = oriented_limits((start, end), study.minimize)
+    return ConsonanceRegion(confidence, gammas, len(y), limits, study.minimize, slices, scaled, outside)
 
 
 def _composed(outer: Floats, inner: Floats, start: float, end: float) -> Floats:
-    """A quantile that comes from the band before and after the regime, and from the region within."""
+    """Return quantiles of the band (``outer``) outside of the regime, of the region (``inner``) within."""
     within = np.where(inner <= end, np.maximum(inner, start), np.maximum(outer, end))
     return np.where((outer <= start) & (start > -math.inf), outer, within)
 
 
 class _Outside(NamedTuple):
-    """The scores with their band, oriented to minimisation, and the regime."""
+    """Scores with their band, and the regime; oriented to minimisation."""
 
     y: Floats  # sorted
     low: Floats
@@ -177,12 +213,12 @@ class _Outside(NamedTuple):
     end: float
 
     def cdf(self, x: Floats) -> tuple[Floats, Floats]:
-        """Both ends of the band at x."""
+        """Return both ends of the band at x."""
         i = np.searchsorted(self.y, x, side="right")
         return np.append(0.0, self.low)[i], np.append(self.high, 1.0)[i]
 
     def quantiles(self, p: Floats) -> tuple[Floats, Floats]:
-        """The lowest places where the upper and where the lower end of the band reach p."""
+        """Return the lowest places where the upper end and where the lower end of the band reach p."""
         places = np.concatenate([[-math.inf], self.y, [math.inf]])
         low = np.append(0.0, self.low)
         return (
@@ -192,7 +228,7 @@ class _Outside(NamedTuple):
 
 
 class _Problem(NamedTuple):
-    """What the CDFs of a region must meet, on the scale of the knots."""
+    """Bounds on the CDFs of a region, on the scale of the knots."""
 
     at_least: tuple[Floats, Floats]  # places, and the CDF's lower bounds there
     at_most: tuple[Floats, Floats]
@@ -201,16 +237,17 @@ class _Problem(NamedTuple):
     sigma: tuple[float, float]
 
     @classmethod
-    def make(cls, outside: _Outside, constraints: Constraints, location: float, scale: float) -> "_Problem":
+    def make(cls, outside: _Outside, scaled: ScaledStudy) -> "_Problem":
+        location, scale, constraints = scaled.location, scaled.scale, scaled.study.constraints
         y, low, high, start, end = outside
         inside = (y > start) & (y <= end)
         count_start, count_end = np.searchsorted(y, [start, end], side="right")
-        # Of equal scores the last one's lower bound and the first one's upper bound imply the others'.
+        # Among equal scores the lower bound of the last and the upper bound of the first imply the others.
         apart = np.diff(y[inside]) > 0
         last, first = np.append(apart, True), np.append(True, apart)
         at_least = [(y[inside][last], low[inside][last])]
         at_most = [(y[inside][first], high[inside][first])]
-        # The band is flat between scores: it binds at the regime's ends, too.
+        # The band is flat between scores, so it also binds at the regime's ends.
         if math.isfinite(start) and count_start > 0:
             at_least.append((np.array([start]), low[[count_start - 1]]))
         if math.isfinite(end) and count_end < len(y):
@@ -232,7 +269,7 @@ class _Problem(NamedTuple):
 
 
 def _slices(problem: _Problem, gamma: int | list[int], log_s: Floats) -> list[Slice]:
-    """The region's parts at some ratios of noise to range (with a gamma for all, or each), empty ones included."""
+    """Return slices at ratios of noise to range, empty ones included; gamma is one number or one for each ratio."""
     gammas = np.broadcast_to(gamma, log_s.shape)
     p = np.concatenate([problem.at_least[1], problem.at_most[1]])
     t = standard_quantile(np.log1p(-p), np.exp(log_s)[:, None], gammas[:, None])
@@ -243,11 +280,11 @@ def _slices(problem: _Problem, gamma: int | list[int], log_s: Floats) -> list[Sl
 def _slice(problem: _Problem, gamma: int, log_s: float, below: Floats, above: Floats) -> Slice:
     s = math.exp(log_s)
     low, high = problem.sigma
-    # Without noise any delta will do, if none is allowed.
+    # Without noise any delta is possible, provided that sigma = 0 is allowed.
     slope = (low / s, min(high / s, FAR)) if s > 0 else (0.0, FAR if low == 0 else -1.0)
     if slope[0] > slope[1]:
         return Slice(gamma, log_s, np.empty((0, 2)), -math.inf)
-    # Bounds on alpha and beta are points of the line at t = 0 and t = 1.
+    # Bounds on alpha and beta bound the line at t = 0 and t = 1.
     ends = np.array([0.0, 1.0])
     under = np.append(below, ends), np.append(problem.at_least[0], [problem.alpha[1], problem.beta[1]])
     over = np.append(above, ends), np.append(problem.at_most[0], [problem.alpha[0], problem.beta[0]])
@@ -256,8 +293,8 @@ def _slice(problem: _Problem, gamma: int, log_s: float, below: Floats, above: Fl
 
 
 def _grid(problem: _Problem, gamma: int, rounds: int, ratios: int) -> list[Slice]:
-    """The parts of one gamma on a grid between the ends of what is possible; none when nothing is."""
-    log_s = np.append(-np.inf, np.linspace(_LOWEST, _HIGHEST, ratios))
+    """Return the slices of one gamma that are not empty, on a grid of ratios with refined ends."""
+    log_s = np.append(-np.inf, np.linspace(_LOWEST_LOG_RATIO, _HIGHEST_LOG_RATIO, ratios))
     if problem.sigma[1] == 0:
         log_s = log_s[:1]
     found = _slices(problem, gamma, log_s)
@@ -273,7 +310,7 @@ def _grid(problem: _Problem, gamma: int, rounds: int, ratios: int) -> list[Slice
 
 
 def _closest(problem: _Problem, gamma: int, found: list[Slice]) -> list[Slice]:
-    """Look between the points of a grid for a part that is not empty, where it is closest to that."""
+    """Refine the grid where slices are closest to not being empty, until one is not."""
     for _ in range(_ROUNDS):
         rooms = [one.room for one in found]
         i = int(np.argmax(rooms))
@@ -287,7 +324,7 @@ def _closest(problem: _Problem, gamma: int, found: list[Slice]) -> list[Slice]:
 
 
 def _ends(problem: _Problem, gamma: int, edges: list[tuple[float, float]], rounds: int) -> list[Slice]:
-    """Parts close to where the region ends; edges are pairs of a ratio within and one without."""
+    """Return slices close to the region's ends; edges are pairs of a ratio inside and a ratio outside."""
     found: list[Slice] = []
     for _ in range(rounds):
         grids = [np.linspace(a, b, _PARTS + 1)[1:-1] for a, b in edges if math.isfinite(a) and math.isfinite(b)]
@@ -300,7 +337,7 @@ def _ends(problem: _Problem, gamma: int, edges: list[tuple[float, float]], round
             row = parts[j * (_PARTS - 1) : (j + 1) * (_PARTS - 1)]
             inside = [one for one in row if len(one.corners)]
             found += inside
-            # They are ordered from within to without.
+            # Ratios are in order from the inside to the outside.
             last = inside[-1].log_s if inside else a
             out = next((one.log_s for one in row if not len(one.corners)), b)
             new.append((last, out))
@@ -309,7 +346,7 @@ def _ends(problem: _Problem, gamma: int, edges: list[tuple[float, float]], round
 
 
 def _refined(problem: _Problem, slices: list[Slice]) -> list[Slice]:
-    """More parts around those where a parameter is extreme."""
+    """Return more slices around those where a parameter is extreme."""
     extremes = [(name, pick) for name in ("alpha", "beta", "sigma") for pick in (min, max)]
     known, new, best = [list(slices) for _ in extremes], [slices for _ in extremes], [list[Slice]() for _ in extremes]
     for _ in range(_ROUNDS):
@@ -326,7 +363,7 @@ def _refined(problem: _Problem, slices: list[Slice]) -> list[Slice]:
                 grids.append(np.linspace(left, right, _PARTS + 1)[1:-1])
         if not grids:
             break
-        # The parts of all extremes together fill the batches.
+        # All extremes together fill the batches.
         for i, part in zip(owners, _slices(problem, gammas, np.concatenate(grids)), strict=True):
             if len(part.corners):
                 known[i].append(part)

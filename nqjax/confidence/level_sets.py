@@ -1,8 +1,8 @@
-"""Sets of noisy quadratics whose loss is near the lowest, of one study or of many at once.
+"""Sets of noisy quadratics whose loss is below a level, of one study or of many at once.
 
-For each gamma and each ratio ``s`` of noise to range they make a star-shaped set of (alpha, delta) around the best one.
-Ratios are tried coarsely, then finely between the ends of what is near the best; for each, Newton's method finds the
-best point, and the border of the set is followed along rays.
+For each gamma and each ratio ``s`` of noise to range the set of (alpha, delta) is star-shaped around its best point.
+Ratios are tried on a coarse grid, then on a fine one between the set's ends. For each ratio Newton's method finds the
+best point, and the set's border is found along rays from it.
 """
 
 import math
@@ -15,103 +15,112 @@ from numpy.typing import ArrayLike, NDArray
 from nqjax.confidence.slices import Slice
 from nqjax.estimation.evaluate import Grouped, group, losses, objective, standard_theta
 from nqjax.estimation.fit import Fit
-from nqjax.estimation.study import Prepared
+from nqjax.estimation.study import ScaledStudy
 from nqjax.special.chunked import standard_quantile
-
-Floats = NDArray[np.float64]
-
+from nqjax.types import Floats
 
 Ints = NDArray[np.intp]
 
+#: Ratio of noise to range that stands for hardly any noise.
+HARDLY = 1e-5
 
-#: Ratios of noise to range: hardly any, and from the first to the second.
-HARDLY, _LOWEST, _HIGHEST = 1e-5, 1e-3, 30.0
+#: Smallest and largest of the other ratios.
+_LOWEST = 1e-3
+_HIGHEST = 30.0
 
+#: Number of ratios on the coarse grid.
+_COARSE = 18
 
-#: How many of them are tried first, and then at most between the ends of what is near the best.
-_COARSE, _MOST = 18, 48
+#: Most ratios on the fine grid.
+_MOST = 48
 
-
-#: Where quantiles are tabled for the starts.
+#: Probabilities at which quantiles are compared with the knots, for the starts.
 _TAILS = np.concatenate([np.geomspace(1e-5, 0.05, 16), np.linspace(0.1, 0.9, 17), 1 - np.geomspace(0.05, 1e-5, 16)])
 
 
-_STEPS, _TURNS = 30, 16
+#: Most Newton steps for a best point.
+_STEPS = 30
 
+#: Most Newton steps for a border.
+_BORDER_STEPS = 16
 
-#: Rays that show a set's shape, and how exactly they do.
-_FIRST, _ROUGH = 8, 0.1
+#: Number of rays that show a set's rough shape.
+_ROUGH_RAYS = 8
 
+#: Tolerance of these, as `Resolution.close`.
+_ROUGH_CLOSE = 0.1
 
-#: A step of Newton's method that promises less than this share of what the region allows is the last.
-_SMALL = 1e-4
+#: Newton's method stops when it predicts a decrease below this share of the allowed excess.
+_SMALL_DECREASE = 1e-4
 
 
 class Resolution(NamedTuple):
-    """How finely a region is searched."""
+    """Fineness of the search for a region."""
 
-    fewest: int = 12  # ratios for each gamma
-    step: float = 0.2  # between the logarithms of the ratios, where the region is long in these
+    fewest: int = 12  # least number of ratios for each gamma
+    step: float = 0.2  # largest step between the logarithms of ratios
     rays: int = 48
-    close: float = 1e-3  # how exactly the border is found, as a share of what the loss may exceed the lowest by
+    close: float = 1e-3  # tolerance of the border, as a share of the allowed excess of the loss
 
 
-class _Lanes(NamedTuple):
-    """The best (alpha, delta) with each gamma and ratio, one a row."""
+class _Slices(NamedTuple):
+    """The best (alpha, delta) for each study, gamma and ratio, one a row."""
 
     study: Ints
     gamma: Ints
     log_s: Floats
-    point: Floats  # (lanes, 2): alpha, delta
+    point: Floats  # (slices, 2): alpha, delta
     loss: Floats
-    hessian: Floats  # (lanes, 2, 2)
+    hessian: Floats  # (slices, 2, 2)
 
 
 def level_sets(
-    studies: Sequence[Prepared], fits: Sequence[Fit], excesses: Sequence[ArrayLike], resolution: Resolution
+    studies: Sequence[ScaledStudy], fits: Sequence[Fit], excesses: Sequence[ArrayLike], resolution: Resolution
 ) -> list[list[list[Slice]]]:
-    """The sets of fits near the best, of some studies at once.
+    """Return the level sets of several studies.
 
     Parameters
     ----------
-    studies : sequence of Prepared
+    studies : sequence of ScaledStudy
     fits : sequence of Fit
-        With the same gammas.
+        Fits of the studies, with the same gammas.
     excesses : sequence of float or array_like, shape (studies,)
-        For each level, by how much the loss of a member may exceed that of the fit.
+        For each level, the largest excess of a member's loss over that of the fit.
 
     Returns
     -------
     list of list of list of Slice
-        For each level and study its parts, empty ones left out.
+        Slices for each level and study, without empty ones.
     """
     grouped = group([(one.data, one.location, one.scale) for one in studies])
     log_s = np.log(np.append(HARDLY, np.geomspace(_LOWEST, _HIGHEST, _COARSE)))
     rooms = np.array([np.broadcast_to(excess, len(studies)) for excess in excesses])
-    # On the same spacings as everything else, which are pooled where there are many.
+    # Computed on the same pooled spacings as all other losses.
     by_gamma, log_ratios = _of_fits(grouped, studies, fits)
     lowest, widest = by_gamma.min(axis=1), rooms.max(axis=0)
     starts = _starts(studies, list(fits[0].losses_by_gamma), log_s)
     hopeful = np.repeat((by_gamma < (lowest + widest)[:, None])[:, None], len(log_s), axis=1).ravel()
     coarse = _best(grouped, starts, widest, hopeful)
     finer = _between(coarse, log_s, by_gamma, log_ratios, lowest + widest, widest, resolution)
-    lanes = _best(grouped, finer, rooms.min(axis=0))
-    return [_sets(grouped, lanes, lowest, room, resolution) for room in rooms]
+    slices = _best(grouped, finer, rooms.min(axis=0))
+    return [_sets(grouped, slices, lowest, room, resolution) for room in rooms]
 
 
-def _sets(grouped: Grouped, lanes: _Lanes, lowest: Floats, excess: Floats, resolution: Resolution) -> list[list[Slice]]:
-    """The sets at one level, from what is best with each gamma and ratio."""
-    near = lanes.loss < (lowest + excess)[lanes.study]
-    lanes = _Lanes(*(column[near] for column in lanes))  # type: ignore[arg-type]
-    borders = _borders(grouped, lanes, (lowest + excess)[lanes.study], excess[lanes.study], resolution)
+def _sets(
+    grouped: Grouped, slices: _Slices, lowest: Floats, excess: Floats, resolution: Resolution
+) -> list[list[Slice]]:
+    """Return the sets at one level from the best points for each gamma and ratio."""
+    near = slices.loss < (lowest + excess)[slices.study]
+    slices = _Slices(*(column[near] for column in slices))  # type: ignore[arg-type]
+    borders = _borders(grouped, slices, (lowest + excess)[slices.study], excess[slices.study], resolution)
     found: list[list[Slice]] = [[] for _ in lowest]
-    for study, gamma, one, border in zip(lanes.study, lanes.gamma, lanes.log_s, borders, strict=True):
+    for study, gamma, one, border in zip(slices.study, slices.gamma, slices.log_s, borders, strict=True):
         found[study].append(Slice(int(gamma), float(one), border, 0.0))
     return found
 
 
-def _of_fits(grouped: Grouped, studies: Sequence[Prepared], fits: Sequence[Fit]) -> tuple[Floats, Floats]:
-    """Losses of the best fits with each gamma, and the logarithms of their ratios, both (studies, gammas)."""
+def _of_fits(grouped: Grouped, studies: Sequence[ScaledStudy], fits: Sequence[Fit]) -> tuple[Floats, Floats]:
+    """Return losses and log ratios of the fits with each gamma, both of shape (studies, gammas)."""
     which, gammas, theta = [], [], []
     for i, (one, fit) in enumerate(zip(studies, fits, strict=True)):
         for gamma, (alpha, beta, sigma) in fit.parameters_by_gamma.items():
@@ -125,22 +134,22 @@ def _of_fits(grouped: Grouped, studies: Sequence[Prepared], fits: Sequence[Fit])
 
 
 def _between(
-    coarse: _Lanes,
+    coarse: _Slices,
     log_s: Floats,
     by_gamma: Floats,
     log_ratios: Floats,
     most: Floats,
     excess: Floats,
     resolution: Resolution,
-) -> _Lanes:
-    """Finer ratios between the ends of what is near the best, for each study and gamma that has any."""
+) -> _Slices:
+    """Return the fine grid of ratios, between the ends of the set of each study and gamma that has one."""
     studies, gammas = by_gamma.shape
     loss = coarse.loss.reshape(studies, len(log_s), gammas)
     columns: list[list[Floats]] = []
     for study, which in zip(*np.nonzero(by_gamma < most[:, None]), strict=True):
         gap = loss[study, :, which] - most[study]
         (near,) = np.nonzero(gap < 0)
-        # Hardly any noise has a place of its own; from there on nothing changes for a while.
+        # Hardly any noise is kept as a ratio of its own: above it the loss is flat at first.
         hardly = len(near) > 0 and near[0] <= 1
         if len(near):
             low, high = max(near[0] - 1, 0), min(near[-1] + 1, len(log_s) - 1)
@@ -163,11 +172,11 @@ def _between(
     table = np.concatenate([np.array(one) for one in columns], axis=1) if columns else np.empty((5, 0))
     nothing = np.full(table.shape[1], math.inf)
     hessian = np.zeros((table.shape[1], 2, 2))
-    return _Lanes(table[0].astype(np.intp), table[1].astype(np.intp), table[2], table[3:].T.copy(), nothing, hessian)
+    return _Slices(table[0].astype(np.intp), table[1].astype(np.intp), table[2], table[3:].T.copy(), nothing, hessian)
 
 
 def _around(log_s: Floats, gap: Floats, centre: float, room: float) -> tuple[float, float]:
-    """Between two ratios that were tried: about the best one, as far as a parabola says, rather too far."""
+    """Return an interval around the best ratio, a bit wider than a parabola through a neighbour predicts."""
     away = np.where(np.isfinite(gap) & (np.abs(log_s - centre) > 0.1), gap, math.inf)
     k = int(np.argmin(away))
     if not math.isfinite(away[k]):
@@ -177,7 +186,7 @@ def _around(log_s: Floats, gap: Floats, centre: float, room: float) -> tuple[flo
 
 
 def _edge(log_s: Floats, gap: Floats, inside: int, outside: int, excess: float) -> float:
-    """About where what is near the best ends, rather too far out; the loss is nearly a parabola."""
+    """Return about where the set ends, a bit too far out; the loss is nearly a parabola."""
     if gap[inside] >= 0 or gap[outside] <= 0 or not math.isfinite(gap[outside]):
         return float(log_s[outside])
     near, far = math.sqrt(max(gap[inside] + excess, 0.0)), math.sqrt(gap[outside] + excess)
@@ -185,8 +194,8 @@ def _edge(log_s: Floats, gap: Floats, inside: int, outside: int, excess: float) 
     return float(log_s[inside] + min(share + 0.2, 1.0) * (log_s[outside] - log_s[inside]))
 
 
-def _starts(studies: Sequence[Prepared], gammas: list[int], log_s: Floats) -> _Lanes:
-    """Lines through the knots over their quantiles, by least squares."""
+def _starts(studies: Sequence[ScaledStudy], gammas: list[int], log_s: Floats) -> _Slices:
+    """Return starts: least-squares lines through the knots over the quantiles of the standard distribution."""
     ratios, whole = np.meshgrid(log_s, np.array(gammas), indexing="ij")
     table = standard_quantile(np.log1p(-_TAILS), np.exp(ratios.ravel())[:, None], whole.ravel()[:, None].astype(float))
     points = []
@@ -202,7 +211,7 @@ def _starts(studies: Sequence[Prepared], gammas: list[int], log_s: Floats) -> _L
     study = np.repeat(np.arange(len(studies)), count)
     tile = (len(studies),)
     nothing = np.full(len(study), math.inf)
-    return _Lanes(
+    return _Slices(
         study,
         np.tile(whole.ravel(), tile),
         np.tile(ratios.ravel(), tile),
@@ -212,36 +221,36 @@ def _starts(studies: Sequence[Prepared], gammas: list[int], log_s: Floats) -> _L
     )
 
 
-def _at(grouped: Grouped, lanes: _Lanes, point: Floats, which: Ints) -> tuple[Floats, Floats, Floats]:
-    """Loss, gradient and Hessian in (alpha, log delta) at the ratios of some lanes."""
+def _at(grouped: Grouped, slices: _Slices, point: Floats, which: Ints) -> tuple[Floats, Floats, Floats]:
+    """Return loss, gradient and Hessian in (alpha, log delta) at the ratios of the slices ``which``."""
     log_delta = np.log(point[:, 1])
-    theta = np.stack([point[:, 0], log_delta, log_delta + lanes.log_s[which]], axis=1)
-    value = objective(grouped, lanes.study[which], lanes.gamma[which], theta)
+    theta = np.stack([point[:, 0], log_delta, log_delta + slices.log_s[which]], axis=1)
+    value = objective(grouped, slices.study[which], slices.gamma[which], theta)
     gradient = np.stack([value[:, 1], value[:, 2] + value[:, 3]], axis=1)
     aa, ad, as_, dd, ds, ss = value[:, 4:].T
     hessian = np.stack([aa, ad + as_, ad + as_, dd + 2 * ds + ss], axis=1).reshape(-1, 2, 2)
     return np.where(np.isfinite(value[:, 0]), value[:, 0], math.inf), gradient, hessian
 
 
-def _best(grouped: Grouped, lanes: _Lanes, excess: Floats, hopeful: NDArray[np.bool_] | None = None) -> _Lanes:
-    """Damped Newton steps of all lanes, or of some, until each promises little."""
-    point, loss, hessian = lanes.point.copy(), lanes.loss.copy(), lanes.hessian.copy()
+def _best(grouped: Grouped, slices: _Slices, excess: Floats, hopeful: NDArray[np.bool_] | None = None) -> _Slices:
+    """Take damped Newton steps in all slices, or the hopeful ones, until each predicts little decrease."""
+    point, loss, hessian = slices.point.copy(), slices.loss.copy(), slices.hessian.copy()
     gradient = np.zeros_like(point)
     damping = np.full(len(point), 1e-3)
     trial, moving = point.copy(), np.arange(len(point)) if hopeful is None else np.flatnonzero(hopeful)
     for _ in range(_STEPS):
-        new, slope, curve = _at(grouped, lanes, trial[moving], moving)
+        new, slope, curve = _at(grouped, slices, trial[moving], moving)
         better = (new < loss[moving]) & np.all(np.isfinite(slope), axis=1) & np.all(np.isfinite(curve), axis=(1, 2))
         taken = moving[better]
         point[taken], loss[taken] = trial[taken], new[better]
         gradient[taken], hessian[taken] = slope[better], curve[better]
-        # Where nothing is known yet the start is outside what is possible: alpha lies too high.
+        # A start without a finite loss is impossible: its alpha is too high.
         lost = moving[~np.isfinite(loss[moving])]
         point[lost] += np.array([-0.1, 0.1]) * np.maximum(point[lost, 1:], 0.1)
         damping[moving] = np.where(better, damping[moving] / 10, np.maximum(damping[moving], 1e-4) * 10)
-        step, promise = _step(gradient[moving], hessian[moving], damping[moving], point[moving, 1])
+        step, decrease = _step(gradient[moving], hessian[moving], damping[moving], point[moving, 1])
         known = np.isfinite(loss[moving])
-        on = ~known | ((promise > _SMALL * excess[lanes.study[moving]]) & (damping[moving] < 1e8))
+        on = ~known | ((decrease > _SMALL_DECREASE * excess[slices.study[moving]]) & (damping[moving] < 1e8))
         trial[moving] = np.where(
             known[:, None],
             np.stack([point[moving, 0] + step[:, 0], point[moving, 1] * np.exp(step[:, 1])], axis=1),
@@ -250,11 +259,11 @@ def _best(grouped: Grouped, lanes: _Lanes, excess: Floats, hopeful: NDArray[np.b
         moving = moving[on]
         if not len(moving):
             break
-    return lanes._replace(point=point, loss=loss, hessian=hessian)
+    return slices._replace(point=point, loss=loss, hessian=hessian)
 
 
 def _step(gradient: Floats, hessian: Floats, damping: Floats, delta: Floats) -> tuple[Floats, Floats]:
-    """Newton steps in (alpha, log delta) with Hessians made positive, and the decrease that they promise."""
+    """Return Newton steps in (alpha, log delta) with Hessians made positive, and the predicted decreases."""
     unit = np.stack([delta, np.ones_like(delta)], axis=1)  # alpha in units of delta
     g, h = gradient * unit, hessian * unit[:, :, None] * unit[:, None, :]
     values, vectors = np.linalg.eigh(h)
@@ -262,41 +271,41 @@ def _step(gradient: Floats, hessian: Floats, damping: Floats, delta: Floats) -> 
     values = np.maximum(np.abs(values), 1e-6 * size) + damping[:, None] * size
     rotated = np.einsum("lij,li->lj", vectors, g)
     step = -np.einsum("lij,lj->li", vectors, rotated / values)
-    promise = 0.5 * np.sum(rotated**2 / values, axis=1)
+    decrease = 0.5 * np.sum(rotated**2 / values, axis=1)
     length = np.max(np.abs(step), axis=1, keepdims=True)
-    return step / np.maximum(length, 1.0) * unit, promise
+    return step / np.maximum(length, 1.0) * unit, decrease
 
 
 class _Rays(NamedTuple):
-    """Where each lane's rays start, and the axes of an ellipse that is about its set."""
+    """Origins of each slice's rays, and the axes of an ellipse that approximates its set."""
 
-    start: Floats  # (lanes, 2): alpha, delta
-    axes: Floats  # (lanes, 2, 2)
+    start: Floats  # (slices, 2): alpha, delta
+    axes: Floats  # (slices, 2, 2)
 
 
-def _borders(grouped: Grouped, lanes: _Lanes, most: Floats, excess: Floats, resolution: Resolution) -> Floats:
-    """Points of (alpha, delta) where the loss is at its most, in order around, shape (lanes, rays, 2)."""
+def _borders(grouped: Grouped, slices: _Slices, most: Floats, excess: Floats, resolution: Resolution) -> Floats:
+    """Return points (alpha, delta) in order around the sets where the loss is ``most``, shape (slices, rays, 2)."""
     if not len(most):
         return np.empty((0, resolution.rays, 2))
-    # First an ellipse from the curvature at the best point; a set that is long and bent shows its true shape then.
-    delta = lanes.point[:, 1]
+    # Rays from the ellipse of the curvature at the best point show the rough shape of long and bent sets.
+    delta = slices.point[:, 1]
     unit = np.stack([delta, np.ones_like(delta)], axis=1)
-    values, vectors = np.linalg.eigh(lanes.hessian * unit[:, :, None] * unit[:, None, :])
+    values, vectors = np.linalg.eigh(slices.hessian * unit[:, :, None] * unit[:, None, :])
     values = np.maximum(values, 1e-6 * np.maximum(values[:, -1:], 1e-12))
-    axes = delta[:, None, None] * vectors * np.sqrt(2 * (most - lanes.loss)[:, None] / values)[:, None, :]
-    rough = _along_rays(grouped, lanes, _Rays(lanes.point, axes), most, excess, _FIRST, _ROUGH)
+    axes = delta[:, None, None] * vectors * np.sqrt(2 * (most - slices.loss)[:, None] / values)[:, None, :]
+    rough = _along_rays(grouped, slices, _Rays(slices.point, axes), most, excess, _ROUGH_RAYS, _ROUGH_CLOSE)
     rays = _moments(rough)
-    outside = _at(grouped, lanes, rays.start, np.arange(len(most)))[0] >= most
-    rays.start[outside] = lanes.point[outside]
-    return _along_rays(grouped, lanes, rays, most, excess, resolution.rays, resolution.close)
+    outside = _at(grouped, slices, rays.start, np.arange(len(most)))[0] >= most
+    rays.start[outside] = slices.point[outside]
+    return _along_rays(grouped, slices, rays, most, excess, resolution.rays, resolution.close)
 
 
 def _moments(corners: Floats) -> _Rays:
-    """The ellipses with the area, the middle and the second moments of polygons (lanes, corners, 2)."""
+    """Return ellipses with the area, the centre and the second moments of polygons (slices, corners, 2)."""
     origin = corners.mean(axis=1, keepdims=True)
     p = corners - origin
     q = np.roll(p, -1, axis=1)
-    # Triangles from the origin, each with its area, middle and second moments.
+    # Sum over triangles from the origin.
     area = np.maximum(np.abs(p[..., 0] * q[..., 1] - p[..., 1] * q[..., 0]) / 2, 1e-300)
     total = area.sum(axis=1)
     middle = np.einsum("lc,lci->li", area, (p + q) / 3) / total[:, None]
@@ -310,9 +319,9 @@ def _moments(corners: Floats) -> _Rays:
 
 
 def _along_rays(
-    grouped: Grouped, lanes: _Lanes, rays: _Rays, most: Floats, excess: Floats, count: int, close: float
+    grouped: Grouped, slices: _Slices, rays: _Rays, most: Floats, excess: Floats, count: int, close: float
 ) -> Floats:
-    """Where the loss reaches its most along so many rays of each lane, by Newton's method in a bracket."""
+    """Return where the loss reaches ``most`` along ``count`` rays of each slice, by a bracketed Newton method."""
     angle = 2 * np.pi * np.arange(count) / count
     directions = np.einsum("lij,jr->lri", rays.axes, np.stack([np.cos(angle), np.sin(angle)])).reshape(-1, 2)
     which = np.repeat(np.arange(len(most)), count)
@@ -320,12 +329,12 @@ def _along_rays(
     inner, outer = np.zeros(len(which)), np.full(len(which), math.inf)
     radius, found = np.ones(len(which)), np.zeros(len(which))
     moving = np.arange(len(which))
-    for _ in range(_TURNS):
-        lane = which[moving]
+    for _ in range(_BORDER_STEPS):
+        row = which[moving]
         point = start[moving] + radius[moving, None] * directions[moving]
         possible = point[:, 1] > 0
-        loss, slope, _ = _at(grouped, lanes, np.where(possible[:, None], point, start[moving]), lane)
-        gap = np.where(possible, loss, math.inf) - most[lane]
+        loss, slope, _ = _at(grouped, slices, np.where(possible[:, None], point, start[moving]), row)
+        gap = np.where(possible, loss, math.inf) - most[row]
         inside = gap <= 0
         inner[moving] = np.where(inside, radius[moving], inner[moving])
         outer[moving] = np.where(inside, outer[moving], radius[moving])
@@ -335,7 +344,7 @@ def _along_rays(
         low, high = inner[moving], outer[moving]
         sound = np.isfinite(new) & (rise > 0) & (new > low) & (new < np.minimum(high, 3 * radius[moving]))
         half = np.where(np.isfinite(high), (low + high) / 2, 2 * radius[moving])
-        near = np.isfinite(gap) & (np.abs(gap) <= close * excess[lane])
+        near = np.isfinite(gap) & (np.abs(gap) <= close * excess[row])
         found[moving] = np.where(near, radius[moving], low)
         radius[moving] = np.where(sound, new, half)
         moving = moving[~near & (high - low > 1e-4 * low)]

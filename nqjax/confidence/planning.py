@@ -1,4 +1,4 @@
-"""Planning: how many trials a search needs, to reach a score or to pin down its tuning curve."""
+"""Planning: the number of trials that reach a score, or that make the band of the tuning curve narrow."""
 
 import math
 from collections.abc import Iterator
@@ -13,31 +13,26 @@ from numpy.typing import ArrayLike, NDArray
 from nqjax.confidence.bands import order_statistic_band, shortest_interval
 from nqjax.errors import InputError, show
 from nqjax.inputs import as_probability
+from nqjax.types import Floats
 
 if TYPE_CHECKING:
     from nqjax.distributions.quadratic import NoisyQuadratic, Quadratic
     from nqjax.estimation.fit import Fit
 
 
-Floats = NDArray[np.float64]
-
-
 Ints = NDArray[np.int64]
 
-
-#: Bands are not planned for more trials than this.
+#: Most trials that a band is planned for.
 MOST_TRIALS = 2**14
 
-
-#: Up to so many trials every band is computed; beyond, what its intervals miss is interpolated between powers of two.
+#: Up to this number of trials every band is computed. Beyond, the probability that its intervals miss is interpolated
+#: between powers of two.
 _EXACT = 64
 
-
-#: Numbers of trials that are looked at together.
+#: Numbers of trials that are tried together.
 _CHUNK = 256
 
-
-#: Log-probabilities are good to this relative error: a ratio of them this close to a whole number is that number.
+#: Relative error of log-probabilities: a ratio of two this close to a whole number is that number.
 _ROUNDING = 1e-10
 
 
@@ -51,44 +46,50 @@ def required_trials(
     confidence: float = 0.95,
     minimize: bool | None = None,
 ) -> float | Floats:
-    """Fewest trials of a random search that reach a score, or that make the band of its tuning curve narrow.
+    """Return the fewest trials of a random search that reach a score, or that make the tuning curve's band narrow.
 
     Give either ``score`` and ``probability`` or ``width`` and ``at``.
 
     Parameters
     ----------
     fit_or_distribution : Fit, NoisyQuadratic or Quadratic
-        What one trial scores. It is taken as it is: how sure the fit is of its parameters does not enter.
+        Distribution of one trial's score. The uncertainty of its parameters is ignored.
     score, probability : array_like
-        The best of the trials shall be ``score`` or better with at least this probability, between 0 and 1. They
-        broadcast. A score beyond the fit's limits is one that the fit knows nothing about.
+        The best score is to be ``score`` or better with at least this probability, between 0 and 1. They broadcast.
+        Scores outside the fit's limits are extrapolations.
     width, at : float
-        The simultaneous confidence band of the median tuning curve (`nqjax.confidence_bands`) at so many trials shall
-        be expected to be no wider than ``width``, in the scores' units.
+        The simultaneous confidence band of the median tuning curve (`nqjax.confidence_bands`) at ``at`` trials is to be
+        no wider than ``width``, in the scores' units.
     confidence : float
-        Of the band, between 0 and 1.
+        Confidence of the band, between 0 and 1.
     minimize : bool, optional
-        Whether lower scores are better; by default as it was fitted, or whether the distribution is convex.
+        Whether lower scores are better; by default as for the fit, or whether the distribution is convex.
 
     Returns
     -------
     int, float or ndarray
-        A whole number of trials, infinite where no number of them is enough; of the broadcast shape of score and
-        probability.
+        Whole numbers of trials, infinite where no number is enough, with the broadcast shape of score and probability.
 
     Raises
     ------
     InputError
-        Neither or both of the two uses, a probability or confidence not between 0 and 1, a width or number of trials
-        that is not positive, or a band that takes more than 16,384 trials.
+        Neither or both pairs of arguments are given, a probability or confidence is not between 0 and 1, a width or
+        number of trials is not positive, or the band takes more than 16,384 trials.
 
     Notes
     -----
     The best of n trials misses a score with probability ``(1 - F)**n``, so that ``n = log(1 - probability) / log(1 -
-    F)``, rounded up. For a band, the ends of the curve are two of the n scores, with the ranks that the band of
-    Learned-Miller and DeStefano says; either is taken where it lies in the median, ``F^-1`` of the median of
-    Beta(rank, n + 1 - rank). As ranks are whole, the width does not fall with every trial: the answer is the first n
-    that is narrow enough, and a few more trials may be a little wider.
+    F)``, rounded up. The ends of a band are two of the n scores, whose ranks follow from the band of Learned-Miller and
+    DeStefano 2008; each is taken at its median, ``F^-1`` of the median of Beta(rank, n + 1 - rank). As ranks are whole,
+    the width does not decrease with every trial: the answer is the first n whose band is narrow enough, and bands of
+    slightly more trials may be a little wider.
+
+    Examples
+    --------
+    >>> import nqjax
+    >>> d = nqjax.Quadratic(0.1, 0.6, 2.0)
+    >>> nqjax.required_trials(d, score=0.15, probability=0.95)
+    29
     """
     d = _as_float64(fit_or_distribution)
     better_low = _direction(fit_or_distribution, d, minimize)
@@ -139,7 +140,7 @@ def _to_reach(
     except ValueError:
         raise InputError(f"scores of shape {y.shape} and probabilities of shape {p.shape} do not go together") from None
     with jax.enable_x64(True):
-        # That one trial misses the score. Near 0 this logarithm is minus the probability to hit, with all its digits.
+        # The log-probability that one trial misses the score; near 0 it keeps all digits.
         log_miss = np.asarray(d.log_sf(y) if minimize else d.log_cdf(y))
     with np.errstate(divide="ignore", invalid="ignore"):  # a score that no trial reaches takes infinitely many
         ratio = np.log1p(-p) / np.where(log_miss == 0, -0.0, log_miss)
@@ -159,7 +160,7 @@ def _to_narrow(d: "NoisyQuadratic | Quadratic", minimize: bool, width: float, at
     if d.batch_shape:
         raise InputError(f"the distribution has the batch shape {d.batch_shape}: give one distribution")
     tail = -math.expm1(math.log(0.5) / at)  # one trial is as good as the median of the best of `at` with this chance
-    # With fewer the band of the best score alone, which misses it no more often than the whole band may, has no end.
+    # With fewer trials the band of the best score has no worse end.
     least = max(1, math.floor(math.log1p(-confidence) / math.log1p(-tail)))
     for n in range(least, _EXACT + 1):
         if expected_width(d, minimize, n, tail, confidence) <= width:
@@ -171,7 +172,7 @@ def _to_narrow(d: "NoisyQuadratic | Quadratic", minimize: bool, width: float, at
         last *= 2
     last = min(last, MOST_TRIALS)
     for n in _candidates(d, minimize, width, tail, confidence, max(least, _EXACT + 1), last):
-        # What was interpolated may be off where ranks change: the band itself decides.
+        # Interpolation may be wrong where ranks change, so the band itself decides.
         if expected_width(d, minimize, n, tail, confidence) <= width:
             return n
     raise InputError(
@@ -181,7 +182,7 @@ def _to_narrow(d: "NoisyQuadratic | Quadratic", minimize: bool, width: float, at
 
 
 def expected_width(d: "NoisyQuadratic | Quadratic", minimize: bool, n: int, tail: float, confidence: float) -> float:
-    """Width of the band from n trials, where the curve is at the quantile ``tail`` from the best end."""
+    """Return the width of the band from n trials at the quantile ``tail``, counted from the best end."""
     band = order_statistic_band(n, confidence)
     # Ranks from the best: the band is its own mirror image.
     best, worst = np.searchsorted(band.high, tail), np.searchsorted(band.low, tail) + 1
@@ -189,10 +190,10 @@ def expected_width(d: "NoisyQuadratic | Quadratic", minimize: bool, n: int, tail
 
 
 def _widths(d: "NoisyQuadratic | Quadratic", minimize: bool, n: Ints, best: Ints, worst: Ints) -> Floats:
-    """Distance between the scores of two ranks, counted from the best, of n trials; infinite where there is no such."""
+    """Return the distance between the scores of two ranks of n trials; infinite where a rank does not exist."""
     ended = (best >= 1) & (worst <= n)
     ranks = np.stack([best, worst]).clip(1, n)
-    # One shape, so one compilation.
+    # One shape for one compilation.
     share = np.full((2, _CHUNK), 0.5)
     share[:, : len(n)] = scipy.special.betaincinv(ranks, n + 1 - ranks, 0.5)
     with jax.enable_x64(True):
@@ -203,9 +204,9 @@ def _widths(d: "NoisyQuadratic | Quadratic", minimize: bool, n: Ints, best: Ints
 def _candidates(
     d: "NoisyQuadratic | Quadratic", minimize: bool, width: float, tail: float, confidence: float, first: int, last: int
 ) -> Iterator[int]:
-    """Numbers of trials from first to last that look narrow enough, in order."""
+    """Yield the numbers of trials from first to last whose interpolated bands are narrow enough."""
     anchors = 2 ** np.arange(4, int(math.log2(last)) + 1)
-    # The first order statistic's interval begins at 0, so that its end says what every interval leaves out.
+    # The first order statistic's interval begins at 0, so its end gives the probability that each interval misses.
     logs = [n * math.log1p(-order_statistic_band(n, confidence).high[0]) for n in anchors.tolist()]
     log_miss = scipy.interpolate.CubicSpline(np.log(anchors), logs)
     for start in range(first, last + 1, _CHUNK):
@@ -216,8 +217,8 @@ def _candidates(
 
 
 def _ranks(n: Ints, miss: Floats, tail: float) -> tuple[Ints, Ints]:
-    """The last rank whose interval is below the tail, and the first whose interval is above; 0 and n + 1 for none."""
-    # An interval holds the mode, (rank - 1) / (n - 1): that bounds either search on one side.
+    """Return the last rank with an interval below the tail (or 0) and the first with one above (or n + 1)."""
+    # An interval contains the mode, (rank - 1) / (n - 1), which bounds each search on one side.
     middle = np.floor(n * tail).astype(np.int64)
     below, not_below = np.zeros_like(n), np.minimum(middle + 3, n + 1)
     not_above, above = np.maximum(middle - 2, 0), n + 1
@@ -233,7 +234,7 @@ def _ranks(n: Ints, miss: Floats, tail: float) -> tuple[Ints, Ints]:
 
 
 def _intervals(n: Ints, rank: Ints, miss: Floats) -> tuple[Floats, Floats]:
-    """Intervals of order statistics of three or more draws, as the highest-density band has them."""
+    """Return the intervals of order statistics of three or more draws in the highest-density band."""
     first, final = rank == 1, rank == n
     inner = np.where(first | final, 2, rank).astype(np.float64)
     low, high, _ = shortest_interval(inner, n + 1 - inner, miss, np.full(rank.shape, 0.5))

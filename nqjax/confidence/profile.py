@@ -1,11 +1,11 @@
 """Profile regions: every noisy quadratic that fits the scores nearly as well as the best one.
 
-Twice the number of scores times the excess of a true fit's loss over the lowest is, in large samples, chi-square
-distributed, as a likelihood ratio is: products of spacings and likelihoods agree to first order (Ekström 2013, Lourie,
-He, Cho 2025). With one degree of freedom this gives an interval for whatever number follows from the parameters: from
-its lowest to its highest value among the fits whose loss is near enough (Venzon and Moolgavkar 1988). Where gamma is
-chosen, too, the ratio is larger: gamma is a whole number, so the theory does not say by how much, but simulations do,
-and one degree of freedom and a half serves the least favourable of them (docs/coverage.md).
+Twice the number of scores times the excess of the true distribution's loss over the lowest loss is chi-square
+distributed in large samples, like a likelihood ratio: products of spacings and likelihoods agree to first order
+(Ekström 2013; Lourie, He, Cho 2025). With one degree of freedom this gives an interval for any number that follows from
+the parameters: from its lowest to its highest value among the fits whose excess is below the quantile (Venzon and
+Moolgavkar 1988). If gamma is estimated, too, the ratio is larger. As gamma is a whole number, theory does not say by
+how much; in simulations one and a half degrees of freedom suffice in the least favourable case (docs/coverage.md).
 """
 
 import math
@@ -18,14 +18,14 @@ from numpy.typing import ArrayLike
 
 from nqjax.confidence.level_sets import HARDLY, Resolution, level_sets
 from nqjax.confidence.slices import Slice, SlicedRegion, clip_polygon
-from nqjax.estimation.constraints import Constraint, Constraints, read_constraints
+from nqjax.estimation.constraints import Constraint
 from nqjax.estimation.fit import Fit, fit_prepared
-from nqjax.estimation.study import Prepared, prepare
+from nqjax.estimation.study import ScaledStudy, Study, prepare
 from nqjax.inputs import as_probability
 from nqjax.types import Floats
 
-#: Degrees of freedom of the likelihood ratio where gamma is chosen.
-_FREE_GAMMA = 1.5
+#: Degrees of freedom of the likelihood ratio where gamma is estimated.
+_FREEDOM_WITH_GAMMA = 1.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,12 +37,20 @@ class ProfileRegion(SlicedRegion):
     confidence : float
         Coverage of each interval by itself, in large samples. The region answers at no other.
     gammas : tuple of int
-        Those for which something is in the region.
+        Values of gamma that occur in the region.
     num_scores : int
     limits : pair of float
     minimize : bool
     fit : Fit
-        The best of them.
+        The fit with the lowest loss.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import nqjax
+    >>> region = nqjax.profile_region(np.random.default_rng(0).random(48), gamma=2, sigma=(0.01, 0.1))
+    >>> region.gammas, region.confidence
+    ((2,), 0.95)
     """
 
     fit: Fit = field(repr=False)
@@ -63,7 +71,7 @@ def profile_region(
     gamma: Constraint = (1, 5),
     sigma: Constraint = None,
 ) -> ProfileRegion:
-    """Every noisy quadratic that fits the scores nearly as well as the best one.
+    """Return every noisy quadratic that fits the scores nearly as well as the best one.
 
     Parameters
     ----------
@@ -72,49 +80,62 @@ def profile_region(
     limits, minimize, alpha, beta, gamma, sigma
         As for `nqjax.fit`.
     confidence : float
-        Of each interval by itself, between 0 and 1.
+        Coverage of each interval by itself in large samples, between 0 and 1.
 
     Returns
     -------
     ProfileRegion
+        With intervals on the scale of the scores.
 
     Raises
     ------
     InputError
-        As `nqjax.fit`, or a confidence that is none.
+        As `nqjax.fit`, or an invalid confidence.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import nqjax
+    >>> scores = np.random.default_rng(0).random(48)
+    >>> region = nqjax.profile_region(scores, gamma=2, sigma=(0.01, 0.1))
+    >>> low, high = region.interval("alpha")
+    >>> low <= region.fit.alpha <= high
+    True
     """
-    constraints = read_constraints(alpha, beta, gamma, sigma, minimize)
-    study = prepare(scores, limits, minimize, constraints)
-    excess = allowed_excess(confidence, study.data.num_scores, constraints.gamma[0] < constraints.gamma[1])
-    fit = fit_prepared(study, constraints, limits, minimize)
-    ((slices,),) = level_sets([study], [fit], [excess], Resolution())
-    return as_region(slices, study, constraints, fit, confidence)
+    return profile_of(Study.read(scores, limits, minimize, alpha, beta, gamma, sigma), confidence)
+
+
+def profile_of(study: Study, confidence: float) -> ProfileRegion:
+    """Return the profile region of a study, see `profile_region`."""
+    scaled = prepare(study)
+    excess = allowed_excess(confidence, scaled.data.num_scores, len(study.gammas) > 1)
+    fit = fit_prepared(scaled)
+    ((slices,),) = level_sets([scaled], [fit], [excess], Resolution())
+    return _as_region(slices, scaled, fit, confidence)
 
 
 def allowed_excess(confidence: float, num_scores: int, free_gamma: bool) -> float:
-    """By how much the loss of a member may exceed the lowest one; more where gamma is chosen, too.
+    """Return the largest excess of a member's loss over the lowest loss; ``free_gamma`` if gamma is estimated.
 
     Raises
     ------
     InputError
-        A confidence that is none.
+        Invalid confidence.
     """
     confidence = as_probability("confidence", confidence)
-    return float(scipy.stats.chi2.ppf(confidence, _FREE_GAMMA if free_gamma else 1.0)) / (2 * (num_scores + 1))
+    return float(scipy.stats.chi2.ppf(confidence, _FREEDOM_WITH_GAMMA if free_gamma else 1.0)) / (2 * (num_scores + 1))
 
 
-def as_region(
-    slices: Sequence[Slice], study: Prepared, constraints: Constraints, fit: Fit, confidence: float
-) -> ProfileRegion:
-    """Keep what the constraints allow, and the way back to the scale of the scores."""
-    location, scale = study.location, study.scale
+def _as_region(slices: Sequence[Slice], scaled: ScaledStudy, fit: Fit, confidence: float) -> ProfileRegion:
+    """Return the region that the constraints leave of the slices."""
+    location, scale, constraints = scaled.location, scaled.scale, scaled.study.constraints
     (a_low, a_high), (b_low, b_high) = (
         tuple((end - location) / scale for end in pair) for pair in (constraints.alpha, constraints.beta)
     )
     kept = []
     for one in slices:
         s = math.exp(one.log_s)
-        noiseless = s <= 2 * HARDLY  # hardly any noise stands for none
+        noiseless = s <= 2 * HARDLY  # the smallest ratio that is tried stands for no noise
         corners = one.corners
         for normal, most in (
             ((1.0, 0.0), a_high),
@@ -127,10 +148,9 @@ def as_region(
             corners = clip_polygon(corners, normal, most)
         if len(corners):
             kept.append(one._replace(corners=corners, log_s=-math.inf if noiseless else one.log_s))
-    # Where constraints leave little more than the fit, it is there all the same.
+    # Constraints may leave nothing of the slices, but the fit satisfies them.
     best, delta = (fit.alpha if fit.minimize else -fit.beta), max(fit.beta - fit.alpha, 1e-300)
     log_ratio = math.log(fit.sigma / delta) if fit.sigma > 0 else -math.inf
     kept.append(Slice(fit.gamma, log_ratio, np.array([[(best - location) / scale, delta / scale]]), 0.0))
     gammas = tuple(sorted({one.gamma for one in kept}))
-    place = location, scale
-    return ProfileRegion(confidence, gammas, fit.num_scores, fit.limits, fit.minimize, kept, *place, constraints, fit)
+    return ProfileRegion(confidence, gammas, fit.num_scores, fit.limits, fit.minimize, kept, scaled, fit)

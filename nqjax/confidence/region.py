@@ -25,6 +25,17 @@ class Region(ABC):
     num_scores : int
     limits : pair of float
     minimize : bool
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import nqjax
+    >>> region = nqjax.confidence_region(np.random.default_rng(0).random(48), gamma=2, sigma=(0.01, 0.1))
+    >>> isinstance(region, nqjax.Region)
+    True
+    >>> lower, upper = region.quantile_tuning_curve_band([10, 100])
+    >>> bool(np.all(lower < upper))
+    True
     """
 
     confidence: float

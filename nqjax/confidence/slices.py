@@ -1,8 +1,8 @@
 """Sets of noisy quadratics as slices: polygons of (alpha, delta) at one gamma and one ratio of noise to range.
 
-With both fixed the noisy quadratics are a location-scale family: alpha, beta, sigma and every quantile are linear in
-(alpha, delta), the CDF at a score increases with the score's place ``(y - alpha) / delta``: all are extreme at
-a corner.
+With both fixed, noisy quadratics are a location-scale family: alpha, beta, sigma and every quantile are linear in
+(alpha, delta), and the CDF at a score increases with the score's place ``(y - alpha) / delta``. So all of these are
+extreme at a corner.
 """
 
 import math
@@ -15,16 +15,16 @@ from numpy.typing import ArrayLike
 
 from nqjax.confidence.region import Region, check_name
 from nqjax.errors import InputError
-from nqjax.estimation.constraints import Constraints
+from nqjax.estimation.study import ScaledStudy
 from nqjax.inputs import as_quantile, as_trials, oriented_limits
 from nqjax.special.chunked import standard_cdf, standard_quantile
 from nqjax.types import Floats
 
-#: Alpha and delta are sought within so many ranges of the scores; what ends near there has no end.
+#: Search bounds for alpha and delta, in ranges of the scores.
 FAR = 1e7
 
-
-_NEAR = FAR / 100
+#: An end beyond this is reported as infinite.
+_UNBOUNDED = FAR / 100
 
 
 class Slice(NamedTuple):
@@ -33,24 +33,24 @@ class Slice(NamedTuple):
     gamma: int
     log_s: float  # -inf for no noise
     corners: Floats  # (corners, 2): alpha, delta
-    room: float  # by how much the bounds can be met, or fail to be
+    room: float  # margin by which the bounds are met; negative if they are not
 
 
 def values(one: Slice, name: str) -> Floats:
-    """A parameter at the corners of one slice."""
+    """Return a parameter at the corners of one slice."""
     alpha, delta = one.corners.T
     return {"alpha": alpha, "beta": alpha + delta, "sigma": math.exp(one.log_s) * delta}[name]
 
 
 def ends(slices: Sequence[Slice], name: str) -> tuple[float, float]:
-    """The lowest and the highest value of a parameter; infinite where it was as far as was sought."""
+    """Return the lowest and the highest value of a parameter; infinite beyond the search bounds."""
     found = np.concatenate([values(one, name) for one in slices])
     low, high = float(found.min()), float(found.max())
-    return (-math.inf if low < -_NEAR else low), (math.inf if high > _NEAR else high)
+    return (-math.inf if low < -_UNBOUNDED else low), (math.inf if high > _UNBOUNDED else high)
 
 
 def cdf_ends(slices: Sequence[Slice], x: Floats) -> tuple[Floats, Floats]:
-    """The lowest and the highest CDF at each place."""
+    """Return the lowest and the highest CDF at each place."""
     low, high = np.empty((len(slices), len(x))), np.empty((len(slices), len(x)))
     for i, one in enumerate(slices):
         alpha, delta = one.corners.T[..., None]
@@ -62,7 +62,7 @@ def cdf_ends(slices: Sequence[Slice], x: Floats) -> tuple[Floats, Floats]:
 
 
 def mass_ends(slices: Sequence[Slice], start: float, end: float) -> tuple[float, float]:
-    """The lowest and the highest probability between two places, at the corners."""
+    """Return the lowest and the highest probability between two places, at the corners."""
     alpha, delta = np.concatenate([one.corners for one in slices]).T
     s, gamma = _shapes(slices)
     counts = [len(one.corners) for one in slices]
@@ -77,9 +77,9 @@ def mass_ends(slices: Sequence[Slice], start: float, end: float) -> tuple[float,
 
 
 def quantile_ends(slices: Sequence[Slice], log_tail: Floats) -> tuple[Floats, Floats]:
-    """The lowest and the highest quantile of each probability, given by the logarithm of its complement.
+    """Return the lowest and the highest quantile of probabilities p, given as ``log(1 - p)``.
 
-    Infinite where it is so far away that the slices end only where the search did.
+    Infinite where the slices end at the search bounds.
     """
     t = standard_quantile(np.broadcast_to(log_tail, (len(slices), len(log_tail))), *_shapes(slices))
     low, high = np.full(len(log_tail), math.inf), np.full(len(log_tail), -math.inf)
@@ -87,7 +87,7 @@ def quantile_ends(slices: Sequence[Slice], log_tail: Floats) -> tuple[Floats, Fl
         alpha, delta = one.corners.T[..., None]
         y = alpha + delta * row
         low, high = np.minimum(low, y.min(axis=0)), np.maximum(high, y.max(axis=0))
-    return np.where(low < -_NEAR, -math.inf, low), np.where(high > _NEAR, math.inf, high)
+    return np.where(low < -_UNBOUNDED, -math.inf, low), np.where(high > _UNBOUNDED, math.inf, high)
 
 
 def _shapes(slices: Sequence[Slice]) -> tuple[Floats, Floats]:
@@ -95,11 +95,11 @@ def _shapes(slices: Sequence[Slice]) -> tuple[Floats, Floats]:
 
 
 def clip_polygon(corners: Floats, normal: tuple[float, float], most: float) -> Floats:
-    """The part of a polygon, given by its corners in order, where ``normal @ corner <= most`` (Sutherland, Hodgman)."""
+    """Return the part of a polygon where ``normal @ corner <= most`` (Sutherland, Hodgman); corners are in order."""
     if not len(corners) or math.isinf(most):
         return corners
     height = corners @ np.array(normal) - most
-    # What was cut at one of two equal bounds must not fall to rounding at the other.
+    # Rounding at one of two equal bounds must not remove what the other leaves.
     inside = height <= 1e-9 * max(1.0, abs(most))
     if np.all(inside):
         return corners
@@ -107,13 +107,13 @@ def clip_polygon(corners: Floats, normal: tuple[float, float], most: float) -> F
     crosses = inside != np.roll(inside, -1)
     share = height / np.where(crosses, height - over, 1.0)
     cuts = corners + share[:, None] * (following - corners)
-    # In order: a corner that is inside, then where the edge after it crosses.
+    # In order: a corner that is inside, then the point where the edge after it crosses.
     both = np.stack([corners, cuts], axis=1).reshape(-1, 2)
     return both[np.stack([inside, crosses], axis=1).ravel()]
 
 
 def log_tails(n: ArrayLike, q: float, minimize: bool) -> Floats:
-    """The logarithm of the complement of the probability whose quantile is the best of n, oriented to minimisation."""
+    """Return ``log(1 - p)`` of the probability p whose quantile is the best of n, oriented to minimisation."""
     n, q = as_trials(n), as_quantile(q)
     return np.log1p(-(q if minimize else 1 - q)) / n
 
@@ -125,9 +125,9 @@ class SlicedRegion(Region):
     Attributes
     ----------
     confidence : float
-        Probability that the method's answer holds; see the method for what it holds of.
+        Coverage, of each interval or of all together depending on the method.
     gammas : tuple of int
-        Those for which something is in the region.
+        Values of gamma that occur in the region.
     num_scores : int
     limits : pair of float
     minimize : bool
@@ -139,9 +139,7 @@ class SlicedRegion(Region):
     limits: tuple[float, float]
     minimize: bool
     _slices: list[Slice] = field(repr=False)
-    _location: float = field(repr=False)
-    _scale: float = field(repr=False)
-    _constraints: Constraints = field(repr=False)
+    _scaled: ScaledStudy = field(repr=False)
 
     def _check_confidence(self, confidence: float | None) -> None:
         if confidence is not None and confidence != self.confidence:
@@ -152,8 +150,8 @@ class SlicedRegion(Region):
     def interval(self, name: str, confidence: float | None = None) -> tuple[float, float]:
         """Return the lowest and the highest value of a parameter in the region, see `Region.interval`.
 
-        The regime's probability is looked at where the set has corners: with limits on both sides it may reach a little
-        further between them.
+        The regime's probability is computed at the corners: with limits on both sides it may be a little more extreme
+        between them.
         """
         check_name(name)
         self._check_confidence(confidence)
@@ -162,14 +160,15 @@ class SlicedRegion(Region):
         if name == "gamma":
             return float(min(self.gammas)), float(max(self.gammas))
         if name == "regime_probability":
-            start, end = ((x - self._location) / self._scale for x in oriented_limits(self.limits, self.minimize))
+            ends_of_regime = oriented_limits(self.limits, self.minimize)
+            start, end = ((x - self._scaled.location) / self._scaled.scale for x in ends_of_regime)
             return mass_ends(self._slices, start, end)
         as_is = self.minimize or name == "sigma"
         swapped = name if as_is else {"alpha": "beta", "beta": "alpha"}[name]
-        location = 0.0 if name == "sigma" else self._location
+        location = 0.0 if name == "sigma" else self._scaled.location
         # Rounding must not carry a parameter past its constraint.
-        bounds = getattr(self._constraints, swapped)
-        low, high = (float(np.clip(location + self._scale * x, *bounds)) for x in ends(self._slices, swapped))
+        bounds = getattr(self._scaled.study.constraints, swapped)
+        low, high = (float(np.clip(location + self._scaled.scale * x, *bounds)) for x in ends(self._slices, swapped))
         return (low, high) if as_is else (-high, -low)
 
     def quantile_tuning_curve_band(
@@ -181,7 +180,7 @@ class SlicedRegion(Region):
         if self.is_empty:
             return np.full(log_tail.shape, math.nan), np.full(log_tail.shape, math.nan)
         low, high = (
-            self._location + self._scale * a.reshape(log_tail.shape)
+            self._scaled.location + self._scaled.scale * a.reshape(log_tail.shape)
             for a in quantile_ends(self._slices, log_tail.ravel())
         )
         return (low, high) if self.minimize else (-high, -low)

@@ -1,39 +1,38 @@
-"""Lines through a stack of horizontal segments, and what is extreme among them.
+"""The set of lines that stab a stack of horizontal segments.
 
 With gamma and the noise-to-range ratio ``s`` fixed, noisy quadratics are a location-scale family: the quantile of
-probability p lies at ``alpha + delta * t(p)``. That a CDF keeps within bounds ``low <= F(y) <= high`` says that the
-line ``alpha + delta * t`` passes below y at ``t(low)`` and above it at ``t(high)``: it stabs a segment at height y. The
-lines that stab all segments make a convex polygon of (alpha, delta); what is linear in these is extreme at a corner.
+probability p is ``alpha + delta * t(p)``. A CDF satisfies ``low <= F(y) <= high`` if the line ``alpha + delta * t``
+passes below y at ``t(low)`` and above y at ``t(high)``, so it stabs a segment at height y. The lines that stab all
+segments form a convex polygon of (alpha, delta), and linear functions of these are extreme at its corners.
 """
 
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from nqjax.types import Floats
 
 
 def stabbing_polygon(
     below: tuple[Floats, Floats], above: tuple[Floats, Floats], delta: tuple[float, float]
 ) -> tuple[Floats, float]:
-    """Corners of the set of lines ``y = alpha + delta * t`` that pass below some points and above others.
+    """Return the corners of the set of lines ``y = alpha + delta * t`` below some points and above others.
 
     Parameters
     ----------
     below, above : pair of ndarray
-        Points (t, y): the line passes below those of the first, above those of the second.
+        Points (t, y): the line passes below the points ``below`` and above the points ``above``.
     delta : pair of float
-        Its slope's bounds, finite.
+        Finite bounds on the slope.
 
     Returns
     -------
     corners : ndarray, shape (corners, 2)
-        Of (alpha, delta), some twice; no corner when no line does.
+        Corners (alpha, delta), some of them twice; none if there is no such line.
     room : float
-        The largest difference between the highest and the lowest alpha at one delta; negative when no line does.
+        The largest difference between the highest and the lowest alpha at one delta; negative if there is no such line.
     """
-    upper = _envelope(*below)  # alpha is at most y - delta * t: the lowest of these lines, concave in delta
+    upper = _envelope(*below)  # alpha is at most the lowest of the lines y - delta * t, concave in delta
     lower = _envelope(above[0], -above[1], sign=-1)
     low, high = delta
     kinks = np.unique(np.concatenate([[low, high], upper[0], lower[0]]))
@@ -55,9 +54,9 @@ _Envelope = tuple[Floats, Floats, Floats]
 
 
 def _envelope(t: Floats, y: Floats, sign: int = 1) -> _Envelope:
-    """The lowest of lines ``y - sign * delta * t`` over delta: where it bends, and slope and height of its lines."""
+    """Return the lower envelope of lines ``y - sign * delta * t``: its bends, and slopes and heights of its lines."""
     slope = -sign * t
-    # Lines with a larger slope win at the left; among equals the lowest.
+    # Lines with a larger slope are lower at the left; of parallel lines the lowest counts.
     order = np.lexsort((y, -slope))
     lines: list[tuple[float, float]] = []
     bends: list[float] = []
@@ -86,7 +85,7 @@ def _value(envelope: _Envelope, delta: Floats) -> Floats:
 
 
 def _crossing(kinks: Floats, room: Floats, best: int, step: int) -> float:
-    """Where the room, positive at the best kink, ends in one direction."""
+    """Return where the room, positive at the best kink, becomes zero in one direction."""
     i = best
     while 0 <= i + step < len(kinks):
         if room[i + step] < 0:

@@ -1,19 +1,18 @@
-"""Constraints on the four parameters: a number fixes one, a pair bounds it."""
+"""Constraints on the four parameters: a number fixes a parameter, a pair bounds it."""
 
 import math
 from typing import NamedTuple
 
 from nqjax.errors import InputError, show
 
-#: A fixed value, an interval, or nothing.
+#: A fixed value, an interval, or None.
 Constraint = float | tuple[float, float] | None
-
 
 _LARGEST_GAMMA = 50
 
 
 class Constraints(NamedTuple):
-    """Closed intervals, oriented to minimisation."""
+    """Closed intervals of the parameters, oriented to minimisation."""
 
     alpha: tuple[float, float]
     beta: tuple[float, float]
@@ -24,13 +23,13 @@ class Constraints(NamedTuple):
 def read_constraints(
     alpha: Constraint, beta: Constraint, gamma: Constraint, sigma: Constraint, minimize: bool
 ) -> Constraints:
-    """Check the constraints and orient them to minimisation.
+    """Check constraints and orient them to minimisation.
 
     Raises
     ------
     InputError
-        Something that is neither a number nor a pair, an interval the wrong way round, or values that a parameter
-        cannot take.
+        A constraint is neither a number nor a pair, an interval is the wrong way round, or a parameter cannot take
+        the values.
     """
     everywhere = (-math.inf, math.inf)
     low, high = _interval("alpha", alpha, everywhere), _interval("beta", beta, everywhere)

@@ -1,7 +1,6 @@
-"""The objective at given parameters, and functions of many numbers, a fixed number of elements at a time.
+"""The objective at given parameters, for regions around fits and for tests of fits.
 
-What the estimation program does inside its loops is here done once, at points that are known: for tests of fits and for
-regions around them. Chunks have a fixed size, so that a few compiled programs serve everything.
+Points are evaluated in chunks of a fixed size, so that few programs are compiled.
 """
 
 import functools
@@ -21,28 +20,27 @@ from nqjax.solver.pieces import BEYOND, thinned_ranks
 from nqjax.special.chunked import _POINTS, _SIDE_BY_SIDE, noisy_cdf
 from nqjax.types import Floats
 
-#: More intervals than this are pooled, as the estimation program does to look around: little is lost.
-_MOST = 512
+#: Most intervals of a study; more are pooled, which changes the loss little.
+_MOST_INTERVALS = 512
 
+#: Fewest intervals that arrays have.
+_FEWEST_INTERVALS = 16
 
-_FEWEST = 16
-
-
-#: No noise is so little of it, in units of the range of the knots.
+#: Log sigma that stands for no noise, in units of the range of the knots.
 LOG_LITTLE = math.log(1e-6)
 
 
 class Grouped(NamedTuple):
-    """Spacings of some studies, each on the scale of its knots, padded to one length."""
+    """Spacings of several studies, each on the scale of its knots, padded to one length."""
 
     knots: Floats  # (studies, intervals + 1)
     shares: Floats  # (studies, intervals)
 
 
 def group(studies: Sequence[tuple[Spacings, float, float]]) -> Grouped:
-    """Bring spacings, given with location and scale, into one array."""
+    """Put spacings, given with location and scale, into one array."""
     rows = [_thinned((data.knots - location) / scale, data.counts) for data, location, scale in studies]
-    size = power_of_two(max(_FEWEST, *(len(shares) for _, shares in rows)))
+    size = power_of_two(max(_FEWEST_INTERVALS, *(len(shares) for _, shares in rows)))
     knots, shares = np.full((len(rows), size + 1), BEYOND), np.zeros((len(rows), size))
     for i, (places, parts) in enumerate(rows):
         knots[i, : len(parts)], shares[i, : len(parts)] = places, parts
@@ -51,8 +49,8 @@ def group(studies: Sequence[tuple[Spacings, float, float]]) -> Grouped:
 
 def _thinned(knots: Floats, counts: Floats) -> tuple[Floats, Floats]:
     knots = np.append(-BEYOND, knots)
-    if len(counts) > _MOST:
-        ranks = 1 + np.unique(thinned_ranks(len(knots) - 1, _MOST))
+    if len(counts) > _MOST_INTERVALS:
+        ranks = 1 + np.unique(thinned_ranks(len(knots) - 1, _MOST_INTERVALS))
         below = np.append(0.0, np.cumsum(counts))
         knots, counts = np.append(-BEYOND, knots[ranks]), np.diff(np.append(0.0, np.append(below[ranks], below[-1])))
     return knots, counts / counts.sum()
@@ -61,15 +59,15 @@ def _thinned(knots: Floats, counts: Floats) -> tuple[Floats, Floats]:
 def standard_theta(
     alpha: float, delta: float, sigma: float, location: float, scale: float
 ) -> tuple[float, float, float]:
-    """A point, from parameters that are oriented to minimisation, on the scale of the knots."""
+    """Return parameters oriented to minimisation as a point on the scale of the knots."""
     log_sigma = math.log(sigma / scale) if sigma > 0 else LOG_LITTLE
     return (alpha - location) / scale, math.log(max(delta / scale, 1e-300)), log_sigma
 
 
 def losses(grouped: Grouped, study: NDArray[np.integer], gamma: NDArray[np.integer], theta: Floats) -> Floats:
-    """Losses at some points, shape (points,), good to 1e-8; parameters as those of `objective`.
+    """Return the losses at some points, shape (points,), accurate to 1e-8; parameters as those of `objective`.
 
-    From differences of the CDF: no digits are lost that matter here, and no program of its own is compiled.
+    They are computed from differences of the CDF, which needs no further compiled program.
     """
     alpha, delta, sigma = theta[:, :1], np.exp(theta[:, 1:2]), np.exp(np.maximum(theta[:, 2:], LOG_LITTLE))
     knots, shares = grouped.knots[study], grouped.shares[study]
@@ -83,7 +81,7 @@ def losses(grouped: Grouped, study: NDArray[np.integer], gamma: NDArray[np.integ
 
 
 def objective(grouped: Grouped, study: NDArray[np.integer], gamma: NDArray[np.integer], theta: Floats) -> Floats:
-    """Loss, gradient and Hessian (`nqjax.solver.objective.mps`) at some points, good to 1e-6 of the loss.
+    """Return loss, gradient and Hessian (`nqjax.solver.objective.mps`), accurate to 1e-6 of the loss.
 
     Parameters
     ----------
@@ -129,6 +127,6 @@ def _program(platform: str, bits: int) -> Callable[..., Array]:
     def every(those: Any, *args: Array) -> Array:
         return jax.lax.map(functools.partial(one, those), args, batch_size=_SIDE_BY_SIDE)
 
-    # As `nqjax.solver.batch` has it: a fifth faster.
+    # The option of `nqjax.solver.batch`: a fifth faster.
     options = {"xla_cpu_prefer_vector_width": 512} if platform == "cpu" else None
     return jax.jit(every, compiler_options=options)

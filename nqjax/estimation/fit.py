@@ -1,4 +1,4 @@
-"""Estimation: fit the noisy quadratic to the scores of a random search by censored maximum product of spacings."""
+"""Fit the noisy quadratic to the scores of a random search by censored maximum product of spacings."""
 
 import functools
 import math
@@ -7,21 +7,22 @@ from typing import TYPE_CHECKING
 
 import jax
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from nqjax.errors import InputError
-from nqjax.estimation.constraints import Constraint, Constraints, read_constraints
+from nqjax.estimation.constraints import Constraint
+from nqjax.estimation.solve import is_minimum, solve_prepared
 from nqjax.estimation.spacings import Spacings
+from nqjax.estimation.study import ScaledStudy, Study, prepare
 from nqjax.inputs import as_quantile, as_trials, oriented_limits
 from nqjax.solver.batch import Setup, single_shape
 from nqjax.solver.newton import Solution
+from nqjax.special.best_of import best_of
 from nqjax.special.chunked import noisy_cdf
+from nqjax.types import Floats
 
 if TYPE_CHECKING:
     from nqjax.distributions.quadratic import NoisyQuadratic, Quadratic
-from nqjax.estimation.solve import is_minimum, solve_prepared
-from nqjax.estimation.study import Prepared, prepare
-from nqjax.special.best_of import best_of
 
 
 @dataclass(frozen=True)
@@ -45,13 +46,24 @@ class Fit:
     losses_by_gamma : dict of int to float
         The best loss for each gamma that was allowed.
     parameters_by_gamma : dict of int to (float, float, float)
-        alpha, beta and sigma there.
+        The best alpha, beta and sigma for each gamma.
     minimize : bool
         Whether lower scores are better.
     limits : pair of float
-        The regime that was fitted. Where runs failed and no limit was set for worse scores, it ends at the worst one.
+        The regime that was fitted. If runs failed and the losing side has no limit, it ends at the worst score.
     num_scores, num_used, num_censored, num_failed : int
-        All scores; those inside the limits; finite ones outside; failed runs (NaN or infinite).
+        All scores; scores inside the limits; finite scores outside; failed runs (NaN or infinite).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import nqjax
+    >>> scores = np.random.default_rng(0).random(48)
+    >>> fit = nqjax.fit(scores, gamma=2, sigma=0)
+    >>> 0 <= fit.regime_probability <= 1
+    True
+    >>> fit.quantile_tuning_curve([1, 10, 100]).shape
+    (3,)
     """
 
     alpha: float
@@ -82,27 +94,27 @@ class Fit:
 
     @property
     def _unit(self) -> float:
-        """A power of two about as large as range or noise: in units of it the kernel neither over- nor underflows."""
+        """A power of two close to the range or the noise, as a unit in which nothing over- or underflows."""
         return math.ldexp(1.0, math.frexp(max(self.beta - self.alpha, self.sigma))[1] - 1)
 
     @property
     def _parameters(self) -> tuple[np.float64, ...]:
-        """Delta, sigma (in units) and gamma, which with a distance from the best score say all of the distribution."""
+        """Delta and sigma in units, and gamma: the distribution of the distance from the best score."""
         return *(np.array([self.beta - self.alpha, self.sigma]) / self._unit), np.float64(self.gamma)
 
-    def _distance(self, score: ArrayLike) -> NDArray[np.float64]:
-        """From the best score, in units, so that larger is worse."""
+    def _distance(self, score: ArrayLike) -> Floats:
+        """Return distances from the best score, in units; larger is worse."""
         score = np.asarray(score, np.float64)
         return (score - self.alpha if self.minimize else self.beta - score) / self._unit
 
-    def _score(self, distance: ArrayLike) -> NDArray[np.float64]:
-        """The score at a distance from the best one."""
+    def _score(self, distance: ArrayLike) -> Floats:
+        """Return the score at a distance from the best one."""
         distance = self._unit * np.asarray(distance, np.float64)
         return self.alpha + distance if self.minimize else self.beta - distance
 
     @functools.cached_property
     def _tails(self) -> tuple[float, float]:
-        """Probabilities of a score at least as good as either limit: the winning one's, the losing one's."""
+        """Probabilities of a score at least as good as the winning and as the losing limit."""
         winning, losing = self.limits if self.minimize else self.limits[::-1]
         tails = noisy_cdf(self._distance([winning, losing]), *self._parameters)
         return float(tails[0]), float(tails[1])
@@ -120,8 +132,20 @@ class Fit:
             return math.inf if probability == 0 else 0.0
         return math.log(0.5) / math.log1p(-probability)
 
-    def quantile_tuning_curve(self, n: ArrayLike, q: float = 0.5) -> NDArray[np.float64]:
-        """Quantile of the best score after ``n`` trials (the median by default), in float64.
+    def quantile_tuning_curve(self, n: ArrayLike, q: float = 0.5) -> Floats:
+        """Return a quantile of the best score after ``n`` trials, the median by default.
+
+        Parameters
+        ----------
+        n : array_like
+            Numbers of trials, positive and not necessarily whole.
+        q : float
+            Probability of the quantile, between 0 and 1.
+
+        Returns
+        -------
+        ndarray, shape of n
+            Scores, in float64.
 
         Raises
         ------
@@ -130,11 +154,11 @@ class Fit:
         """
         n, q = as_trials(n), as_quantile(q)
         with jax.enable_x64(True):
-            # In the distance from the best score the best is always the lowest; its quantiles turn round with it.
+            # The lowest distance is the best; a quantile of scores that are maximised is one of 1 - q.
             return self._score(best_of(n, np.float64(q if self.minimize else 1 - q), *self._parameters))
 
-    def average_tuning_curve(self, n: ArrayLike) -> NDArray[np.float64]:
-        """Expected best score after ``n`` trials (positive), in float64."""
+    def average_tuning_curve(self, n: ArrayLike) -> Floats:
+        """Return the expected best score after ``n`` trials (positive), in float64, shape of n."""
         n = as_trials(n)
         delta, sigma, _ = map(float, self._parameters)
         standard = replace(self, alpha=0.0, beta=delta, sigma=sigma, minimize=True)
@@ -171,74 +195,77 @@ def fit(
     Returns
     -------
     Fit
+        The parameters, on the scale of the scores.
 
     Raises
     ------
     InputError
-        Fewer than three different scores inside the limits, limits or constraints the wrong way round or excluding the
-        data. It is a ValueError.
+        Fewer than three different scores inside the limits; limits or constraints that are the wrong way round or
+        exclude the data. It is a ValueError.
 
     Notes
     -----
     Censored maximum product of spacings (Lourie, He, Cho 2025): maximum likelihood on the data grouped between order
-    statistics, which stays consistent where plain maximum likelihood does not. Every gamma is searched from several
-    starts by a damped Newton method with exact derivatives. Computed in float64 whatever the process's setting.
+    statistics, which stays consistent where plain maximum likelihood does not. For every gamma a damped Newton method
+    with exact derivatives runs from several starts. Computations are in float64 whatever JAX's setting is.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import nqjax
+    >>> rng = np.random.default_rng(0)
+    >>> scores = 0.1 + 0.5 * rng.random(200) + 0.02 * rng.normal(size=200)  # gamma = 2
+    >>> fit = nqjax.fit(scores, gamma=2)
+    >>> fit.converged
+    True
+    >>> round(fit.alpha, 2), round(fit.beta, 2), round(fit.sigma, 2)
+    (0.1, 0.6, 0.02)
     """
-    constraints = read_constraints(alpha, beta, gamma, sigma, minimize)
-    return fit_prepared(prepare(scores, limits, minimize, constraints), constraints, limits, minimize)
+    return fit_prepared(prepare(Study.read(scores, limits, minimize, alpha, beta, gamma, sigma)))
 
 
-def fit_prepared(study: "Prepared", constraints: Constraints, limits: tuple[float, float], minimize: bool) -> Fit:
+def fit_prepared(scaled: ScaledStudy) -> Fit:
     """Fit one study on the user's default device: a batch of one."""
     device = jax.config.values.get("jax_default_device") or jax.local_devices()[0]
-    shape = single_shape(len(study.standard.problem.knots))
-    ((solution,), _) = solve_prepared([study], constraints, Setup(constraints.gamma), shape, device)
-    return finish(solution, study, constraints, limits, minimize)
+    shape = single_shape(len(scaled.problem.problem.knots))
+    ((solution,), _) = solve_prepared([scaled], Setup(scaled.study.constraints.gamma), shape, device)
+    return finish(solution, scaled)
 
 
-def _regime(data: Spacings, limits: tuple[float, float], minimize: bool) -> tuple[float, float]:
-    """The limits; where failed runs lie beyond scores that have none, those end at the worst score."""
-    low, high = oriented_limits(limits, minimize)
-    return oriented_limits((low, data.worst if data.num_failed and math.isinf(high) else high), minimize)
-
-
-def finish(
-    fits: Solution,
-    study: Prepared,
-    constraints: Constraints,
-    limits: tuple[float, float],
-    minimize: bool,
-) -> Fit:
-    """Back to the scale of the scores and to the caller's direction."""
-    data, _, location, scale = study
-    best = int(np.argmin(fits.loss))
-    gammas = range(constraints.gamma[0], constraints.gamma[1] + 1)
-    if not math.isfinite(fits.loss[best]):
+def finish(solution: Solution, scaled: ScaledStudy) -> Fit:
+    """Return a fit, on the scale of the scores and in the caller's direction."""
+    data, study = scaled.data, scaled.study
+    best = int(np.argmin(solution.loss))
+    gammas = study.gammas
+    if not math.isfinite(solution.loss[best]):
         raise InputError("no parameters within the constraints give the data any probability: widen the constraints")
 
-    def parameters(theta: NDArray[np.float64]) -> tuple[float, float, float]:
-        # Rounding must not carry a parameter past its constraint.
-        alpha = float(np.clip(location + scale * theta[0], *constraints.alpha))
-        beta = float(np.clip(location + scale * (theta[0] + math.exp(theta[1])), *constraints.beta))
-        sigma = float(np.clip(scale * math.exp(theta[2]), *constraints.sigma))
-        return (alpha, beta, sigma) if minimize else (-beta, -alpha, sigma)
+    def parameters(theta: Floats) -> tuple[float, float, float]:
+        alpha, beta, sigma = scaled.restore(theta[0], math.exp(theta[1]), math.exp(theta[2]))
+        return float(alpha), float(beta), float(sigma)
 
-    by_gamma = {gamma: parameters(theta) for gamma, theta in zip(gammas, fits.theta, strict=True)}
+    by_gamma = {gamma: parameters(theta) for gamma, theta in zip(gammas, solution.theta, strict=True)}
     alpha, beta, sigma = by_gamma[gammas[best]]
     return Fit(
         alpha=alpha,
         beta=beta,
         gamma=gammas[best],
         sigma=sigma,
-        loss=float(fits.loss[best]),
-        converged=bool(is_minimum(fits)[best]),
-        gradient_norm=float(fits.gradient_norm[best]),
-        losses_by_gamma=dict(zip(gammas, map(float, fits.loss), strict=True)),
+        loss=float(solution.loss[best]),
+        converged=bool(is_minimum(solution)[best]),
+        gradient_norm=float(solution.gradient_norm[best]),
+        losses_by_gamma=dict(zip(gammas, map(float, solution.loss), strict=True)),
         parameters_by_gamma=by_gamma,
-        minimize=minimize,
-        limits=_regime(data, limits, minimize),
+        minimize=study.minimize,
+        limits=_regime(data, study),
         num_scores=data.num_scores,
         num_used=data.num_used,
         num_censored=data.num_censored,
         num_failed=data.num_failed,
     )
+
+
+def _regime(data: Spacings, study: Study) -> tuple[float, float]:
+    """Return the limits; a losing limit that is infinite becomes the worst score where runs failed."""
+    low, high = study.ends
+    return oriented_limits((low, data.worst if data.num_failed and math.isinf(high) else high), study.minimize)

@@ -1,9 +1,9 @@
-"""The file of many fits: a Parquet file that grows while the work goes on, and survives its end at any moment.
+"""A Parquet file of many fits that is written as the work goes on and is valid whenever the process ends.
 
-While studies are fitted their rows go to small Parquet files in the folder ``<file>.parts``, each written under another
-name, flushed to the disk and only then renamed: whatever is there is whole. When all is done they are joined to one
-file in the same way, and the folder goes. A study is known by its name; of several rows the first one without a failure
-counts. A lock keeps a second process out as long as the first one lives.
+While studies are fitted, their rows go to small Parquet files in the folder ``<file>.parts``. Each is written under a
+temporary name, flushed to the disk and then renamed, so that every file is complete. At the end they are joined in the
+same way, and the folder is removed. Studies are identified by name; of several rows the first without a
+failure counts. A lock keeps a second process from writing.
 """
 
 import contextlib
@@ -48,19 +48,19 @@ def _schema(settings: Mapping[str, Any]) -> "pa.Schema":
 
 
 class Store:
-    """Rows of studies, on the disk; use it in a `with` statement, which holds the lock.
+    """Rows of studies on the disk; use it in a `with` statement, which holds the lock.
 
     Parameters
     ----------
     path : str or Path
         The file, ending in .parquet.
     settings : mapping
-        What the fits were made with, for JSON: rows of other settings are not mixed with these.
+        Settings of the fits, as JSON can hold them: a file has rows of the same settings only.
 
     Raises
     ------
     InputError
-        The file or its parts are of other settings, cannot be read, or cannot be written there.
+        The file or its parts have other settings, or cannot be read or written.
     """
 
     def __init__(self, path: str | Path, settings: Mapping[str, Any]) -> None:
@@ -86,7 +86,7 @@ class Store:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # The folder stays as long as there are rows in it.
+        # A folder with rows stays.
         with contextlib.suppress(OSError):
             if {path.name for path in self.folder.iterdir()} <= {_LOCK}:
                 (self.folder / _LOCK).unlink()
@@ -94,7 +94,7 @@ class Store:
         self._lock.close()
 
     def studies(self) -> dict[str, bool]:
-        """The studies that have a row, and whether one that is no failure."""
+        """Return the studies that have a row, and whether one of their rows is not a failure."""
         found: dict[str, bool] = {}
         for path in self._files():
             table = self._read(path, ["study", "failure"])
@@ -103,13 +103,13 @@ class Store:
         return found
 
     def add(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Write rows; when this returns, they are safe."""
+        """Write rows to the disk before returning."""
         import pyarrow as pa
 
         self._write(pa.Table.from_pylist(list(rows), self._schema), self.folder / f"{uuid.uuid4().hex}.parquet")
 
     def join(self) -> None:
-        """Make one file of everything."""
+        """Join all rows into one file."""
         import pyarrow as pa
 
         paths = list(self._files())
@@ -126,7 +126,7 @@ class Store:
             if path != self.path:
                 path.unlink()
         remove_drafts(self.path)
-        for draft in self.folder.glob("*.draft"):  # a killed process left them
+        for draft in self.folder.glob("*.draft"):  # left by a killed process
             draft.unlink()
 
     def _files(self) -> Iterable[Path]:

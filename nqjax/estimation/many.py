@@ -14,7 +14,7 @@ from nqjax.errors import InputError
 from nqjax.estimation.constraints import Constraint, Constraints, read_constraints
 from nqjax.estimation.fit import Fit, finish
 from nqjax.estimation.solve import solve_prepared
-from nqjax.estimation.study import Prepared, prepare
+from nqjax.estimation.study import ScaledStudy, Study, prepare
 from nqjax.inputs import Limits, as_devices, as_dtype, as_regimes
 from nqjax.runtime.hosts import from_all_hosts
 from nqjax.runtime.parallel import in_parallel, num_workers
@@ -25,15 +25,32 @@ from nqjax.solver.pieces import num_pieces
 
 @dataclass(frozen=True)
 class Failure:
-    """A study that could not be fitted, and why."""
+    """A study that could not be fitted, with the reason.
+
+    Examples
+    --------
+    >>> import nqjax
+    >>> (failure,) = nqjax.fit_many([[0.1, 0.2]])
+    >>> failure.reason
+    '2 scores are too few to fit: give at least 3, better 24 or more'
+    """
 
     reason: str
 
 
 class Fits(Sequence["Fit | Failure"]):
-    """Fits of many studies, in their order; what each attribute of `Fit` is, for all of them.
+    """Fits of many studies, in their order, with the attributes of `Fit` as arrays.
 
-    Indexing gives one study's `Fit`, or its `Failure`. Numbers of studies that failed are NaN (gamma 0).
+    Indexing gives one study's `Fit`, or its `Failure`. The arrays hold NaN (gamma 0) for studies that failed.
+
+    Examples
+    --------
+    >>> import nqjax
+    >>> fits = nqjax.fit_many([[0.1, 0.2], []])
+    >>> len(fits), fits.gamma.tolist()
+    (2, [0, 0])
+    >>> fits.failures[1]
+    '0 scores are too few to fit: give at least 3, better 24 or more'
     """
 
     def __init__(self, results: Sequence["Fit | Failure"]) -> None:
@@ -93,7 +110,7 @@ class Fits(Sequence["Fit | Failure"]):
 
     @property
     def failures(self) -> list[str | None]:
-        """Why a study could not be fitted; None where it was."""
+        """The reason why each study could not be fitted; None for fitted ones."""
         return [r.reason if isinstance(r, Failure) else None for r in self._results]
 
 
@@ -115,35 +132,56 @@ def fit_many(
     Parameters
     ----------
     studies : sequence of array_like
-        The scores of each study, one a trial; lengths may differ.
+        The scores of each study, one score a trial; lengths may differ.
     limits : pair of float, or a sequence of such pairs
-        The regime, one for all studies or one for each; see `nqjax.fit`. `nqjax.quantile_limits` makes one from a share
-        of the best scores.
+        The regime, one for all studies or one for each; see `nqjax.fit` and `nqjax.quantile_limits`.
     minimize, alpha, beta, gamma, sigma
         As for `nqjax.fit`, for all studies.
     dtype : {"float64", "float32"}
-        Precision of the search. Single precision is for accelerators that are slow in double; its ends are then
-        polished in double on the host's CPU, so that estimates differ by far less than their statistical error.
+        Precision of the optimisation. Single precision is for accelerators that are slow in double; optima are then
+        refined in double on the host's CPU, so that estimates differ by far less than their statistical error.
     devices : sequence of jax.Device, optional
         Where to compute; all local devices by default. Results do not depend on it. Where JAX runs on several hosts
-        (`jax.distributed`), call this on all of them with the same studies: each fits its share, and all return
-        everything.
+        (`jax.distributed`), call this on all of them with the same studies: each fits its share, and all return the
+        fits of all studies.
     progress : bool
         Whether to show a progress bar on stderr.
 
     Returns
     -------
     Fits
-        A study that cannot be fitted is a `Failure` there, and spoils no other.
+        With a `Failure` for each study that cannot be fitted.
 
     Raises
     ------
     InputError
-        One pair of limits or constraints that no study could use, or another number of limits than of studies.
+        Invalid constraints or options, or a number of limits that is not the number of studies.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import nqjax
+    >>> rng = np.random.default_rng(0)
+    >>> fits = nqjax.fit_many([rng.random(48), rng.random(32)], gamma=2, sigma=0)
+    >>> fits
+    Fits(2 studies, 0 failed, 2 converged)
     """
     constraints = read_constraints(alpha, beta, gamma, sigma, minimize)
     regimes = as_regimes(limits, len(studies))
-    dtype, devices = as_dtype(dtype), as_devices(devices)
+    return fit_studies(studies, regimes, minimize, constraints, as_dtype(dtype), as_devices(devices), progress)
+
+
+def fit_studies(
+    studies: Sequence[ArrayLike],
+    regimes: Sequence[Limits],
+    minimize: bool,
+    constraints: Constraints,
+    dtype: str = "float64",
+    devices: tuple[jax.Device, ...] | None = None,
+    progress: bool = False,
+) -> Fits:
+    """Fit many studies, each within its limits, on all local devices by default; see `fit_many`."""
+    devices = as_devices(devices)
     mine = range(jax.process_index(), len(studies), jax.process_count())
     results: list[Fit | Failure] = [Failure("not fitted")] * len(mine)
     with Progress("studies", len(mine), show=progress) as bar:
@@ -163,7 +201,7 @@ def fit_stream(
     dtype: str,
     devices: tuple[jax.Device, ...],
 ) -> Iterator[tuple[list[int], list["Fit | Failure"]]]:
-    """Yield the places of some studies and their fits, as chunks of them are done."""
+    """Fit studies in chunks; yield the numbers of a chunk's studies and their fits as it is done."""
     shape = chunk_shape(devices[0])
     setup = Setup(constraints.gamma, dtype=dtype)
 
@@ -171,13 +209,13 @@ def fit_stream(
         some = [(studies[i], limits[i]) for i in places]
         return places, fit_chunk(some, minimize, constraints, setup, shape, device)
 
-    # A study has no more knots than scores and limits.
+    # Knots are scores and limits.
     pieces = [1 + num_pieces(_size(study) + 3) for study in studies]
     yield from in_parallel(work, chunks(pieces, shape, num_workers(devices)), devices)
 
 
 def _size(study: ArrayLike) -> int:
-    """How many scores there are; 0 for what is no array, which `prepare` flags."""
+    """Return the number of scores; 0 for an invalid array, which becomes a Failure later."""
     try:
         return int(np.size(study))
     except ValueError:
@@ -194,24 +232,24 @@ def fit_chunk(
 ) -> list["Fit | Failure"]:
     """Fit the studies of one chunk, given with their limits."""
     results: list[Fit | Failure] = [Failure("not fitted")] * len(studies)
-    good: dict[int, Prepared] = {}
+    good: dict[int, ScaledStudy] = {}
     for i, (scores, limits) in enumerate(studies):
         try:
-            good[i] = prepare(scores, limits, minimize, constraints)
+            good[i] = prepare(Study.constrained(scores, limits, minimize, constraints))
         except InputError as error:
             results[i] = Failure(str(error))
     if not good:
         return results
-    solutions, _ = solve_prepared(list(good.values()), constraints, setup, shape, device)
+    solutions, _ = solve_prepared(list(good.values()), setup, shape, device)
     for (i, study), solution in zip(good.items(), solutions, strict=True):
         try:
-            results[i] = finish(solution, study, constraints, studies[i][1], minimize)
+            results[i] = finish(solution, study)
         except InputError as error:
             results[i] = Failure(str(error))
     return results
 
 
 def _gather(results: list["Fit | Failure"], count: int) -> list["Fit | Failure"]:
-    """The results of all hosts, of which each has every n-th."""
+    """Return the results of all studies, of which each of n hosts has every n-th."""
     lists = [pickle.loads(data) for data in from_all_hosts(pickle.dumps(results))]
     return [lists[i % len(lists)][i // len(lists)] for i in range(count)]

@@ -1,4 +1,4 @@
-"""Refitting samples of one study's scores, given by how often each score occurs: resamples, or all but one score."""
+"""Refits of resamples of one study's scores, each given by how often every score occurs in it."""
 
 import functools
 import math
@@ -10,39 +10,38 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from nqjax.estimation.constraints import Constraints
 from nqjax.estimation.fit import Fit, finish
 from nqjax.estimation.solve import is_as_good, is_minimum, is_needless, solve_prepared, without_noise
-from nqjax.estimation.study import Prepared, prepare, standardise
-from nqjax.inputs import oriented_limits
+from nqjax.estimation.study import ScaledStudy, Study, prepare, scaled
 from nqjax.runtime.compiled import power_of_two
 from nqjax.runtime.parallel import in_parallel, num_workers
 from nqjax.solver.batch import Packed, Setup, Shape, Standard, chunk_shape, search, solve
 from nqjax.solver.newton import Box, Solution
 from nqjax.solver.pieces import BEYOND, PIECE, Problems, best_piece, cut, num_pieces, thinned_ranks
 
-#: Where sigma starts when the scores themselves show none, in units of their range.
-_LITTLE = 1e-4
+#: Start of sigma where the fit to the scores themselves has none, in units of their range.
+_START_SIGMA = 1e-4
 
+#: Number of resamples that are fitted from all starts, to judge the warm ones.
+AUDITED = 256
 
-#: How many resamples are fitted from all starts, and how much higher a warm start's loss may end.
-AUDITED, _SAME_LOSS = 256, 1e-6
+#: A warm start that ends with a loss higher by more than this missed the optimum.
+_SAME_LOSS = 1e-6
 
-
-#: What is known of a refit.
+#: The results of a refit.
 COLUMNS = ("alpha", "beta", "gamma", "sigma", "loss", "gradient_norm", "converged")
 
 
-#: Knots and the shares between them.
+#: A sample: knots, and the shares of the scores between them.
 _Sample = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
 class _Categories(NamedTuple):
-    """Where a score can fall: below the limits, at one of the knots, above; oriented to minimisation.
+    """Categories of scores: below the limits, at one of the knots, above; oriented to minimisation.
 
-    Candidates are the knots of all resamples, standardised: the lower limit, the values, the upper limit.
+    ``candidates`` are the knots that resamples can have, scaled: the lower limit, the values, the upper limit.
     """
 
     of_score: NDArray[np.intp]  # (num_scores,)
@@ -52,11 +51,10 @@ class _Categories(NamedTuple):
     last_is_high: bool  # whether the worst value inside the limits equals the upper one
 
 
-def _categorise(scores: ArrayLike, limits: tuple[float, float], minimize: bool, study: Prepared) -> _Categories:
+def _categorise(study: ScaledStudy) -> _Categories:
     data = study.data
-    low, high = oriented_limits(limits, minimize)
-    y = np.asarray(scores, np.float64)
-    y = y if minimize else -y
+    low, high = study.study.ends
+    y = study.study.orient(study.study.scores)
     y = np.where(np.isfinite(y), y, math.inf)
     order = np.argsort(y, kind="stable")
     first = 1 if data.knots[0] < data.best else 0
@@ -75,27 +73,27 @@ def _categorise(scores: ArrayLike, limits: tuple[float, float], minimize: bool, 
 
 
 class _Ends(NamedTuple):
-    """Where the best gamma of each sample ended."""
+    """Solutions of each sample at its best gamma."""
 
     solution: Solution  # leading axis: samples
     best: NDArray[np.intp]  # (samples,): which of the gammas
 
     @classmethod
     def of(cls, solution: Solution) -> "_Ends":
-        """Choose from arrays of shape (samples, gammas, ...)."""
+        """Choose the best gamma from arrays of shape (samples, gammas, ...)."""
         best = np.argmin(solution.loss, axis=1)
         every = np.arange(len(best))
         return cls(jax.tree.map(lambda a: a[every, best].copy(), solution), best)
 
     def put(self, place: int, solution: Solution, best: np.intp) -> None:
-        """Put one of the gammas of another solution in a sample's place."""
+        """Replace a sample's solution by that of another one's gamma number ``best``."""
         self.best[place] = best
         for column, values in zip(self.solution, solution, strict=True):
             column[place] = values[best]
 
 
 def _chunks_of(num_intervals: int, piece: int, devices: tuple[jax.Device, ...], most: int | None) -> Shape:
-    """Of as many samples with so many intervals as the memory for a chunk holds, or as there will be."""
+    """Return the shape of a chunk: as many samples as fit in its memory, at most ``most``."""
     shape = chunk_shape(devices[0])
     pieces = power_of_two(1 + num_pieces(num_intervals, piece))
     size = max(1, min(2 * shape.size, 8 * shape.capacity // pieces, most or 2 * shape.size))
@@ -103,14 +101,12 @@ def _chunks_of(num_intervals: int, piece: int, devices: tuple[jax.Device, ...], 
 
 
 @dataclass(frozen=True, eq=False)
-class Plan:
-    """How to refit resamples of one study."""
+class Resampler:
+    """Draws resamples of one study and refits them."""
 
     fit: Fit
-    study: Prepared
+    scaled: ScaledStudy
     categories: _Categories
-    constraints: Constraints
-    minimize: bool
     key: Array
     setup: Setup
     shape: Shape
@@ -120,47 +116,44 @@ class Plan:
     @classmethod
     def make(
         cls,
-        scores: ArrayLike,
+        study: Study,
         key: Array,
-        limits: tuple[float, float],
-        minimize: bool,
-        constraints: Constraints,
         dtype: str,
         devices: tuple[jax.Device, ...],
         most: int | None = None,
-    ) -> "Plan":
-        """Return a plan for resamples of the scores."""
-        study = prepare(scores, limits, minimize, constraints)
-        categories = _categorise(scores, limits, minimize, study)
+    ) -> "Resampler":
+        """Prepare for at most ``most`` resamples at a time, and fit the scores themselves."""
+        whole = prepare(study)
+        categories = _categorise(whole)
         # The program that fits the resamples fits the study itself, too, so that no other is compiled.
         piece = best_piece(len(categories.candidates) + 1)
-        study = standardise(study.data, constraints, piece)
+        whole = scaled(study, whole.data, piece)
         shape = _chunks_of(len(categories.candidates) + 1, piece, devices, most)
-        setup = Setup(constraints.gamma, dtype=dtype)
-        ((solution,), _) = solve_prepared([study], constraints, setup, shape, devices[0])
-        fit = finish(solution, study, constraints, limits, minimize)
+        setup = Setup(study.constraints.gamma, dtype=dtype)
+        ((solution,), _) = solve_prepared([whole], setup, shape, devices[0])
+        fit = finish(solution, whole)
         # Where there is no noise the start has a little.
-        warm = np.where(np.isfinite(solution.theta), solution.theta, math.log(_LITTLE))
-        setup = setup._replace(noiseless=constraints.sigma[1] == 0, every_gamma=False)
-        return cls(fit, study, categories, constraints, minimize, key, setup, shape, devices, warm)
+        warm = np.where(np.isfinite(solution.theta), solution.theta, math.log(_START_SIGMA))
+        setup = setup._replace(noiseless=study.constraints.sigma[1] == 0, every_gamma=False)
+        return cls(fit, whole, categories, key, setup, shape, devices, warm)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without devices and key, which do not leave the process."""
+        """Leave out devices and key, which do not leave the process."""
         return {**self.__dict__, "devices": None, "key": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """On the local devices; what needs the key has been done."""
+        """Use the local devices; whatever needs the key has been done."""
         self.__dict__.update({**state, "devices": tuple(jax.local_devices())})
 
     @property
     def piece(self) -> int:
         """Intervals in a piece."""
-        return self.study.standard.problem.shares.shape[1]
+        return self.scaled.problem.problem.shares.shape[1]
 
     def resampled(self, num_resamples: int) -> Iterator[tuple[int, NDArray[np.float64], float]]:
-        """Yield the place of the first of some resamples, their numbers (columns, resamples), and the evaluations.
+        """Yield chunks: number of the first resample, results (columns, resamples), number of evaluations.
 
-        The first ones are fitted from all starts; if a warm start finds the same optima, the others have one.
+        The first `AUDITED` are fitted from all starts; if warm starts find the same optima, the others use them.
         """
         first = min(AUDITED, num_resamples)
         same: list[bool] = []
@@ -185,20 +178,20 @@ class Plan:
             yield from in_parallel(work, parts, self.devices)
 
     def step(self, count: int) -> int:
-        """So many samples in a chunk that all workers have some."""
+        """Return the number of samples in a chunk, small enough that every worker gets one."""
         return max(1, min(self.shape.size, -(-count // num_workers(self.devices))))
 
     def draw(self, start: int, count: int) -> NDArray[np.int64]:
-        """Scores of each category in resamples from number ``start`` on, shape (count, categories)."""
+        """Draw resamples number ``start`` and on: scores of each category, shape (count, categories)."""
         of_score = self.categories.of_score
         # One program for all chunks: the last may be shorter.
         ranks = np.asarray(_draw(self.key, start, count=max(count, self.shape.size), size=len(of_score)))[:count]
-        width = self.study.data.num_distinct + 2
+        width = self.scaled.data.num_distinct + 2
         flat = of_score[ranks] + width * np.arange(count)[:, None]
         return np.bincount(flat.ravel(), minlength=count * width).reshape(count, width)
 
     def refit(self, counts: NDArray[np.int64], device: jax.Device, warm: bool) -> tuple[NDArray[np.float64], float]:
-        """Refit samples given by their counts (samples, categories), no more than fit in a chunk."""
+        """Refit samples given by their counts (samples, categories), at most a chunk of them."""
         knots, weights, used = self._knots(counts)
         possible = np.sum(counts[:, 1:-1] > 0, axis=1) >= 3
         packed = self._pack(knots, weights, used, possible, warm)
@@ -208,18 +201,18 @@ class Plan:
             solution = without_noise(solution)
         ends = _Ends.of(solution)
         samples = [(knots[i, 1 : n + 1], weights[i, : n + 1]) for i, n in enumerate(used)]
-        if self.constraints.sigma[0] == 0 and not self.setup.noiseless:
+        if self.scaled.study.constraints.sigma[0] == 0 and not self.setup.noiseless:
             (places,) = np.nonzero(is_needless(ends.solution) & possible)
             evaluations += self._without_noise([samples[i] for i in places], places, ends, device)
         (places,) = np.nonzero(~is_minimum(ends.solution) & possible)
         evaluations += self._from_the_start([samples[i] for i in places], places, ends, device)
-        return self._columns(ends.solution, self.constraints.gamma[0] + ends.best, possible), evaluations
+        return self._columns(ends.solution, self.scaled.study.constraints.gamma[0] + ends.best, possible), evaluations
 
     def _knots(self, counts: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
-        """Each sample's own knots, with an end on either side, the shares between them, and how many knots there are.
+        """Return each sample's knots, with an end on either side, the shares between them, and the numbers of knots.
 
-        What `nqjax.spacing.spacings` does for one sample: knots are the values that occur, and limits beyond which
-        something is censored; one more count goes to the censored side.
+        The rule is that of `nqjax.estimation.spacings.spacings`: knots are the values that occur, and limits beyond
+        which scores are censored; one extra count goes to the censored side.
         """
         kinds, most = self.categories, self.piece * (self.shape.capacity // self.shape.size - 1)
         below, values, above = counts[:, 0], counts[:, 1:-1], counts[:, -1]
@@ -248,7 +241,7 @@ class Plan:
         possible: NDArray[np.bool_],
         warm: bool,
     ) -> Packed:
-        """Arrays for a chunk; with a warm start the thinned pieces stay empty, as nobody looks at them."""
+        """Return the arrays of a chunk; with a warm start the thinned pieces are not used and stay empty."""
         size, here, piece = self.shape.size, len(knots), self.piece
         each = self.shape.capacity // size
         all_knots, all_shares = np.full((size, each, piece + 1), BEYOND), np.zeros((size, each, piece))
@@ -265,13 +258,13 @@ class Plan:
         first, pieces, active = np.arange(size, dtype=np.int32) * each, np.zeros(size, np.int32), np.zeros(size, bool)
         pieces[:here], active[:here] = used // piece + 1, possible
         problems = Problems(all_knots.reshape(-1, piece + 1), all_shares.reshape(-1, piece), None, first, pieces)
-        box = (np.broadcast_to(bound, (size, 4)) for bound in self.study.standard.box)
+        box = (np.broadcast_to(bound, (size, 4)) for bound in self.scaled.problem.box)
         return Packed(problems, Box(*box), active, np.broadcast_to(self.warm, (size, *self.warm.shape)))  # type: ignore[arg-type]
 
     def _without_noise(
         self, samples: list[_Sample], places: NDArray[np.intp], ends: _Ends, device: jax.Device
     ) -> float:
-        """Where none does as well, put it in place of the noise, at the same gamma; the evaluations that took."""
+        """Fit sigma = 0 at the same gamma and keep it where it does as well; return the number of evaluations."""
         if not samples:
             return 0.0
         setup = self.setup._replace(noiseless=True)
@@ -284,26 +277,22 @@ class Plan:
     def _from_the_start(
         self, samples: list[_Sample], places: NDArray[np.intp], ends: _Ends, device: jax.Device
     ) -> float:
-        """Fit samples as `nqjax.fit` does and put that in place; the evaluations that took."""
+        """Fit samples from all starts, as `nqjax.fit` does, and keep that; return the number of evaluations."""
         if not samples:
             return 0.0
-        studies = [self.study._replace(standard=self._standard(s)) for s in samples]
-        solutions, evaluations = solve_prepared(studies, self.constraints, self.setup, self.shape, device)
+        studies = [self.scaled._replace(problem=self._standard(s)) for s in samples]
+        solutions, evaluations = solve_prepared(studies, self.setup, self.shape, device)
         for i, solution in zip(places, solutions, strict=True):
             ends.put(i, solution, np.argmin(solution.loss))
         return evaluations
 
     def _standard(self, sample: _Sample) -> Standard:
-        return Standard(cut(*sample, self.piece), self.study.standard.box)
+        return Standard(cut(*sample, self.piece), self.scaled.problem.box)
 
     def _columns(self, ends: Solution, gamma: NDArray[np.integer], possible: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """Back to the scale of the scores and the caller's direction."""
-        kept, location, scale = self.constraints, self.study.location, self.study.scale
+        """Return one row for each of `COLUMNS`, on the scale of the scores and in the caller's direction."""
         place, log_delta, log_sigma = ends.theta.T
-        alpha = np.clip(location + scale * place, *kept.alpha)
-        beta = np.clip(location + scale * (place + np.exp(log_delta)), *kept.beta)
-        sigma = np.clip(scale * np.exp(log_sigma), *kept.sigma)
-        alpha, beta = (alpha, beta) if self.minimize else (-beta, -alpha)
+        alpha, beta, sigma = self.scaled.restore(place, np.exp(log_delta), np.exp(log_sigma))
         converged = is_minimum(ends)
         columns = np.stack([alpha, beta, gamma, sigma, ends.loss, ends.gradient_norm, converged])
         columns[:, ~possible | ~np.isfinite(ends.loss)] = math.nan
@@ -312,7 +301,7 @@ class Plan:
 
 @functools.partial(jax.jit, static_argnames=("count", "size"))
 def _draw(key: Array, start: Array, *, count: int, size: int) -> Array:
-    """Ranks with replacement: row i from the key and ``start + i`` alone."""
+    """Draw ranks with replacement; row i depends on the key and ``start + i`` alone."""
 
     def row(i: Array) -> Array:
         return jax.random.randint(jax.random.fold_in(key, i), (size,), 0, size, dtype=jnp.int32)

@@ -1,49 +1,47 @@
-"""Solving one prepared study, with and without noise."""
+"""Solve scaled studies, with noise and, where noise explains nothing, without."""
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import jax
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nqjax.estimation.constraints import Constraints
+from nqjax.estimation.study import SIGMA_RANGE, ScaledStudy
 from nqjax.solver.batch import Setup, Shape, solve
 from nqjax.solver.newton import Solution
 
-if TYPE_CHECKING:
-    pass
-from nqjax.estimation.study import _SIGMA_RANGE, Prepared
-
-#: Sigma this close to its lower bound has run into it.
+#: Sigma within this factor of its lower bound counts as at the bound.
 _AT_FLOOR = 3.0
 
+# Data that cannot tell small noise levels apart get one answer, sigma = 0.
+#: Derivatives of the loss in log sigma below which sigma = 0 is fitted, too.
+_FLAT_IN_SIGMA = 1e-6
 
-#: Where the loss's derivatives in log sigma are below the first, no noise at all is tried; it is what is reported when
-#: its loss is the same but for the second, so that data which cannot tell small noise levels apart have one answer.
-_TRY_NONE, _SAME_LOSS = 1e-6, 1e-9
+#: Sigma = 0 is reported if its loss is higher by no more than this.
+_SAME_LOSS = 1e-9
 
 
 def solve_prepared(
-    studies: Sequence["Prepared"], constraints: Constraints, setup: Setup, shape: Shape, device: jax.Device
+    studies: Sequence[ScaledStudy], setup: Setup, shape: Shape, device: jax.Device
 ) -> tuple[list[Solution], float]:
-    """Fit the studies of one chunk; where noise explains nothing, try none at all.
+    """Fit the studies of one chunk, which have the same constraints on gamma and sigma.
 
-    Parameters and results as those of `nqjax.solver.batch.solve`.
+    Where noise explains nothing, sigma = 0 is tried, too. Returns what `nqjax.solver.batch.solve` returns.
     """
-    standards = [study.standard for study in studies]
+    sigma = studies[0].study.constraints.sigma
+    problems = [one.problem for one in studies]
     bare = setup._replace(noiseless=True)
-    if constraints.sigma[1] == 0:
-        solutions, evaluations = solve(standards, bare, shape, device)
+    if sigma[1] == 0:
+        solutions, evaluations = solve(problems, bare, shape, device)
         return [without_noise(s) for s in solutions], evaluations
-    solutions, evaluations = solve(standards, setup, shape, device)
-    if constraints.sigma[0] > 0:
+    solutions, evaluations = solve(problems, setup, shape, device)
+    if sigma[0] > 0:
         return solutions, evaluations
     needless = [is_needless(s) for s in solutions]
     again = [i for i, s in enumerate(solutions) if needless[i][np.argmin(s.loss)]]
     for some in (again[i : i + shape.size] for i in range(0, len(again), shape.size)):
-        others, more = solve([standards[i] for i in some], bare, shape, device)
+        others, more = solve([problems[i] for i in some], bare, shape, device)
         evaluations += more
         for i, other in zip(some, map(without_noise, others), strict=True):
             mine = solutions[i]
@@ -55,15 +53,15 @@ def solve_prepared(
 
 
 def is_minimum(solution: Solution) -> NDArray[np.bool_]:
-    """Whether no digit that matters is left to gain: a tiny slope, or a small one that promises next to nothing."""
+    """Whether no digit that matters can be gained: the slope is tiny, or small with a negligible predicted decrease."""
     norm = solution.gradient_norm
     return np.asarray((norm <= 1e-6) | ((norm <= 1e-3) & (solution.promise <= 1e-11)))
 
 
 def is_needless(solution: Solution) -> NDArray[np.bool_]:
-    """Whether noise may explain nothing: sigma has run into its lower bound, or any as small does as well."""
-    floor = math.log(_SIGMA_RANGE[0] * _AT_FLOOR)
-    return np.asarray((solution.theta[..., 2] <= floor) | (solution.noise_matters <= _TRY_NONE))
+    """Whether noise may explain nothing: sigma is at its lower bound, or the loss hardly depends on it."""
+    floor = math.log(SIGMA_RANGE[0] * _AT_FLOOR)
+    return np.asarray((solution.theta[..., 2] <= floor) | (solution.noise_matters <= _FLAT_IN_SIGMA))
 
 
 def is_as_good(bare: ArrayLike, noisy: ArrayLike) -> NDArray[np.bool_]:
@@ -72,7 +70,7 @@ def is_as_good(bare: ArrayLike, noisy: ArrayLike) -> NDArray[np.bool_]:
 
 
 def without_noise(fits: Solution) -> Solution:
-    """Say that sigma is 0; any leading axes."""
+    """Set log sigma to -inf, whatever the leading axes."""
     theta = np.array(fits.theta)
     theta[..., 2] = -np.inf
     return fits._replace(theta=theta)  # type: ignore[arg-type]

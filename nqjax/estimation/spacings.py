@@ -1,7 +1,7 @@
-"""From scores and limits to the spacings that censored maximum product of spacings works on.
+"""Spacings: the intervals between sorted scores that maximum product of spacings works on.
 
-Everything here is oriented to minimisation: scores of a search that maximises are negated at the entrance, so that the
-two directions are mirror images to the last digit.
+Everything is oriented to minimisation: scores of a search that maximises are negated first, so that the two directions
+give mirror images to the last digit.
 """
 
 import math
@@ -13,34 +13,33 @@ from numpy.typing import ArrayLike, NDArray
 from nqjax.errors import InputError
 from nqjax.inputs import as_limits, as_scores, oriented_limits
 
-#: Scores this many units in the last place apart are one point.
+#: Scores no more than this many units in the last place apart are equal.
 _TIE_ULPS = 8
 
-
-#: Larger ones leave no room in floating point for the parameters that a fit may have.
+#: Largest score; beyond it the parameters of a fit may overflow.
 _LARGEST = 1e301
 
 
 @dataclass(frozen=True)
 class Spacings:
-    """Knots, the number of scores in each interval between them, and what became of every score.
+    """Knots, the number of scores in each interval between them, and counts of censored and failed scores.
 
     Attributes
     ----------
     knots : ndarray, shape (num_knots,)
-        Strictly increasing; with -inf and inf they bound ``num_knots + 1`` intervals, open on the left.
+        Strictly increasing. With -inf and inf they bound ``num_knots + 1`` intervals, which are open on the left.
     counts : ndarray, shape (num_knots + 1,)
-        Scores in each interval, the extra one included: they sum to ``num_scores + 1``.
+        Scores in each interval, with one extra count: they sum to ``num_scores + 1``.
     num_scores, num_used, num_failed : int
-        All scores; those inside the limits; NaN or infinite ones, which count on the losing side.
+        All scores; scores inside the limits; NaN or infinite scores, which count on the losing side.
     num_below, num_above : int
-        Censored scores on the winning and on the losing side, failed ones among these.
+        Censored scores on the winning and on the losing side, failed ones included.
     num_distinct : int
-        Different values among the scores inside the limits.
+        Number of different values inside the limits.
     best, worst : float
-        The lowest and the highest of them; NaN when there are none.
+        The lowest and the highest score inside the limits; NaN when there is none.
     values, repeats : ndarray, shape (num_distinct,)
-        These values, increasing, and how often each occurs.
+        The different values inside the limits, increasing, and how often each occurs.
     """
 
     knots: NDArray[np.float64]
@@ -58,31 +57,42 @@ class Spacings:
 
     @property
     def num_censored(self) -> int:
-        """Finite scores outside the limits."""
+        """Number of finite scores outside the limits."""
         return self.num_below + self.num_above - self.num_failed
 
 
 def quantile_limits(scores: ArrayLike, q: float, minimize: bool = True) -> tuple[float, float]:
-    """Limits that keep about the best share ``q`` of all scores, those equal to the last one kept included.
+    """Return limits that keep about the best share ``q`` of all scores.
+
+    Scores equal to the last one that is kept are kept, too.
 
     Parameters
     ----------
     scores : array_like, shape (num_scores,)
         One score a trial; failed runs (NaN, infinite) rank last.
     q : float
-        More than 0, at most 1.
+        Share of the scores to keep, more than 0 and at most 1.
     minimize : bool
         Whether lower scores are better.
 
     Returns
     -------
     pair of float
-        For `nqjax.fit`; infinite on the losing side where the share reaches into the failed runs.
+        Limits for `nqjax.fit`, on the scale of the scores; infinite on the losing side where the share includes failed
+        runs.
 
     Raises
     ------
     InputError
-        Another q, or no scores.
+        ``q`` is not a share, or there are no scores.
+
+    Examples
+    --------
+    >>> import nqjax
+    >>> nqjax.quantile_limits([0.3, 0.1, 0.2, 0.5], 0.5)
+    (-inf, 0.2)
+    >>> nqjax.quantile_limits([0.3, 0.1, 0.2, 0.5], 0.5, minimize=False)
+    (0.3, inf)
     """
     if not 0 < q <= 1:
         raise InputError(f"the share of the best scores is {q}: give a number above 0, at most 1")
@@ -91,7 +101,7 @@ def quantile_limits(scores: ArrayLike, q: float, minimize: bool = True) -> tuple
         raise InputError("there are no scores")
     y = y if minimize else -y
     y = np.where(np.isfinite(y), y, math.inf)
-    # The product's rounding errors must not ask for one score more.
+    # Rounding errors of the product must not add a score.
     rank = max(math.ceil(q * y.size - 1e-9), 1) - 1
     threshold = float(np.partition(y, rank)[rank])
     return oriented_limits((-math.inf, threshold), minimize)
@@ -118,20 +128,20 @@ def spacings(scores: ArrayLike, limits: tuple[float, float] = (-math.inf, math.i
     Raises
     ------
     InputError
-        Scores that are not one row of numbers, limits the wrong way round, or numbers close to the largest there are.
+        Scores that are not one row of numbers, limits the wrong way round, or scores above 1e301.
 
     Notes
     -----
-    The grouping of Lourie, He, Cho 2025, appendix on estimation: maximum likelihood on data grouped between the order
-    statistics. A score within a few units in the last place of a limit or of another score is equal to it; where all
-    scores are single precision numbers, a limit is compared in units of that.
+    The grouping is that of Lourie, He, Cho 2025, appendix on estimation: maximum likelihood on data grouped between the
+    order statistics. Scores a few units in the last place from a limit or from another score are equal to it; if all
+    scores are single precision numbers, limits are compared in units of single precision.
     """
     y = as_scores(scores)
     low, high = oriented_limits(as_limits(limits), minimize)
     y = y if minimize else -y
     finite = np.isfinite(y)
     y, num_failed = np.sort(y[finite]), int(np.sum(~finite))
-    # A score equal to the threshold is inside in both directions; at the other end a score equal to the limit is not.
+    # A score equal to the losing limit is inside, one equal to the winning limit is not.
     unit = _precision(y)
     above = y > high + _tolerance(high, unit)
     below = y <= low + _tolerance(low, unit)
@@ -166,7 +176,7 @@ def spacings(scores: ArrayLike, limits: tuple[float, float] = (-math.inf, math.i
 
 
 def _precision(y: NDArray[np.float64]) -> type[np.floating]:
-    """Single precision where every score is such a number."""
+    """Return single precision if every score is a single precision number, else double."""
     with np.errstate(over="ignore"):
         return np.float32 if np.array_equal(y, y.astype(np.float32)) else np.float64
 
@@ -174,13 +184,13 @@ def _precision(y: NDArray[np.float64]) -> type[np.floating]:
 def _tolerance(value: float, unit: type[np.floating]) -> float:
     if not math.isfinite(value):
         return 0.0
-    # A limit may be larger than single precision has, and the largest numbers of all have no neighbour.
+    # A limit may exceed single precision, and the largest number has no neighbour above it.
     double = unit is np.float64 or abs(value) >= float(np.finfo(unit).max)
     return _TIE_ULPS * (math.ulp(value) if double else float(np.spacing(unit(abs(value)))))
 
 
 def _merge_ties(y: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Distinct values of a sorted array, near-ties joined at their highest, and how often each occurs."""
+    """Return the distinct values of a sorted array, near-ties joined at their highest, and how often each occurs."""
     if not y.size:
         return y, y
     larger = np.minimum(np.maximum(np.abs(y[1:]), np.abs(y[:-1])), 8e307)  # the largest number has no neighbour

@@ -1,7 +1,7 @@
-"""A study prepared for the solver: scaled spacings, start box and constraints."""
+"""Studies: a search's scores with limits, direction and constraints, checked once and scaled for the solver."""
 
 import math
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -9,62 +9,119 @@ from jax import Array
 from numpy.typing import ArrayLike
 
 from nqjax.errors import InputError, show
-from nqjax.estimation.constraints import Constraints
+from nqjax.estimation.constraints import Constraint, Constraints, read_constraints
 from nqjax.estimation.spacings import Spacings, spacings
+from nqjax.inputs import as_limits, as_scores, oriented_limits
 from nqjax.solver.batch import Standard
 from nqjax.solver.newton import Box
 from nqjax.solver.pieces import PIECE, cut
+from nqjax.types import Floats
 
-if TYPE_CHECKING:
-    pass
-
-
-#: Standardised bounds: the scores inside the limits span [0, 1].
-_SIGMA_RANGE = (1e-6, 1e2)
-
-
+# Bounds on the scale where the knots span [0, 1].
+SIGMA_RANGE = (1e-6, 1e2)
 _DELTA_RANGE = (1e-6, 1e6)
-
-
 _ALPHA_RANGE = (-1e6, 1e6)
 
 
-class Prepared(NamedTuple):
-    """A study that has been checked, and how to get back from the scale of its knots."""
+class Study(NamedTuple):
+    """One search's scores with limits, direction and constraints."""
 
+    scores: Floats  # (num_scores,), as given; failed runs are NaN or infinite
+    limits: tuple[float, float]  # as given
+    minimize: bool
+    constraints: Constraints  # oriented to minimisation
+
+    @classmethod
+    def read(
+        cls,
+        scores: ArrayLike,
+        limits: tuple[float, float] = (-math.inf, math.inf),
+        minimize: bool = True,
+        alpha: Constraint = None,
+        beta: Constraint = None,
+        gamma: Constraint = (1, 5),
+        sigma: Constraint = None,
+    ) -> "Study":
+        """Check the arguments, which are those of `nqjax.fit`; raise InputError if they are invalid."""
+        return cls.constrained(scores, limits, minimize, read_constraints(alpha, beta, gamma, sigma, minimize))
+
+    @classmethod
+    def constrained(
+        cls, scores: ArrayLike, limits: tuple[float, float], minimize: bool, constraints: Constraints
+    ) -> "Study":
+        """Check scores and limits; the constraints have been read."""
+        return cls(as_scores(scores), as_limits(limits), minimize, constraints)
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The limits, oriented to minimisation."""
+        return oriented_limits(self.limits, self.minimize)
+
+    @property
+    def gammas(self) -> range:
+        """All values of gamma that are allowed."""
+        low, high = self.constraints.gamma
+        return range(low, high + 1)
+
+    def orient(self, y: Floats) -> Floats:
+        """Turn scores so that lower is better; applied twice it returns them to the caller's direction."""
+        return y if self.minimize else -y
+
+    def restore(self, alpha: Any, beta: Any, sigma: Any) -> tuple[Any, Any, Any]:
+        """Return oriented parameters in the caller's direction, clipped to the constraints, which rounding may pass."""
+        bounds = self.constraints
+        alpha, beta, sigma = np.clip(alpha, *bounds.alpha), np.clip(beta, *bounds.beta), np.clip(sigma, *bounds.sigma)
+        return (alpha, beta, sigma) if self.minimize else (-beta, -alpha, sigma)
+
+
+class ScaledStudy(NamedTuple):
+    """A checked study, with the problem on the scale of its knots."""
+
+    study: Study
     data: Spacings
-    standard: Standard
-    location: float
-    scale: float
+    problem: Standard
+    location: float  # the first knot
+    scale: float  # the range of the knots
+
+    def restore(self, place: Any, delta: Any, sigma: Any) -> tuple[Any, Any, Any]:
+        """Return alpha, beta and sigma on the scale of the scores; ``place`` is the scaled best score."""
+        location, scale = self.location, self.scale
+        return self.study.restore(location + scale * place, location + scale * (place + delta), scale * sigma)
 
 
-def prepare(scores: ArrayLike, limits: tuple[float, float], minimize: bool, constraints: Constraints) -> Prepared:
-    """Check one study and bring it to the scale of its knots.
+def prepare(study: Study) -> ScaledStudy:
+    """Make the spacings of a study and scale them.
 
     Raises
     ------
     InputError
-        As `fit`.
+        The scores are too few, or the limits or constraints exclude them.
     """
-    data = spacings(scores, limits, minimize)
-    _check(data, constraints, limits, minimize)
-    return standardise(data, constraints)
+    return scaled(study, checked_spacings(study))
 
 
-def standardise(data: Spacings, constraints: Constraints, piece: int = PIECE) -> Prepared:
-    """Bring checked spacings to the scale of their knots, in pieces of so many intervals."""
+def checked_spacings(study: Study) -> Spacings:
+    """Make the spacings of a study; raise InputError where they are too few or the constraints exclude them."""
+    data = spacings(*study[:3])
+    _check(data, study)
+    return data
+
+
+def scaled(study: Study, data: Spacings, piece: int = PIECE) -> ScaledStudy:
+    """Scale checked spacings, and cut them into pieces of ``piece`` intervals."""
     location = float(data.knots[0])
     scale = float(data.knots[-1] - data.knots[0])
     problem = cut((data.knots - location) / scale, data.counts, piece)
-    box = standard_box(constraints, location, scale)
-    return Prepared(data, Standard(problem, box), location, scale)
+    box = standard_box(study.constraints, location, scale)
+    return ScaledStudy(study, data, Standard(problem, box), location, scale)
 
 
-def _check(data: Spacings, constraints: Constraints, limits: tuple[float, float], minimize: bool) -> None:
+def _check(data: Spacings, study: Study) -> None:
     if data.num_scores < 3:
         raise InputError(f"{data.num_scores} scores are too few to fit: give at least 3, better 24 or more")
-    unlimited = math.isinf(limits[0]) and math.isinf(limits[1])
-    inside = "" if unlimited else f" inside the limits ({show(limits[0])}, {show(limits[1])})"
+    low, high = study.limits
+    unlimited = math.isinf(low) and math.isinf(high)
+    inside = "" if unlimited else f" inside the limits ({show(low)}, {show(high)})"
     if data.num_used == 0 and unlimited:
         raise InputError(f"all {data.num_scores} runs failed: there is no finite score to fit")
     if data.num_used == 0:
@@ -73,25 +130,25 @@ def _check(data: Spacings, constraints: Constraints, limits: tuple[float, float]
     if data.num_distinct < 3:
         remedy = "run more trials" if unlimited else "widen the limits"
         raise InputError(f"only {data.num_distinct} different scores{inside}, at least 3 are needed: {remedy}")
-    _check_constraints(data, constraints, inside, minimize)
+    _check_constraints(data, study, inside)
 
 
-def _check_constraints(data: Spacings, constraints: Constraints, inside: str, minimize: bool) -> None:
-    """The data must be possible, if not likely: alpha below the worst score, beta above the best (when minimising)."""
-    alpha, beta = constraints.alpha[0], constraints.beta[1]
-    winning, losing = ("alpha", "beta") if minimize else ("beta", "alpha")
+def _check_constraints(data: Spacings, study: Study, inside: str) -> None:
+    """Raise InputError unless alpha may lie below the worst score, and beta above the best (when minimising)."""
+    alpha, beta = study.constraints.alpha[0], study.constraints.beta[1]
+    winning, losing = ("alpha", "beta") if study.minimize else ("beta", "alpha")
     if alpha >= data.worst:
         raise InputError(f"the constraint on {winning} excludes the data: every score{inside} is better than it allows")
     if beta <= data.best:
         raise InputError(f"the constraint on {losing} excludes the data: every score{inside} is worse than it allows")
-    if constraints.sigma[1] == 0 and (alpha >= data.best or beta <= data.worst):
+    if study.constraints.sigma[1] == 0 and (alpha >= data.best or beta <= data.worst):
         raise InputError(
             "without noise (sigma = 0) the scores must lie between alpha and beta: widen their constraints"
         )
 
 
 def standard_box(constraints: Constraints, location: float | Array, scale: float | Array) -> Box:
-    """Bounds on the scale of the knots, within what the program can represent; location and scale may be traced."""
+    """Return bounds on the scale of the knots, as far as the solver goes; location and scale may be traced."""
     xp: Any = jnp if isinstance(location, Array) else np
     (alpha, beta, _, sigma), (least, most) = constraints, np.log(_DELTA_RANGE)
     ends = [
@@ -100,7 +157,7 @@ def standard_box(constraints: Constraints, location: float | Array, scale: float
                 xp.clip((alpha[end] - location) / scale, *_ALPHA_RANGE),
                 (beta[end] - location) / scale,
                 xp.asarray((least, most)[end]),
-                xp.log(xp.clip(sigma[end] / scale, *_SIGMA_RANGE)),
+                xp.log(xp.clip(sigma[end] / scale, *SIGMA_RANGE)),
             ]
         )
         for end in (0, 1)

@@ -72,7 +72,7 @@ def draw_best(ax: "Axes", post: "Posterior", name: str) -> None:
     draws = getattr(post, best).ravel()
     low, high = np.quantile(draws, [0.002, 0.998])
     ax.hist(draws, bins=60, range=(low, high), density=True, color=BLUE, alpha=0.6, label="posterior")
-    winner = post._study.data.best if post.minimize else -post._study.data.best
+    winner = post.data.data.best if post.minimize else -post.data.data.best
     ax.axvline(winner, color=ORANGE, linestyle="--", linewidth=1, label="best score so far")
     threshold = post.limits[1] if post.minimize else post.limits[0]
     if math.isfinite(threshold) and post.prior.width is None:
@@ -102,7 +102,12 @@ def draw_curve(ax: "Axes", post: "Posterior", name: str) -> None:
     trials = np.geomspace(1, most, 60)
     seen = trials[trials <= post.num_scores]
     ax.plot(
-        seen, empirical_curve(post._scores, seen, post.minimize), color=GREY, linewidth=4, alpha=0.6, label="empirical"
+        seen,
+        empirical_curve(post.study.scores, seen, post.minimize),
+        color=GREY,
+        linewidth=4,
+        alpha=0.6,
+        label="empirical",
     )
     for confidence, shade in ((0.95, 0.15), (0.5, 0.3)):
         lower, upper = post.quantile_tuning_curve_band(trials, confidence=confidence)

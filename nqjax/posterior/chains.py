@@ -1,4 +1,4 @@
-"""From searches to draws: quadrature for every gamma of every search, then the sampler where there is probability."""
+"""Draws of searches: quadrature for every gamma, then NUTS for the probable ones."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -13,29 +13,33 @@ from jax import Array
 
 from nqjax.estimation.constraints import Constraints
 from nqjax.posterior import nuts
-from nqjax.posterior.density.data import Study, make_model
+from nqjax.posterior.density.data import RegimeData, make_model
 from nqjax.posterior.density.log_density import Evaluator, Model
 from nqjax.posterior.draws import Draws, Request, make_seed
-from nqjax.posterior.quadrature.integrate import Lane, Points, densities, integrate
+from nqjax.posterior.quadrature.integrate import GammaGrid, Points, densities, integrate
 from nqjax.posterior.quadrature.metropolis import from_grid, independent
 from nqjax.posterior.quadrature.straighten import stack
 from nqjax.runtime.compiled import power_of_two
 from nqjax.types import Floats
 
 #: Gammas with a smaller probability are not sampled.
-_RARE = 1e-3
+_LEAST_PROBABILITY = 1e-3
 
+#: Most studies with grids in memory at once.
+_MOST_STUDIES = 16
 
-#: Studies whose grids are in memory at once, and chains that go in step.
-_STUDIES, _GROUP = 16, 128
+#: Most chains that advance together.
+_MOST_CHAINS = 128
 
+#: Most chains times scores that advance together.
+_MOST_CHAINS_TIMES_SCORES = 1 << 18
 
-#: Studies of fewer scores may share a chunk with any such; and chains times scores of a group.
-_SMALL, _LARGE = 64, 1 << 18
+#: Studies up to this size are sampled together, whatever their sizes.
+_SMALL_STUDY = 64
 
 
 def sample_studies(
-    studies: Sequence[Study],
+    studies: Sequence[RegimeData],
     constraints: Constraints,
     request: Request,
     keys: Sequence[Array],
@@ -43,12 +47,12 @@ def sample_studies(
     *,
     stages: bool = False,
 ) -> list[Draws | str]:
-    """Draws of each study, or what is wrong with it; progress by studies, or by the two stages of one."""
+    """Return the draws of each study, or the reason why there are none; progress is by studies, or by two stages."""
     results: list[Draws | str] = [""] * len(studies)
-    # Neighbours in size together, so that padding costs little.
+    # Studies of similar size together, so that padding costs little.
     order = sorted(range(len(studies)), key=lambda i: len(studies[i].data.values))
-    # Programs are for a number of studies: for one, or for all chunks of many.
-    pad = min(power_of_two(max(len(studies), 1)), _STUDIES)
+    # One number of studies for all chunks, as programs are compiled for it.
+    pad = min(power_of_two(max(len(studies), 1)), _MOST_STUDIES)
     for places in _chunks(order, [len(s.data.values) for s in studies]):
         some = [studies[i] for i in places]
         at_half = advance if stages else _ignore
@@ -60,10 +64,10 @@ def sample_studies(
 
 
 def _chunks(order: list[int], sizes: list[int]) -> Iterator[list[int]]:
-    """Some studies at a time, none more than twice as large as another."""
+    """Yield studies in chunks; no study is more than twice as large as another."""
     chunk: list[int] = []
     for i in order:
-        if chunk and (len(chunk) == _STUDIES or sizes[i] > 2 * max(sizes[chunk[0]], _SMALL)):
+        if chunk and (len(chunk) == _MOST_STUDIES or sizes[i] > 2 * max(sizes[chunk[0]], _SMALL_STUDY)):
             yield chunk
             chunk = []
         chunk.append(i)
@@ -76,7 +80,7 @@ def _ignore(_: int) -> None:
 
 
 def _sample_some(
-    studies: Sequence[Study],
+    studies: Sequence[RegimeData],
     constraints: Constraints,
     request: Request,
     keys: Sequence[Array],
@@ -87,7 +91,7 @@ def _sample_some(
     model = make_model(studies, constraints, request.prior.parts, pad)
     with ThreadPoolExecutor(1, thread_name_prefix="nqjax-compile") as pool:
         if request.method == "nuts":
-            # Meanwhile. What goes wrong there goes wrong again where the programs are wanted, and is raised there.
+            # Compile during the quadrature. Errors here occur again where the programs are used, and are raised there.
             pool.submit(nuts.prepare, model, *_programs(request, gamma, model, pad))
         elif model.pooled is not None:
             pool.submit(Evaluator(model, gamma).prepare)
@@ -95,15 +99,19 @@ def _sample_some(
 
 
 def _programs(request: Request, gamma: tuple[int, int], model: Model, studies: int) -> tuple[nuts.Settings, int, int]:
-    """Settings, bits and group of the sampler's programs."""
-    # One search keeps two cores busy with half of its chains each; many go in step by the dozen.
-    lanes = request.num_chains * (gamma[1] - gamma[0] + 1) * studies
-    group = min(_GROUP, max(request.num_chains, -(-lanes // 2)), max(1, _LARGE // model.data.scores.shape[1]))
+    """Return settings, bits and group size of the sampler's programs."""
+    # Two groups keep two cores busy with one search; larger groups are more efficient for many.
+    num_runs = request.num_chains * (gamma[1] - gamma[0] + 1) * studies
+    group = min(
+        _MOST_CHAINS,
+        max(request.num_chains, -(-num_runs // 2)),
+        max(1, _MOST_CHAINS_TIMES_SCORES // model.data.scores.shape[1]),
+    )
     return nuts.Settings(request.num_warmup), int(gamma[1] + 1).bit_length(), group
 
 
 def _integrate_and_draw(
-    studies: Sequence[Study],
+    studies: Sequence[RegimeData],
     model: Model,
     gamma: tuple[int, int],
     request: Request,
@@ -114,18 +122,18 @@ def _integrate_and_draw(
     log_prior = request.prior.log_gamma(*gamma)
     inside = np.array([float(s.data.num_used) for s in studies])
     outside = np.array([float(s.data.num_above) for s in studies])
-    lanes = integrate(model, inside, outside, gamma, log_prior)
+    grids = integrate(model, inside, outside, gamma, log_prior)
     at_half(1)
     seeds = [make_seed(key) for key in keys]
     results: list[Draws | str] = [""] * len(studies)
     todo = []
-    for i, mine in enumerate(lanes):
-        joint = np.array([lane.log_evidence for lane in mine]) + log_prior
+    for i, mine in enumerate(grids):
+        joint = np.array([one.log_evidence for one in mine]) + log_prior
         if not np.isfinite(joint.max()):
             results[i] = "the prior gives the data no probability: widen it, or the bounds"
             continue
         todo.append(i)
-        # The scores have density on their own scale.
+        # The evidence is a density of the scores on their own scale.
         log_scale = math.log(studies[i].scale)
         total = float(scipy.special.logsumexp(joint)) - studies[i].data.num_used * log_scale
         total += 0.0 if request.prior.width is None else log_scale
@@ -136,24 +144,24 @@ def _integrate_and_draw(
         else:
             results[i] = Draws(np.empty(0, int), np.empty(0), {}, 0, *shared)
     if request.method == "nuts" and todo:
-        _by_nuts(todo, lanes, results, model, gamma, request, keys, pad)
+        _by_nuts(todo, grids, results, model, gamma, request, keys, pad)
     return results
 
 
-def errors_of(lanes: Sequence[Lane], log_probability: Floats) -> tuple[float, float]:
-    """Errors of the gammas' probabilities, and of the evidences of those that matter, each in its proportion.
+def errors_of(grids: Sequence[GammaGrid], log_probability: Floats) -> tuple[float, float]:
+    """Return the largest error of the gammas' probabilities, and of their evidences weighted by probability.
 
-    From what a coarser grid says and from what lies on the edge: larger than they are, mostly.
+    Estimated from a coarser grid and from the probability at the grid's edge; usually too large.
     """
     share = np.exp(log_probability)
-    errors = np.array([0.0 if lane.grid is None else lane.error for lane in lanes])
+    errors = np.array([0.0 if one.grid is None else one.error for one in grids])
     others = np.sum(share * errors) - share * errors
     return float(np.max(share * ((1 - share) * errors + others))), float(np.max(share * errors))
 
 
 def _by_quadrature(
     study: int,
-    lanes: list[Lane],
+    grids: list[GammaGrid],
     model: Model,
     gamma: tuple[int, int],
     request: Request,
@@ -166,7 +174,7 @@ def _by_quadrature(
     shape = request.num_chains, request.num_samples
     rng = np.random.default_rng(seed)
     number, theta, density, accepted = independent(
-        lanes, log_probability, Evaluator(model, gamma), study, gamma[0], shape, rng
+        grids, log_probability, Evaluator(model, gamma), study, gamma[0], shape, rng
     )
     stats = {"lp": density, "accepted": accepted}
     return Draws(np.asarray(number + gamma[0], np.int64), theta, stats, 0, log_probability, total, error, loss, seed)
@@ -174,7 +182,7 @@ def _by_quadrature(
 
 def _by_nuts(
     todo: list[int],
-    lanes: list[list[Lane]],
+    grids: list[list[GammaGrid]],
     results: list[Draws | str],
     model: Model,
     gamma: tuple[int, int],
@@ -182,7 +190,7 @@ def _by_nuts(
     keys: Sequence[Array],
     pad: int,
 ) -> None:
-    """Run all chains of all studies, and put together what each study needs of them."""
+    """Run all chains of all studies, and combine those of each study."""
     chains = request.num_chains
     where: list[tuple[int, int]] = []  # (study, number of the gamma), a row for the chains of each
     starts, chain_keys, lengths = [], [], []
@@ -190,19 +198,21 @@ def _by_nuts(
     for i in todo:
         draws = results[i]
         assert isinstance(draws, Draws)
-        # The most probable one always.
+        # The most probable gamma is always sampled.
         share = np.exp(draws.log_probability)
-        active = (share > min(_RARE, 0.9 * share.max())) & np.array([lane.grid is not None for lane in lanes[i]])
+        active = (share > min(_LEAST_PROBABILITY, 0.9 * share.max())) & np.array(
+            [one.grid is not None for one in grids[i]]
+        )
         rng = np.random.default_rng(draws.seed)
         for number in np.flatnonzero(active):
-            grid = lanes[i][number].grid
+            grid = grids[i][number].grid
             assert grid is not None
             where.append((i, int(number)))
             starts.append(Points(grid.shape, from_grid(grid, chains, rng), i, int(number) + gamma[0]))
             chain_keys.append(jax.random.split(jax.random.fold_in(keys[i], number + gamma[0]), chains))
             lengths.append(math.ceil(request.num_samples * share[number] / share[active].sum()) + 1)
     shapes = [s.shape for s in starts for _ in range(chains)]
-    those = nuts.Lanes(
+    those = nuts.ChainStarts(
         np.repeat([i for i, _ in where], chains),
         np.repeat([number + gamma[0] for _, number in where], chains),
         stack(shapes),
@@ -220,7 +230,7 @@ def _by_nuts(
 
 
 def _mixed(draws: Draws, rows: list[tuple[int, list[Any]]], first: int, request: Request) -> Draws:
-    """Chains over all gammas from chains of each: gammas in their proportions, in random order."""
+    """Combine chains of each gamma into chains over all, with gammas in their proportions in random order."""
     names = ("lp", "diverging", "n_steps", "acceptance_rate", "energy")
     rng = np.random.default_rng([draws.seed, 1])
     share = np.exp(draws.log_probability[[number for number, _ in rows]])
@@ -229,20 +239,20 @@ def _mixed(draws: Draws, rows: list[tuple[int, list[Any]]], first: int, request:
     gamma, theta = np.empty((chains, size), int), np.empty((chains, size, 3))
     stats: dict[str, list[Any]] = {name: [] for name in names}
     for c in range(chains):
-        # As many of each as its probability says, but for the rounding.
+        # The number of draws of each gamma is its probability times the total, rounded.
         which = np.searchsorted(edges, (np.arange(size) + rng.random()) / size).clip(max=len(rows) - 1)
         which = rng.permutation(which)
         columns = [np.empty(size) for _ in names]
-        for k, (number, lane) in enumerate(rows):
+        for k, (number, found) in enumerate(rows):
             mine = np.flatnonzero(which == k)
-            # Evenly spread over the chain.
-            some = ((np.arange(len(mine)) + 0.5) * len(lane[c][1]) / max(len(mine), 1)).astype(int)
-            gamma[c, mine], theta[c, mine] = first + number, lane[c][0][some]
-            for column, values in zip(columns, lane[c][1:], strict=True):
+            # Draws evenly spread over the chain.
+            some = ((np.arange(len(mine)) + 0.5) * len(found[c][1]) / max(len(mine), 1)).astype(int)
+            gamma[c, mine], theta[c, mine] = first + number, found[c][0][some]
+            for column, values in zip(columns, found[c][1:], strict=True):
                 column[mine] = values[some]
         for name, column in zip(names, columns, strict=True):
             stats[name].append(column)
     arrays = {name: np.stack(columns) for name, columns in stats.items()}
     arrays["diverging"], arrays["n_steps"] = arrays["diverging"].astype(bool), arrays["n_steps"].astype(int)
-    divergent = sum(int(lane[c][2].sum()) for _, lane in rows for c in range(chains))
+    divergent = sum(int(found[c][2].sum()) for _, found in rows for c in range(chains))
     return draws._replace(gamma=gamma, theta=theta, stats=arrays, num_divergent=divergent)

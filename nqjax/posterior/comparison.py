@@ -1,41 +1,48 @@
-"""Which of two searches wins, at equal numbers of trials or at equal cost."""
+"""Comparison of two searches, at equal numbers of trials or at equal cost."""
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import jax
 import numpy as np
 from jax import Array
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from nqjax.confidence.region import tails
 from nqjax.errors import InputError
 from nqjax.inputs import as_probability, as_trials
-
-if TYPE_CHECKING:
-    from nqjax.posterior.posterior import Posterior
-
-
-Floats = NDArray[np.float64]
+from nqjax.posterior.posterior import Posterior
+from nqjax.types import Floats
 
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """How two searches compare; arrays have the shape of the numbers of trials.
+    """Comparison of two searches, a and b; arrays have the shape of the numbers of trials.
 
     Attributes
     ----------
     trials_a, trials_b : ndarray
-        How many trials each search makes.
+        Numbers of trials of each search.
     probability : ndarray
-        That the best of new trials of the first beats the best of new trials of the second: luck is part of it.
+        Probability that the best of new trials of a beats the best of new trials of b, chance in the trials included.
     probability_median : ndarray
-        That the first has the better median tuning curve: what more repetitions would show.
+        Probability that a has the better median tuning curve, which no longer depends on chance in the trials.
     difference : ndarray, shape (draws, *trials.shape)
-        Draws of the best score of the first minus that of the second, luck included.
+        Draws of the best score of a minus that of b, on the scale of the scores, chance in the trials included.
     median_difference : ndarray, shape (draws, *trials.shape)
-        Draws of the difference of the median tuning curves.
+        Draws of the median tuning curve of a minus that of b.
     minimize : bool
+
+    Examples
+    --------
+    >>> import jax
+    >>> import numpy as np
+    >>> import nqjax
+    >>> scores = np.random.default_rng(0).random(24)
+    >>> post = nqjax.sample_posterior(scores, gamma=2, key=jax.random.key(0), method="quadrature")
+    >>> found = nqjax.compare(post, post, [8.0, 16.0])
+    >>> low, high = found.interval(0.9)
+    >>> low.shape, bool(np.all(low < high))
+    ((2,), True)
     """
 
     trials_a: Floats
@@ -72,21 +79,20 @@ class Comparison:
 
 
 def compare(
-    a: "Posterior", b: "Posterior", n: ArrayLike, *, cost: tuple[float, float] = (1.0, 1.0), key: Array | None = None
+    a: Posterior, b: Posterior, n: ArrayLike, *, cost: tuple[float, float] = (1.0, 1.0), key: Array | None = None
 ) -> Comparison:
-    """Compare two searches that were run independently of each other.
+    """Compare two searches, a and b, that were run independently of each other.
 
     Parameters
     ----------
     a, b : Posterior
-        See `nqjax.sample_posterior`; or two of one `SharedPosterior`, whose draws stay together.
+        Posteriors from `nqjax.sample_posterior`, or two of one `SharedPosterior`, whose draws are paired.
     n : array_like
-        Numbers of trials of the first search.
+        Numbers of trials of search a.
     cost : pair of float
-        What a trial of each costs. The second search makes ``n * cost[0] / cost[1]`` trials, which need not be whole:
-        by default as many as the first.
+        Costs of a trial of a and of b. Search b makes ``n * cost[0] / cost[1]`` trials, not necessarily whole.
     key : Array, optional
-        A JAX random key; by default one that is made from those of the posteriors.
+        A JAX random key; by default one made from the keys of the posteriors.
 
     Returns
     -------
@@ -95,7 +101,19 @@ def compare(
     Raises
     ------
     InputError
-        One search minimises and the other maximises; numbers of trials or costs that are not positive.
+        One search minimises and the other maximises; numbers of trials or costs are not positive.
+
+    Examples
+    --------
+    >>> import jax
+    >>> import numpy as np
+    >>> import nqjax
+    >>> scores = np.random.default_rng(0).random(24)
+    >>> post, other = (
+    ...     nqjax.sample_posterior(y, gamma=2, key=jax.random.key(0), method="quadrature") for y in (scores, scores - 1)
+    ... )
+    >>> nqjax.compare(post, other, 16).probability < 0.01
+    True
     """
     if a.minimize != b.minimize:
         raise InputError("one search minimises and the other maximises: they cannot be compared")
@@ -107,18 +125,18 @@ def compare(
     if costs.shape != (2,) or not np.all((costs > 0) & np.isfinite(costs)):
         raise InputError(f"the costs are {cost!r}: give two positive numbers")
     second = first * costs[0] / costs[1]
-    seed = [a._draws.seed, b._draws.seed] if key is None else [int(jax.random.bits(key, dtype=np.uint32))]
+    seed = [a.draws.seed, b.draws.seed] if key is None else [int(jax.random.bits(key, dtype=np.uint32))]
     rng = np.random.default_rng([*seed, 3])
     draws = min(a.alpha.size, b.alpha.size)
-    if a._group is not None and a._group is b._group:
-        rows = [np.arange(draws)] * 2  # gamma and the noise level are common: draws belong together
+    if a.group is not None and a.group == b.group:
+        rows = [np.arange(draws)] * 2  # gamma and the noise levels are common, so draws are paired
     else:
-        # The two posteriors are independent: any draw of one goes with any of the other.
+        # Draws of independent posteriors can be paired in any order.
         rows = [rng.permutation(post.alpha.size)[:draws] for post in (a, b)]
     luck = [rng.random((draws, *[1] * first.ndim)) for _ in rows]
-    parameters = [post._parameters(row) for post, row in zip((a, b), rows, strict=True)]
-    lucky = [post._curves(p, m, u) for post, p, m, u in zip((a, b), parameters, (first, second), luck, strict=True)]
-    median = [post._curves(p, m, 0.5) for post, p, m in zip((a, b), parameters, (first, second), strict=True)]
+    parameters = [post.parameters(row) for post, row in zip((a, b), rows, strict=True)]
+    lucky = [post.curves(p, m, u) for post, p, m, u in zip((a, b), parameters, (first, second), luck, strict=True)]
+    median = [post.curves(p, m, 0.5) for post, p, m in zip((a, b), parameters, (first, second), strict=True)]
     sign = -1 if a.minimize else 1
     difference, middle = lucky[0] - lucky[1], median[0] - median[1]
     return Comparison(
@@ -133,5 +151,5 @@ def compare(
 
 
 def _share(better: Floats) -> Floats:
-    """The share of the draws in which a number is positive; equal ones count half."""
+    """Return the share of the draws in which a number is positive; ties count half."""
     return np.asarray(np.mean((better > 0) + 0.5 * (better == 0), axis=0))

@@ -1,9 +1,8 @@
-"""Whether draws can be relied on."""
+"""Diagnostics of draws: convergence of chains, and accuracy of the quadrature."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,32 +10,27 @@ from numpy.typing import NDArray
 from nqjax.estimation.constraints import Constraints
 from nqjax.posterior import convergence
 from nqjax.posterior.density.coordinates import FAR, LOG_NOISE
+from nqjax.posterior.draws import Draws
+from nqjax.types import Floats
 
-if TYPE_CHECKING:
-    from nqjax.posterior.draws import Draws
+#: Largest acceptable R-hat.
+MOST_RHAT = 1.01
 
+#: Smallest acceptable effective sample size.
+LEAST_ESS = 400
 
-Floats = NDArray[np.float64]
-
-
-#: What draws are held to.
-MOST_RHAT, LEAST_ESS = 1.01, 400
-
-
-#: The quadrature's error of a probability of gamma.
+#: Largest acceptable error of a probability of gamma by quadrature.
 MOST_ERROR = 0.02
 
-
-#: The share of the quadrature's draws that is accepted.
+#: Smallest acceptable share of the quadrature's draws that are accepted.
 LEAST_ACCEPTANCE = 0.5
 
-
-#: The quadrature's error of the log evidence of a gamma that is probable.
+#: Largest acceptable error of the log evidence of a probable gamma.
 MOST_LOSS = 0.2
 
-
-#: The share of the draws that may lie so near to where the computation ends, on the logarithmic scale.
-_CUT, _NEAR = 0.01, 1.0
+# Draws are cut off if more than this share of them is this near to the ends of the computation, in log units.
+_CUT_SHARE = 0.01
+_NEAR_END = 1.0
 
 
 @dataclass(frozen=True)
@@ -54,12 +48,12 @@ class Diagnostics:
     acceptance : float, optional
         Share of the quadrature's draws that its Metropolis step accepts; at least 0.5 is wanted. None for NUTS.
     quadrature_error : float
-        Of the probabilities of gamma; at most 0.02 is wanted.
+        Error of the probabilities of gamma; at most 0.02 is wanted.
     evidence_error : float
-        Of the log evidence of a gamma that is probable, the larger the more of the posterior the grid misses; at most
-        0.2 is wanted.
+        Error of the log evidence of probable gammas, larger if the grid misses more of the posterior; at most 0.2 is
+        wanted.
     problems : tuple of str
-        What is not as it should be, in words.
+        Problems in words, with remedies.
     """
 
     rhat: dict[str, float]
@@ -78,7 +72,7 @@ class Diagnostics:
 
     @property
     def verdict(self) -> str:
-        """One line."""
+        """The result in one line."""
         if self.good:
             least = min(*self.ess_bulk.values(), *self.ess_tail.values())
             return (
@@ -87,37 +81,37 @@ class Diagnostics:
         return "the draws cannot be relied on: " + "; ".join(self.problems)
 
 
-def surely_good(draws: "Draws") -> bool:
-    """Whether the diagnostics need not be looked at: independent draws, nearly all accepted, and many of them."""
+def surely_good(draws: Draws) -> bool:
+    """Whether draws are good without further diagnostics: independent, nearly all accepted, and many."""
     accepted = draws.stats.get("accepted")
     if accepted is None or not (draws.error <= MOST_ERROR and draws.loss <= MOST_LOSS):
         return False
-    # A draw that is refused repeats another.
+    # A rejected draw repeats another one.
     return accepted.size * (2 * float(np.mean(accepted)) - 1) >= 5 * LEAST_ESS
 
 
 def cut_off(theta: Floats, bounds: Constraints, scale: float) -> list[str]:
-    """Where draws run into the ends of the computation, which no bound of the user's excludes: in words."""
+    """Return problems of draws at the ends of the computation that the user's bounds do not exclude, in words."""
 
     def share(near: NDArray[np.bool_]) -> bool:
-        return bool(np.mean(near) > _CUT)
+        return bool(np.mean(near) > _CUT_SHARE)
 
     problems = []
     least, most = LOG_NOISE
-    if bounds.sigma[0] <= scale * math.exp(least) and share(theta[..., 2] < least + _NEAR):
+    if bounds.sigma[0] <= scale * math.exp(least) and share(theta[..., 2] < least + _NEAR_END):
         problems.append(
-            f"sigma runs into {scale * math.exp(least):.1g}, the least that is computed beside a range of {scale:.3g}: "
+            f"sigma runs into {scale * math.exp(least):.1g}, the least that is computed for a range of {scale:.3g}: "
             "give a threshold that leaves out scores far off, or bound sigma from below"
         )
-    if bounds.sigma[1] >= scale * math.exp(most) and share(theta[..., 2] > most - _NEAR):
+    if bounds.sigma[1] >= scale * math.exp(most) and share(theta[..., 2] > most - _NEAR_END):
         problems.append(f"sigma runs into {scale * math.exp(most):.1g}, the most that is computed: bound it from above")
-    if share(theta[..., 0] < -FAR * math.exp(-_NEAR)):
-        problems.append("the best reachable score runs off to where nothing is computed: bound it")
+    if share(theta[..., 0] < -FAR * math.exp(-_NEAR_END)):
+        problems.append("the best reachable score runs beyond what is computed: bound it")
     return problems
 
 
-def diagnose(parameters: dict[str, Floats], draws: "Draws", problems: Sequence[str] = ()) -> Diagnostics:
-    """R-hat, effective sample sizes, divergences; beside problems that are known."""
+def diagnose(parameters: dict[str, Floats], draws: Draws, problems: Sequence[str] = ()) -> Diagnostics:
+    """Return the diagnostics, with the known problems first."""
     if len(draws.gamma) == 1:  # the two halves of one chain
         half = draws.gamma.shape[1] // 2
         parameters = {name: np.stack([x[0, :half], x[0, half : 2 * half]]) for name, x in parameters.items()}

@@ -12,18 +12,18 @@ from nqjax.types import Floats
 
 
 class Request(NamedTuple):
-    """What was asked for."""
+    """Prior, method and sizes that a posterior is sampled with."""
 
     prior: Prior
-    method: str
-    num_chains: int
-    num_warmup: int
-    num_samples: int
-    confidence: float
+    method: str = "nuts"
+    num_chains: int = 4
+    num_warmup: int = 500
+    num_samples: int = 1000
+    confidence: float = 0.95
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What can be written down."""
+        """The settings that JSON can hold."""
         return {
             name: getattr(self, name) for name in ("method", "num_chains", "num_warmup", "num_samples", "confidence")
         }
@@ -35,15 +35,15 @@ class Draws(NamedTuple):
     gamma: NDArray[np.int64]
     theta: Floats  # (..., 3), on the scale of the regime
     stats: dict[str, NDArray[Any]]
-    num_divergent: int  # of all that were drawn, those that were left out included
+    num_divergent: int  # of all transitions, unused draws included
     log_probability: Floats  # (gammas,), posterior
     log_evidence: float
     error: float  # of the probabilities of gamma
-    loss: float  # of the log evidence of a gamma that is probable
+    loss: float  # error of the log evidence of probable gammas
     seed: int
 
 
 def make_seed(key: Array) -> int:
-    """A seed for NumPy; `jax.random.bits` would be compiled first."""
+    """Return a seed for NumPy from a JAX key, without compiling anything."""
     words = np.asarray(jax.random.key_data(key)).ravel().tolist()
     return int(np.random.SeedSequence(words).generate_state(1)[0])

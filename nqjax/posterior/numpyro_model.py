@@ -1,4 +1,4 @@
-"""The posterior as a NumPyro model, to reuse inside a larger one."""
+"""The posterior as a NumPyro model, for use inside larger models."""
 
 import math
 
@@ -12,10 +12,9 @@ from numpy.typing import ArrayLike
 from numpyro.distributions import constraints as support
 
 from nqjax.distributions.quadratic import NoisyQuadratic
-from nqjax.estimation.constraints import Constraint, read_constraints
-from nqjax.estimation.study import prepare
-from nqjax.inputs import oriented_limits
-from nqjax.posterior.density.data import check_bounds, make_study
+from nqjax.estimation.constraints import Constraint
+from nqjax.estimation.study import Study
+from nqjax.posterior.density.data import read_regime
 from nqjax.posterior.prior import Prior
 
 
@@ -30,25 +29,25 @@ def posterior_model(
     sigma: Constraint = None,
     prior: Prior | None = None,
 ) -> dict[str, Array]:
-    """Model of one search, with the sites and the prior of `nqjax.sample_posterior`.
+    """Define the NumPyro model of one search, with the prior of `nqjax.sample_posterior`.
 
-    Sites: ``width``, ``regime_share`` (with a threshold), ``location`` (without) and ``relative_noise``;
+    Its sites are ``width``, ``regime_share`` (with a threshold), ``location`` (without) and ``relative_noise``;
     ``alpha``, ``beta`` and ``sigma`` are deterministic, and the likelihood is the factor ``log_likelihood``. A range of
-    gamma is summed over, as no sampler of continuous parameters takes a discrete one: then ``beta`` has one value for
-    each gamma, and ``gamma_probabilities`` are those given the other parameters, whose mean over the draws is the
-    posterior. Use `numpyro.handlers.scope` to have several of these in one model.
+    gamma is summed over, as samplers of continuous parameters need; ``beta`` then has one value for each gamma, and
+    ``gamma_probabilities`` are conditional on the other parameters: their mean over the draws is the posterior. Use
+    `numpyro.handlers.scope` to have several searches in one model.
 
     Parameters
     ----------
     scores, limits, minimize, alpha, beta, sigma, prior
         As for `nqjax.sample_posterior`; bounds are a factor.
     gamma : int, pair of int, or Array
-        The range, or one gamma: a number, or what was sampled before, for instance one that several searches share.
+        The range, or one gamma: a number, or a sampled value, for instance one that several searches share.
 
     Returns
     -------
     dict of str to Array
-        alpha, beta, gamma and sigma; beta and gamma of shape (gammas,) for a range.
+        alpha, beta, gamma and sigma, on the scale of the scores; beta and gamma have shape (gammas,) for a range.
 
     Raises
     ------
@@ -57,14 +56,28 @@ def posterior_model(
 
     Notes
     -----
-    Sample it in double precision (``jax.enable_x64``). `nqjax.sample_posterior` samples the same posterior in other
-    coordinates, which leave no divergences.
+    Sample it in double precision (``jax.enable_x64``). `nqjax.sample_posterior` samples the same posterior in
+    coordinates without divergences.
+
+    Examples
+    --------
+    >>> import jax
+    >>> import numpy as np
+    >>> import numpyro
+    >>> import nqjax
+    >>> scores = np.random.default_rng(0).random(24)
+    >>> kernel = numpyro.infer.NUTS(nqjax.posterior_model, init_strategy=numpyro.infer.init_to_median)
+    >>> mcmc = numpyro.infer.MCMC(kernel, num_warmup=10, num_samples=10, progress_bar=False)
+    >>> with jax.enable_x64(True):
+    ...     mcmc.run(jax.random.key(0), scores, gamma=2)
+    >>> mcmc.get_samples()["alpha"].shape
+    (10,)
     """
     prior = Prior() if prior is None else prior
     given = isinstance(gamma, Array)
-    bounds = read_constraints(alpha, beta, (1, 5) if given else gamma, sigma, minimize)  # type: ignore[arg-type]
-    study = make_study(prepare(scores, limits, minimize, bounds).data, *oriented_limits(limits, minimize))
-    check_bounds(study, bounds, minimize)
+    allowed = (1, 5) if isinstance(gamma, Array) else gamma
+    checked = Study.read(scores, limits, minimize, alpha, beta, allowed, sigma)
+    bounds, study = checked.constraints, read_regime(checked)
     data, scale = study.data, study.scale
     low, high = bounds.gamma
     effective = jnp.asarray(gamma, float) if given else jnp.arange(low, high + 1.0)
@@ -81,7 +94,7 @@ def posterior_model(
         first = study.limits[1] - width
         delta = width * share ** (-2 / effective)
     else:
-        # On the scale of the data, where samplers begin.
+        # In units of the data, as samplers start near 0.
         first = data.best + scale * numpyro.sample("location", dist.ImproperUniform(support.real, (), ()))
         delta = width
     last = first + delta

@@ -1,7 +1,7 @@
 """NUTS for many short chains at once, each for one gamma of one study.
 
-The sampler is NumPyro's. It works in the coordinates of `nqjax.posterior.density.coordinates`, straightened by the
-quadrature's map, and starts from draws of the quadrature: what remains to be adapted is one step size.
+NumPyro's sampler runs in the coordinates of `nqjax.posterior.density.coordinates`, straightened by the map of the
+quadrature, and starts from draws of the quadrature, so that only a step size is left to adapt.
 """
 
 import functools
@@ -20,79 +20,65 @@ from nqjax.posterior.prior import Parts
 from nqjax.posterior.quadrature.straighten import Map, identity, stack, straight
 from nqjax.runtime.compiled import Compiled, made_once
 from nqjax.runtime.parallel import in_parallel
+from nqjax.types import Floats
 
-Floats = NDArray[np.float64]
-
-
-#: Iterations of one call of the program.
+#: Iterations in one call of the program.
 _BLOCK = 50
 
-
-#: Groups for each further device.
-_PER_DEVICE = 2
+#: Groups per device: with fewer, a further device does not save the time that its compilation takes.
+_GROUPS_PER_DEVICE = 2
 
 
 class Settings(NamedTuple):
-    """Of the sampler; hashable."""
+    """Settings of the sampler; hashable."""
 
     num_warmup: int
     target_accept_prob: float = 0.9
-    # In straightened coordinates seven steps are enough, and all chains that go in step wait for the longest.
+    # Seven steps are enough in straightened coordinates, and chains that advance together wait for the longest.
     max_tree_depth: int = 3
 
 
-class Lanes(NamedTuple):
-    """Where some chains run; all with a leading axis of chains."""
+class ChainStarts(NamedTuple):
+    """Targets and starting points of some chains; all arrays have a leading axis of chains."""
 
     study: NDArray[np.integer]
     gamma: NDArray[np.integer]
     shape: Map
     start: Floats  # (chains, 3), straightened
-    energy: Floats  # (chains,), minus the log density there
+    energy: Floats  # (chains,), minus the log density at the start
 
 
-class Chains(NamedTuple):
-    """What the sampler returns; leading axes: chains, samples."""
-
-    theta: Floats  # (..., 3), on the scale of the regime
-    log_density: Floats
-    diverging: NDArray[np.bool_]
-    num_steps: NDArray[np.integer]
-    accept_prob: Floats
-    energy: Floats
-
-
-class _Lane(NamedTuple):
+class _ChainTarget(NamedTuple):
     """One chain's target."""
 
     target: Target
     shape: Map
 
 
-# Compiled by itself it is traced once, and not in every turn of the tracing of nested loops.
+# Compiled by itself it is traced once, and not again in each nested loop.
 @functools.partial(jax.jit, static_argnames="bits")
-def _energy(x: Array, lane: _Lane, bits: int) -> tuple[Array, Array]:
-    """Minus the log density of straightened coordinates, and its gradient."""
+def _energy(x: Array, chain: _ChainTarget, bits: int) -> tuple[Array, Array]:
+    """Return minus the log density of straightened coordinates, and its gradient."""
 
     def place(x: Array) -> tuple[Array, Array]:
-        return straight(x, lane.shape)
+        return straight(x, chain.shape)
 
     (z, volume), (slopes, slope) = with_slopes(place, x)
-    value, gradient = log_density(z, lane.target, jnp.asarray(False), bits)
+    value, gradient = log_density(z, chain.target, jnp.asarray(False), bits)
     value, gradient = value + volume, gradient @ slopes + slope
-    # NUTS takes an energy that is not finite as a divergence, but needs a gradient that is.
+    # NUTS treats a huge energy as a divergence, but needs a finite gradient.
     possible = jnp.isfinite(value)
     return jnp.where(possible, -value, 1e10), jnp.where(possible, -gradient, 0.0)
 
 
-def _potential(lane: _Lane, bits: int) -> Callable[[Array], Array]:
-    """The energy, with its gradient made in one go with it: a shorter program than one for either."""
+def _potential(chain: _ChainTarget, bits: int) -> Callable[[Array], Array]:
+    """Return the energy as a function whose value and gradient are computed together, for a shorter program."""
 
     @jax.custom_vjp
     def potential(x: Array) -> Array:
-        return _energy(x, lane, bits)[0]
+        return _energy(x, chain, bits)[0]
 
-    potential.defvjp(lambda x: _energy(x, lane, bits), lambda gradient, change: (change * gradient,))
+    potential.defvjp(lambda x: _energy(x, chain, bits), lambda gradient, change: (change * gradient,))
     return potential
 
 
@@ -110,8 +96,8 @@ def _programs(settings: Settings, bits: int) -> _Programs:
 
     def begin(starts: Array, energies: Array, keys: Array) -> Any:
         def one(start: Array, energy: Array, key: Array) -> Any:
-            # The gradient is that of a standard normal density, which straightened coordinates nearly have: for the
-            # first half of a step of the warmup it need not be better.
+            # The gradient of a standard normal density, which straightened coordinates nearly have, suffices for the
+            # first half step of the warmup.
             return init_kernel(
                 ParamInfo(start, energy, start),
                 settings.num_warmup,
@@ -125,13 +111,13 @@ def _programs(settings: Settings, bits: int) -> _Programs:
 
         return jax.vmap(one)(starts, energies, keys)
 
-    def go_on(lanes: _Lane, parts: Parts, state: Any) -> tuple[Any, Any]:
-        def one(lane: _Lane, state: Any) -> Any:
-            family, model = lane.target
-            lane = lane._replace(target=Target(family, model._replace(parts=parts)))
+    def go_on(targets: _ChainTarget, parts: Parts, state: Any) -> tuple[Any, Any]:
+        def one(chain: _ChainTarget, state: Any) -> Any:
+            family, model = chain.target
+            chain = chain._replace(target=Target(family, model._replace(parts=parts)))
 
             def step(state: Any, _: None) -> tuple[Any, Any]:
-                state = sample_kernel(state, (lane,), {})
+                state = sample_kernel(state, (chain,), {})
                 kept = (
                     state.z,
                     -state.potential_energy,
@@ -144,38 +130,44 @@ def _programs(settings: Settings, bits: int) -> _Programs:
 
             return jax.lax.scan(step, state, length=_BLOCK)
 
-        return jax.vmap(one)(lanes, state)
+        return jax.vmap(one)(targets, state)
 
     return _Programs(Compiled(begin), Compiled(go_on))
 
 
-def _targets(model: Model, lanes: Lanes, bits: int) -> _Lane:
-    """Each lane with its own data: programs do not depend on the number of studies."""
+def _targets(model: Model, chains: ChainStarts, bits: int) -> _ChainTarget:
+    """Return each chain's target with its own data, so that programs do not depend on the number of studies."""
     mine = {
-        name: jax.tree.map(lambda a: np.asarray(a)[lanes.study], getattr(model, name))
+        name: jax.tree.map(lambda a: np.asarray(a)[chains.study], getattr(model, name))
         for name in ("data", "place", "log_scale")
     }
-    family = jax.tree.map(lambda a: np.asarray(a)[lanes.gamma - 1], stacked_families(2**bits - 2))
-    return _Lane(Target(family, Model(**mine, pooled=None, parts=None)), lanes.shape)  # type: ignore[arg-type]
+    family = jax.tree.map(lambda a: np.asarray(a)[chains.gamma - 1], stacked_families(2**bits - 2))
+    return _ChainTarget(Target(family, Model(**mine, pooled=None, parts=None)), chains.shape)  # type: ignore[arg-type]
 
 
 def sample(
-    model: Model, lanes: Lanes, keys: Array, lengths: NDArray[np.integer], settings: Settings, bits: int, group: int
+    model: Model,
+    chains: ChainStarts,
+    keys: Array,
+    lengths: NDArray[np.integer],
+    settings: Settings,
+    bits: int,
+    group: int,
 ) -> Iterator[tuple[NDArray[np.integer], Any]]:
     """Run chains in groups, and yield the numbers of some chains with their draws as they are done.
 
     Parameters
     ----------
     model : Model
-    lanes : Lanes
+    chains : ChainStarts
     keys : Array, shape (chains,)
     lengths : ndarray of int, shape (chains,)
-        Draws that each needs at least, after warmup.
+        Least number of draws of each after warmup.
     settings : Settings
     bits : int
-        Of the largest gamma.
+        Number of bits of the largest gamma plus one.
     group : int
-        Chains that go in step; those of a length go together, and groups are filled up.
+        Number of chains that advance together; chains of similar lengths are grouped, and groups are filled up.
     """
     programs = _programs(settings, bits)
     order = np.argsort(-lengths, kind="stable")
@@ -183,7 +175,7 @@ def sample(
     def work(start: int, device: jax.Device) -> tuple[NDArray[np.integer], Any]:
         places = order[start : start + group]
         padded = np.resize(places, group)
-        some = jax.tree.map(lambda a: a[padded], lanes)
+        some = jax.tree.map(lambda a: a[padded], chains)
         total = settings.num_warmup + int(lengths[places].max())
         with jax.enable_x64(True):
             state = programs.begin(device, some.start, some.energy, keys[padded])
@@ -197,26 +189,26 @@ def sample(
         )
         return places, (_parameters(x, model, some), *others)
 
-    starts = range(0, len(lanes.study), group)
+    starts = range(0, len(chains.study), group)
     # A further device compiles its own programs: only where there is work for it.
-    devices = jax.local_devices()[: max(1, len(starts) // _PER_DEVICE)]
+    devices = jax.local_devices()[: max(1, len(starts) // _GROUPS_PER_DEVICE)]
     yield from in_parallel(work, starts, devices)
 
 
-def _parameters(x: Floats, model: Model, lanes: Lanes) -> Floats:
-    """Of straightened coordinates, shape (chains, samples, 3)."""
+def _parameters(x: Floats, model: Model, chains: ChainStarts) -> Floats:
+    """Return the parameters of straightened coordinates, shape (chains, samples, 3)."""
     theta = np.empty_like(x)
     for i, some in enumerate(x):
-        shape = jax.tree.map(lambda a, i=i: a[i], lanes.shape)
-        place = jax.tree.map(lambda a, i=i: np.asarray(a)[lanes.study[i]], model.place)
-        theta[i] = to_parameters(straight(some, shape, np)[0], np.float64(lanes.gamma[i]), place, np).theta
+        shape = jax.tree.map(lambda a, i=i: a[i], chains.shape)
+        place = jax.tree.map(lambda a, i=i: np.asarray(a)[chains.study[i]], model.place)
+        theta[i] = to_parameters(straight(some, shape, np)[0], np.float64(chains.gamma[i]), place, np).theta
     return theta
 
 
 def prepare(model: Model, settings: Settings, bits: int, group: int) -> None:
     """Compile the programs for groups of a size."""
     programs, zeros = _programs(settings, bits), np.zeros(group, int)
-    some = Lanes(zeros, zeros + 1, stack([identity()] * group), np.zeros((group, 3)), np.zeros(group))
+    some = ChainStarts(zeros, zeros + 1, stack([identity()] * group), np.zeros((group, 3)), np.zeros(group))
     device = jax.local_devices()[0]
     with jax.enable_x64(True):
         state = programs.begin(device, some.start, some.energy, jax.random.split(jax.random.key(0), group))

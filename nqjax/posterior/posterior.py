@@ -13,10 +13,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from nqjax.confidence.region import Region, check_name, tails
 from nqjax.errors import InputError
-from nqjax.estimation.constraints import Constraints
+from nqjax.estimation.study import Study
 from nqjax.inputs import as_probability, as_quantile, as_trials, oriented_limits
 from nqjax.posterior import diagnostics, predictive
-from nqjax.posterior.density.data import Study
+from nqjax.posterior.density.data import RegimeData
 from nqjax.posterior.density.log_joint import log_joint
 from nqjax.posterior.draws import Draws
 from nqjax.posterior.prior import Prior
@@ -26,7 +26,14 @@ from nqjax.types import Floats
 
 
 class SamplingWarning(UserWarning):
-    """The draws of a posterior cannot be relied on; the message says why and what to do."""
+    """Warns that the draws of a posterior cannot be relied on; the message says why and what to do.
+
+    Examples
+    --------
+    >>> import nqjax
+    >>> issubclass(nqjax.SamplingWarning, UserWarning)
+    True
+    """
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,19 +48,34 @@ class Posterior(Region):
     gamma_probabilities : dict of int to float
         Posterior probabilities, by quadrature, without Monte Carlo error.
     log_evidence : float
-        Logarithm of the probability density of the scores, averaged over the prior; where the prior of the width is
-        flat, up to a constant that is the same for all models of the same regime. NaN for one of several searches
-        that share gamma, which have theirs together.
+        Log of the prior average of the likelihood. With the default prior of the width it is known up to a constant,
+        which is the same for all models of the same regime. NaN for one of several searches that share gamma, which
+        only have a joint evidence.
     method : {"nuts", "quadrature"}
     prior : Prior
     minimize : bool
     limits : pair of float
-        The regime. A limit beyond which no score lies is infinite; failed runs without a limit are beyond the worst
-        score.
+        The regime. A limit without scores beyond it is infinite. If runs failed and the losing side has no limit, it is
+        the worst score.
     num_scores, num_used : int
-        All scores, and those inside the limits.
+        All scores, and scores inside the limits.
     confidence : float
         Probability of the intervals, unless another is asked for.
+    draws, data, study, settings, group
+        The draws as the sampler returns them, and what they were made from, for reports and comparisons.
+
+    Examples
+    --------
+    >>> import jax
+    >>> import numpy as np
+    >>> import nqjax
+    >>> scores = np.random.default_rng(0).random(24)
+    >>> post = nqjax.sample_posterior(scores, gamma=2, key=jax.random.key(0), method="quadrature")
+    >>> low, high = post.interval("alpha", 0.9)
+    >>> low < high
+    True
+    >>> post.quantile_tuning_curves([1, 10]).shape
+    (4, 1000, 2)
     """
 
     alpha: Floats = field(repr=False)
@@ -69,20 +91,19 @@ class Posterior(Region):
     num_scores: int
     num_used: int
     confidence: float
-    _draws: Draws = field(repr=False)
-    _study: Study = field(repr=False)
-    _bounds: Constraints = field(repr=False)
-    _scores: Floats = field(repr=False)
-    _settings: dict[str, Any] = field(repr=False)
-    _group: object = field(repr=False, default=None)
+    draws: Draws = field(repr=False)
+    data: RegimeData = field(repr=False)
+    study: Study = field(repr=False)
+    settings: dict[str, Any] = field(repr=False)
+    group: str | None = field(repr=False, default=None)
 
     @property
     def gammas(self) -> tuple[int, ...]:  # type: ignore[override]
-        """The fewest gammas that hold the probability ``confidence`` together."""
+        """The fewest gammas with a total probability of ``confidence``."""
         return self.likely_gammas(self.confidence)
 
     def likely_gammas(self, confidence: float) -> tuple[int, ...]:
-        """Return the fewest gammas that hold a probability together."""
+        """Return the fewest gammas with a total probability of ``confidence``."""
         ordered = sorted(self.gamma_probabilities, key=self.gamma_probabilities.__getitem__, reverse=True)
         held = np.cumsum([self.gamma_probabilities[g] for g in ordered])
         return tuple(sorted(ordered[: 1 + int(np.searchsorted(held, confidence - 1e-12))]))
@@ -103,10 +124,10 @@ class Posterior(Region):
     @property
     def observed(self) -> Floats:
         """All scores as the model sees them: those outside the limits are at the limit they are beyond."""
-        return predictive.censored(self._scores, self.limits, self.minimize)
+        return predictive.censored(self.study.scores, self.limits, self.minimize)
 
     def _cdf(self, y: float) -> Floats:
-        """Probability of a score at or on the winning side of one, oriented to minimisation."""
+        """Return the probability of a score no worse than ``y``, oriented to minimisation."""
         best = self.alpha if self.minimize else -self.beta
         delta = self.beta - self.alpha
         return noisy_cdf((y - best) / delta, 1.0, self.sigma / delta, self.gamma.astype(float))
@@ -158,18 +179,18 @@ class Posterior(Region):
             ``n`` is not positive, or ``q`` not between 0 and 1.
         """
         n, q = as_trials(n), as_quantile(q)
-        curves = self._curves(self._parameters(slice(None)), n, q)
+        curves = self.curves(self.parameters(slice(None)), n, q)
         return curves.reshape(*self.alpha.shape, *n.shape)
 
-    def _parameters(self, rows: Any) -> tuple[Floats, ...]:
-        """The best reachable score, the range, the noise and gamma of some draws, each of shape (draws,)."""
+    def parameters(self, rows: Any) -> tuple[Floats, ...]:
+        """Return best reachable score, range, noise and gamma of some draws, each of shape (draws,)."""
         best = self.alpha if self.minimize else self.beta
         arrays = best, self.beta - self.alpha, self.sigma, self.gamma.astype(np.float64)
         return tuple(a.ravel()[rows] for a in arrays)
 
-    def _curves(self, parameters: tuple[Floats, ...], n: Floats, q: ArrayLike) -> Floats:
-        """Quantiles of the best of n trials for some draws, shape (draws, *n.shape); q may differ between the draws."""
-        unit = self._study.scale
+    def curves(self, parameters: tuple[Floats, ...], n: Floats, q: ArrayLike) -> Floats:
+        """Return quantiles of the best of n trials for some draws, shape (draws, *n.shape); q may differ for each."""
+        unit = self.data.scale
         best, delta, sigma, gamma = (a.reshape(-1, *[1] * n.ndim) for a in parameters)
         with jax.enable_x64(True):
             side = np.asarray(q if self.minimize else 1 - np.asarray(q), np.float64)
@@ -196,9 +217,9 @@ class Posterior(Region):
         return np.asarray(lower), np.asarray(upper)
 
     def probability_below(self, score: ArrayLike, n: ArrayLike = 1) -> Floats:
-        """Posterior probability that the best score of ``n`` more trials is at most ``score``.
+        """Return the posterior probability that the best score of ``n`` more trials is at most ``score``.
 
-        The best is the lowest when minimising, and the highest when maximising. Arguments broadcast.
+        The best score is the lowest when minimising, and the highest when maximising. Arguments broadcast.
         """
         score, n = np.broadcast_arrays(np.asarray(score, np.float64), as_trials(n))
         out = np.empty(score.shape)
@@ -210,78 +231,82 @@ class Posterior(Region):
         return out
 
     def log_joint(self, alpha: ArrayLike, beta: ArrayLike, gamma: ArrayLike, sigma: ArrayLike) -> Floats:
-        """Unnormalised log posterior density with respect to (alpha, beta, sigma); arguments broadcast.
+        """Return the unnormalised log posterior density with respect to (alpha, beta, sigma); arguments broadcast.
 
-        -inf outside of the bounds and of the prior's support, and for a gamma out of its range.
+        It is -inf outside the bounds or the prior's support, and for a gamma outside its range.
 
         Raises
         ------
         InputError
-            One of several searches that share gamma: it has no density without the others.
+            The posterior is one of several searches that share gamma, which only have a joint density.
         """
-        if self._group is not None:
+        if self.group is not None:
             raise InputError("a search that shares gamma and noise with others has no density of its own")
         arrays = np.broadcast_arrays(*(np.asarray(a, np.float64) for a in (alpha, beta, gamma, sigma)))
         shape = arrays[0].shape
         a, b, g, s = (x.ravel() for x in arrays)
         if not self.minimize:
             a, b = -b, -a
-        low, high = self._bounds.gamma
+        low, high = self.study.constraints.gamma
         weights = self.prior.log_gamma(low, high)
         known = (g == np.round(g)) & (g >= low) & (g <= high)
         of_gamma = np.where(known, weights[np.where(known, g - low, 0).astype(int)], -np.inf)
         points = np.stack([a, b, np.where(known, g, low), s], axis=1)
-        value = log_joint(points, self._study, self._bounds, self.prior.parts)
+        value = log_joint(points, self.data, self.study.constraints, self.prior.parts)
         return np.asarray((value + of_gamma).reshape(shape))
 
     @functools.cached_property
     def diagnostics(self) -> "diagnostics.Diagnostics":
         """Convergence of the chains: R-hat, effective sample sizes and divergences, with a verdict in words."""
         draws = {name: getattr(self, name) for name in ("alpha", "beta", "sigma")}
-        return diagnostics.diagnose(draws, self._draws, self._cut_off)
+        return diagnostics.diagnose(draws, self.draws, self._cut_off)
 
     @property
     def _cut_off(self) -> list[str]:
-        return diagnostics.cut_off(self._draws.theta, self._bounds, self._study.scale)
+        return diagnostics.cut_off(self.draws.theta, self.study.constraints, self.data.scale)
 
     @property
-    def _is_good(self) -> bool:
-        return (diagnostics.surely_good(self._draws) and not self._cut_off) or self.diagnostics.good
+    def is_good(self) -> bool:
+        """Whether the draws can be relied on; faster than ``diagnostics.good`` where that is clear."""
+        return (diagnostics.surely_good(self.draws) and not self._cut_off) or self.diagnostics.good
 
     @functools.cached_property
     def idata(self) -> Any:
-        """The draws as ArviZ has them.
+        """The draws as ArviZ data.
 
         An `arviz.InferenceData`, or an `xarray.DataTree` from ArviZ 1 on, with the groups posterior, sample_stats,
-        log_likelihood (of each score), observed_data and posterior_predictive. Scores outside of the limits are at the
-        limit they are beyond, failed ones at the losing one, in the data as in the predictions. Where searches are so
-        large that 20 million numbers do not hold them for all draws, predictions are for fewer draws, and
-        log_likelihood is left out.
+        log_likelihood (of each score), observed_data and posterior_predictive. In data and predictions, scores outside
+        the limits are replaced by the limit they are beyond, and failed runs by the losing limit. If draws times scores
+        exceed 20 million numbers, predictions are for fewer draws, and log_likelihood is left out.
         """
         return predictive.to_arviz(
-            self._search, self.regime_probability, self._draws.stats, self._draws.seed, str(self._settings)
+            self._search, self.regime_probability, self.draws.stats, self.draws.seed, str(self.settings)
         )
 
     def predict(self, num: int | None = None, key: Array | None = None) -> Floats:
-        """Replicated searches of the same size, shape (num, num_scores), censored as the data are.
+        """Draw replicated searches of the same size, censored as the data are.
 
         Parameters
         ----------
         num : int, optional
-            How many, from draws that are evenly spread over the chains; by default one for each draw, or fewer where
-            that is more than 20 million scores.
+            Number of searches, from draws evenly spread over the chains; by default one for each draw, or fewer if that
+            exceeds 20 million scores.
         key : Array, optional
-            A JAX random key; by default the one of the sampler, so that pictures come out the same.
+            A JAX random key; by default the sampler's, so that plots are reproducible.
+
+        Returns
+        -------
+        ndarray, shape (num, num_scores)
 
         Raises
         ------
         InputError
             A number below 1.
         """
-        seed = self._draws.seed if key is None else int(jax.random.bits(key, dtype=np.uint32))
+        seed = self.draws.seed if key is None else int(jax.random.bits(key, dtype=np.uint32))
         return predictive.replicate(self._search, num, seed)
 
     @property
     def _search(self) -> predictive.SearchDraws:
         draws = self.alpha, self.beta, self.gamma, self.sigma
-        return predictive.SearchDraws(*draws, self._scores, self.limits, self.minimize)
+        return predictive.SearchDraws(*draws, self.study.scores, self.limits, self.minimize)

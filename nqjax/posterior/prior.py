@@ -1,4 +1,4 @@
-"""Prior distributions of the four parameters, in terms that have no unit."""
+"""Prior distributions of the four parameters, in terms without units."""
 
 import functools
 import math
@@ -30,30 +30,39 @@ def _log_normal() -> Distribution:
 
 @dataclass(frozen=True)
 class Prior:
-    """What is believed before the scores are seen; each part can be replaced by a NumPyro distribution.
+    """Prior distribution of the parameters; each part can be replaced by a NumPyro distribution.
 
     Attributes
     ----------
     regime_share : Distribution on (0, 1)
         Probability that a random configuration's noiseless score lies in the regime,
         ``((threshold - alpha) / (beta - alpha))**(gamma / 2)`` when minimising. Uniform by default. Without a
-        threshold the regime is everything and this is not used.
+        threshold all scores are in the regime and this is not used.
     relative_noise : Distribution on (0, inf)
         sigma divided by the width of the regime, ``threshold - alpha`` when minimising (without a threshold,
-        ``beta - alpha``). By default log-normal with median 0.1 and 1.5 for the standard deviation of its logarithm:
-        95 % between 0.005 and 1.9, where published searches have 0.05 to 0.25.
+        ``beta - alpha``). By default log-normal with median 0.1 and standard deviation 1.5 of its logarithm: 95 % lie
+        between 0.005 and 1.9; published searches have 0.05 to 0.25.
     width : Distribution on (0, inf), optional
-        The width of the regime, on the scale of the scores. By default nothing is known of it: its logarithm is
-        uniform, which makes the posterior follow any change of units; alpha then is anywhere on the winning side of the
-        threshold. Bounds such as ``alpha=(0, 1)`` are given to `nqjax.sample_posterior` itself.
+        The width of the regime, on the scale of the scores. By default its logarithm is uniform (improper), which makes
+        the posterior independent of the units; alpha can be anywhere on the winning side of the threshold. Bounds such
+        as ``alpha=(0, 1)`` are arguments of `nqjax.sample_posterior`.
     gamma : mapping of int to float, optional
         Relative probabilities of the effective number of hyperparameters; uniform over the range by default.
 
     Notes
     -----
-    A flat logarithm of a scale is improper, but the posterior is not: three different scores are asked for. It is the
-    right Haar prior of the scale, under which credible intervals also cover in repeated searches, averaged over the
-    other priors (Stein 1965). Bounds cut the joint prior off, and so change the probabilities that it gives to gamma.
+    The uniform logarithm of the width is improper, but the posterior of three or more different scores is proper. It is
+    the right Haar prior of a scale, under which credible intervals also cover in repeated searches, averaged over the
+    other priors (Stein 1965). Bounds truncate the joint prior, and so change its probabilities of gamma.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import numpyro.distributions as dist
+    >>> import nqjax
+    >>> prior = nqjax.Prior(relative_noise=dist.LogNormal(-2.0, 0.5), gamma={1: 1.0, 2: 3.0})
+    >>> np.exp(prior.log_gamma(1, 3)).round(2).tolist()
+    [0.25, 0.75, 0.0]
     """
 
     regime_share: Distribution = field(default_factory=_uniform)
@@ -62,7 +71,7 @@ class Prior:
     gamma: Mapping[int, float] | None = None
 
     def __post_init__(self) -> None:
-        """Check each part; raises InputError."""
+        """Check each part; raise InputError if it is invalid."""
         _check("regime_share", self.regime_share, "between 0 and 1")
         _check("relative_noise", self.relative_noise, "above 0")
         if self.width is not None:
@@ -71,12 +80,12 @@ class Prior:
             raise InputError(f"the prior of gamma is {self.gamma!r}: give a mapping, such as {{1: 0.5, 2: 0.5}}")
 
     def log_gamma(self, low: int, high: int) -> NDArray[np.float64]:
-        """Logarithms of the prior probabilities of the gammas from ``low`` to ``high``.
+        """Return the logarithms of the prior probabilities of the gammas from ``low`` to ``high``.
 
         Raises
         ------
         InputError
-            Probabilities that are none, or none of a gamma in the range.
+            Invalid probabilities, or none above 0 in the range.
         """
         numbers = range(low, high + 1)
         if self.gamma is None:
@@ -84,7 +93,9 @@ class Prior:
         try:
             weights = np.array([float(self.gamma.get(g, 0.0)) for g in numbers])
         except (TypeError, ValueError):
-            raise InputError("the prior of gamma holds what is no number: give such as {1: 0.5, 2: 0.5}") from None
+            raise InputError(
+                "the prior of gamma holds something that is not a number: give a mapping such as {1: 0.5, 2: 0.5}"
+            ) from None
         if not (np.all(weights >= 0) and np.all(np.isfinite(weights)) and weights.sum() > 0):
             raise InputError(f"the prior of gamma gives no probability to the range {low} to {high}: widen one")
         with np.errstate(divide="ignore"):
@@ -92,7 +103,7 @@ class Prior:
 
     @property
     def parts(self) -> "Parts":
-        """The distributions, as a program takes them."""
+        """The distributions as pytrees for compiled programs."""
         given = self.regime_share, self.relative_noise, self.width
         parts = tuple(d if d is None else SortedLeaves(d) for d in given)
         return jax.tree.map(lambda a: np.asarray(a, np.float64), parts)  # type: ignore[no-any-return]
@@ -104,7 +115,7 @@ Parts = tuple[SortedLeaves, SortedLeaves, SortedLeaves | None]
 
 def _check(name: str, prior: Any, where: str) -> None:
     if prior is _uniform() or prior is _log_normal():
-        return  # the check of a density compiles it, which takes a tenth of a posterior's time
+        return  # checking the density compiles it, which takes a tenth of a posterior's time
     if not isinstance(prior, Distribution) or prior.is_discrete or prior.event_dim or prior.batch_shape:
         raise InputError(f"the prior of {name} is {prior!r}: give one continuous NumPyro distribution of a number")
     if isinstance(prior, dist.ImproperUniform):
@@ -120,13 +131,13 @@ def _check(name: str, prior: Any, where: str) -> None:
 
 
 def _support(prior: Distribution) -> tuple[Any, Any]:
-    """Ends of the support, traced where the distribution is."""
+    """Return the ends of the support, traced if the distribution is."""
     low, high = (getattr(prior.support, name, None) for name in ("lower_bound", "upper_bound"))
     return -math.inf if low is None else low, math.inf if high is None else high
 
 
 def _some(prior: Distribution) -> Array:
-    """A number of the support of a prior that has been checked."""
+    """Return a number in the support of a checked prior."""
     low, high = _support(prior)
     return low + jnp.minimum((high - low) / 2, 0.5)
 
@@ -134,14 +145,14 @@ def _some(prior: Distribution) -> Array:
 def log_prior(
     parts: Parts, theta: Array, log_width: Array, gamma: Array, has_threshold: Array, log_scale: Array
 ) -> Array:
-    """Log-density of (alpha, log(beta - alpha), log sigma), but for a constant.
+    """Return the log density of (alpha, log(beta - alpha), log sigma), up to a constant.
 
     Parameters
     ----------
     theta : Array, shape (3,)
-        These parameters; their scale is ``exp(log_scale)`` times as large.
+        These parameters, in units of ``exp(log_scale)``.
     log_width : Array, shape ()
-        Log of the regime's width, on the scale of theta.
+        Log of the regime's width, in the same units.
     gamma, has_threshold, log_scale : Array, shape ()
     """
     regime, noise = parts[0].distribution, parts[1].distribution
@@ -149,7 +160,7 @@ def log_prior(
     _, log_delta, log_sigma = theta
     log_share = gamma / 2 * (log_width - log_delta)
     share = jnp.clip(jnp.exp(log_share), 1e-300, 1 - 1e-16)
-    # With a threshold the prior is of (log width, share, log noise), else of (alpha, log delta, log noise).
+    # The prior is a density of (log width, share, log noise) with a threshold, else of (alpha, log delta, log noise).
     by_share = log_density(regime, share) + log_share + jnp.log(gamma / 2) - log_width
     ratio = log_sigma - log_width
     value = jnp.where(has_threshold, by_share, 0.0) + log_density(noise, jnp.exp(ratio)) + ratio
@@ -157,6 +168,6 @@ def log_prior(
 
 
 def log_density(prior: Distribution, x: Array) -> Array:
-    """Log-density, -inf outside the support also where a distribution does not check it."""
+    """Return the log density, -inf outside the support even if the distribution does not check it."""
     inside = prior.support(x)
     return jnp.where(inside, prior.log_prob(jnp.where(inside, x, _some(prior))), -jnp.inf)

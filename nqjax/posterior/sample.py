@@ -1,4 +1,4 @@
-"""From scores to posteriors: what users call."""
+"""Posteriors of one search or of many."""
 
 import math
 import warnings
@@ -8,25 +8,21 @@ from typing import Literal
 import jax
 import numpy as np
 from jax import Array
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from nqjax.errors import InputError
-from nqjax.estimation.constraints import Constraint, Constraints, read_constraints
+from nqjax.estimation.constraints import Constraint, read_constraints
 from nqjax.estimation.many import Failure
-from nqjax.estimation.study import prepare
-from nqjax.inputs import as_count, as_key, as_probability, as_regimes, as_scores, oriented_limits
+from nqjax.estimation.study import Study
+from nqjax.inputs import as_count, as_key, as_probability, as_regimes, oriented_limits
 from nqjax.posterior.chains import sample_studies
-from nqjax.posterior.density.data import Study, check_bounds, make_study
+from nqjax.posterior.density.data import RegimeData, read_regime
 from nqjax.posterior.draws import Draws, Request
 from nqjax.posterior.posterior import Posterior, SamplingWarning
 from nqjax.posterior.prior import Prior
 from nqjax.runtime.progress import Progress
 
-Floats = NDArray[np.float64]
-
-
 PosteriorMethod = Literal["nuts", "quadrature"]
-
 
 METHODS = ("nuts", "quadrature")
 
@@ -56,20 +52,20 @@ def sample_posterior(
     scores : array_like, shape (num_scores,)
         One score a trial, as for `nqjax.fit`.
     limits, minimize
-        The regime and the direction, as for `nqjax.fit`. A limit beyond which there is no score is no threshold.
+        The regime and the direction, as for `nqjax.fit`. A limit without scores beyond it is ignored.
     alpha, beta, sigma : pair of float, optional
-        Bounds: the prior is cut off there.
+        Bounds at which the prior is truncated.
     gamma : int or pair of int
-        The range of the effective number of hyperparameters.
+        Range of the effective number of hyperparameters.
     prior : Prior, optional
         See `nqjax.Prior`.
     key : Array
         A JAX random key.
     method : {"nuts", "quadrature"}
-        ``nuts``: NumPyro's sampler for each gamma, in the proportions that quadrature gives the gammas.
-        ``quadrature``: independent draws of the quadrature's grid, with a Metropolis step; faster.
+        ``nuts``: NumPyro's sampler for each gamma, with the proportions of the gammas from quadrature.
+        ``quadrature``: independent draws from the quadrature's grid, with a Metropolis step; faster.
     num_chains, num_warmup, num_samples : int
-        Chains, and draws of each before and after adaptation.
+        Number of chains, and draws of each chain during and after adaptation.
     confidence : float
         Probability of the intervals, unless another is asked for.
     progress : bool
@@ -82,27 +78,41 @@ def sample_posterior(
     Raises
     ------
     InputError
-        As `nqjax.fit`; a parameter that is fixed; a prior that excludes the data; a key that is none.
+        As `nqjax.fit`; a fixed parameter; a prior that excludes the data; an invalid key.
 
     Notes
     -----
-    Likelihood: the density of each score inside the limits, the probability of lying outside for the others (Lourie,
-    He, Cho 2025). Every gamma has its own posterior over (alpha, beta, sigma), a mode apart from the others; its
-    probability is its evidence, an integral over three dimensions by quadrature, whose error is in the diagnostics.
-    Computed in float64 whatever the process's setting.
+    The likelihood is the density of each score inside the limits times the probability of lying outside for the others
+    (Lourie, He, Cho 2025). For each gamma there is a posterior of (alpha, beta, sigma), and the probability of gamma is
+    proportional to its prior times its evidence, an integral over three dimensions by quadrature with its error in the
+    diagnostics. Computations are in float64 whatever JAX's setting is.
+
+    Examples
+    --------
+    >>> import jax
+    >>> import numpy as np
+    >>> import nqjax
+    >>> scores = np.random.default_rng(0).random(24)
+    >>> post = nqjax.sample_posterior(scores, gamma=2, key=jax.random.key(0), method="quadrature")
+    >>> post.alpha.shape, post.diagnostics.good
+    ((4, 1000), True)
     """
     request = read_request(prior, method, num_chains, num_warmup, num_samples, confidence)
     key = as_key(key)
-    constraints = read_constraints(alpha, beta, gamma, sigma, minimize)
-    request.prior.log_gamma(*constraints.gamma)  # raises, before anything is compiled
-    study = prepare_study(scores, limits, minimize, constraints)
+    return sample_study(Study.read(scores, limits, minimize, alpha, beta, gamma, sigma), key, request, progress)
+
+
+def sample_study(study: Study, key: Array, request: Request, progress: bool = False) -> Posterior:
+    """Sample the posterior of a study, see `sample_posterior`; warnings name the caller's caller."""
+    request.prior.log_gamma(*study.constraints.gamma)  # raises InputError before anything is compiled
+    data = read_regime(study)
     with Progress("stages", 2, show=progress) as bar:
-        (draws,) = sample_studies([study], constraints, request, [key], bar.advance, stages=True)
+        (draws,) = sample_studies([data], study.constraints, request, [key], bar.advance, stages=True)
     if isinstance(draws, str):
         raise InputError(draws)
-    post = finish_draws(draws, study, as_scores(scores), minimize, constraints, request)
-    if not post._is_good:
-        warnings.warn(post.diagnostics.verdict, SamplingWarning, stacklevel=2)
+    post = finish_draws(draws, data, study, request)
+    if not post.is_good:
+        warnings.warn(post.diagnostics.verdict, SamplingWarning, stacklevel=3)
     return post
 
 
@@ -129,48 +139,56 @@ def sample_posterior_many(
     Parameters
     ----------
     studies : sequence of array_like
-        The scores of each.
+        The scores of each study.
     limits : pair of float, or one for each study
+    minimize, alpha, beta, gamma, sigma, prior, method, num_chains, num_warmup, num_samples, confidence, progress
+        As for `nqjax.sample_posterior`.
     key : Array
         A JAX random key; study i gets the i-th of ``jax.random.split(key, len(studies))``.
-
-    The others are those of `sample_posterior`.
 
     Returns
     -------
     list of Posterior or Failure
-        In the order of the studies. A study that cannot be used spoils no other.
+        In the order of the studies, with a `Failure` for each study that cannot be sampled.
 
     Raises
     ------
     InputError
-        Options that no study could use.
+        Invalid options.
+
+    Examples
+    --------
+    >>> import jax
+    >>> import numpy as np
+    >>> import nqjax
+    >>> studies = [np.random.default_rng(0).random(24), [0.1, 0.2]]
+    >>> post, failure = nqjax.sample_posterior_many(studies, gamma=2, key=jax.random.key(0), method="quadrature")
+    >>> post.num_scores, failure.reason
+    (24, '2 scores are too few to fit: give at least 3, better 24 or more')
     """
     request = read_request(prior, method, num_chains, num_warmup, num_samples, confidence)
     key = as_key(key)
     constraints = read_constraints(alpha, beta, gamma, sigma, minimize)
-    request.prior.log_gamma(*constraints.gamma)  # raises, before anything is compiled
+    request.prior.log_gamma(*constraints.gamma)  # raises InputError before anything is compiled
     regimes = as_regimes(limits, len(studies))
     results: list[Posterior | Failure] = [Failure("not sampled")] * len(studies)
-    good: dict[int, Study] = {}
+    good: dict[int, tuple[RegimeData, Study]] = {}
     for i, (scores, pair) in enumerate(zip(studies, regimes, strict=True)):
         try:
-            good[i] = prepare_study(scores, pair, minimize, constraints)
+            study = Study.constrained(scores, pair, minimize, constraints)
+            good[i] = read_regime(study), study
         except InputError as error:
             results[i] = Failure(str(error))
     keys = jax.random.split(key, max(len(studies), 1))
     with Progress("studies", len(good), show=progress) as bar:
-        found = sample_studies(list(good.values()), constraints, request, [keys[i] for i in good], bar.advance)
+        some = [data for data, _ in good.values()]
+        found = sample_studies(some, constraints, request, [keys[i] for i in good], bar.advance)
         for i, draws in zip(good, found, strict=True):
-            results[i] = (
-                Failure(draws)
-                if isinstance(draws, str)
-                else finish_draws(draws, good[i], as_scores(studies[i]), minimize, constraints, request)
-            )
-    poor = [i for i, post in enumerate(results) if isinstance(post, Posterior) and not post._is_good]
+            results[i] = Failure(draws) if isinstance(draws, str) else finish_draws(draws, *good[i], request)
+    poor = [i for i, post in enumerate(results) if isinstance(post, Posterior) and not post.is_good]
     if poor:
-        some = ", ".join(map(str, poor[:5])) + (", ..." if len(poor) > 5 else "")
-        text = f"{len(poor)} of {len(results)} posteriors cannot be relied on (studies {some}): see their diagnostics"
+        listed = ", ".join(map(str, poor[:5])) + (", ..." if len(poor) > 5 else "")
+        text = f"{len(poor)} of {len(results)} posteriors cannot be relied on (studies {listed}): see their diagnostics"
         warnings.warn(text, SamplingWarning, stacklevel=2)
     return results
 
@@ -178,7 +196,7 @@ def sample_posterior_many(
 def read_request(
     prior: Prior | None, method: str, num_chains: int, num_warmup: int, num_samples: int, confidence: float
 ) -> Request:
-    """Check options; raises InputError."""
+    """Check options; raise InputError if they are invalid."""
     prior = Prior() if prior is None else prior
     if not isinstance(prior, Prior):
         raise InputError(f"the prior is {prior!r}: give a nqjax.Prior")
@@ -191,52 +209,28 @@ def read_request(
     return Request(prior, method, num_chains, num_warmup, num_samples, confidence)
 
 
-def prepare_study(scores: ArrayLike, limits: tuple[float, float], minimize: bool, constraints: Constraints) -> Study:
-    """Check a search; raises InputError."""
-    data = prepare(scores, limits, minimize, constraints).data
-    study = make_study(data, *oriented_limits(limits, minimize))
-    check_bounds(study, constraints, minimize)
-    return study
-
-
-def finish_draws(
-    draws: Draws,
-    study: Study,
-    scores: Floats,
-    minimize: bool,
-    constraints: Constraints,
-    request: Request,
-    group: object = None,
-) -> Posterior:
-    """Draws on the scale of the scores; ``group`` marks searches whose draws belong together."""
-    first = study.data.best + study.scale * draws.theta[..., 0]
-    delta, sigma = study.scale * np.exp(draws.theta[..., 1]), study.scale * np.exp(draws.theta[..., 2])
-    # From its end, where rounding must not carry it past a bound.
-    low, high = first, first + delta
-    low, high = np.clip(low, *constraints.alpha), np.clip(high, *constraints.beta)
-    if not minimize:
-        low, high = -high, -low
-    end = study.limits[1] if study.has_threshold else math.inf
-    regime = oriented_limits((study.limits[0], end), True)
-    numbers = range(constraints.gamma[0], constraints.gamma[1] + 1)
+def finish_draws(draws: Draws, data: RegimeData, study: Study, request: Request, group: str | None = None) -> Posterior:
+    """Return draws on the scale of the scores; ``group`` names searches whose draws belong together."""
+    first = data.data.best + data.scale * draws.theta[..., 0]
+    delta, sigma = data.scale * np.exp(draws.theta[..., 1]), data.scale * np.exp(draws.theta[..., 2])
+    alpha, beta, sigma = study.restore(first, first + delta, sigma)
     return Posterior(
-        alpha=low,
-        beta=high,
+        alpha=alpha,
+        beta=beta,
         gamma=draws.gamma,
-        sigma=np.clip(sigma, *constraints.sigma),
-        gamma_probabilities={g: float(p) for g, p in zip(numbers, np.exp(draws.log_probability), strict=True)},
+        sigma=sigma,
+        gamma_probabilities={g: float(p) for g, p in zip(study.gammas, np.exp(draws.log_probability), strict=True)},
         log_evidence=draws.log_evidence,
         method=request.method,
         prior=request.prior,
-        minimize=minimize,
-        limits=oriented_limits(regime, minimize),
-        num_scores=study.data.num_scores,
-        num_used=study.data.num_used,
+        minimize=study.minimize,
+        limits=oriented_limits(data.limits, study.minimize),
+        num_scores=data.data.num_scores,
+        num_used=data.data.num_used,
         confidence=request.confidence,
-        _draws=draws,
-        _study=study,
-        _bounds=constraints,
-        _scores=scores,
-        _settings=request.settings,
-        _group=group,
+        draws=draws,
+        data=data,
+        study=study,
+        settings=request.settings,
+        group=group,
     )

@@ -1,5 +1,6 @@
-"""Several searches of one search space: one gamma for all, and noise levels that learn from each other."""
+"""Posterior of several searches of one search space, with one gamma for all and pooled noise levels."""
 
+import hashlib
 import math
 import warnings
 from collections.abc import Sequence
@@ -13,21 +14,20 @@ from numpy.typing import ArrayLike, NDArray
 
 from nqjax.errors import InputError
 from nqjax.estimation.constraints import Constraint, read_constraints
-from nqjax.inputs import as_key, as_regimes, as_scores
+from nqjax.estimation.study import Study
+from nqjax.inputs import as_key, as_regimes
 from nqjax.posterior.chains import errors_of
-from nqjax.posterior.density.data import make_model
+from nqjax.posterior.density.data import make_model, read_regime
 from nqjax.posterior.density.log_density import Evaluator
 from nqjax.posterior.draws import Draws, make_seed
 from nqjax.posterior.posterior import Posterior, SamplingWarning
 from nqjax.posterior.prior import Prior
 from nqjax.posterior.quadrature.integrate import integrate
 from nqjax.posterior.quadrature.pooling import NoisePooling, common_posterior, draw_hyper, draw_search, reweighting
-from nqjax.posterior.sample import finish_draws, prepare_study, read_request
+from nqjax.posterior.sample import finish_draws, read_request
+from nqjax.types import Floats
 
-Floats = NDArray[np.float64]
-
-
-#: Chains that independent draws are arranged in, so that they look like those of a sampler.
+#: Independent draws are arranged in this number of chains, as those of a sampler.
 _CHAINS = 4
 
 
@@ -38,12 +38,23 @@ class SharedPosterior:
     Attributes
     ----------
     posteriors : list of Posterior
-        Of each search, as the others inform it; their draws belong together, one by one, and `nqjax.compare` keeps
-        them so. None of them has a density or an evidence of its own.
+        The posterior of each search, given all of them. Their draws are paired, also in `nqjax.compare`. They have no
+        density or evidence of their own.
     gamma_probabilities : dict of int to float
     noise_center, noise_spread : ndarray, shape (num_chains, num_samples)
         Draws of the median relative noise, and of the standard deviation of its logarithm between searches.
     log_evidence_by_gamma : dict of int to float
+        Log of the joint evidence times the prior of each gamma.
+
+    Examples
+    --------
+    >>> import jax
+    >>> import numpy as np
+    >>> import nqjax
+    >>> rng = np.random.default_rng(0)
+    >>> shared = nqjax.sample_posterior_shared([rng.random(24), rng.random(24)], gamma=(1, 2), key=jax.random.key(0))
+    >>> shared.gamma.shape, len(shared.posteriors)
+    ((4, 1000), 2)
     """
 
     posteriors: list[Posterior]
@@ -75,8 +86,8 @@ def sample_posterior_shared(
 ) -> SharedPosterior:
     """Sample the posterior of searches that share a search space, and so gamma.
 
-    gamma belongs to the space of the hyperparameters, not to the model that is tuned (Lourie, He, Cho 2025): searches
-    of one space inform each other about it. Their noise levels are pooled as far as they agree.
+    gamma is a property of the hyperparameters' space, not of the tuned model (Lourie, He, Cho 2025), so that searches
+    of one space have it in common. Their noise levels are pooled as far as they agree.
 
     Parameters
     ----------
@@ -91,7 +102,7 @@ def sample_posterior_shared(
     key : Array
         A JAX random key.
     num_samples : int
-        Draws of each of four chains; all draws are independent, of grids interpolated linearly.
+        Draws of each of four chains; all draws are independent, from linearly interpolated grids.
     confidence : float
         Probability of the intervals, unless another is asked for.
 
@@ -102,19 +113,29 @@ def sample_posterior_shared(
     Raises
     ------
     InputError
-        No search, one that cannot be used (which one is said), or options that none could use.
+        No search, a search that cannot be sampled (the message names it), or invalid options.
 
     Notes
     -----
-    By quadrature alone: given gamma, centre and spread the searches are independent, and each one's evidence is a sum
-    over its grid, reweighted from the prior under which the grid was found.
+    Computed by quadrature: given gamma and the centre and spread of the noise levels, the searches are independent, and
+    each evidence is a sum over the search's grid, reweighted from the prior under which the grid was computed.
+
+    Examples
+    --------
+    >>> import jax
+    >>> import numpy as np
+    >>> import nqjax
+    >>> rng = np.random.default_rng(0)
+    >>> shared = nqjax.sample_posterior_shared([rng.random(24), rng.random(24)], gamma=(1, 2), key=jax.random.key(0))
+    >>> round(sum(shared.gamma_probabilities.values()), 6)
+    1.0
     """
     request = read_request(prior, "quadrature", _CHAINS, 50, num_samples, confidence)
     key = as_key(key)
     pooling = NoisePooling() if pooling is None else pooling
     if not isinstance(pooling, NoisePooling):
         raise InputError(f"the pooling is {pooling!r}: give a nqjax.NoisePooling")
-    # The grids are found under what the pooling says of one search by itself.
+    # Grids are computed under the pooling's prior for a single search.
     wide = math.hypot(pooling.center_sd, 2 * pooling.spread)
     prior = replace(request.prior, relative_noise=dist.LogNormal(math.log(pooling.center), wide))
     request = request._replace(prior=prior)
@@ -122,41 +143,42 @@ def sample_posterior_shared(
     regimes = as_regimes(limits, len(studies))
     if not len(studies):
         raise InputError("there is no search: give at least one")
-    prepared = []
+    checked, prepared = [], []
     for i, (scores, pair) in enumerate(zip(studies, regimes, strict=True)):
         try:
-            prepared.append(prepare_study(scores, pair, minimize, constraints))
+            checked.append(Study.constrained(scores, pair, minimize, constraints))
+            prepared.append(read_regime(checked[i]))
         except InputError as error:
             raise InputError(f"search {i}: {error}") from None
     span = constraints.gamma
     log_prior = prior.log_gamma(*span)
     inside, outside = (np.array([float(getattr(s.data, n)) for s in prepared]) for n in ("num_used", "num_above"))
     model = make_model(prepared, constraints, prior.parts)
-    # Every gamma: one that a single search thinks hopeless, the others may want.
-    lanes = integrate(model, inside, outside, span, log_prior, hopeless=0.0)
-    tables = [[reweighting(study, lane, prior) for lane in mine] for study, mine in zip(prepared, lanes, strict=True)]
+    # Every gamma needs a grid: it may be improbable for one search and probable for all.
+    grids = integrate(model, inside, outside, span, log_prior, hopeless=0.0)
+    tables = [[reweighting(data, grid, prior) for grid in mine] for data, mine in zip(prepared, grids, strict=True)]
     common = common_posterior(tables, pooling, log_prior)
     seed = make_seed(key)
     rng = np.random.default_rng(seed)
-    group = object()
+    group = _group_name(checked, seed)
     hyper = draw_hyper(common, _CHAINS * num_samples, rng)
     by_gamma = scipy.special.logsumexp(common.log_joint, axis=(1, 2))
     log_probability = by_gamma - scipy.special.logsumexp(by_gamma)
     posteriors = []
-    for i, study in enumerate(prepared):
-        theta = draw_search(i, lanes[i], tables[i], hyper, Evaluator(model, span), span[0], rng)
+    for i, (data, study) in enumerate(zip(prepared, checked, strict=True)):
+        theta = draw_search(i, grids[i], tables[i], hyper, Evaluator(model, span), span[0], rng)
         draws = Draws(
             (hyper.number + span[0]).reshape(_CHAINS, -1).astype(np.int64),
             theta.reshape(_CHAINS, -1, 3),
             {},
             0,
             log_probability,
-            math.nan,  # a search has no evidence without the others
-            *errors_of(lanes[i], log_probability),
+            math.nan,  # only the searches together have an evidence
+            *errors_of(grids[i], log_probability),
             seed,
         )
-        posteriors.append(finish_draws(draws, study, as_scores(studies[i]), minimize, constraints, request, group))
-    poor = [i for i, post in enumerate(posteriors) if not post._is_good]
+        posteriors.append(finish_draws(draws, data, study, request, group))
+    poor = [i for i, post in enumerate(posteriors) if not post.is_good]
     if poor:
         text = f"search {poor[0]}: {posteriors[poor[0]].diagnostics.verdict}"
         warnings.warn(text, SamplingWarning, stacklevel=2)
@@ -168,3 +190,12 @@ def sample_posterior_shared(
         hyper.spread.reshape(_CHAINS, -1),
         {g: float(e) for g, e in zip(numbers, by_gamma, strict=True)},
     )
+
+
+def _group_name(studies: Sequence[Study], seed: int) -> str:
+    """Return a name that the searches of one call have in common, and those of other calls do not."""
+    digest = hashlib.sha256(str(seed).encode())
+    for study in studies:
+        digest.update(study.scores.tobytes())
+        digest.update(str(study[1:]).encode())
+    return digest.hexdigest()[:16]

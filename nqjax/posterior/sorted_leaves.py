@@ -12,7 +12,7 @@ from numpyro.distributions import Distribution
 
 @jax.tree_util.register_pytree_node_class
 class SortedLeaves:
-    """A distribution, flattened in the order of its parameters' names; nested distributions likewise."""
+    """A distribution that flattens in the order of its parameters' names, as do distributions inside it."""
 
     def __init__(self, distribution: Distribution) -> None:
         self.distribution = distribution

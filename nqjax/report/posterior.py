@@ -72,7 +72,7 @@ def posterior_document(
         "regime": regime,
         "num_scores": post.num_scores,
         "num_used": post.num_used,
-        "num_failed": post._study.data.num_failed,
+        "num_failed": post.data.data.num_failed,
         "limits": [finite(end) for end in post.limits],
         "parameters": {name: _parameter(post, name) for name in ("alpha", "beta", "sigma", "regime_probability")},
         "gamma_probabilities": {str(g): p for g, p in post.gamma_probabilities.items()},
@@ -100,7 +100,7 @@ def posterior_document(
             "evidence_error": finite(diagnostics.evidence_error),
         },
         "settings": {
-            **post._settings,
+            **post.settings,
             "seed": seed,
             "prior": describe_prior(post),
             "bounds": _bounds(post),
@@ -123,7 +123,7 @@ def _parameter(post: "Posterior", name: str) -> dict[str, float | None]:
 
 
 def _bounds(post: "Posterior") -> dict[str, list[float | None]]:
-    bounds = {name: getattr(post._bounds, name) for name in ("alpha", "beta", "gamma", "sigma")}
+    bounds = {name: getattr(post.study.constraints, name) for name in ("alpha", "beta", "gamma", "sigma")}
     if not post.minimize:
         alpha, beta = bounds["alpha"], bounds["beta"]
         bounds["alpha"], bounds["beta"] = (-beta[1], -beta[0]), (-alpha[1], -alpha[0])
@@ -139,7 +139,7 @@ def describe_prior(post: "Posterior") -> dict[str, str]:
         "width": prior.width,
     }
     words = {name: "flat in its logarithm" if part is None else _describe(part) for name, part in parts.items()}
-    low, high = post._bounds.gamma
+    low, high = post.study.constraints.gamma
     weights = np.exp(prior.log_gamma(low, high))
     uniform = np.ptp(weights) < 1e-12
     shares = ", ".join(f"{g}={w:.3g}" for g, w in zip(range(low, high + 1), weights, strict=True))

@@ -1,18 +1,20 @@
-r"""Coordinates in which the posterior is smooth, has no walls and is nearly normal.
+r"""Coordinates in which the posterior is smooth, unbounded and nearly normal.
 
-Where noise is small the posterior of alpha ends at a cliff just below the best score, where it is large alpha is
-normal around a place above or below it. With ``A = best - alpha`` the coordinate p with
+If the noise is small, the posterior density of alpha drops sharply just below the best score; if it is large, alpha is
+nearly normal. With ``A = best - alpha`` the coordinate p, defined by
 
-    A = exp(p) + sigma * (p - log sigma)
+    A = exp(p) + sigma * (p - log sigma),
 
-is the logarithm of A in the first case, and about A in units of sigma in the second. So cliffs become tails at every
-noise level, and a sampler's steps need not shrink with sigma. Of the other end the coordinate is about the log-odds of
-the regime, which the numbers of scores inside and outside determine whatever the rest: with the regime's width w that
-of ``((w + m) / (beta - alpha + m))**(gamma / 2)``, where m is what noise adds to the width, some sigmas when w is none.
-Where the regime is everything it is the same function of beta and the worst score as p is of alpha and the best. Bounds
-are approached as softplus does: where they are far, coordinates do not feel them.
+is the logarithm of A if the noise is small, and about A in units of sigma if it is large. So the density has smooth
+tails at every noise level, and a sampler's steps need not shrink with sigma.
 
-Order is (log sigma, p, the other end): the bounds of each depend on those before.
+The coordinate of beta is about the log-odds of the regime, which the numbers of scores inside and outside determine
+nearly independently of the other parameters: the log-odds of ``((w + m) / (beta - alpha + m))**(gamma / 2)``, where w
+is the regime's width and m is the width that noise adds, some sigmas if w is 0. Without a threshold the coordinate is
+the same function of beta and the worst score as p is of alpha and the best score. Softplus functions approach bounds,
+so that distant bounds do not change the coordinates.
+
+The order is (log sigma, p, coordinate of beta): the bounds of each depend on those before.
 """
 
 import math
@@ -24,24 +26,24 @@ import numpy as np
 import scipy.special
 from jax import Array
 
-#: What stands for no bound, in units of the regime; of the losing end, whose logarithm alone is used.
-FAR, FAR_AWAY = 1e6, 1e30
+#: Stands for an infinite bound, in regime widths.
+FAR = 1e6
 
+#: Stands for an infinite bound of beta, of which only the logarithm is used.
+FAR_AWAY = 1e30
 
-#: Noise that floating point can still show beside the scores, and more than any search has.
+#: Range of log sigma in units of the regime: what floating point resolves, and more than any search has.
 LOG_NOISE = (math.log(1e-8), math.log(1e4))
 
+#: Newton steps without a derivative; one more step gives it.
+_NEWTON_STEPS = 5
 
-#: Of Newton's method; one more gives the derivative.
-_TURNS = 5
-
-
-#: More than any range of gamma reaches.
+#: Largest gamma in the table of `_noise_reach`.
 _MOST_GAMMA = 127
 
-
-#: Log-odds as a cubic of a coordinate in which a uniform share is nearly standard normal: off by 1.4e-4 at most.
-_FIRST, _THIRD = 1.5976, 0.070566
+# Log-odds are a cubic of a coordinate in which a uniform share is standard normal with an error of at most 1.4e-4.
+_FIRST = 1.5976
+_THIRD = 0.070566
 
 
 class Place(NamedTuple):
@@ -67,7 +69,7 @@ def _softplus(x: Any, xp: Any) -> Any:
 
 
 def _between(z: Any, low: Any, high: Any, xp: Any) -> tuple[Any, Any]:
-    """A number between two others from any number, which it equals where both are far; and the log of its slope."""
+    """Map any number between two bounds, nearly unchanged if they are far; return it and the log of its slope."""
     rise, fall = _softplus(low - z, xp), _softplus(z - high, xp)
     return z + rise - fall, xp.log(-xp.expm1(low - high)) - rise - fall
 
@@ -77,23 +79,23 @@ def _height(p: Any, log_sigma: Any, xp: Any) -> Any:
 
 
 def _coordinates(heights: list[Any], log_sigma: Any, xp: Any) -> Any:
-    """The inverse of `_height` for some of them: solves ``exp(h) + h = height / sigma`` for ``h = p - log sigma``."""
+    """Invert `_height`: solve ``exp(h) + h = height / sigma`` for ``h = p - log sigma``."""
     constant = jax.lax.stop_gradient if xp is jnp else np.asarray
     x = xp.stack(heights) / xp.exp(log_sigma)
     h = constant(xp.where(x > 1, xp.log(xp.maximum(x, 1.0)), x))
-    for _ in range(_TURNS):  # from above, where Newton's steps never overshoot
+    for _ in range(_NEWTON_STEPS):  # from above, where Newton's steps never overshoot
         h = constant(h - (h + xp.exp(h) - x) / (1 + xp.exp(h)))
     return log_sigma + h - (h + xp.exp(h) - x) / (1 + xp.exp(h))
 
 
 def to_parameters(z: Any, gamma: Any, place: Place, xp: Any = jnp) -> Point:
-    """Parameters at coordinates.
+    """Return the parameters at coordinates.
 
     Parameters
     ----------
     z : array, shape (..., 3)
     gamma : array, shape (...)
-        Whole, and at most 127.
+        Whole numbers, at most 127.
     place : Place, fields of shape (...) and (..., 3)
     xp : module
         ``jax.numpy`` or ``numpy``.
@@ -101,7 +103,7 @@ def to_parameters(z: Any, gamma: Any, place: Place, xp: Any = jnp) -> Point:
     z0, z1, z2 = z[..., 0], z[..., 1], z[..., 2]
     low, high = (tuple(bound[..., i] for i in range(3)) for bound in (place.low, place.high))
     log_sigma, slope_s = _between(z0, low[2], high[2], xp)
-    # alpha below what bounds it, and below the threshold.
+    # alpha is below its bound and below the threshold.
     most = xp.where(place.has_threshold, xp.minimum(high[0], place.threshold), high[0])
     first, last = _coordinates([-most + 0 * log_sigma, -low[0] + 0 * log_sigma], log_sigma, xp)
     p, slope_p = _between(z1, first, last, xp)
@@ -109,7 +111,7 @@ def to_parameters(z: Any, gamma: Any, place: Place, xp: Any = jnp) -> Point:
 
     width = xp.maximum(xp.where(place.has_threshold, place.threshold - alpha, 1.0), 1e-30)
     ends = _End(z2, alpha, log_sigma, width, low[1], high[1])
-    # On the host, where it is known, not both.
+    # On the host the needed branch is known.
     known = xp is np and (bool(np.all(place.has_threshold)), bool(np.any(place.has_threshold)))
     if known == (True, True):
         log_delta, slope_delta = _by_odds(ends, gamma, xp)
@@ -126,7 +128,7 @@ def to_parameters(z: Any, gamma: Any, place: Place, xp: Any = jnp) -> Point:
 
 
 class _End(NamedTuple):
-    """What the losing end follows from."""
+    """Arguments of the coordinate of beta."""
 
     z: Any  # its coordinate
     alpha: Any
@@ -137,7 +139,7 @@ class _End(NamedTuple):
 
 
 def _by_odds(end: _End, gamma: Any, xp: Any) -> tuple[Any, Any]:
-    """log(beta - alpha) by the probability of the regime, and the log of its slope."""
+    """Return log(beta - alpha) from the probability of the regime, and the log of its slope."""
     noise = _noise_reach(gamma, xp) * xp.exp(end.log_sigma)
     more = 2 * noise**2 / (end.width + xp.sqrt(end.width**2 + 4 * noise**2))
     closest = xp.maximum(end.low - end.alpha, end.width)
@@ -155,7 +157,7 @@ def _by_odds(end: _End, gamma: Any, xp: Any) -> tuple[Any, Any]:
 
 
 def _by_worst(end: _End, worst: Any, xp: Any) -> tuple[Any, Any]:
-    """log(beta - alpha) by the distance of beta from the worst score, and the log of its slope."""
+    """Return log(beta - alpha) from the distance of beta to the worst score, and the log of its slope."""
     least = xp.maximum(end.low, end.alpha) - worst
     first, last = _coordinates([least, end.high - worst + 0 * least], end.log_sigma, xp)
     r, slope = _between(end.z, first, last, xp)
@@ -164,19 +166,19 @@ def _by_worst(end: _End, worst: Any, xp: Any) -> tuple[Any, Any]:
 
 
 def _from_log_odds(odds: Any, xp: Any) -> Any:
-    """The inverse of the cubic between the coordinate and the log-odds."""
+    """Invert the cubic that gives log-odds from the coordinate."""
     unit = math.sqrt(_FIRST / (3 * _THIRD))
     return 2 * unit * xp.sinh(xp.arcsinh(1.5 * odds / (_FIRST * unit)) / 3)
 
 
 def start_of_share(odds: Any) -> Any:
-    """The coordinate of a share without bounds, from its log-odds."""
+    """Return the coordinate of a share without bounds, from its log-odds."""
     return _from_log_odds(odds, np)
 
 
 def _noise_reach(gamma: Any, xp: Any) -> Any:
-    """What noise adds to the width of the narrowest regime, in sigmas: ``E[max(Z, 0)**(gamma/2)]**(2/gamma)``."""
-    # From a table: a gamma function is long to compile.
+    """Return the width that noise adds to a regime of width 0, in sigmas: ``E[max(Z, 0)**(gamma/2)]**(2/gamma)``."""
+    # A table, as a gamma function takes long to compile.
     half = np.arange(1, _MOST_GAMMA + 1) / 2
     log_moment = half / 2 * math.log(2) + scipy.special.gammaln((half + 1) / 2) - math.log(2 * math.sqrt(math.pi))
     table = np.concatenate([[1.0], np.exp(log_moment / half)])
@@ -184,7 +186,7 @@ def _noise_reach(gamma: Any, xp: Any) -> Any:
 
 
 def _log_odds(log_probability: Any, xp: Any) -> Any:
-    """Of a probability given by its logarithm; that of 1 is a large number."""
+    """Return the log-odds of a probability given by its logarithm; a large number for probability 1."""
     inside = log_probability < -1e-300
     safe = xp.where(inside, log_probability, -1.0)
     return xp.clip(xp.where(inside, safe - xp.log(-xp.expm1(safe)), FAR), -FAR, FAR)

@@ -1,43 +1,43 @@
-"""Searches as the posterior sees them: oriented to minimisation, on the scale of their regimes."""
+"""Data of the posterior density: searches oriented to minimisation, on the scale of their regimes."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nqjax.errors import InputError, show
 from nqjax.estimation.constraints import Constraints
 from nqjax.estimation.spacings import Spacings
+from nqjax.estimation.study import Study, checked_spacings
 from nqjax.posterior.density.coordinates import FAR, FAR_AWAY, LOG_NOISE, Place
 from nqjax.posterior.density.likelihood import SearchData
 from nqjax.posterior.density.log_density import Model
 from nqjax.posterior.prior import Parts
 from nqjax.runtime.compiled import power_of_two
+from nqjax.types import Floats
 
-Floats = NDArray[np.float64]
+#: Fewest scores that arrays have.
+_FEWEST = 16
 
+#: Number of bins for the approximate likelihood, which joins neighbouring scores.
+_POOLED = 128
 
-#: Scores that arrays have at least, and at most when it does not matter much.
-_FEWEST, _POOLED = 16, 128
-
-
-#: So many scores may be joined to that many bins: a tenth of a unit of log-likelihood, a hundredth of a deviation.
-_SAFE = 600
+#: Most scores for that number of bins: the log-likelihood changes by a tenth, draws by a hundredth of a deviation.
+_MOST_FOR_POOLED = 600
 
 
 @dataclass(frozen=True)
-class Study:
-    """One search.
+class RegimeData:
+    """One search, oriented to minimisation.
 
     Attributes
     ----------
     data : Spacings
     limits : pair of float
-        Of the regime, oriented to minimisation; the losing one is infinite where nothing is censored there.
+        The regime; its losing end is infinite where nothing is censored there.
     scale : float
-        The regime's width as the scores show it: what is 1 in the coordinates, where the best score is 0.
+        The regime's width as the scores show it. In the coordinates it is 1, and the best score is 0.
     """
 
     data: Spacings
@@ -50,22 +50,29 @@ class Study:
         return math.isfinite(self.limits[1])
 
 
-def make_study(data: Spacings, low: float, high: float) -> Study:
-    """A search from its checked spacings and its limits, oriented to minimisation.
+def read_regime(study: Study) -> RegimeData:
+    """Return the data of a study; raise InputError where it cannot be sampled."""
+    data = make_regime(checked_spacings(study), *study.ends)
+    check_bounds(data, study.constraints, study.minimize)
+    return data
 
-    A limit beyond which there is no score says nothing of where the regime ends, and is left out. Failed runs count as
-    censored; where no limit was given they lie beyond the worst score.
+
+def make_regime(data: Spacings, low: float, high: float) -> RegimeData:
+    """Return a search from its checked spacings and its limits, oriented to minimisation.
+
+    A limit without scores beyond it does not show where the regime ends, and is left out. Failed runs count as
+    censored; without a limit they lie beyond the worst score.
     """
     high = data.worst if math.isinf(high) else max(high, data.worst)
     if not data.num_above:
         high = math.inf
     low = low if data.num_below else -math.inf
     end = data.worst if math.isinf(high) else high
-    return Study(data, (low, high), end - data.best)
+    return RegimeData(data, (low, high), end - data.best)
 
 
-def _standard(study: Study, bounds: Constraints) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Bounds on the scale of the regime."""
+def _standard(study: RegimeData, bounds: Constraints) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return bounds on the scale of the regime."""
     location, scale = study.data.best, study.scale
     low = [max((end - location) / scale, -FAR) for end in (bounds.alpha[0], bounds.beta[0])]
     high = [min((bounds.alpha[1] - location) / scale, FAR), min((bounds.beta[1] - location) / scale, FAR_AWAY)]
@@ -73,8 +80,8 @@ def _standard(study: Study, bounds: Constraints) -> tuple[tuple[float, ...], tup
     return (*low, noise[0]), (*high, noise[1])
 
 
-def check_bounds(study: Study, bounds: Constraints, minimize: bool) -> None:
-    """Bounds must leave room; raises InputError."""
+def check_bounds(study: RegimeData, bounds: Constraints, minimize: bool) -> None:
+    """Raise InputError unless the bounds leave room."""
     winning, losing = ("alpha", "beta") if minimize else ("beta", "alpha")
     for name, (low, high) in ((winning, bounds.alpha), (losing, bounds.beta), ("sigma", bounds.sigma)):
         if low == high:
@@ -94,10 +101,10 @@ def _values(data: Spacings) -> tuple[Floats, Floats]:
 
 
 def _pooled(data: Spacings) -> tuple[Floats, Floats]:
-    """Values and counts with neighbours joined where there are many; the best and the worst stay as they are."""
+    """Return values and counts with neighbours joined if there are many; the best and the worst are kept."""
     values, repeats = _values(data)
-    # What joining loses of the log-likelihood grows with the scores and falls with the square of the bins.
-    most = max(_POOLED, round(_POOLED * math.sqrt(data.num_used / _SAFE)))
+    # The error of the log-likelihood grows with the number of scores and falls with the square of the bins.
+    most = max(_POOLED, round(_POOLED * math.sqrt(data.num_used / _MOST_FOR_POOLED)))
     if len(values) <= most:
         return values, repeats
     kept = most // 4
@@ -108,10 +115,10 @@ def _pooled(data: Spacings) -> tuple[Floats, Floats]:
     return np.add.reduceat(values * repeats, edges) / counts, counts
 
 
-def _arrays(studies: Sequence[Study], rows: Sequence[tuple[Floats, Floats]]) -> SearchData:
-    """Values and counts of some studies on the scale of their regimes."""
+def _arrays(studies: Sequence[RegimeData], rows: Sequence[tuple[Floats, Floats]]) -> SearchData:
+    """Return values and counts of several studies on the scale of their regimes."""
     most = max(_FEWEST, *(len(values) for values, _ in rows))
-    # Powers of two and numbers half way between: few sizes, and little padding.
+    # Powers of two and numbers half way between: few sizes with little padding.
     size = power_of_two(most)
     size = size * 3 // 4 if most <= size * 3 // 4 else size
     scores, counts = np.zeros((len(studies), size)), np.zeros((len(studies), size))
@@ -124,8 +131,8 @@ def _arrays(studies: Sequence[Study], rows: Sequence[tuple[Floats, Floats]]) -> 
     return SearchData(scores, counts, limits, censored)  # type: ignore[arg-type]
 
 
-def make_model(studies: Sequence[Study], bounds: Constraints, parts: Parts, pad: int = 1) -> Model:
-    """Arrays of some studies, padded to one size, and to ``pad`` studies at least."""
+def make_model(studies: Sequence[RegimeData], bounds: Constraints, parts: Parts, pad: int = 1) -> Model:
+    """Return the arrays of several studies, padded to one size and to at least ``pad`` studies."""
     studies = [*studies, *[studies[0]] * (pad - len(studies))]
     data, pooled = (_arrays(studies, [f(s.data) for s in studies]) for f in (_values, _pooled))
     low, high = (np.array(b) for b in zip(*(_standard(s, bounds) for s in studies), strict=True))

@@ -1,7 +1,7 @@
-"""The exact likelihood of a censored search, with its gradient from the sums that give its value.
+"""The exact likelihood of a censored search, with its gradient.
 
-Scores inside the limits count with their density, those outside with the probability of lying there (Lourie, He, Cho
-2025). Everything is oriented to minimisation and on the scale of the regime; parameters are
+The likelihood is the density of each score inside the limits times the probability of lying outside for the others
+(Lourie, He, Cho 2025). Everything is oriented to minimisation and on the scale of the regime; parameters are
 (alpha, log(beta - alpha), log sigma).
 """
 
@@ -12,21 +12,21 @@ from jax import Array
 
 from nqjax.solver.objective import Family, noisy_knot, noisy_values
 
-#: A probability that the quadrature cannot tell from none.
+#: Probabilities up to this are 0 to the quadrature's accuracy.
 _LEAST_MASS = 1e-300
 
 
 class SearchData(NamedTuple):
-    """Scores of a search; arrays of studies have a leading axis."""
+    """Scores of a search; for several studies all arrays have a leading axis."""
 
-    scores: Array  # (size,), different ones; padding repeats one of them
+    scores: Array  # (size,), distinct values, then padding
     counts: Array  # (size,), 0 for padding
-    limits: Array  # (2,), finite: where nothing is censored, any score
-    censored: Array  # (2,), how many scores lie beyond either
+    limits: Array  # (2,), finite; 0 where nothing is censored
+    censored: Array  # (2,), numbers of scores beyond each
 
 
 def likelihood(theta: Array, family: Family, data: SearchData, fine: Array | bool, bits: int) -> Array:
-    """Log-likelihood at one set of parameters; arguments as of `likelihood_and_gradient`."""
+    """Return the log-likelihood at one set of parameters; arguments are those of `likelihood_and_gradient`."""
     cdf, sf, log_pdf = noisy_values(_knots(data), theta, family, fine, bits, data.scores.shape[-1])
     return _total(cdf[0], sf[1], log_pdf, data)[0]
 
@@ -34,17 +34,17 @@ def likelihood(theta: Array, family: Family, data: SearchData, fine: Array | boo
 def likelihood_and_gradient(
     theta: Array, family: Family, data: SearchData, fine: Array | bool, bits: int
 ) -> tuple[Array, Array]:
-    """Log-likelihood at one set of parameters, and its gradient.
+    """Return the log-likelihood at one set of parameters, and its gradient.
 
     Parameters
     ----------
     theta : Array, shape (3,)
         alpha, log(beta - alpha), log sigma.
     family : Family
-        Of a whole gamma below ``2**bits - 1``.
+        Family of a whole gamma below ``2**bits - 1``.
     data : SearchData
     fine : Array, bool
-        Whether to compute to the dtype's precision, or to 1e-6 of a score's probability.
+        Whether to compute to the dtype's precision, else to 1e-6 of a score's probability.
     """
     count = data.scores.shape[-1]
     knot = noisy_knot(_knots(data), theta, family, fine, bits)
@@ -63,7 +63,7 @@ def _knots(data: SearchData) -> Array:
 
 
 def _total(below: Array, above: Array, log_pdf: Array, data: SearchData) -> tuple[Array, Array]:
-    """The log-likelihood, and its derivatives in the probabilities beyond the two limits."""
+    """Return the log-likelihood, and its derivatives in the probabilities beyond the two limits."""
     mass = jnp.stack([below, above])
     possible = mass > _LEAST_MASS
     safe = jnp.where(possible, mass, _LEAST_MASS)

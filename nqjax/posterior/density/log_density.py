@@ -1,4 +1,4 @@
-"""The posterior's density in its coordinates, for one point or for very many."""
+"""The posterior density in the coordinates, for one point or for many."""
 
 import functools
 from collections.abc import Callable
@@ -17,41 +17,41 @@ from nqjax.posterior.prior import Parts, log_prior
 from nqjax.runtime.compiled import Compiled, made_once
 from nqjax.runtime.parallel import in_parallel
 from nqjax.solver.objective import Family, families
+from nqjax.types import Floats
 
-Floats = NDArray[np.float64]
+#: Points in a chunk.
+_POINTS = 1024
 
+#: Scores times points that are evaluated side by side.
+_SIDE_BY_SIDE = 1024
 
-#: Points of a chunk, and scores times points side by side.
-_POINTS, _SIDE_BY_SIDE = 1024, 1024
-
-
-#: Chunks for each further device.
-_PER_DEVICE = 8
+#: Chunks per device: with fewer, a further device does not save the time that its compilation takes.
+_CHUNKS_PER_DEVICE = 8
 
 
 class Model(NamedTuple):
-    """What the density is of, for some studies; arrays have a leading axis of studies."""
+    """Data and prior of several studies; arrays have a leading axis of studies."""
 
     data: SearchData
-    pooled: SearchData | None  # neighbours joined, to look around
+    pooled: SearchData | None  # with neighbouring scores joined, for approximate densities
     place: Place
     log_scale: Array  # (studies,)
-    parts: Parts  # the same for all
+    parts: Parts  # the same for all studies
 
 
 class Target(NamedTuple):
-    """What a density is of: one gamma of one study."""
+    """Data, prior and family of a density: one gamma of one study."""
 
     family: Family
     model: Model
 
 
 def log_density(z: Array, target: Target, fine: Array, bits: int) -> tuple[Array, Array]:
-    """Log of likelihood times prior as a density of the coordinates, shape (3,), for one study; and its gradient."""
+    """Return the log of likelihood times prior as a density of the coordinates, shape (3,), and its gradient."""
     family, model = target
 
     def rest(z: Array) -> tuple[Array, Array]:
-        """Everything but the likelihood, which gives its own gradient."""
+        """Return theta and the log prior with the Jacobian; the likelihood has its own gradient."""
         point = to_parameters(z, family.gamma, model.place)
         return point.theta, _log_prior(point, family.gamma, model) + point.log_jacobian
 
@@ -61,7 +61,7 @@ def log_density(z: Array, target: Target, fine: Array, bits: int) -> tuple[Array
 
 
 def with_slopes(function: Callable[[Array], Any], z: Array) -> tuple[Any, Any]:
-    """Values and forward derivatives, the latter with a last axis of the coordinates: short programs."""
+    """Return values and forward derivatives, with a last axis of coordinates; programs stay short."""
     return jax.vmap(lambda t: jax.jvp(function, (z,), (t,)), out_axes=(None, -1))(jnp.eye(3, dtype=z.dtype))
 
 
@@ -71,14 +71,14 @@ def _log_prior(point: Point, gamma: Array, model: Model) -> Array:
 
 @functools.lru_cache(maxsize=8)
 def stacked_families(most: int) -> Any:
-    """Of the gammas from 1 on."""
+    """Return the families of the gammas from 1 to ``most``."""
     with jax.enable_x64(True):
         return families(np.arange(1.0, most + 1))
 
 
 @made_once
 def _program(bits: int, batch: int) -> Compiled:
-    # As fast as with all of the compiler's passes, and ready earlier.
+    # Fewer compiler passes give code of the same speed sooner.
     cpu = jax.default_backend() == "cpu"
     options = {"xla_backend_optimization_level": 1, "xla_llvm_disable_expensive_passes": True} if cpu else {}
     return Compiled(functools.partial(_densities, bits=bits, batch=batch), options=options)
@@ -101,7 +101,7 @@ def _densities(
             **{name: jax.tree.map(lambda a: a[which], getattr(model, name)) for name in ("data", "place", "log_scale")}
         )
         family = jax.tree.map(lambda a: a[gamma], those)
-        # To 1e-6 of a score's probability, far less than what a grid leaves.
+        # Errors of 1e-6 of a score's probability are far below those of a grid.
         value = likelihood(point.theta, family, mine.data, False, bits)
         return power * value + _log_prior(point, family.gamma, mine) + point.log_jacobian
 
@@ -110,13 +110,13 @@ def _densities(
 
 
 class Evaluator:
-    """Densities at many points, a fixed number at a time, on all cores and local devices."""
+    """Evaluates densities at many points in chunks, on all cores and local devices."""
 
     def __init__(self, model: Model, gamma: tuple[int, int]) -> None:
         self._place = jax.tree.map(np.asarray, model.place)
         self._bits = int(gamma[1] + 1).bit_length()
         self._devices = jax.local_devices()
-        # What all points share is copied to a device once: that takes as long as five hundred points.
+        # Copying what all points share to a device takes as long as five hundred points, so it is done once.
         with jax.enable_x64(True):
             those = stacked_families(2**self._bits - 2)
             self._shared = {
@@ -130,9 +130,9 @@ class Evaluator:
     def __call__(
         self, z: Floats, study: NDArray[np.integer], gamma: NDArray[np.integer], temper: Floats, exact: bool
     ) -> tuple[Floats, Floats]:
-        """Log densities and parameters; z has shape (points, 3), the others (points,).
+        """Return log densities and parameters; z has shape (points, 3), the others (points,).
 
-        Without ``exact`` neighbouring scores are joined.
+        Without ``exact``, neighbouring scores are joined.
         """
         value, theta = np.empty(len(z)), np.empty((len(z), 3))
         starts = range(0, len(z), _POINTS)
@@ -145,14 +145,14 @@ class Evaluator:
                 found = program.at(device, *arguments, *shared)
             return start, np.asarray(found), parameters
 
-        # A further device compiles its own program: only where there is work for it.
-        devices = self._devices[: max(1, len(starts) // _PER_DEVICE)]
+        # A further device compiles its own program, so it needs enough chunks.
+        devices = self._devices[: max(1, len(starts) // _CHUNKS_PER_DEVICE)]
         for start, v, t in in_parallel(work, starts, devices):
             value[start : start + _POINTS], theta[start : start + _POINTS] = v[: len(z) - start], t[: len(z) - start]
         return value, theta
 
     def prepare(self) -> None:
-        """Compile the program of all scores, to be done while that of joined ones is at work."""
+        """Compile the exact program, while the approximate one runs."""
         one = np.zeros(1, int)
         device = self._devices[0]
         program, shared = self._program(device, exact=True)
@@ -167,11 +167,11 @@ class Evaluator:
     def _arguments(
         self, z: Floats, study: NDArray[np.integer], gamma: NDArray[np.integer], temper: Floats
     ) -> tuple[tuple[Point, Any, Any, Floats], Floats]:
-        """A chunk's arguments, filled up to its size, and its parameters."""
+        """Return a chunk's arguments, padded to its size, and its parameters."""
         points, which, number, power = (
             np.pad(a, [(0, _POINTS - len(a))] + [(0, 0)] * (a.ndim - 1), mode="edge") for a in (z, study, gamma, temper)
         )
-        # Of the host: they take a third of the likelihood's time, and would take as long to compile.
+        # On the host this takes a third of the likelihood's time, and needs no compilation.
         with np.errstate(all="ignore"):
             place = jax.tree.map(lambda a: a[which], self._place)
             point = to_parameters(points, number.astype(np.float64), place, np)

@@ -1,4 +1,4 @@
-"""The posterior's density in the parameters themselves, from the distribution's own functions."""
+"""The posterior density in the parameters, by the noisy quadratic's functions."""
 
 import functools
 from typing import Any
@@ -7,22 +7,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from numpy.typing import NDArray
 
 from nqjax.estimation.constraints import Constraints
-from nqjax.posterior.density.data import Study
+from nqjax.posterior.density.data import RegimeData
 from nqjax.posterior.prior import Parts, log_prior
 from nqjax.special import noisy_quadratic
+from nqjax.types import Floats
 
-Floats = NDArray[np.float64]
-
-
-#: Points times scores of one call.
+#: Most points times scores in one call.
 _SIZE = 1 << 19
 
 
-def log_joint(points: Floats, study: Study, bounds: Constraints, parts: Parts) -> Floats:
-    """Log of likelihood times prior, but for that of gamma, as a density of (alpha, beta, sigma).
+def log_joint(points: Floats, study: RegimeData, bounds: Constraints, parts: Parts) -> Floats:
+    """Return the log of likelihood times prior, without the prior of gamma, as a density of (alpha, beta, sigma).
 
     Parameters
     ----------
@@ -33,7 +30,7 @@ def log_joint(points: Floats, study: Study, bounds: Constraints, parts: Parts) -
     ends = [end if np.isfinite(end) else 0.0 for end in study.limits]
     fixed = (data.values, data.repeats, np.array(ends), np.array([data.num_below, data.num_above], float), parts)
     size = max(1, _SIZE // len(data.values))
-    # Few sizes, so few programs.
+    # Few sizes for few compiled programs.
     size = min(size, 1 << max(4, (len(points) - 1).bit_length()))
     out = np.empty(len(points))
     with jax.enable_x64(True):
@@ -67,7 +64,7 @@ def _densities(
     has_threshold: bool,
 ) -> Array:
     alpha, beta, gamma, sigma = points.T
-    # In units of the regime, where nothing over- or underflows.
+    # In units of the regime nothing over- or underflows.
     delta, noise = jnp.maximum(beta - alpha, 1e-300) / scale, jnp.maximum(sigma, 1e-300) / scale
     family = delta[:, None], noise[:, None], gamma[:, None]
     densities = noisy_quadratic.log_pdf((values - alpha[:, None]) / scale, *family)
@@ -80,5 +77,5 @@ def _densities(
     log_width = jnp.log(jnp.maximum(high, 1e-300)) if has_threshold else jnp.log(delta)
     theta = alpha / scale, jnp.log(delta), jnp.log(noise)
     prior = log_prior(parts, theta, log_width, gamma, jnp.asarray(has_threshold), jnp.log(scale))  # type: ignore[arg-type]
-    # From (alpha, log delta, log sigma) in units of the regime to (alpha, beta, sigma).
+    # The Jacobian from (alpha, log delta, log sigma) in units of the regime to (alpha, beta, sigma).
     return value + prior - jnp.log(delta) - jnp.log(noise) - 3 * jnp.log(scale)

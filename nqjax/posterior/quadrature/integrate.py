@@ -1,8 +1,8 @@
-"""Posteriors by quadrature: evidences, moments and draws of each gamma.
+"""Posteriors by quadrature: evidence and grid of each gamma.
 
-In straightened coordinates (`nqjax.posterior.quadrature.straighten`) a posterior is nearly standard normal, so the
-trapezium rule on a grid
-converges faster than any power of its spacing. The grid reaches as far as the posterior does, each way by itself.
+In straightened coordinates (`nqjax.posterior.quadrature.straighten`) a posterior is nearly standard normal, so that the
+trapezium rule on a grid converges faster than any power of its spacing. The ends of the grid follow the posterior in
+each direction.
 """
 
 import math
@@ -17,58 +17,58 @@ from numpy.typing import NDArray
 from nqjax.posterior.density.log_density import Evaluator, Model
 from nqjax.posterior.quadrature.locate import find_frames, start_frames, tensor
 from nqjax.posterior.quadrature.straighten import Map, straight, straighten
+from nqjax.types import Floats
 
-Floats = NDArray[np.float64]
+#: Points along an axis of the probing grid, which finds where the posterior ends.
+_PROBE_POINTS = 11
 
+#: Half the range of the probing grid.
+_PROBE_RANGE = 8.5
 
-#: Points along an axis when measuring how far the posterior reaches, and in the end: a grid for most posteriors, and
-#: one for those which half the points of the first give otherwise by more than the tolerance.
-_REACH, _FINAL = 11, (25, 41)
+#: Points along an axis of the first and the second grid; the second is used where the first has a larger error.
+_GRID_POINTS = (25, 41)
 
-
+#: Largest error of a log evidence on the first grid.
 _TOLERANCE = 0.05
 
+#: Grids end where the density is below exp(-this) of its maximum.
+_LOG_DEPTH = 13.0
 
-#: How far the grid goes when measuring.
-_FAR = 8.5
+#: Added to it where the density is interpolated.
+_LOG_MARGIN = 4.0
 
-
-#: The grid ends where the density is below exp(-this) of its maximum, with some margin where that is interpolated.
-_DEPTH, _MARGIN = 13.0, 4.0
-
-
-#: Gammas with a smaller probability get no fine grid, and no draws.
+#: Gammas with a smaller probability get no fine grid and no draws.
 _HOPELESS = 1e-6
 
 
 class Grid(NamedTuple):
-    """The posterior of one gamma of one study."""
+    """The posterior of one gamma of one study on a grid."""
 
-    shape: Map  # of the lane: no leading axis
-    nodes: Floats  # (3, points), of each straightened axis
+    shape: Map  # no leading axis
+    nodes: Floats  # (3, points), along each straightened axis
     weights: Floats  # (points, points, points), probabilities
     theta: Floats  # (points, points, points, 3), parameters on the scale of the regime
 
 
-class Lane(NamedTuple):
-    """One gamma of one study."""
+class GammaGrid(NamedTuple):
+    """Evidence of one gamma of one study, with its grid."""
 
     log_evidence: float
-    error: float  # of it, from a grid with fewer points and from what lies on the edge
+    error: float  # of log_evidence, from a coarser grid and the probability at the edge
     grid: Grid | None  # None for a hopeless gamma
 
 
 class Points(NamedTuple):
-    """Places in one lane."""
+    """Points for one gamma of one study."""
 
-    shape: Map  # of the lane: no leading axis
+    shape: Map  # no leading axis
     x: Floats  # (points, 3), straightened
     study: int
     gamma: int
 
 
 def densities(evaluator: Evaluator, some: Sequence[Points], exact: bool) -> list[tuple[Floats, Floats]]:
-    """Log densities of the straightened points of some lanes, and their parameters: all in one go."""
+    """Return log densities and parameters of straightened points, for each element of ``some``."""
     sizes = [len(s.x) for s in some]
     places = [straight(s.x, s.shape, np) for s in some]
     study, gamma = (np.repeat(numbers, sizes) for numbers in ([s.study for s in some], [s.gamma for s in some]))
@@ -86,23 +86,23 @@ def integrate(
     log_prior: Floats,
     *,
     hopeless: float = _HOPELESS,
-) -> list[list[Lane]]:
-    """The posteriors of all gammas of some studies.
+) -> list[list[GammaGrid]]:
+    """Return the posteriors of all gammas of several studies.
 
     Parameters
     ----------
     model : Model
     size, outside : ndarray, shape (studies,)
-        Scores of each inside the limits, and beyond the losing one.
+        Numbers of scores inside the limits, and beyond the losing limit.
     gamma : pair of int
-        The range.
+        The range of gamma.
     log_prior : ndarray, shape (gammas,)
     hopeless : float
-        Gammas with a smaller posterior probability get no grid; 0 for all that are possible.
+        Gammas with a smaller posterior probability get no grid; 0 for a grid for every possible gamma.
 
     Returns
     -------
-    list of list of Lane
+    list of list of GammaGrid
         For each study, each gamma in order.
     """
     evaluator = Evaluator(model, gamma)
@@ -111,63 +111,63 @@ def integrate(
     frames = start_frames(np.asarray(model.place.has_threshold)[study], size[study], outside[study], which)
     frames = find_frames(evaluator, frames, (size + outside)[study], study, which)
     maps = straighten(evaluator, frames, study, which)
-    reach = np.linspace(-_FAR, _FAR, _REACH)
+    reach = np.linspace(-_PROBE_RANGE, _PROBE_RANGE, _PROBE_POINTS)
     x = tensor(np.tile(reach, (3, 1)))
     values = densities(
-        evaluator, [Points(m, x, *lane) for m, *lane in zip(maps, study, which, strict=True)], exact=False
+        evaluator, [Points(m, x, *place) for m, *place in zip(maps, study, which, strict=True)], exact=False
     )
     step = np.full(3, reach[1] - reach[0])
-    seen = [_Seen(np.full(3, -_FAR), step, value.reshape(3 * (_REACH,))) for value, _ in values]
+    seen = [_Seen(np.full(3, -_PROBE_RANGE), step, value.reshape(3 * (_PROBE_POINTS,))) for value, _ in values]
     rough = np.array([scipy.special.logsumexp(s.values) + np.log(s.step).sum() for s in seen])
     total = (rough + np.tile(log_prior, len(size))).reshape(len(size), -1)
     least = math.log(hopeless) if hopeless else -math.inf
     hopeful = ((total > total.max(axis=1, keepdims=True) + least) & np.isfinite(total)).ravel()
     some = np.flatnonzero(hopeful)
-    grids = _fine(evaluator, [maps[i] for i in some], [seen[i] for i in some], study[some], which[some])
-    lanes: list[Lane | None] = [None] * len(study)
-    for i, grid in zip(some, grids, strict=True):
-        lanes[i] = grid
+    fine = _fine(evaluator, [maps[i] for i in some], [seen[i] for i in some], study[some], which[some])
+    grids: list[GammaGrid | None] = [None] * len(study)
+    for i, found_grid in zip(some, fine, strict=True):
+        grids[i] = found_grid
     found = []
     for first in range(0, len(study), len(numbers)):
         mine = range(first, first + len(numbers))
-        # What joining scores does to the evidence is nearly the same for all gammas.
-        shift = max((lane.log_evidence - rough[i] for i in mine if (lane := lanes[i])), default=0.0)
-        found.append([lanes[i] or Lane(float(rough[i] + shift), math.nan, None) for i in mine])
+        # Joining scores changes the evidences of all gammas by nearly the same amount.
+        shift = max((grid.log_evidence - rough[i] for i in mine if (grid := grids[i])), default=0.0)
+        found.append([grids[i] or GammaGrid(float(rough[i] + shift), math.nan, None) for i in mine])
     return found
 
 
 class _Seen(NamedTuple):
-    """Log densities of one lane on a grid."""
+    """Log densities of one gamma of one study on a grid."""
 
     low: Floats  # (3,)
     step: Floats  # (3,)
     values: Floats  # (points, points, points)
 
     def worthwhile(self, whitened: Floats) -> NDArray[np.bool_]:
-        """Whether points may have a density that matters, by linear interpolation."""
+        """Whether points may have a density above the depth, by linear interpolation."""
         top = self.values.max()
         place = (whitened - self.low) / self.step
-        values = np.maximum(self.values, top - 10 * _DEPTH)
+        values = np.maximum(self.values, top - 10 * _LOG_DEPTH)
         here = scipy.ndimage.map_coordinates(values, place.T, order=1, mode="nearest")
-        return np.asarray(here > top - _DEPTH - _MARGIN)
+        return np.asarray(here > top - _LOG_DEPTH - _LOG_MARGIN)
 
 
 def _ends(seen: _Seen) -> tuple[Floats, Floats]:
-    """Where along each axis the density ends."""
+    """Return where the density ends along each axis."""
     ends = np.empty((2, 3))
     for axis in range(3):
         others = tuple(a for a in range(3) if a != axis)
-        there = np.flatnonzero(seen.values.max(axis=others) > seen.values.max() - _DEPTH)
+        there = np.flatnonzero(seen.values.max(axis=others) > seen.values.max() - _LOG_DEPTH)
         ends[:, axis] = seen.low[axis] + seen.step[axis] * np.array([there[0] - 1, there[-1] + 1])
     return ends[0], ends[1]
 
 
-def _fine(evaluator: Evaluator, maps: list[Map], seen: list[_Seen], study: Any, gamma: Any) -> list[Lane]:
-    """Fine grids between the ends, where there may be something."""
+def _fine(evaluator: Evaluator, maps: list[Map], seen: list[_Seen], study: Any, gamma: Any) -> list[GammaGrid]:
+    """Return fine grids between the ends, evaluated where the density may be above the depth."""
     ends = [_ends(s) for s in seen]
-    seen, lanes = list(seen), [Lane(math.nan, math.nan, None)] * len(maps)
+    seen, grids = list(seen), [GammaGrid(math.nan, math.nan, None)] * len(maps)
     todo = list(range(len(maps)))
-    for points in _FINAL:
+    for points in _GRID_POINTS:
         nodes, worth, places = {}, {}, []
         for i in todo:
             low, high = ends[i]
@@ -179,20 +179,20 @@ def _fine(evaluator: Evaluator, maps: list[Map], seen: list[_Seen], study: Any, 
             everywhere, parameters = np.full(points**3, -np.inf), np.zeros((points**3, 3))
             everywhere[worth[i]], parameters[worth[i]] = value, theta
             shape = (points,) * 3
-            coarser = lanes[i].log_evidence if lanes[i].grid else None
-            lanes[i] = _lane(maps[i], nodes[i], everywhere.reshape(shape), parameters.reshape(*shape, 3), coarser)
+            coarser = grids[i].log_evidence if grids[i].grid else None
+            grids[i] = _gamma_grid(maps[i], nodes[i], everywhere.reshape(shape), parameters.reshape(*shape, 3), coarser)
             seen[i] = _Seen(nodes[i][:, 0], nodes[i][:, 1] - nodes[i][:, 0], everywhere.reshape(shape))
-        todo = [i for i in todo if lanes[i].error > _TOLERANCE]
-    return lanes
+        todo = [i for i in todo if grids[i].error > _TOLERANCE]
+    return grids
 
 
-def _lane(shape: Map, nodes: Floats, cube: Floats, theta: Floats, coarser: float | None) -> Lane:
-    """A lane from its log densities on a grid; ``coarser`` is the log evidence by a grid before."""
+def _gamma_grid(shape: Map, nodes: Floats, cube: Floats, theta: Floats, coarser: float | None) -> GammaGrid:
+    """Return a grid from its log densities; ``coarser`` is the log evidence of the previous grid."""
     cell = float(np.log(nodes[:, 1] - nodes[:, 0]).sum())
     evidence = float(scipy.special.logsumexp(cube) + cell)
     if coarser is None:
         coarser = float(scipy.special.logsumexp(cube[::2, ::2, ::2]) + cell + 3 * math.log(2))
     weights = np.exp(cube + cell - evidence)
-    # What the outermost points hold is a sign that there is more beyond.
+    # Probability at the outermost points shows that some lies beyond.
     edge = 1 - float(weights[1:-1, 1:-1, 1:-1].sum() / weights.sum())
-    return Lane(evidence, abs(coarser - evidence) + edge, Grid(shape, nodes, weights, theta))
+    return GammaGrid(evidence, abs(coarser - evidence) + edge, Grid(shape, nodes, weights, theta))

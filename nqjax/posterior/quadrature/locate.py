@@ -1,7 +1,7 @@
-"""Where a posterior is: mean and covariance in its coordinates, found without a start and without a gradient.
+"""Mean and covariance of a posterior in its coordinates, found without a start and without gradients.
 
-The likelihood is tempered until a coarse grid over all that is plausible resolves it, and is then sharpened in steps,
-with the grid following mean and covariance. A lane is one gamma of one study; all lanes go through the steps together.
+The likelihood is tempered so that a coarse grid over all plausible values resolves it, and is then sharpened in steps,
+while the grid follows mean and covariance. All gammas of all studies go through the steps together.
 """
 
 from typing import Any, NamedTuple
@@ -11,104 +11,108 @@ from numpy.typing import NDArray
 
 from nqjax.posterior.density.coordinates import start_of_share
 from nqjax.posterior.density.log_density import Evaluator
+from nqjax.types import Floats
 
-Floats = NDArray[np.float64]
+#: Points along an axis.
+_POINTS = 9
 
+#: Half the range of the grid, in standard deviations.
+_SPAN = 4.0
 
-#: Points along an axis, and how far they go in standard deviations.
-_POINTS, _SPAN = 9, 4.0
+#: The first grid resolves the likelihood of this number of scores.
+_FIRST_SCORES = 10.0
 
+#: Factor of the number of scores from one step to the next.
+_SHARPENING = 4.0
 
-#: The likelihood of this many scores is what a first grid resolves; each step then takes so many times as many.
-_FIRST, _STEP = 10.0, 4.0
+# A grid is settled if it moves and grows by less than this (in standard deviations, and in logarithms of them), and its
+# edge has less than this probability.
+_SETTLED_SHIFT = 0.3
+_SETTLED_GROWTH = 0.4
+_SETTLED_EDGE = 0.02
 
-
-#: A grid is in its place when it moves by less than this, in standard deviations, grows or shrinks by less than this,
-#: and its edge holds less than this.
-_MOVED, _GROWN, _EDGE = 0.3, 0.4, 0.02
-
-
+#: Most tries for a step.
 _TRIES = 12
 
 
 class Frames(NamedTuple):
-    """Where the grids of some lanes lie."""
+    """Means and Cholesky factors of grids, one for each gamma of each study."""
 
-    mean: Floats  # (lanes, 3)
-    factor: Floats  # (lanes, 3, 3)
+    mean: Floats  # (grids, 3)
+    factor: Floats  # (grids, 3, 3)
 
 
 def tensor(nodes: Floats) -> Floats:
-    """Points of a grid, shape (points**3, 3), from the nodes of its axes, shape (3, points)."""
+    """Return the points of a grid, shape (points**3, 3), from the nodes of its axes, shape (3, points)."""
     return np.stack(np.meshgrid(*nodes, indexing="ij"), axis=-1).reshape(-1, 3)
 
 
 def _evaluate(evaluator: Evaluator, frames: Frames, whitened: Floats, study: Any, gamma: Any, temper: Floats) -> Floats:
-    """Log densities of the whitened points, shape (lanes, points)."""
+    """Return log densities of the whitened points, shape (grids, points)."""
     z = frames.mean[:, None] + np.einsum("lij,pj->lpi", frames.factor, whitened)
-    lane, number, power = (np.repeat(a, len(whitened)) for a in (study, gamma, temper))
-    value, _ = evaluator(z.reshape(-1, 3), lane, number, power, exact=False)
+    which, number, power = (np.repeat(a, len(whitened)) for a in (study, gamma, temper))
+    value, _ = evaluator(z.reshape(-1, 3), which, number, power, exact=False)
     return value.reshape(len(study), -1)
 
 
 def _moments(frames: Frames, whitened: Floats, log_values: Floats) -> Frames:
-    """Frames by mean and covariance."""
+    """Return frames with the mean and covariance of grids."""
     weights = _shares(log_values)
     mean = weights @ whitened
     centred = whitened - mean[:, None]
     covariance = np.einsum("lp,lpi,lpj->lij", weights, centred, centred)
-    # A grid that sees one point only has found a spike: go on with a smaller one.
+    # A density at a single point has no covariance: continue with a smaller grid.
     covariance += np.eye(3) * (0.3 * 2 * _SPAN / (_POINTS - 1)) ** 2
     factor = np.linalg.cholesky(covariance)
     return Frames(frames.mean + np.einsum("lij,lj->li", frames.factor, mean), frames.factor @ factor)
 
 
 def _shares(log_values: Floats) -> Floats:
-    """Probabilities of the points of each lane; all the same where there is no density at all."""
+    """Return the probabilities of each grid's points; equal ones if no point has a density."""
     top = log_values.max(axis=1, keepdims=True)
     weights = np.where(np.isfinite(top), np.exp(log_values - np.where(np.isfinite(top), top, 0.0)), 1.0)
     return np.asarray(weights / weights.sum(axis=1, keepdims=True))
 
 
 def _edge_share(log_values: Floats, points: int) -> Floats:
-    """The share of the probability on the outermost points."""
+    """Return the probability of the outermost points."""
     return 1 - _shares(log_values).reshape(-1, points, points, points)[:, 1:-1, 1:-1, 1:-1].sum(axis=(1, 2, 3))
 
 
 def find_frames(evaluator: Evaluator, start: Frames, size: Floats, study: Any, gamma: Any) -> Frames:
-    """Means and covariances of the lanes, from the outside in; ``size`` is the number of scores of each."""
+    """Return means and covariances; ``size`` is the number of scores of each."""
     frames = start
-    temper = np.minimum(1.0, _FIRST / size)
+    temper = np.minimum(1.0, _FIRST_SCORES / size)
     nodes = tensor(np.tile(np.linspace(-_SPAN, _SPAN, _POINTS), (3, 1)))
-    open_lanes = np.arange(len(size))
+    unfinished = np.arange(len(size))
     tries = np.zeros(len(size), int)
-    while open_lanes.size:
-        those = Frames(frames.mean[open_lanes], frames.factor[open_lanes])
-        values = _evaluate(evaluator, those, nodes, study[open_lanes], gamma[open_lanes], temper[open_lanes])
+    while unfinished.size:
+        those = Frames(frames.mean[unfinished], frames.factor[unfinished])
+        values = _evaluate(evaluator, those, nodes, study[unfinished], gamma[unfinished], temper[unfinished])
         moved = _moments(those, nodes, values)
         shift = np.linalg.solve(moved.factor, (moved.mean - those.mean)[..., None])[..., 0]
         growth = np.linalg.solve(those.factor, moved.factor)
         steady = (
-            (np.abs(shift).max(axis=1) < _MOVED)
-            & (np.abs(np.log(np.diagonal(growth, axis1=1, axis2=2))).max(axis=1) < _GROWN)
-            & (_edge_share(values, _POINTS) < _EDGE)
+            (np.abs(shift).max(axis=1) < _SETTLED_SHIFT)
+            & (np.abs(np.log(np.diagonal(growth, axis1=1, axis2=2))).max(axis=1) < _SETTLED_GROWTH)
+            & (_edge_share(values, _POINTS) < _SETTLED_EDGE)
         )
-        frames.mean[open_lanes], frames.factor[open_lanes] = moved
-        tries[open_lanes] += 1
-        settled = steady | (tries[open_lanes] >= _TRIES)
-        done = settled & (temper[open_lanes] >= 1)
-        sharpen = open_lanes[settled & ~done]
-        # Less noise in the likelihood, a narrower posterior.
-        more = np.minimum(_STEP, 1 / temper[sharpen])
+        frames.mean[unfinished], frames.factor[unfinished] = moved
+        tries[unfinished] += 1
+        settled = steady | (tries[unfinished] >= _TRIES)
+        done = settled & (temper[unfinished] >= 1)
+        sharpen = unfinished[settled & ~done]
+        # A sharper likelihood has a narrower posterior.
+        more = np.minimum(_SHARPENING, 1 / temper[sharpen])
         temper[sharpen] *= more
         frames.factor[sharpen] /= np.sqrt(more)[:, None, None]
         tries[sharpen] = 0
-        open_lanes = open_lanes[~done]
+        unfinished = unfinished[~done]
     return frames
 
 
 def start_frames(threshold: NDArray[np.bool_], inside: Floats, outside: Floats, gamma: NDArray[np.integer]) -> Frames:
-    """Where to look first: all that is plausible, on the scale of the regime."""
+    """Return the first frames, which cover all plausible values on the scale of the regime."""
     power = 2 / gamma
     bare = np.minimum((0.7 / inside) ** power / np.maximum(1 - (0.7 / inside) ** power, 0.1), 3.0)
     share = np.where(

@@ -1,7 +1,7 @@
-"""Draws from a posterior that is known on a grid.
+"""Draws from a posterior on a grid.
 
-The grid, interpolated linearly, is a density from which draws are independent; a Metropolis step with the exact density
-takes out what the interpolation leaves, and accepts nearly all of them.
+Proposals are independent draws from the linear interpolation of the grid. A Metropolis step with the exact density
+corrects the interpolation's error, and accepts nearly all proposals.
 """
 
 from collections.abc import Sequence
@@ -11,27 +11,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nqjax.posterior.density.log_density import Evaluator
-from nqjax.posterior.quadrature.integrate import Grid, Lane, Points, densities
-
-Floats = NDArray[np.float64]
+from nqjax.posterior.quadrature.integrate import GammaGrid, Grid, Points, densities
+from nqjax.types import Floats
 
 
 class Proposals(NamedTuple):
-    """Independent draws of the interpolated grids; leading axis of draws."""
+    """Independent draws from interpolated grids; arrays have a leading axis of draws."""
 
-    number: NDArray[np.integer]  # of the lane
+    number: NDArray[np.integer]  # of the gamma
     x: Floats  # (draws, 3), straightened
-    log_density: Floats  # of the interpolation, the lane's probability included
+    log_density: Floats  # of the interpolation, the gamma's probability included
 
 
-def propose(lanes: Sequence[Lane], log_probability: Floats, count: int, rng: np.random.Generator) -> Proposals:
-    """Draw from all gammas of a study, whose probabilities are given by their logarithms."""
-    usable = np.array([lane.grid is not None for lane in lanes])
+def propose(grids: Sequence[GammaGrid], log_probability: Floats, count: int, rng: np.random.Generator) -> Proposals:
+    """Draw from the grids of all gammas of a study, given their log probabilities."""
+    usable = np.array([one.grid is not None for one in grids])
     share = np.where(usable, np.exp(log_probability), 0.0)
-    number = rng.choice(len(lanes), size=count, p=share / share.sum())
+    number = rng.choice(len(grids), size=count, p=share / share.sum())
     x, log_density = np.empty((count, 3)), np.empty(count)
     for i in np.unique(number):
-        grid, mine = lanes[i].grid, np.flatnonzero(number == i)
+        grid, mine = grids[i].grid, np.flatnonzero(number == i)
         assert grid is not None
         x[mine] = from_grid(grid, len(mine), rng)
         log_density[mine] = log_probability[i] + _interpolated(grid, x[mine])
@@ -39,17 +38,17 @@ def propose(lanes: Sequence[Lane], log_probability: Floats, count: int, rng: np.
 
 
 def from_grid(grid: Grid, count: int, rng: np.random.Generator) -> Floats:
-    """Draws of one lane, shape (count, 3), straightened."""
+    """Return draws from one grid, shape (count, 3), straightened."""
     weights = grid.weights.ravel()
     place = np.unravel_index(rng.choice(len(weights), size=count, p=weights / weights.sum()), grid.weights.shape)
     step = grid.nodes[:, 1] - grid.nodes[:, 0]
     corner = np.stack([grid.nodes[axis][place[axis]] for axis in range(3)], axis=1)
-    # A triangle over the neighbouring nodes on either side makes the sum over nodes a linear interpolation.
+    # A triangular density around each node makes the sum over nodes a linear interpolation.
     return np.asarray(corner + step * (rng.random((count, 3)) + rng.random((count, 3)) - 1))
 
 
 def _interpolated(grid: Grid, x: Floats) -> Floats:
-    """Log of the density that `from_grid` draws from."""
+    """Return the log of the density that `from_grid` draws from."""
     step = grid.nodes[:, 1] - grid.nodes[:, 0]
     place = (x - grid.nodes[:, 0]) / step
     first = np.floor(place).astype(int)
@@ -65,7 +64,7 @@ def _interpolated(grid: Grid, x: Floats) -> Floats:
 
 
 def independent(
-    lanes: Sequence[Lane],
+    grids: Sequence[GammaGrid],
     log_probability: Floats,
     evaluator: Evaluator,
     study: int,
@@ -73,7 +72,7 @@ def independent(
     shape: tuple[int, int],
     rng: np.random.Generator,
 ) -> tuple[NDArray[np.integer], Floats, Floats, NDArray[np.bool_]]:
-    """Chains of draws of one study.
+    """Draw chains of one study.
 
     Returns
     -------
@@ -81,12 +80,12 @@ def independent(
         Of shape (chains, draws); theta with a last axis of 3, on the scale of the regime.
     """
     chains, draws = shape
-    # One more for each chain to start from.
-    proposals = propose(lanes, log_probability, chains * (draws + 1), rng)
+    # Each chain starts from one more proposal.
+    proposals = propose(grids, log_probability, chains * (draws + 1), rng)
     target, theta = np.empty(len(proposals.x)), np.empty((len(proposals.x), 3))
     places, some = [], []
     for i in np.unique(proposals.number):
-        mine, grid = np.flatnonzero(proposals.number == i), lanes[i].grid
+        mine, grid = np.flatnonzero(proposals.number == i), grids[i].grid
         assert grid is not None
         places.append(mine)
         some.append(Points(grid.shape, proposals.x[mine], study, first_gamma + i))
@@ -94,7 +93,7 @@ def independent(
         np.unique(proposals.number), places, densities(evaluator, some, exact=True), strict=True
     ):
         theta[mine] = found
-        target[mine] = value + (log_probability[i] - lanes[i].log_evidence)
+        target[mine] = value + (log_probability[i] - grids[i].log_evidence)
     ratio = (target - proposals.log_density).reshape(chains, draws + 1)
     luck = np.log(rng.random((chains, draws + 1)))
     kept = np.zeros((chains, draws + 1), int)

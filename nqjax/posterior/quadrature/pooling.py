@@ -1,7 +1,7 @@
-"""What searches of one space have in common: gamma, and where and how widely their noise levels lie.
+"""Posterior of what searches of one space share: gamma, and centre and spread of their noise levels.
 
-Each search's grid becomes a table of evidences by its relative noise. Given centre and spread the searches are
-independent, so the posterior of these and of gamma is a sum over the tables on another grid.
+Each search's grid becomes a table of evidences by relative noise. Given centre and spread, the searches are
+independent, so that the posterior of these and of gamma is computed from the tables on another grid.
 """
 
 import math
@@ -16,40 +16,54 @@ import scipy.stats
 from numpy.typing import NDArray
 
 from nqjax.errors import InputError
-from nqjax.posterior.density.data import Study
+from nqjax.posterior.density.data import RegimeData
 from nqjax.posterior.density.log_density import Evaluator
 from nqjax.posterior.prior import Prior
-from nqjax.posterior.quadrature.integrate import Lane, Points, densities
+from nqjax.posterior.quadrature.integrate import GammaGrid, Points, densities
+from nqjax.types import Floats
 
-Floats = NDArray[np.float64]
+#: Nodes of the centre of the noise levels.
+_CENTRES = 61
 
+#: Nodes of the spread of the noise levels.
+_SPREADS = 25
 
-#: Nodes for the centre and for the spread of the noise levels.
-_CENTRES, _SPREADS = 61, 25
+#: Refined nodes for each node of a grid's first axis.
+_REFINEMENT = 16
 
+#: Width of a bin of log relative noise.
+_BIN_WIDTH = 0.01
 
-#: Nodes of a grid's first axis for each that it has, the width of a bin of log relative noise, and how deep nodes go.
-_REFINED, _BIN, _DEPTH = 16, 0.01, 20.0
+#: Nodes below exp(-this) of the largest weight are dropped.
+_LOG_DEPTH = 20.0
 
+#: Number of times that the grid of centre and spread is placed around the posterior.
+_ZOOMS = 3
 
-#: Times that their grid is laid anew where the posterior is, and what matters of its largest weight.
-_ZOOMS, _MATTERS = 3, 1e-7
+#: Nodes below this share of the largest weight are outside of the new grid.
+_LEAST_WEIGHT = 1e-7
 
 
 @dataclass(frozen=True)
 class NoisePooling:
-    """How the noise levels of searches belong together.
+    """Prior of the noise levels of several searches.
 
-    The logarithm of each search's relative noise (sigma divided by the regime's width) is normal around a common
-    centre.
+    The logarithm of each search's relative noise (sigma divided by the regime's width) is normally distributed around a
+    common centre.
 
     Attributes
     ----------
     center, center_sd : float
         Median of the relative noise, and the standard deviation of its logarithm, before any search is seen.
     spread : float
-        Scale of the half-normal prior of the standard deviation between searches: 0.5 means that most noise levels are
-        within a factor of 2 to 3 of each other.
+        Scale of the half-normal prior of the standard deviation between searches: 0.5 means that most noise levels
+        differ by a factor of at most 2 to 3.
+
+    Examples
+    --------
+    >>> import nqjax
+    >>> nqjax.NoisePooling(center=0.2).spread
+    0.5
     """
 
     center: float = 0.1
@@ -64,27 +78,27 @@ class NoisePooling:
 
 
 class Table(NamedTuple):
-    """One gamma of one search by its log relative noise, without the prior of that.
+    """Weights of one gamma of one search by log relative noise, without the prior of the noise.
 
-    The grid's first axis, along which the noise changes, is refined, so that a narrow pooling finds enough nodes.
+    The grid's first axis, along which the noise changes, is refined, so that a narrow pooling has enough nodes.
     """
 
     log_evidence: float
     bins: Floats  # (bins,), log relative noise
     log_weights: Floats  # (bins,)
-    ends: NDArray[np.integer]  # (bins + 1,), of the nodes of each bin, in order
+    ends: NDArray[np.integer]  # (bins + 1,), limits of each bin's nodes, in order
     below: Floats  # (nodes + 1,), cumulative weights of the nodes in order
     x: Floats  # (nodes, 3), their places, straightened
     step: Floats  # (3,), between nodes
 
 
-def reweighting(study: Study, lane: Lane, prior: Prior) -> Table | None:
-    """The table of a lane, whose grid was found under a prior; None without a grid."""
-    if lane.grid is None:
+def reweighting(study: RegimeData, of_gamma: GammaGrid, prior: Prior) -> Table | None:
+    """Return the table of a gamma, given its grid under a prior; None without a grid."""
+    if of_gamma.grid is None:
         return None
-    grid = lane.grid
+    grid = of_gamma.grid
     count = grid.weights.shape[0]
-    fine = np.linspace(0, count - 1, _REFINED * (count - 1) + 1)
+    fine = np.linspace(0, count - 1, _REFINEMENT * (count - 1) + 1)
     theta = grid.theta
     threshold = (study.limits[1] - study.data.best) / study.scale
     log_width = np.log(np.maximum(threshold - theta[..., 0], 1e-300)) if study.has_threshold else theta[..., 1]
@@ -93,32 +107,32 @@ def reweighting(study: Study, lane: Lane, prior: Prior) -> Table | None:
     log_weights = np.log(np.maximum(grid.weights, grid.weights.max() * 1e-12))
     spline = scipy.interpolate.CubicSpline(np.arange(count), np.stack([log_weights, log_noise]), axis=1)
     log_weights, log_noise = spline(fine)
-    used = log_weights > log_weights.max() - _DEPTH
-    log_weights, log_noise = log_weights[used] - math.log(_REFINED), log_noise[used]
+    used = log_weights > log_weights.max() - _LOG_DEPTH
+    log_weights, log_noise = log_weights[used] - math.log(_REFINEMENT), log_noise[used]
     order = np.argsort(log_noise)
     log_noise = log_noise[order]
     with jax.enable_x64(True):
         old = np.asarray(prior.relative_noise.log_prob(np.exp(log_noise))) + log_noise
     weights = np.exp(log_weights[order] - old)
-    number = np.floor((log_noise - log_noise[0]) / _BIN).astype(int)
+    number = np.floor((log_noise - log_noise[0]) / _BIN_WIDTH).astype(int)
     ends = np.append(np.flatnonzero(np.diff(number, prepend=-1)), len(number))
     below = np.append(0.0, np.cumsum(weights))
     step = grid.nodes[:, 1] - grid.nodes[:, 0]
     first = grid.nodes[0, 0] + step[0] * fine
     places = np.stack(np.meshgrid(first, grid.nodes[1], grid.nodes[2], indexing="ij"), axis=-1)[used][order]
     return Table(
-        lane.log_evidence,
-        log_noise[0] + _BIN * (number[ends[:-1]] + 0.5),
+        of_gamma.log_evidence,
+        log_noise[0] + _BIN_WIDTH * (number[ends[:-1]] + 0.5),
         np.log(np.diff(below[ends])),
         ends,
         below,
         places,
-        step / np.array([_REFINED, 1, 1]),
+        step / np.array([_REFINEMENT, 1, 1]),
     )
 
 
 def _filled(values: Floats, known: NDArray[np.bool_]) -> Floats:
-    """Values along the first axis, where they are not known those of the nearest that are."""
+    """Replace unknown values along the first axis by the nearest known ones."""
     rank = np.arange(len(values))[:, None, None]
     last = np.maximum.accumulate(np.where(known, rank, -1), axis=0)
     following = np.minimum.accumulate(np.where(known, rank, len(values))[::-1], axis=0)[::-1]
@@ -131,13 +145,13 @@ _Reach = tuple[tuple[float, float], tuple[float, float]]
 
 
 def _first_reach(pooling: NoisePooling) -> _Reach:
-    """Ends of all that the pooling allows: of the centre, and of the spread."""
+    """Return the ranges of centre and spread that the pooling allows."""
     center = math.log(pooling.center)
     return (center - 4 * pooling.center_sd, center + 4 * pooling.center_sd), (0.0, 3.5 * pooling.spread)
 
 
 def _hyper_grid(pooling: NoisePooling, reach: _Reach) -> tuple[Floats, Floats, Floats]:
-    """Nodes of the centre and of the spread, and the log prior of each cell, shape (centres, spreads)."""
+    """Return nodes of centre and spread, and the log prior of each cell, shape (centres, spreads)."""
     (low, high), (least, most) = reach
     centres = np.linspace(low, high, _CENTRES)
     spreads = least + (most - least) * (np.arange(_SPREADS) + 0.5) / _SPREADS
@@ -149,18 +163,18 @@ def _hyper_grid(pooling: NoisePooling, reach: _Reach) -> tuple[Floats, Floats, F
 
 
 def _reach(log_joint: Floats, centres: Floats, spreads: Floats, old: _Reach) -> _Reach:
-    """Where the posterior of centre and spread is, with room."""
+    """Return the ranges of the posterior of centre and spread, with one more node on each side."""
     share = np.exp(log_joint - scipy.special.logsumexp(log_joint))
     ends = []
     for nodes, weights, (low, high) in ((centres, share.sum(axis=1), old[0]), (spreads, share.sum(axis=0), old[1])):
-        there = nodes[weights > _MATTERS * weights.max()]
+        there = nodes[weights > _LEAST_WEIGHT * weights.max()]
         step = nodes[1] - nodes[0]
         ends.append((max(float(there[0] - step), low), min(float(there[-1] + step), high)))
     return ends[0], ends[1]
 
 
 def _log_evidence(table: Table | None, centres: Floats, spreads: Floats) -> Floats:
-    """Of one search given centre and spread, shape (centres, spreads)."""
+    """Return the log evidence of one search given centre and spread, shape (centres, spreads)."""
     if table is None:
         return np.full((len(centres), len(spreads)), -np.inf)
     out = np.empty((len(centres), len(spreads)))
@@ -172,7 +186,7 @@ def _log_evidence(table: Table | None, centres: Floats, spreads: Floats) -> Floa
 
 
 class Common(NamedTuple):
-    """Posterior of what searches have in common, on a grid."""
+    """Posterior of gamma, centre and spread on a grid."""
 
     log_joint: Floats  # (gammas, centres, spreads), not normalised
     centres: Floats
@@ -180,7 +194,7 @@ class Common(NamedTuple):
 
 
 def common_posterior(tables: list[list[Table | None]], pooling: NoisePooling, log_prior: Floats) -> Common:
-    """Of gamma, centre and spread, from the tables of each search, a row for each gamma; raises InputError for none."""
+    """Return the posterior from each search's tables, one a gamma; raise InputError if it has no probability."""
     reach = _first_reach(pooling)
     for _ in range(_ZOOMS):
         centres, spreads, log_hyper = _hyper_grid(pooling, reach)
@@ -197,7 +211,7 @@ def common_posterior(tables: list[list[Table | None]], pooling: NoisePooling, lo
 
 
 class Hyper(NamedTuple):
-    """Draws of what searches have in common, shape (draws,)."""
+    """Draws of gamma, centre and spread, shape (draws,)."""
 
     number: NDArray[np.integer]  # of the gamma
     center: Floats
@@ -205,7 +219,7 @@ class Hyper(NamedTuple):
 
 
 def draw_hyper(common: Common, count: int, rng: np.random.Generator) -> Hyper:
-    """Independent draws."""
+    """Return independent draws of gamma, centre and spread."""
     probability = np.exp(common.log_joint - scipy.special.logsumexp(common.log_joint))
     flat = rng.choice(probability.size, size=count, p=probability.ravel())
     number, i, j = np.unravel_index(flat, probability.shape)
@@ -217,19 +231,19 @@ def draw_hyper(common: Common, count: int, rng: np.random.Generator) -> Hyper:
 
 def draw_search(
     study: int,
-    lanes: list[Lane],
+    grids: list[GammaGrid],
     tables: list[Table | None],
     hyper: Hyper,
     evaluator: Evaluator,
     first_gamma: int,
     rng: np.random.Generator,
 ) -> Floats:
-    """Parameters of one search for each draw of what is common, shape (draws, 3), on the scale of its regime."""
+    """Draw parameters of one search for each shared draw, shape (draws, 3), on the scale of its regime."""
     theta = np.empty((len(hyper.number), 3))
     places, some = [], []
     for g in np.unique(hyper.number):
         mine = np.flatnonzero(hyper.number == g)
-        grid, table = lanes[g].grid, tables[g]
+        grid, table = grids[g].grid, tables[g]
         assert grid is not None
         assert table is not None
         x = _draw_places(table, hyper.center[mine], hyper.spread[mine], rng)
@@ -241,7 +255,7 @@ def draw_search(
 
 
 def _draw_places(table: Table, center: Floats, spread: Floats, rng: np.random.Generator) -> Floats:
-    """A place in one search's grid for each centre and spread, straightened."""
+    """Draw a straightened point of one search's grid for each centre and spread."""
     node = np.empty(len(center), int)
     for k, (c, s) in enumerate(zip(center, spread, strict=True)):
         log_weights = table.log_weights - ((table.bins - c) / s) ** 2 / 2
