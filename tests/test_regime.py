@@ -8,7 +8,7 @@ import searches
 
 import nqjax
 from nqjax.checks.null_distributions import p_value
-from nqjax.checks.regime import find_regimes
+from nqjax.checks.regime import find_regimes, fits_at_shares
 from nqjax.errors import InputError
 from nqjax.estimation.constraints import read_constraints
 
@@ -153,6 +153,6 @@ def test_p_values_fall_with_the_statistic():
 
 def test_fits_at_shares():
     y = searches.draw(np.random.default_rng(8), 100, 2, 0.1)
-    found = nqjax.regime.fits_at_shares(y, (0.25, 0.5))
+    found = fits_at_shares(y, (0.25, 0.5))
     assert [share for share, *_ in found] == [0.25, 0.5]
     assert [fit.num_used for *_, fit in found] == [25, 50]

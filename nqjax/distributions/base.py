@@ -2,7 +2,6 @@
 
 import copy
 import functools
-from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -16,23 +15,6 @@ from numpyro.util import is_prng_key
 
 from nqjax.special.best_of import average_of_best, log_tail_of_one
 from nqjax.special.quantile import log_complement
-
-#: Bits for the kernel's fast powers, and the largest gamma they serve: two programs for all the whole gammas.
-_BITS = ((3, 6), (6, 50))
-
-
-#: The CDF, which is called most, has one more for the gamma that most searches have: a twentieth faster.
-_CDF_BITS = ((2, 1), *_BITS)
-
-
-def _whole_bits(gamma: Array, choices: Sequence[tuple[int, int]] = _BITS) -> int:
-    """Bits for the kernel's fast powers when every gamma is known now and whole, else 0."""
-    if isinstance(gamma, jax.core.Tracer):
-        return 0
-    values = np.asarray(gamma)
-    if values.size == 0 or not np.all((values == np.round(values)) & (values >= 1)):
-        return 0
-    return next((bits for bits, largest in choices if values.max() <= largest), 0)
 
 
 def _array(x: ArrayLike) -> Any:
@@ -80,26 +62,26 @@ class PowerLaw(Distribution):
         if not isinstance(ordered, jax.core.Tracer) and not np.all(ordered):
             raise ValueError(f"{type(self).__name__} distribution got beta below alpha.")
 
-    # The convex form in r; `bits` as in `nqjax.special.noisy_quadratic.log_pdf`.
+    # The convex form in r.
 
     @property
     def _delta(self) -> Array:
         return self.beta - self.alpha
 
-    def _log_pdf(self, r: Array, bits: int) -> Array:
+    def _log_pdf(self, r: Array) -> Array:
         raise NotImplementedError
 
-    def _log_cdf(self, r: Array, bits: int) -> Array:
+    def _log_cdf(self, r: Array) -> Array:
         raise NotImplementedError
 
-    def _log_sf(self, r: Array, bits: int) -> Array:
+    def _log_sf(self, r: Array) -> Array:
         raise NotImplementedError
 
-    def _cdf(self, r: Array, bits: int) -> Array:
+    def _cdf(self, r: Array) -> Array:
         raise NotImplementedError
 
-    def _sf(self, r: Array, bits: int) -> Array:
-        return jnp.exp(self._log_sf(r, bits))
+    def _sf(self, r: Array) -> Array:
+        return jnp.exp(self._log_sf(r))
 
     def _quantile(self, log_p: Array, log_q: Array) -> Array:
         raise NotImplementedError
@@ -128,8 +110,7 @@ class PowerLaw(Distribution):
         return jnp.where(r < delta / 2, self.alpha + r, self.beta - (delta - r))
 
     def _evaluate(self, name: str, value: ArrayLike) -> Array:
-        bits = _whole_bits(self.gamma, _CDF_BITS if name == "_cdf" else _BITS)
-        return _evaluate(self._twin, self._mirrored(_array(value)), name=name, bits=bits)
+        return _evaluate(self._twin, self._mirrored(_array(value)), name=name)
 
     @validate_sample
     def log_prob(self, value: ArrayLike) -> Array:
@@ -238,12 +219,12 @@ class PowerLaw(Distribution):
         minimize = self.convex if minimize is None else bool(minimize)
         n = jnp.asarray(n, self.alpha.dtype)
         lowest = minimize == self.convex
-        return self._mirrored(_average_of_best(self._twin, n, lowest=lowest, bits=_whole_bits(self.gamma)))
+        return self._mirrored(_average_of_best(self._twin, n, lowest=lowest))
 
 
-@functools.partial(jax.jit, static_argnames=("name", "bits"))
-def _evaluate(d: PowerLaw, value: Array, *, name: str, bits: int) -> Array:
-    result: Array = getattr(d, name)(value - d.alpha, bits)
+@functools.partial(jax.jit, static_argnames="name")
+def _evaluate(d: PowerLaw, value: Array, *, name: str) -> Array:
+    result: Array = getattr(d, name)(value - d.alpha)
     return result
 
 
@@ -285,7 +266,6 @@ def _moments(d: PowerLaw) -> tuple[Array, Array]:
     return jnp.broadcast_to(mean, d.batch_shape), jnp.broadcast_to(variance, d.batch_shape)
 
 
-@functools.partial(jax.jit, static_argnames=("lowest", "bits"))
-def _average_of_best(d: PowerLaw, n: Array, *, lowest: bool, bits: int) -> Array:
-    log_cdf, log_sf = (functools.partial(f, bits=bits) for f in (d._log_cdf, d._log_sf))
-    return d._score(average_of_best(log_cdf, log_sf, d._quantile, d._delta, n, lowest))
+@functools.partial(jax.jit, static_argnames="lowest")
+def _average_of_best(d: PowerLaw, n: Array, *, lowest: bool) -> Array:
+    return d._score(average_of_best(d._log_cdf, d._log_sf, d._quantile, d._delta, n, lowest))

@@ -66,22 +66,20 @@ class NoisyQuadratic(PowerLaw):
     ) -> None:
         self._set(convex, validate_args, alpha=alpha, beta=beta, gamma=gamma, sigma=sigma)
 
-    def _log_pdf(self, r: Array, bits: int) -> Array:
-        return noisy_quadratic.log_pdf(r, self._delta, self.sigma, self.gamma, bits=bits)
+    def _log_pdf(self, r: Array) -> Array:
+        return noisy_quadratic.log_pdf(r, self._delta, self.sigma, self.gamma)
 
-    def _log_cdf(self, r: Array, bits: int) -> Array:
-        return noisy_quadratic.log_cdf(r, self._delta, self.sigma, self.gamma, bits=bits)
+    def _log_cdf(self, r: Array) -> Array:
+        return noisy_quadratic.log_cdf(r, self._delta, self.sigma, self.gamma)
 
-    def _log_sf(self, r: Array, bits: int) -> Array:
-        return noisy_quadratic.log_sf(r, self._delta, self.sigma, self.gamma, bits=bits)
+    def _log_sf(self, r: Array) -> Array:
+        return noisy_quadratic.log_sf(r, self._delta, self.sigma, self.gamma)
 
-    def _cdf(self, r: Array, bits: int) -> Array:
-        return noisy_quadratic.cdf(r, self._delta, self.sigma, self.gamma, bits=bits)
+    def _cdf(self, r: Array) -> Array:
+        return noisy_quadratic.cdf(r, self._delta, self.sigma, self.gamma)
 
     def _quantile(self, log_p: Array, log_q: Array) -> Array:
-        arguments = log_p, log_q, self._delta, self.sigma, self.gamma
-        dtype = jnp.result_type(*arguments)
-        return quantile(*jnp.broadcast_arrays(*(jnp.asarray(a, dtype) for a in arguments)))
+        return quantile(*noisy_quadratic.one_rank(log_p, log_q, self._delta, self.sigma, self.gamma))
 
     def _sample_noise(self, key: Array, shape: tuple[int, ...]) -> ArrayLike:
         return self.sigma * jax.random.normal(key, shape, self.alpha.dtype)
@@ -139,8 +137,7 @@ class Quadratic(PowerLaw):
         inside = (r > 0) & (r < delta)
         return jnp.where(inside, jnp.log(jnp.where(inside, r / delta, 0.5)), jnp.where(r >= delta, 0.0, -jnp.inf))
 
-    def _log_pdf(self, r: Array, bits: int) -> Array:
-        del bits
+    def _log_pdf(self, r: Array) -> Array:
         outside = (r < 0) | (r > self._delta)
         power = self.gamma / 2 - 1
         log_v = self._log_v(jnp.where(outside, 0.5 * self._delta, r))
@@ -148,15 +145,14 @@ class Quadratic(PowerLaw):
         rise = jnp.where(power == 0, 0.0, power * jnp.where(power == 0, 0.0, log_v))
         return jnp.where(outside, -jnp.inf, jnp.log(self.gamma / 2) - jnp.log(self._delta) + rise)
 
-    def _log_cdf(self, r: Array, bits: int) -> Array:
-        del bits
+    def _log_cdf(self, r: Array) -> Array:
         return self.gamma / 2 * self._log_v(r)
 
-    def _log_sf(self, r: Array, bits: int) -> Array:
-        return log_complement(self._log_cdf(r, bits))
+    def _log_sf(self, r: Array) -> Array:
+        return log_complement(self._log_cdf(r))
 
-    def _cdf(self, r: Array, bits: int) -> Array:
-        return jnp.exp(self._log_cdf(r, bits))
+    def _cdf(self, r: Array) -> Array:
+        return jnp.exp(self._log_cdf(r))
 
     def _quantile(self, log_p: Array, log_q: Array) -> Array:
         valid, positive = (log_p <= 0) & (log_q <= 0), log_p > -jnp.inf

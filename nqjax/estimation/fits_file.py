@@ -126,7 +126,7 @@ class Store:
             if path != self.path:
                 path.unlink()
         remove_drafts(self.path)
-        for draft in self.folder.glob("*.draft"):  # a killed process left them
+        for draft in self.folder.glob("*.draft"):  # left by a killed process
             draft.unlink()
 
     def _files(self) -> Iterable[Path]:

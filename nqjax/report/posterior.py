@@ -186,7 +186,7 @@ def in_words(document: "Mapping[str, Any]") -> list[str]:
     reach = (
         f"The best {document['metric']} that this search can reach, apart from luck, lies between "
         f"{significant(shown['low'], 4)} and {significant(shown['high'], 4)} with probability {confidence}, if the "
-        f"model holds: more trials take its noiseless score no further {direction} than to {best}."
+        f"model holds: more trials cannot bring its noiseless score {direction} {best}."
     )
     shares = ", ".join(f"{g} with {percent(p, 2)}" for g, p in chances.items() if p >= _LEAST_PROBABILITY)
     effective = (

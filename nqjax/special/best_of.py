@@ -2,18 +2,14 @@
 
 import functools
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from nqjax.special.noisy_quadratic import one_rank
 from nqjax.special.quantile import log_complement, quantile
-
-if TYPE_CHECKING:
-    pass
-
 
 #: log of the probability that is left outside the range of integration on either side.
 _LOG_REST = -42.0
@@ -78,7 +74,7 @@ def average_of_best(
 def best_of(n: Array, q: Array, delta: Array, sigma: Array, gamma: Array) -> Array:
     """Quantile of the best of n draws, as a distance from the best score when minimising."""
     log_tail = log_tail_of_one(n, q, lowest=True)
-    return quantile(*jnp.broadcast_arrays(log_complement(log_tail), log_tail, delta, sigma, gamma))
+    return quantile(*one_rank(log_complement(log_tail), log_tail, delta, sigma, gamma))
 
 
 def log_tail_of_one(n: Array, q: Array, lowest: bool) -> Array:

@@ -115,7 +115,7 @@ def _integrand(plan: _Plan, bits: int, distance: ArrayLike, weight: ArrayLike, j
     return ((1 - plan.zero) * weight + plan.zero * jacobi[1]) * power * jnp.exp(-(x * x))
 
 
-def cdf_value(r: Array, delta: Array, sigma: Array, gamma: Array, bits: int) -> Array:
+def cdf_by_quadrature(r: Array, delta: Array, sigma: Array, gamma: Array, bits: int) -> Array:
     """CDF at ``alpha + r``; see `nqjax.special.noisy_quadratic.cdf`. Without a derivative of its own."""
     double = r.dtype == jnp.float64
     bent = double and 0 < bits <= _FEW_BITS
@@ -131,7 +131,8 @@ def cdf_value(r: Array, delta: Array, sigma: Array, gamma: Array, bits: int) -> 
     # Keeps XLA from recomputing what depends on gamma alone for every element inside the loop over nodes.
     jacobi_distances, jacobi_weights = _jacobi(gamma / 2, num_nodes, bent)
     jacobi = jax.lax.optimization_barrier((jacobi_distances - distances, jacobi_weights))
-    if r.size < UNROLL_SIZE:
+    # Unrolled for powers, the loop would take a second to compile.
+    if r.size < UNROLL_SIZE or not bits:
         spread = jax.tree.map(lambda a: a[..., None], plan)
         total = jnp.sum(_integrand(spread, bits, distances, weights, jacobi), axis=-1)
     else:
@@ -140,5 +141,4 @@ def cdf_value(r: Array, delta: Array, sigma: Array, gamma: Array, bits: int) -> 
             node, *at_zero = (a[..., i] for a in (distances, *jacobi))
             total = total + _integrand(plan, bits, node, weights[..., i], at_zero)
     scale = plan.slope * (1 - plan.zero / 2) / math.sqrt(math.pi) * half_power(top_v, gamma, bits)
-    value = jnp.minimum(scale * total + 0.5 * jax.lax.erfc(edge * math.sqrt(0.5)), 1.0)
-    return jnp.where(sigma == 0, jnp.where(r < 0, 0.0, jnp.where(r >= delta, 1.0, value)), value)
+    return jnp.minimum(scale * total + 0.5 * jax.lax.erfc(edge * math.sqrt(0.5)), 1.0)

@@ -32,7 +32,9 @@ from jax import Array
 from jax.custom_derivatives import SymbolicZero
 from jax.scipy.special import log_ndtr
 
-from nqjax.special.fast_cdf import cdf_value
+from nqjax.special import narrow_noise
+from nqjax.special.dispatch import three_ways
+from nqjax.special.fast_cdf import cdf_by_quadrature
 from nqjax.special.quadrature import Nodes, Window, effective_sigma, jacobi_rule, nodes, total_weight, window
 
 # A Python float: a NumPy one would carry float32 to float64.
@@ -49,8 +51,8 @@ def _log_normal_cdf(x: Array) -> Array:
     return log_ndtr(x, series_order=8)
 
 
-def _prepare(*args: Array) -> tuple[Array, ...]:
-    """Bring the arguments to one floating dtype and one rank, without broadcasting their sizes."""
+def one_rank(*args: Array) -> tuple[Array, ...]:
+    """Return the arguments in one floating dtype and of one rank, without broadcasting their sizes."""
     dtype = jnp.result_type(float, *args)
     arrays = [jnp.asarray(a, dtype) for a in args]
     rank = max(a.ndim for a in arrays)
@@ -64,26 +66,21 @@ def _log_integral(w: Window, gamma: Array, shift: int, num_nodes: int, bits: int
     return b * jnp.log(w.top_v) - _LOG_SQRT_2PI - w.peak**2 / 2 + jnp.log(total)
 
 
-def _log_pdf_value(r: Array, delta: Array, sigma: Array, gamma: Array, bits: int) -> Array:
+def _log_pdf_by_quadrature(r: Array, delta: Array, sigma: Array, gamma: Array, bits: int) -> Array:
     num_nodes, depth = _accuracy(r.dtype)
     w = window(r, delta, sigma, gamma, depth)
-    value = jnp.log(gamma / 2) + jnp.log(w.width_over_delta) + _log_integral(w, gamma, 0, num_nodes, bits)
-    # No noise, however little, spills half of the density over an end.
-    value = value + jnp.where((sigma == 0) & ((r == 0) | (r == delta)), math.log(2), 0.0)
-    return jnp.where(_has_no_density(r, delta, sigma), -jnp.inf, value)
+    return jnp.log(gamma / 2) + jnp.log(w.width_over_delta) + _log_integral(w, gamma, 0, num_nodes, bits)
 
 
 def _has_no_density(r: Array, delta: Array, sigma: Array) -> Array:
     return ((sigma == 0) & ((r < 0) | (r > delta))) | jnp.isinf(r)
 
 
-def _log_cdf_value(r: Array, delta: Array, sigma: Array, gamma: Array, bits: int) -> Array:
+def _log_cdf_by_quadrature(r: Array, delta: Array, sigma: Array, gamma: Array, bits: int) -> Array:
     num_nodes, depth = _accuracy(r.dtype)
     w = window(r, delta, sigma, gamma, depth)
     inside = jnp.log(w.width) + _log_integral(w, gamma, 1, num_nodes, bits)
-    value = jnp.minimum(jnp.logaddexp(inside, _log_normal_cdf(-w.edge)), 0.0)
-    value = jnp.where(r == -jnp.inf, -jnp.inf, value)
-    return jnp.where(sigma == 0, jnp.where(r < 0, -jnp.inf, jnp.where(r >= delta, 0.0, value)), value)
+    return jnp.minimum(jnp.logaddexp(inside, _log_normal_cdf(-w.edge)), 0.0)
 
 
 def _log_v(n: Nodes, w: Window, delta: Array, sigma: Array) -> Array:
@@ -95,7 +92,7 @@ def _log_v(n: Nodes, w: Window, delta: Array, sigma: Array) -> Array:
     return jnp.where(far, jnp.log(v), jnp.log1p(-jnp.where(far, 0.5, missing)))
 
 
-def _log_sf_value(r: Array, delta: Array, sigma: Array, gamma: Array, bits: int) -> Array:
+def _log_sf_by_quadrature(r: Array, delta: Array, sigma: Array, gamma: Array, bits: int) -> Array:
     del bits
     num_nodes, depth = _accuracy(r.dtype)
     # 1 - v**(gamma/2) vanishes at the upper end, where the integrand of a far right tail has its maximum: look deeper.
@@ -112,15 +109,14 @@ def _log_sf_value(r: Array, delta: Array, sigma: Array, gamma: Array, bits: int)
     # Away from v = 0: integrate 1 - v**(gamma/2) itself.
     above = -jnp.expm1(gamma[..., None] / 2 * _log_v(n, w, delta, sigma))
     away = jnp.logaddexp(scale + jnp.log(jnp.sum(n.weight * above, axis=-1)), tail)
-    value = jnp.minimum(jnp.where(w.from_zero, from_zero, away), 0.0)
-    value = jnp.where(r == jnp.inf, -jnp.inf, value)
-    return jnp.where(sigma == 0, jnp.where(r < 0, 0.0, jnp.where(r >= delta, -jnp.inf, value)), value)
+    return jnp.minimum(jnp.where(w.from_zero, from_zero, away), 0.0)
 
 
 def masses(r: Array, delta: Array, sigma: Array, gamma: Array) -> tuple[Array, Array, Array]:
-    """Logs of the CDF, the survival function and the density from one quadrature, for a solver's iterations.
+    """Return the logarithms of the CDF, the survival function and the density from one quadrature.
 
-    All three keep their relative accuracy; they share what is slow, the exponentials. Not differentiable.
+    For a solver's iterations: all three keep their relative accuracy and share what is slow, the exponentials. Not
+    differentiable.
     """
     num_nodes, depth = _accuracy(r.dtype)
     num_nodes, depth = num_nodes + 4, depth + 5  # for the survival function, see `_log_sf_value`
@@ -273,13 +269,22 @@ def _ratios_jvp(moments: tuple[Moment, ...], primals: Primals, tangents: Tangent
     return tuple(value[m] for m in moments), tuple(tangent(m) for m in moments)
 
 
-@functools.partial(jax.custom_jvp, nondiff_argnums=(4,))
-def _log_pdf(r: Array, delta: Array, sigma: Array, gamma: Array, bits: int) -> Array:
-    return _log_pdf_value(r, delta, sigma, gamma, bits)
+_log_pdf_by_case = three_ways(narrow_noise.log_pdf, _log_pdf_by_quadrature, beyond=True)
+_log_cdf_by_case = three_ways(narrow_noise.log_cdf, _log_cdf_by_quadrature, beyond=False)
+_cdf_by_case = three_ways(narrow_noise.cdf, cdf_by_quadrature, beyond=False)
+_log_sf_by_case = three_ways(narrow_noise.log_sf, _log_sf_by_quadrature, beyond=True)
+
+
+@jax.custom_jvp
+def _log_pdf(r: Array, delta: Array, sigma: Array, gamma: Array) -> Array:
+    value = _log_pdf_by_case(r, delta, sigma, gamma)
+    # No noise, however little, spills half of the density over an end.
+    value = value + jnp.where((sigma == 0) & ((r == 0) | (r == delta)), math.log(2), 0.0)
+    return jnp.where(_has_no_density(r, delta, sigma), -jnp.inf, value)
 
 
 @functools.partial(_log_pdf.defjvp, symbolic_zeros=True)
-def _log_pdf_jvp(bits: int, primals: Primals, tangents: Tangents) -> tuple[Any, Any]:
+def _log_pdf_jvp(primals: Primals, tangents: Tangents) -> tuple[Any, Any]:
     _, _, sigma, gamma = primals
     moving = [m for m, t in zip(_MOVES, tangents, strict=True) if not isinstance(t, SymbolicZero)]
     value = dict(zip(moving, ratios(tuple(moving), *primals), strict=True))
@@ -289,7 +294,7 @@ def _log_pdf_jvp(bits: int, primals: Primals, tangents: Tangents) -> tuple[Any, 
         (tangents[2], lambda: sigma * value[2, 0, 0]),
         (tangents[3], lambda: 1 / gamma + value[0, 0, 1]),
     )
-    return _log_pdf(*primals, bits), tangent
+    return _log_pdf(*primals), tangent
 
 
 def _mass_tangent(primals: Primals, tangents: Tangents, log_mass: Array, sign: float) -> Any:
@@ -298,7 +303,7 @@ def _mass_tangent(primals: Primals, tangents: Tangents, log_mass: Array, sign: f
     needs = (None, (0, 1, 0), (1, 0, 0), (0, 1, 1))
     moving = [m for m, t in zip(needs, tangents, strict=True) if m and not isinstance(t, SymbolicZero)]
     value = dict(zip(moving, ratios(tuple(moving), *primals), strict=True)) if moving else {}
-    log_density = _log_pdf(*primals, 0)
+    log_density = _log_pdf(*primals)
     # -inf - -inf has no meaning: where there is neither mass nor density, the derivative is 0 by convention.
     empty = (log_mass == -jnp.inf) | (log_density == -jnp.inf)
     hazard = jnp.exp(jnp.where(empty, 0.0, log_density - log_mass))
@@ -316,61 +321,64 @@ def _mass_tangent(primals: Primals, tangents: Tangents, log_mass: Array, sign: f
     )
 
 
-@functools.partial(jax.custom_jvp, nondiff_argnums=(4,))
-def _log_cdf(r: Array, delta: Array, sigma: Array, gamma: Array, bits: int) -> Array:
-    return _log_cdf_value(r, delta, sigma, gamma, bits)
+@jax.custom_jvp
+def _log_cdf(r: Array, delta: Array, sigma: Array, gamma: Array) -> Array:
+    value = _log_cdf_by_case(r, delta, sigma, gamma)
+    value = jnp.where(r == -jnp.inf, -jnp.inf, value)
+    return jnp.where(sigma == 0, jnp.where(r < 0, -jnp.inf, jnp.where(r >= delta, 0.0, value)), value)
 
 
 @functools.partial(_log_cdf.defjvp, symbolic_zeros=True)
-def _log_cdf_jvp(bits: int, primals: Primals, tangents: Tangents) -> tuple[Any, Any]:
-    value = _log_cdf(*primals, bits)
+def _log_cdf_jvp(primals: Primals, tangents: Tangents) -> tuple[Any, Any]:
+    value = _log_cdf(*primals)
     return value, _mass_tangent(primals, tangents, value, 1.0)
 
 
-@functools.partial(jax.custom_jvp, nondiff_argnums=(4,))
-def _cdf(r: Array, delta: Array, sigma: Array, gamma: Array, bits: int) -> Array:
-    return cdf_value(r, delta, sigma, gamma, bits)
+@jax.custom_jvp
+def _cdf(r: Array, delta: Array, sigma: Array, gamma: Array) -> Array:
+    value = _cdf_by_case(r, delta, sigma, gamma)
+    return jnp.where(sigma == 0, jnp.where(r < 0, 0.0, jnp.where(r >= delta, 1.0, value)), value)
 
 
 @functools.partial(_cdf.defjvp, symbolic_zeros=True)
-def _cdf_jvp(bits: int, primals: Primals, tangents: Tangents) -> tuple[Any, Any]:
-    return _cdf(*primals, bits), _mass_tangent(primals, tangents, jnp.zeros_like(primals[0]), 1.0)
+def _cdf_jvp(primals: Primals, tangents: Tangents) -> tuple[Any, Any]:
+    return _cdf(*primals), _mass_tangent(primals, tangents, jnp.zeros_like(primals[0]), 1.0)
 
 
-@functools.partial(jax.custom_jvp, nondiff_argnums=(4,))
-def _log_sf(r: Array, delta: Array, sigma: Array, gamma: Array, bits: int) -> Array:
-    return _log_sf_value(r, delta, sigma, gamma, bits)
+@jax.custom_jvp
+def _log_sf(r: Array, delta: Array, sigma: Array, gamma: Array) -> Array:
+    value = _log_sf_by_case(r, delta, sigma, gamma)
+    value = jnp.where(r == jnp.inf, -jnp.inf, value)
+    return jnp.where(sigma == 0, jnp.where(r < 0, 0.0, jnp.where(r >= delta, -jnp.inf, value)), value)
 
 
 @functools.partial(_log_sf.defjvp, symbolic_zeros=True)
-def _log_sf_jvp(bits: int, primals: Primals, tangents: Tangents) -> tuple[Any, Any]:
-    value = _log_sf(*primals, bits)
+def _log_sf_jvp(primals: Primals, tangents: Tangents) -> tuple[Any, Any]:
+    value = _log_sf(*primals)
     return value, _mass_tangent(primals, tangents, value, -1.0)
 
 
-def log_pdf(r: Array, delta: Array, sigma: Array, gamma: Array, *, bits: int = 0) -> Array:
+def log_pdf(r: Array, delta: Array, sigma: Array, gamma: Array) -> Array:
     """Log-density of the convex noisy quadratic at ``y = alpha + r``.
 
     Parameters
     ----------
     r, delta, sigma, gamma : Array
         ``y - alpha``, ``beta - alpha``, the noise and the effective number of hyperparameters; they broadcast.
-    bits : int
-        When every gamma is a whole number below ``2**bits - 1``: a faster program for those. 0 for any real gamma.
     """
-    return _log_pdf(*_prepare(r, delta, sigma, gamma), bits)
+    return _log_pdf(*one_rank(r, delta, sigma, gamma))
 
 
-def cdf(r: Array, delta: Array, sigma: Array, gamma: Array, *, bits: int = 0) -> Array:
+def cdf(r: Array, delta: Array, sigma: Array, gamma: Array) -> Array:
     """CDF; arguments as for `log_pdf`."""
-    return _cdf(*_prepare(r, delta, sigma, gamma), bits)
+    return _cdf(*one_rank(r, delta, sigma, gamma))
 
 
-def log_cdf(r: Array, delta: Array, sigma: Array, gamma: Array, *, bits: int = 0) -> Array:
+def log_cdf(r: Array, delta: Array, sigma: Array, gamma: Array) -> Array:
     """Log of the CDF; arguments as for `log_pdf`."""
-    return _log_cdf(*_prepare(r, delta, sigma, gamma), bits)
+    return _log_cdf(*one_rank(r, delta, sigma, gamma))
 
 
-def log_sf(r: Array, delta: Array, sigma: Array, gamma: Array, *, bits: int = 0) -> Array:
+def log_sf(r: Array, delta: Array, sigma: Array, gamma: Array) -> Array:
     """Log of the survival function, 1 - CDF; arguments as for `log_pdf`."""
-    return _log_sf(*_prepare(r, delta, sigma, gamma), bits)
+    return _log_sf(*one_rank(r, delta, sigma, gamma))

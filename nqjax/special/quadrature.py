@@ -270,7 +270,7 @@ def total_weight(w: Window, b: Array, num_nodes: int, bits: int = 0) -> Array:
 
     Large arrays unroll the loop over nodes, which runs at the speed of the bare exponentials but compiles more slowly.
     """
-    if w.top.size < UNROLL_SIZE:
+    if w.top.size < UNROLL_SIZE or not bits:
         return jnp.sum(nodes(w, b, num_nodes, bits).weight, axis=-1)
     plan = _plan(w, b, num_nodes, bits)
     total = jnp.zeros((), b.dtype)

@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from nqjax.special import noisy_quadratic
+from nqjax.special import narrow_quantile, noisy_quadratic
+from nqjax.special.dispatch import elementwise
 
 _MAX_STEPS = 200
 
@@ -21,18 +22,9 @@ def log_complement(log_p: Array) -> Array:
     return jnp.where(log_p < 0, value, jnp.where(log_p == 0, -jnp.inf, jnp.nan))
 
 
-@jax.custom_jvp
-def quantile(log_p: Array, log_q: Array, delta: Array, sigma: Array, gamma: Array) -> Array:
-    """Distance ``r`` from alpha below which the convex noisy quadratic has probability ``exp(log_p)``.
-
-    Parameters
-    ----------
-    log_p, log_q : Array
-        Logarithms of the probability and of its complement; both, so that neither tail loses digits. All arguments
-        have one shape and dtype.
-    delta, sigma, gamma : Array
-        As in `nqjax.noisy_quadratic.log_pdf`.
-    """
+def _quantile_by_newton(log_p: Array, log_q: Array, delta: Array, sigma: Array, gamma: Array) -> Array:
+    """Return the quantile by a safeguarded Newton method, for all parameters; see `quantile`."""
+    log_p, log_q, delta, sigma, gamma = jnp.broadcast_arrays(log_p, log_q, delta, sigma, gamma)
     dtype = log_p.dtype
     # P(V >= 0) = 1 and P(V <= 1) = 1 bound the quantile by those of the noise; Phi(-k) <= exp(-k**2 / 2).
     low = -sigma * jnp.sqrt(-2 * log_p)
@@ -57,7 +49,33 @@ def quantile(log_p: Array, log_q: Array, delta: Array, sigma: Array, gamma: Arra
         return (state[0] < _MAX_STEPS) & ~jnp.all(state[-1])
 
     done = ~(low < high)
-    r = jax.lax.while_loop(more, step, (jnp.zeros((), jnp.int32), start, low, high, done))[1]
+    r: Array = jax.lax.while_loop(more, step, (jnp.zeros((), jnp.int32), start, low, high, done))[1]
+    return r
+
+
+@elementwise
+def _quantile_by_case(log_p: Array, log_q: Array, delta: Array, sigma: Array, gamma: Array) -> Array:
+    quick = narrow_quantile.serves(log_q, delta, sigma, gamma)
+    return jax.lax.cond(  # type: ignore[no-any-return]
+        quick, narrow_quantile.quantile, _quantile_by_newton, log_p, log_q, delta, sigma, gamma
+    )
+
+
+@jax.custom_jvp
+def quantile(log_p: Array, log_q: Array, delta: Array, sigma: Array, gamma: Array) -> Array:
+    """Distance ``r`` from alpha below which the convex noisy quadratic has probability ``exp(log_p)``.
+
+    Parameters
+    ----------
+    log_p, log_q : Array
+        Logarithms of the probability and of its complement; both, so that neither tail loses digits. All arguments
+        have one rank and dtype; they broadcast.
+    delta, sigma, gamma : Array
+        As in `nqjax.noisy_quadratic.log_pdf`.
+    """
+    inside = (log_p < 0) & (log_q < 0) & (log_p > -jnp.inf) & (log_q > -jnp.inf)
+    half = jnp.full_like(log_p, -0.6931471805599453)
+    r = _quantile_by_case(jnp.where(inside, log_p, half), jnp.where(inside, log_q, half), delta, sigma, gamma)
     r = jnp.where(log_p == -jnp.inf, jnp.where(sigma > 0, -jnp.inf, 0.0), r)
     r = jnp.where(log_q == -jnp.inf, jnp.where(sigma > 0, jnp.inf, delta), r)
     return jnp.where((log_p <= 0) & (log_q <= 0), r, jnp.nan)
