@@ -17,7 +17,7 @@ from nqjax.estimation.spacings import Spacings
 from nqjax.runtime.compiled import power_of_two
 from nqjax.solver.objective import families, mps
 from nqjax.solver.pieces import BEYOND, thinned_ranks
-from nqjax.special.chunked import _POINTS, _SIDE_BY_SIDE, noisy_cdf
+from nqjax.special.chunked import POINTS, SIDE_BY_SIDE, noisy_cdf
 from nqjax.types import Floats
 
 #: Most intervals of a study; more are pooled, which changes the loss little.
@@ -101,9 +101,9 @@ def objective(grouped: Grouped, study: NDArray[np.integer], gamma: NDArray[np.in
     program = _program(jax.default_backend(), bits)
     with jax.enable_x64(True):
         those = _families(2**bits - 2)
-        for start in range(0, len(theta), _POINTS):
-            here = slice(start, min(start + _POINTS, len(theta)))
-            pad = _POINTS - (here.stop - here.start)
+        for start in range(0, len(theta), POINTS):
+            here = slice(start, min(start + POINTS, len(theta)))
+            pad = POINTS - (here.stop - here.start)
             which = np.pad(study[here], (0, pad), mode="edge")
             points = np.pad(theta[here], ((0, pad), (0, 0)), mode="edge")
             number = np.pad(gamma[here], (0, pad), mode="edge") - 1
@@ -125,7 +125,7 @@ def _program(platform: str, bits: int) -> Callable[..., Array]:
         return mps(point, family, place, parts, None, False, bits, False)
 
     def every(those: Any, *args: Array) -> Array:
-        return jax.lax.map(functools.partial(one, those), args, batch_size=_SIDE_BY_SIDE)
+        return jax.lax.map(functools.partial(one, those), args, batch_size=SIDE_BY_SIDE)
 
     # The option of `nqjax.solver.batch`: a fifth faster.
     options = {"xla_cpu_prefer_vector_width": 512} if platform == "cpu" else None

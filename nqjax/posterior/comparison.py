@@ -112,7 +112,7 @@ def compare(
     >>> post, other = (
     ...     nqjax.sample_posterior(y, gamma=2, key=jax.random.key(0), method="quadrature") for y in (scores, scores - 1)
     ... )
-    >>> nqjax.compare(post, other, 16).probability < 0.01
+    >>> float(nqjax.compare(post, other, 16).probability) < 0.01
     True
     """
     if a.minimize != b.minimize:

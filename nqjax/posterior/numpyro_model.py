@@ -66,12 +66,14 @@ def posterior_model(
     >>> import numpyro
     >>> import nqjax
     >>> scores = np.random.default_rng(0).random(24)
-    >>> kernel = numpyro.infer.NUTS(nqjax.posterior_model, init_strategy=numpyro.infer.init_to_median)
-    >>> mcmc = numpyro.infer.MCMC(kernel, num_warmup=10, num_samples=10, progress_bar=False)
+    >>> values = {"width": 1.0, "relative_noise": 0.1, "location": -0.05}
+    >>> model = numpyro.handlers.substitute(nqjax.posterior_model, values)
     >>> with jax.enable_x64(True):
-    ...     mcmc.run(jax.random.key(0), scores, gamma=2)
-    >>> mcmc.get_samples()["alpha"].shape
-    (10,)
+    ...     sites = numpyro.handlers.trace(model).get_trace(scores, gamma=2)
+    >>> sorted(sites)
+    ['alpha', 'beta', 'location', 'log_likelihood', 'relative_noise', 'sigma', 'width', 'width_prior']
+    >>> round(float(sites["beta"]["value"] - sites["alpha"]["value"]), 6)
+    1.0
     """
     prior = Prior() if prior is None else prior
     given = isinstance(gamma, Array)

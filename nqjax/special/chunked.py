@@ -12,8 +12,11 @@ from nqjax.special import noisy_quadratic
 from nqjax.special.quantile import log_complement, quantile
 from nqjax.types import Floats
 
-#: Points in a chunk, and points side by side.
-_POINTS, _SIDE_BY_SIDE = 1024, 16
+#: Elements in a chunk.
+POINTS = 1024
+
+#: Elements that are evaluated side by side.
+SIDE_BY_SIDE = 16
 
 
 @jax.jit
@@ -64,10 +67,10 @@ def _in_chunks(function: Callable[..., Array], *arguments: ArrayLike) -> Floats:
     shape, size = arrays[0].shape, arrays[0].size
     out = np.empty(size)
     with jax.enable_x64(True):
-        for start in range(0, size, _POINTS):
-            some = [a.ravel()[start : start + _POINTS] for a in arrays]
+        for start in range(0, size, POINTS):
+            some = [a.ravel()[start : start + POINTS] for a in arrays]
             count = len(some[0])
             # The last ones repeat one element, so that they take no longer.
-            some = [np.pad(a, (0, _POINTS - count), mode="edge") for a in some]
+            some = [np.pad(a, (0, POINTS - count), mode="edge") for a in some]
             out[start : start + count] = np.asarray(function(*some))[:count]
     return out.reshape(shape)
