@@ -14,7 +14,7 @@ from opda.parametric import NoisyQuadraticDistribution
 import nqjax
 from bench.common import column, reference_folder, table, verdict
 from nqjax.runtime.parallel import num_workers
-from nqjax.solver.objective import num_nodes
+from nqjax.solver.knots import num_nodes
 
 
 def main(quick: bool = False) -> None:

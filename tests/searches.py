@@ -22,7 +22,8 @@ from jax import Array
 from nqjax.estimation import fit as estimate
 from nqjax.estimation.constraints import Constraint
 from nqjax.estimation.spacings import Spacings, spacings
-from nqjax.solver.objective import Family, families, mps
+from nqjax.solver.knots import Family, families
+from nqjax.solver.objective import mps
 from nqjax.special import noisy_quadratic
 
 INF = math.inf

@@ -63,7 +63,7 @@ def test_results_do_not_depend_on_the_chunks(sample, fitted, monkeypatch):
     scores, limits = sample
     some = list(range(0, len(scores), 3))
     fewer = nqjax.fit_many([scores[i] for i in some], limits=[limits[i] for i in some])
-    monkeypatch.setattr(many, "chunk_shape", lambda _: batch.Shape(8, 64, 16))
+    monkeypatch.setattr(many, "chunk_shape", lambda _: batch.ChunkShape(8, 64, 16))
     smaller = nqjax.fit_many(scores, limits=limits)
     for name in ("alpha", "beta", "gamma", "sigma", "loss"):
         np.testing.assert_array_equal(getattr(fewer, name), getattr(fitted, name)[some])

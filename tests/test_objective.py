@@ -14,7 +14,8 @@ import reference
 import searches
 
 from nqjax.estimation.spacings import spacings
-from nqjax.solver.objective import families, mps
+from nqjax.solver.knots import families
+from nqjax.solver.objective import mps
 from nqjax.special import noisy_quadratic
 
 pytestmark = pytest.mark.usefixtures("x64", "strict_ranks")

@@ -11,8 +11,8 @@ from jax.typing import ArrayLike
 from nqjax.errors import InputError
 from nqjax.estimation.constraints import Constraint, read_constraints
 from nqjax.estimation.study import standard_box
+from nqjax.solver.knots import families
 from nqjax.solver.newton import Options
-from nqjax.solver.objective import families
 from nqjax.solver.pieces import BEYOND, PIECE, Problems, num_pieces
 from nqjax.solver.program import fit_program
 
@@ -102,10 +102,16 @@ def fit_arrays(
         problems,
         families(gammas),
         box,
-        Options(valid, jnp.asarray(True), jnp.asarray(0), jnp.asarray(True)),
+        Options(
+            active=valid,
+            gammas=jnp.ones(len(gammas), bool),
+            noiseless=jnp.asarray(False),
+            coarse=jnp.asarray(True),
+            skipped=jnp.asarray(0),
+            every_gamma=jnp.asarray(True),
+        ),
         jnp.zeros((len(rows), len(gammas), 3), scores.dtype),
         bits=int(constraints.gamma[1] + 1).bit_length(),
-        noiseless=False,
         width=width,
     )
     best = jnp.argmin(solution.loss, axis=1)

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from nqjax.estimation.spacings import Spacings
 from nqjax.runtime.compiled import power_of_two
-from nqjax.solver.objective import families, mps
+from nqjax.solver.knots import families
+from nqjax.solver.objective import mps
 from nqjax.solver.pieces import BEYOND, thinned_ranks
 from nqjax.special.chunked import POINTS, SIDE_BY_SIDE, noisy_cdf
 from nqjax.types import Floats

@@ -15,7 +15,7 @@ from nqjax.estimation.solve import is_minimum, solve_prepared
 from nqjax.estimation.spacings import Spacings
 from nqjax.estimation.study import ScaledStudy, Study, prepare
 from nqjax.inputs import as_quantile, as_trials, oriented_limits
-from nqjax.solver.batch import Setup, single_shape
+from nqjax.solver.batch import BatchSettings, chunk_shape
 from nqjax.solver.newton import Solution
 from nqjax.special.best_of import best_of
 from nqjax.special.chunked import noisy_cdf
@@ -36,7 +36,7 @@ class Fit:
     gamma : int
         Effective number of hyperparameters.
     sigma : float
-        Standard deviation of the noise of one run, on the scale of the scores.
+        ScaledProblem deviation of the noise of one run, on the scale of the scores.
     loss : float
         The objective at the optimum (lower is better; comparable between fits of the same scores and limits).
     converged : bool
@@ -227,8 +227,8 @@ def fit(
 def fit_prepared(scaled: ScaledStudy) -> Fit:
     """Fit one study on the user's default device: a batch of one."""
     device = jax.config.values.get("jax_default_device") or jax.local_devices()[0]
-    shape = single_shape(len(scaled.problem.problem.knots))
-    ((solution,), _) = solve_prepared([scaled], Setup(scaled.study.constraints.gamma), shape, device)
+    shape = chunk_shape(device)
+    ((solution,), _) = solve_prepared([scaled], BatchSettings(scaled.study.constraints.gamma), shape, device)
     return finish(solution, scaled)
 
 

@@ -19,7 +19,7 @@ from nqjax.inputs import Limits, as_devices, as_dtype, as_regimes
 from nqjax.runtime.hosts import from_all_hosts
 from nqjax.runtime.parallel import in_parallel, num_workers
 from nqjax.runtime.progress import Progress
-from nqjax.solver.batch import Setup, Shape, chunk_shape, chunks
+from nqjax.solver.batch import BatchSettings, ChunkShape, chunk_shape, chunks
 from nqjax.solver.pieces import num_pieces
 
 
@@ -75,37 +75,37 @@ class Fits(Sequence["Fit | Failure"]):
 
     @property
     def alpha(self) -> NDArray[np.float64]:
-        """Shape (studies,)."""
+        """ChunkShape (studies,)."""
         return self._column("alpha")
 
     @property
     def beta(self) -> NDArray[np.float64]:
-        """Shape (studies,)."""
+        """ChunkShape (studies,)."""
         return self._column("beta")
 
     @property
     def gamma(self) -> NDArray[np.int64]:
-        """Shape (studies,); 0 where the study failed."""
+        """ChunkShape (studies,); 0 where the study failed."""
         return np.nan_to_num(self._column("gamma")).astype(np.int64)
 
     @property
     def sigma(self) -> NDArray[np.float64]:
-        """Shape (studies,)."""
+        """ChunkShape (studies,)."""
         return self._column("sigma")
 
     @property
     def loss(self) -> NDArray[np.float64]:
-        """Shape (studies,)."""
+        """ChunkShape (studies,)."""
         return self._column("loss")
 
     @property
     def gradient_norm(self) -> NDArray[np.float64]:
-        """Shape (studies,)."""
+        """ChunkShape (studies,)."""
         return self._column("gradient_norm")
 
     @property
     def converged(self) -> NDArray[np.bool_]:
-        """Shape (studies,)."""
+        """ChunkShape (studies,)."""
         return self._column("converged") == 1
 
     @property
@@ -203,11 +203,11 @@ def fit_stream(
 ) -> Iterator[tuple[list[int], list["Fit | Failure"]]]:
     """Fit studies in chunks; yield the numbers of a chunk's studies and their fits as it is done."""
     shape = chunk_shape(devices[0])
-    setup = Setup(constraints.gamma, dtype=dtype)
+    settings = BatchSettings(constraints.gamma, dtype=dtype)
 
     def work(places: list[int], device: jax.Device) -> tuple[list[int], list[Fit | Failure]]:
         some = [(studies[i], limits[i]) for i in places]
-        return places, fit_chunk(some, minimize, constraints, setup, shape, device)
+        return places, fit_chunk(some, minimize, constraints, settings, shape, device)
 
     # Knots are scores and limits.
     pieces = [1 + num_pieces(_size(study) + 3) for study in studies]
@@ -226,8 +226,8 @@ def fit_chunk(
     studies: list[tuple[ArrayLike, Limits]],
     minimize: bool,
     constraints: Constraints,
-    setup: Setup,
-    shape: Shape,
+    settings: BatchSettings,
+    shape: ChunkShape,
     device: jax.Device,
 ) -> list["Fit | Failure"]:
     """Fit the studies of one chunk, given with their limits."""
@@ -240,7 +240,7 @@ def fit_chunk(
             results[i] = Failure(str(error))
     if not good:
         return results
-    solutions, _ = solve_prepared(list(good.values()), setup, shape, device)
+    solutions, _ = solve_prepared(list(good.values()), settings, shape, device)
     for (i, study), solution in zip(good.items(), solutions, strict=True):
         try:
             results[i] = finish(solution, study)

@@ -14,12 +14,11 @@ from numpy.typing import NDArray
 
 from nqjax.estimation.fit import Fit, finish
 from nqjax.estimation.solve import is_as_good, is_minimum, is_needless, solve_prepared, without_noise
-from nqjax.estimation.study import ScaledStudy, Study, prepare, scaled
-from nqjax.runtime.compiled import power_of_two
+from nqjax.estimation.study import ScaledStudy, Study, prepare
 from nqjax.runtime.parallel import in_parallel, num_workers
-from nqjax.solver.batch import Packed, Setup, Shape, Standard, chunk_shape, search, solve
+from nqjax.solver.batch import BatchSettings, ChunkShape, Packed, ScaledProblem, chunk_shape, solve, solve_chunk
 from nqjax.solver.newton import Box, Solution
-from nqjax.solver.pieces import BEYOND, PIECE, Problems, best_piece, cut, num_pieces, thinned_ranks
+from nqjax.solver.pieces import BEYOND, PIECE, Problems, cut, num_pieces, thinned_ranks
 
 #: Start of sigma where the fit to the scores themselves has none, in units of their range.
 _START_SIGMA = 1e-4
@@ -92,14 +91,6 @@ class _Ends(NamedTuple):
             column[place] = values[best]
 
 
-def _chunks_of(num_intervals: int, piece: int, devices: tuple[jax.Device, ...], most: int | None) -> Shape:
-    """Return the shape of a chunk: as many samples as fit in its memory, at most ``most``."""
-    shape = chunk_shape(devices[0])
-    pieces = power_of_two(1 + num_pieces(num_intervals, piece))
-    size = max(1, min(2 * shape.size, 8 * shape.capacity // pieces, most or 2 * shape.size))
-    return Shape(size, size * pieces, shape.width * (PIECE // piece))
-
-
 @dataclass(frozen=True, eq=False)
 class Resampler:
     """Draws resamples of one study and refits them."""
@@ -108,8 +99,10 @@ class Resampler:
     scaled: ScaledStudy
     categories: _Categories
     key: Array
-    setup: Setup
-    shape: Shape
+    settings: BatchSettings
+    shape: ChunkShape
+    each: int  # pieces of a sample, the thinned one included
+    most: int  # samples in a chunk
     devices: tuple[jax.Device, ...]
     warm: NDArray[np.floating]  # (gammas, 3)
 
@@ -125,17 +118,16 @@ class Resampler:
         """Prepare for at most ``most`` resamples at a time, and fit the scores themselves."""
         whole = prepare(study)
         categories = _categorise(whole)
-        # The program that fits the resamples fits the study itself, too, so that no other is compiled.
-        piece = best_piece(len(categories.candidates) + 1)
-        whole = scaled(study, whole.data, piece)
-        shape = _chunks_of(len(categories.candidates) + 1, piece, devices, most)
-        setup = Setup(study.constraints.gamma, dtype=dtype)
-        ((solution,), _) = solve_prepared([whole], setup, shape, devices[0])
+        each = 1 + num_pieces(len(categories.candidates) + 1)
+        shape = chunk_shape(devices[0]).holding(each)
+        most = min(most or shape.size, shape.size, shape.capacity // each)
+        settings = BatchSettings(study.constraints.gamma, dtype=dtype)
+        ((solution,), _) = solve_prepared([whole], settings, shape, devices[0])
         fit = finish(solution, whole)
         # Where there is no noise the start has a little.
         warm = np.where(np.isfinite(solution.theta), solution.theta, math.log(_START_SIGMA))
-        setup = setup._replace(noiseless=study.constraints.sigma[1] == 0, every_gamma=False)
-        return cls(fit, whole, categories, key, setup, shape, devices, warm)
+        settings = settings._replace(noiseless=study.constraints.sigma[1] == 0, every_gamma=False)
+        return cls(fit, whole, categories, key, settings, shape, each, most, devices, warm)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out devices and key, which do not leave the process."""
@@ -144,11 +136,6 @@ class Resampler:
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Use the local devices; whatever needs the key has been done."""
         self.__dict__.update({**state, "devices": tuple(jax.local_devices())})
-
-    @property
-    def piece(self) -> int:
-        """Intervals in a piece."""
-        return self.scaled.problem.problem.shares.shape[1]
 
     def resampled(self, num_resamples: int) -> Iterator[tuple[int, NDArray[np.float64], float]]:
         """Yield chunks: number of the first resample, results (columns, resamples), number of evaluations.
@@ -179,13 +166,13 @@ class Resampler:
 
     def step(self, count: int) -> int:
         """Return the number of samples in a chunk, small enough that every worker gets one."""
-        return max(1, min(self.shape.size, -(-count // num_workers(self.devices))))
+        return max(1, min(self.most, -(-count // num_workers(self.devices))))
 
     def draw(self, start: int, count: int) -> NDArray[np.int64]:
         """Draw resamples number ``start`` and on: scores of each category, shape (count, categories)."""
         of_score = self.categories.of_score
         # One program for all chunks: the last may be shorter.
-        ranks = np.asarray(_draw(self.key, start, count=max(count, self.shape.size), size=len(of_score)))[:count]
+        ranks = np.asarray(_draw(self.key, start, count=max(count, self.most), size=len(of_score)))[:count]
         width = self.scaled.data.num_distinct + 2
         flat = of_score[ranks] + width * np.arange(count)[:, None]
         return np.bincount(flat.ravel(), minlength=count * width).reshape(count, width)
@@ -195,13 +182,13 @@ class Resampler:
         knots, weights, used = self._knots(counts)
         possible = np.sum(counts[:, 1:-1] > 0, axis=1) >= 3
         packed = self._pack(knots, weights, used, possible, warm)
-        solution, evaluations = search(packed, self.setup, self.shape, device, warm)
+        solution, evaluations = solve_chunk(packed, self.settings, self.shape, device, warm)
         solution = jax.tree.map(lambda a: a[: len(counts)], solution)
-        if self.setup.noiseless:
+        if self.settings.noiseless:
             solution = without_noise(solution)
         ends = _Ends.of(solution)
         samples = [(knots[i, 1 : n + 1], weights[i, : n + 1]) for i, n in enumerate(used)]
-        if self.scaled.study.constraints.sigma[0] == 0 and not self.setup.noiseless:
+        if self.scaled.study.constraints.sigma[0] == 0 and not self.settings.noiseless:
             (places,) = np.nonzero(is_needless(ends.solution) & possible)
             evaluations += self._without_noise([samples[i] for i in places], places, ends, device)
         (places,) = np.nonzero(~is_minimum(ends.solution) & possible)
@@ -214,7 +201,7 @@ class Resampler:
         The rule is that of `nqjax.estimation.spacings.spacings`: knots are the values that occur, and limits beyond
         which scores are censored; one extra count goes to the censored side.
         """
-        kinds, most = self.categories, self.piece * (self.shape.capacity // self.shape.size - 1)
+        kinds, most = self.categories, PIECE * (self.each - 1)
         below, values, above = counts[:, 0], counts[:, 1:-1], counts[:, -1]
         low, high = below[:, None][:, : kinds.has_low], above[:, None][:, : kinds.has_high]
         at_limit = high * ~(kinds.last_is_high & (values[:, -1:] > 0))
@@ -242,22 +229,24 @@ class Resampler:
         warm: bool,
     ) -> Packed:
         """Return the arrays of a chunk; with a warm start the thinned pieces are not used and stay empty."""
-        size, here, piece = self.shape.size, len(knots), self.piece
-        each = self.shape.capacity // size
-        all_knots, all_shares = np.full((size, each, piece + 1), BEYOND), np.zeros((size, each, piece))
-        all_knots[:here, 1:, :-1] = knots[:, :-1].reshape(here, each - 1, piece)
-        all_knots[:here, 1:, -1] = knots[:, piece::piece]
-        all_shares[:here, 1:] = shares.reshape(here, each - 1, piece)
+        size, here, each = self.shape.size, len(knots), self.each
+        all_knots = np.full((self.shape.capacity, PIECE + 1), BEYOND)
+        all_shares = np.zeros((self.shape.capacity, PIECE))
+        mine, parts = (a[: here * each].reshape(here, each, -1) for a in (all_knots, all_shares))  # views
+        mine[:, 1:, :-1] = knots[:, :-1].reshape(here, each - 1, PIECE)
+        mine[:, 1:, -1] = knots[:, PIECE::PIECE]
+        parts[:, 1:] = shares.reshape(here, each - 1, PIECE)
         if here and not warm:
             # As `nqjax.solver.pieces.cut` does it; impossible samples have too few knots to thin.
-            ranks = np.stack([thinned_ranks(max(int(n), 1), piece) for n in used])
+            ranks = np.stack([thinned_ranks(max(int(n), 1)) for n in used])
             place = np.concatenate([np.zeros((here, 1), int), 1 + ranks, used[:, None] + 1], axis=1)
             below = np.concatenate([np.zeros((here, 1)), np.cumsum(shares, axis=1)], axis=1)
-            all_knots[:here, 0] = np.take_along_axis(knots, place, axis=1)
-            all_shares[:here, 0] = np.diff(np.take_along_axis(below, place, axis=1))
-        first, pieces, active = np.arange(size, dtype=np.int32) * each, np.zeros(size, np.int32), np.zeros(size, bool)
-        pieces[:here], active[:here] = used // piece + 1, possible
-        problems = Problems(all_knots.reshape(-1, piece + 1), all_shares.reshape(-1, piece), None, first, pieces)
+            mine[:, 0] = np.take_along_axis(knots, place, axis=1)
+            parts[:, 0] = np.diff(np.take_along_axis(below, place, axis=1))
+        first, pieces, active = np.zeros(size, np.int32), np.zeros(size, np.int32), np.zeros(size, bool)
+        first[:here] = np.arange(here) * each
+        pieces[:here], active[:here] = used // PIECE + 1, possible
+        problems = Problems(all_knots, all_shares, None, first, pieces)
         box = (np.broadcast_to(bound, (size, 4)) for bound in self.scaled.problem.box)
         return Packed(problems, Box(*box), active, np.broadcast_to(self.warm, (size, *self.warm.shape)))  # type: ignore[arg-type]
 
@@ -267,8 +256,8 @@ class Resampler:
         """Fit sigma = 0 at the same gamma and keep it where it does as well; return the number of evaluations."""
         if not samples:
             return 0.0
-        setup = self.setup._replace(noiseless=True)
-        others, evaluations = solve([self._standard(s) for s in samples], setup, self.shape, device)
+        settings = self.settings._replace(noiseless=True)
+        others, evaluations = solve([self._standard(s) for s in samples], settings, self.shape, device)
         for i, other in zip(places, others, strict=True):
             if is_as_good(other.loss[ends.best[i]], ends.solution.loss[i]):
                 ends.put(i, without_noise(other), ends.best[i])
@@ -281,13 +270,13 @@ class Resampler:
         if not samples:
             return 0.0
         studies = [self.scaled._replace(problem=self._standard(s)) for s in samples]
-        solutions, evaluations = solve_prepared(studies, self.setup, self.shape, device)
+        solutions, evaluations = solve_prepared(studies, self.settings, self.shape, device)
         for i, solution in zip(places, solutions, strict=True):
             ends.put(i, solution, np.argmin(solution.loss))
         return evaluations
 
-    def _standard(self, sample: _Sample) -> Standard:
-        return Standard(cut(*sample, self.piece), self.scaled.problem.box)
+    def _standard(self, sample: _Sample) -> ScaledProblem:
+        return ScaledProblem(cut(*sample), self.scaled.problem.box)
 
     def _columns(self, ends: Solution, gamma: NDArray[np.integer], possible: NDArray[np.bool_]) -> NDArray[np.float64]:
         """Return one row for each of `COLUMNS`, on the scale of the scores and in the caller's direction."""

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nqjax.estimation.study import SIGMA_RANGE, ScaledStudy
-from nqjax.solver.batch import Setup, Shape, solve
+from nqjax.solver.batch import BatchSettings, ChunkShape, solve
 from nqjax.solver.newton import Solution
 
 #: Sigma within this factor of its lower bound counts as at the bound.
@@ -23,7 +23,7 @@ _SAME_LOSS = 1e-9
 
 
 def solve_prepared(
-    studies: Sequence[ScaledStudy], setup: Setup, shape: Shape, device: jax.Device
+    studies: Sequence[ScaledStudy], settings: BatchSettings, shape: ChunkShape, device: jax.Device
 ) -> tuple[list[Solution], float]:
     """Fit the studies of one chunk, which have the same constraints on gamma and sigma.
 
@@ -31,11 +31,11 @@ def solve_prepared(
     """
     sigma = studies[0].study.constraints.sigma
     problems = [one.problem for one in studies]
-    bare = setup._replace(noiseless=True)
+    bare = settings._replace(noiseless=True)
     if sigma[1] == 0:
         solutions, evaluations = solve(problems, bare, shape, device)
         return [without_noise(s) for s in solutions], evaluations
-    solutions, evaluations = solve(problems, setup, shape, device)
+    solutions, evaluations = solve(problems, settings, shape, device)
     if sigma[0] > 0:
         return solutions, evaluations
     needless = [is_needless(s) for s in solutions]

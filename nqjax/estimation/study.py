@@ -12,9 +12,9 @@ from nqjax.errors import InputError, show
 from nqjax.estimation.constraints import Constraint, Constraints, read_constraints
 from nqjax.estimation.spacings import Spacings, spacings
 from nqjax.inputs import as_limits, as_scores, oriented_limits
-from nqjax.solver.batch import Standard
+from nqjax.solver.batch import ScaledProblem
 from nqjax.solver.newton import Box
-from nqjax.solver.pieces import PIECE, cut
+from nqjax.solver.pieces import cut
 from nqjax.types import Floats
 
 # Bounds on the scale where the knots span [0, 1].
@@ -79,7 +79,7 @@ class ScaledStudy(NamedTuple):
 
     study: Study
     data: Spacings
-    problem: Standard
+    problem: ScaledProblem
     location: float  # the first knot
     scale: float  # the range of the knots
 
@@ -107,13 +107,13 @@ def checked_spacings(study: Study) -> Spacings:
     return data
 
 
-def scaled(study: Study, data: Spacings, piece: int = PIECE) -> ScaledStudy:
-    """Scale checked spacings, and cut them into pieces of ``piece`` intervals."""
+def scaled(study: Study, data: Spacings) -> ScaledStudy:
+    """Scale checked spacings, and cut them into pieces."""
     location = float(data.knots[0])
     scale = float(data.knots[-1] - data.knots[0])
-    problem = cut((data.knots - location) / scale, data.counts, piece)
+    problem = cut((data.knots - location) / scale, data.counts)
     box = standard_box(study.constraints, location, scale)
-    return ScaledStudy(study, data, Standard(problem, box), location, scale)
+    return ScaledStudy(study, data, ScaledProblem(problem, box), location, scale)
 
 
 def _check(data: Spacings, study: Study) -> None:

@@ -15,56 +15,78 @@ import jax
 import numpy as np
 from numpy.typing import NDArray
 
-from nqjax.runtime.compiled import Compiled, made_once, power_of_two
+from nqjax.runtime.compiled import Compiled, made_once
+from nqjax.solver.knots import families
 from nqjax.solver.newton import Box, Options, Solution
-from nqjax.solver.objective import families
 from nqjax.solver.pieces import Problem, Problems, pack, to_single
 from nqjax.solver.program import fit_program
 
-#: More pieces than this keep all cores of a CPU busy with one study, when enough are evaluated side by side.
-_MANY = 1024
+#: Studies and pieces in a chunk on a CPU: as many as the nearest memory of a core holds with what is computed of them.
+_CPU_STUDIES = 16
+_CPU_PIECES = 512
 
+#: Studies and pieces in a chunk on an accelerator, which needs tens of thousands of threads; about 1 GB.
+_ACCELERATOR_STUDIES = 4096
+_ACCELERATOR_PIECES = 65536
+
+#: Pieces evaluated side by side.
+_CPU_WIDTH = 16
+_ACCELERATOR_WIDTH = 16384
+
+#: Studies with more pieces than this keep all cores of a CPU busy by themselves, if this number is evaluated at once.
+_LARGE_STUDY = 4096
+_LARGE_STUDY_WIDTH = 512
+
+#: A chunk that holds too few pieces for its study holds this many times as many: few sizes, so few compilations.
+_GROWTH = 8
+
+#: Ranges of gamma are widened to end at one of these, for the same reason; gammas that are not asked for cost nothing.
+_LARGEST_GAMMAS = (6, 10, 50)
 
 #: Starts left out where only the best gamma matters.
-_SKIPPED = 2
+_SKIPPED_STARTS = 2
 
 
-class Standard(NamedTuple):
-    """A study on the scale of its knots."""
+class ScaledProblem(NamedTuple):
+    """The pieces of a study and its bounds, on the scale of its knots."""
 
     problem: Problem
     box: Box  # fields of shape (4,)
 
 
-class Setup(NamedTuple):
-    """What all studies of a batch share; hashable."""
+class BatchSettings(NamedTuple):
+    """Settings that all studies of a batch share."""
 
     gamma: tuple[int, int]
     noiseless: bool = False
     every_gamma: bool = True  # or only those that may be the best, with fewer starts
-    dtype: str = "float64"  # of the search; in single precision its ends are polished in double, on the host
+    dtype: str = "float64"  # of the search; single-precision ends are refined in double precision on the host
 
 
-class Shape(NamedTuple):
-    """Of a chunk."""
+class ChunkShape(NamedTuple):
+    """Size of the arrays of a chunk."""
 
     size: int  # studies
     capacity: int  # pieces
     width: int  # pieces evaluated side by side
 
-
-def chunk_shape(device: jax.Device) -> Shape:
-    """Chunks that keep a device busy and stay within about 100 MB on a CPU, 1 GB on an accelerator."""
-    # A core works best on what its nearest memory holds; an accelerator wants ten thousands of threads.
-    return Shape(64, 2048, 16) if device.platform == "cpu" else Shape(4096, 65536, 16384)
-
-
-def single_shape(pieces: int) -> Shape:
-    """Of a chunk for one study: few sizes, so few compilations."""
-    return Shape(1, power_of_two(pieces), 8 if pieces <= _MANY else 512)
+    def holding(self, pieces: int) -> "ChunkShape":
+        """Return the shape, or a larger one where a single study has too many pieces."""
+        capacity = self.capacity
+        while capacity < pieces:
+            capacity *= _GROWTH
+        wide = max(self.width, _LARGE_STUDY_WIDTH) if capacity > _LARGE_STUDY else self.width
+        return self._replace(capacity=capacity, width=wide)
 
 
-def chunks(pieces: Sequence[int], shape: Shape, workers: int) -> Iterator[list[int]]:
+def chunk_shape(device: jax.Device) -> ChunkShape:
+    """Return the shape of chunks that keep a device busy: the same for one study and for thousands."""
+    if device.platform == "cpu":
+        return ChunkShape(_CPU_STUDIES, _CPU_PIECES, _CPU_WIDTH)
+    return ChunkShape(_ACCELERATOR_STUDIES, _ACCELERATOR_PIECES, _ACCELERATOR_WIDTH)
+
+
+def chunks(pieces: Sequence[int], shape: ChunkShape, workers: int) -> Iterator[list[int]]:
     """Numbers of the studies of each chunk; neighbours in size together, and work for all workers if there is enough.
 
     Parameters
@@ -85,21 +107,18 @@ def chunks(pieces: Sequence[int], shape: Shape, workers: int) -> Iterator[list[i
         yield chunk
 
 
-@functools.lru_cache(maxsize=64)
-def _families(gamma: tuple[int, int], dtype: str) -> Any:
-    return families(np.arange(gamma[0], gamma[1] + 1, dtype=dtype))
+@functools.lru_cache(maxsize=8)
+def _families(largest: int, dtype: str) -> Any:
+    return families(np.arange(1, largest + 1, dtype=dtype))
 
 
 @made_once
-def _program(platform: str, bits: int, noiseless: bool, width: int, single: bool) -> Compiled:
-    fit = functools.partial(fit_program, bits=bits, noiseless=noiseless, width=width)
-    # One fit takes milliseconds, its program seconds to compile: a little less of these is worth more.
-    options = {"xla_backend_optimization_level": 1} if platform == "cpu" and single else {}
-    return Compiled(fit, platform, options)
+def _program(platform: str, bits: int, width: int) -> Compiled:
+    return Compiled(functools.partial(fit_program, bits=bits, width=width), platform)
 
 
 class Packed(NamedTuple):
-    """What the program reads of the studies of a chunk."""
+    """The studies of a chunk as the program takes them."""
 
     problems: Problems
     box: Box  # fields of shape (size, 4)
@@ -108,9 +127,9 @@ class Packed(NamedTuple):
 
 
 def run(
-    packed: Packed, setup: Setup, shape: Shape, device: jax.Device, warm_start: bool = False
+    packed: Packed, settings: BatchSettings, shape: ChunkShape, device: jax.Device, warm_start: bool = False
 ) -> tuple[Solution, float]:
-    """Run the program on a chunk in the dtype of the setup.
+    """Run the program on a chunk in the dtype of the settings.
 
     Returns
     -------
@@ -119,28 +138,36 @@ def run(
     evaluations : float
         How many pieces were evaluated.
     """
-    bits = int(setup.gamma[1] + 1).bit_length()
-    program = _program(device.platform, bits, setup.noiseless, shape.width, shape.size == 1)
-    with jax.enable_x64(setup.dtype == "float64"):
-        skipped = 0 if setup.every_gamma or setup.noiseless else _SKIPPED
-        flags = np.bool_(not warm_start), np.int32(skipped), np.bool_(setup.every_gamma)
-        options = Options(packed.active, *flags)  # type: ignore[arg-type]
-        arguments = packed.problems, _families(setup.gamma, setup.dtype), packed.box, options, packed.warm
-        result = program(device, *arguments)
-        solution, evaluations = jax.tree.map(np.asarray, result)
-    return solution, float(evaluations)
+    low, high = settings.gamma
+    largest = next(limit for limit in _LARGEST_GAMMAS if high <= limit)
+    gammas = np.arange(1, largest + 1)
+    program = _program(device.platform, (largest + 1).bit_length(), shape.width)
+    with jax.enable_x64(settings.dtype == "float64"):
+        skipped = 0 if settings.every_gamma or settings.noiseless else _SKIPPED_STARTS
+        options = Options(
+            packed.active,  # type: ignore[arg-type]
+            (gammas >= low) & (gammas <= high),  # type: ignore[arg-type]
+            np.bool_(settings.noiseless),  # type: ignore[arg-type]
+            np.bool_(not warm_start),  # type: ignore[arg-type]
+            np.int32(skipped),  # type: ignore[arg-type]
+            np.bool_(settings.every_gamma),  # type: ignore[arg-type]
+        )
+        warm = np.pad(packed.warm, ((0, 0), (low - 1, largest - high), (0, 0)), mode="edge")
+        arguments = packed.problems, _families(largest, settings.dtype), packed.box, options, warm
+        solution, evaluations = jax.tree.map(np.asarray, program(device, *arguments))
+    return jax.tree.map(lambda a: a[:, low - 1 : high], solution), float(evaluations)
 
 
-def search(
-    packed: Packed, setup: Setup, shape: Shape, device: jax.Device, warm_start: bool = False
+def solve_chunk(
+    packed: Packed, settings: BatchSettings, shape: ChunkShape, device: jax.Device, warm_start: bool = False
 ) -> tuple[Solution, float]:
-    """As `run` on a chunk in double precision; in single precision search, then polish the ends in double on a CPU."""
-    if setup.dtype == "float64":
-        return run(packed, setup, shape, device, warm_start)
+    """Run the program in double precision, or search in single and refine the ends in double precision on a CPU."""
+    if settings.dtype == "float64":
+        return run(packed, settings, shape, device, warm_start)
     box, warm = Box(*(a.astype(np.float32) for a in packed.box)), packed.warm.astype(np.float32)  # type: ignore[union-attr]
     single = Packed(to_single(packed.problems), box, packed.active, warm)  # type: ignore[arg-type]
-    rough, evaluations = run(single, setup, shape, device, warm_start)
-    double, host = setup._replace(dtype="float64"), _host(device)
+    rough, evaluations = run(single, settings, shape, device, warm_start)
+    double, host = settings._replace(dtype="float64"), _host(device)
     packed = packed._replace(warm=np.asarray(rough.theta, np.float64))
     width = shape.width if device.platform == "cpu" else chunk_shape(host).width
     solution, more = run(packed, double, shape._replace(width=width), host, warm_start=True)
@@ -148,14 +175,16 @@ def search(
 
 
 def _host(device: jax.Device) -> jax.Device:
-    """A CPU, which is good at double precision; the device itself where JAX was started without (`JAX_PLATFORMS`)."""
+    """Return a CPU, or the device itself where JAX was started without one (`JAX_PLATFORMS`)."""
     try:
         return jax.local_devices(backend="cpu")[0]
     except RuntimeError:
         return device
 
 
-def solve(studies: Sequence[Standard], setup: Setup, shape: Shape, device: jax.Device) -> tuple[list[Solution], float]:
+def solve(
+    studies: Sequence[ScaledProblem], settings: BatchSettings, shape: ChunkShape, device: jax.Device
+) -> tuple[list[Solution], float]:
     """Fit the studies of one chunk.
 
     Returns
@@ -165,15 +194,14 @@ def solve(studies: Sequence[Standard], setup: Setup, shape: Shape, device: jax.D
     evaluations : float
         How many pieces were evaluated.
     """
-    largest = sum(len(s.problem.knots) for s in studies)
-    capacity = shape.capacity if largest <= shape.capacity else power_of_two(largest)
-    packed = _pack(studies, shape.size, capacity, setup.gamma[1] - setup.gamma[0] + 1)
-    solution, evaluations = search(packed, setup, shape, device)
+    shape = shape.holding(sum(len(s.problem.knots) for s in studies))
+    packed = _pack(studies, shape.size, shape.capacity, settings.gamma[1] - settings.gamma[0] + 1)
+    solution, evaluations = solve_chunk(packed, settings, shape, device)
     return [jax.tree.map(lambda a, i=i: a[i], solution) for i in range(len(studies))], evaluations
 
 
-def _pack(studies: Sequence[Standard], size: int, capacity: int, num_gammas: int) -> Packed:
-    """Arrays for a chunk, padded to ``size`` studies."""
+def _pack(studies: Sequence[ScaledProblem], size: int, capacity: int, num_gammas: int) -> Packed:
+    """Return the arrays of a chunk, padded to ``size`` studies."""
     problems = pack([s.problem for s in studies], size, capacity)
     padded = [*studies, *[studies[0]] * (size - len(studies))]
     box = Box(*(np.stack(bound) for bound in zip(*(s.box for s in padded), strict=True)))  # type: ignore[arg-type]

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from nqjax.solver.objective import Symmetric, Triple
+from nqjax.solver.knots import Symmetric, Triple
 
 
 class _Precision(NamedTuple):
@@ -78,12 +78,22 @@ class Box(NamedTuple):
 
 
 class Options(NamedTuple):
-    """What to do, all traced: no choice compiles the program again."""
+    """Choices that are traced, so that none of them compiles the program again."""
 
     active: Array  # (problems,): those that are no padding
+    gammas: Array  # (gammas,): those that are allowed
+    noiseless: Array  # (): whether sigma is 0
     coarse: Array  # (): whether to search with the coarse objective first, or start from where it is warm
     skipped: Array  # (): how many of the starts to leave out
     every_gamma: Array  # (): whether each gamma is followed to its end, or only while it may be the best
+
+
+class Starts(NamedTuple):
+    """Starting values of the competing searches for each gamma of each problem."""
+
+    theta: Array  # (starts, problems, searches, gammas, 3)
+    number: Array  # (): how many of the starts to use
+    searches: Array  # (searches,): those to use
 
 
 class Solution(NamedTuple):
@@ -310,7 +320,7 @@ def _numbers_of(moving: Array) -> Array:
 
 def minimize(
     objective: Callable[[Array, Array, Array, Array], Array],
-    starts: Array,
+    starts: Starts,
     warm: Array,
     box: Box,
     options: Options,
@@ -326,10 +336,10 @@ def minimize(
     Parameters
     ----------
     objective : callable
-        From all points, shape (problems * searches * gammas, 3), the numbers of those that matter (the first so many of
-        an array), how many they are, and whether the fine objective is meant, to what `nqjax.solver.objective.mps`
-    returns. starts : Array, shape (starts, problems, searches, gammas, 3)
-        They are moved into the box and evaluated one a turn, by the same code as the steps.
+        From all points, shape (problems * searches * gammas, 3), the numbers of those that matter (at the beginning of
+        an array), their count, and whether the fine objective is meant, to what `nqjax.solver.objective.mps` returns.
+    starts : Starts
+        Their points are moved into the box and evaluated one a turn, by the same code as the steps.
     warm : Array, shape (problems, gammas, 3)
         Where to start instead when the coarse objective is left out.
     box : Box, fields of shape (problems, 4)
@@ -346,9 +356,10 @@ def minimize(
     evaluations : Array, shape (2,)
         How often the coarse and the fine objective was evaluated.
     """
-    num_starts, *shape, _ = starts.shape
+    _, *shape, _ = starts.theta.shape
     count = math.prod(shape)
-    starts = starts.reshape(num_starts, count, 3)
+    num_starts, places = starts.number, starts.theta.reshape(-1, count, 3)
+    lanes = options.active[:, None, None] & starts.searches[:, None] & options.gammas
     boxes = jax.tree.map(lambda a: jnp.repeat(a, count // shape[0], axis=0), box)
     take_turns = jax.vmap(_turn, in_axes=(0, 0, 0, None, None, 0, None, 0))
 
@@ -357,13 +368,13 @@ def minimize(
 
     def refined(columns: Array) -> tuple[Array, Array]:
         theta, moving = jax.vmap(_distinct_ends)(_from_columns(apart(columns)))
-        moving = moving & options.active[:, None, None]
+        moving = moving & lanes
         return _begin(theta.reshape(count, 3)), moving.reshape(count)
 
     def turn(fine: Array, carry: tuple[Array, ...]) -> tuple[Array, ...]:
         turns, evaluations, columns, moving = carry
         state = _from_columns(columns)
-        start = jax.lax.dynamic_index_in_dim(starts, jnp.minimum(turns, num_starts - 1), 0, keepdims=False)
+        start = jax.lax.dynamic_index_in_dim(places, jnp.minimum(turns, num_starts - 1), 0, keepdims=False)
         waiting, more = turns < num_starts, turns < num_starts + max_steps
         lowest = jnp.min(state.value[:, 0].reshape(shape[0], -1), axis=1)
         order, num_moving = _numbers_of(moving), jnp.sum(moving)
@@ -401,9 +412,9 @@ def minimize(
 
     # A warm start is one search a gamma.
     cold = jnp.broadcast_to(options.coarse, (shape[1],)).at[0].set(True)
-    moving = ((options.active[:, None, None] & cold[:, None]) & jnp.ones(shape, bool)).reshape(count)
+    moving = jnp.broadcast_to(lanes & cold[:, None], shape).reshape(count)
     warm = jnp.broadcast_to(warm[:, None], (*shape, 3)).reshape(count, 3)
-    begin = jax.vmap(clip_to_box)(jnp.where(options.coarse, starts[options.skipped], warm), boxes)
+    begin = jax.vmap(clip_to_box)(jnp.where(options.coarse, places[options.skipped], warm), boxes)
     first = jnp.where(options.coarse, 0, 1)
     evaluations, columns, _ = jax.lax.fori_loop(first, 2, stage, (jnp.zeros(2, int), _begin(begin), moving))
     columns = apart(columns)

@@ -15,12 +15,8 @@ import numpy as np
 import scipy.optimize
 from numpy.typing import NDArray
 
-#: Intervals in a piece, where many problems of all sizes share a program; in a batch of small ones of one size, less.
+#: Intervals in a piece.
 PIECE = 64
-
-
-_SMALLER = (16, 32)
-
 
 #: The ends of the knots, which span about [0, 1], beyond all mass within the bounds of the parameters.
 BEYOND = 1e12
@@ -46,11 +42,6 @@ class Problems(NamedTuple):
 def num_pieces(num_intervals: int, piece: int = PIECE) -> int:
     """Pieces of the whole problem."""
     return -(-num_intervals // piece)
-
-
-def best_piece(num_intervals: int) -> int:
-    """Intervals in a piece for a batch of problems with no more intervals than these."""
-    return next((piece for piece in _SMALLER if num_intervals <= piece), PIECE)
 
 
 def cut(knots: NDArray[np.float64], counts: NDArray[np.float64], piece: int = PIECE) -> Problem:

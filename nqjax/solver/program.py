@@ -9,38 +9,45 @@ The objective is a loop over the pieces of those searches that still move, a few
 costs nothing, and both stages, every number of knots and every number of problems run the same code.
 """
 
-import functools
-
 import jax
 import jax.numpy as jnp
 from jax import Array
 
-from nqjax.solver.newton import Box, Options, Solution, minimize
-from nqjax.solver.objective import Family, mps, num_nodes
+from nqjax.solver.knots import Family, num_nodes
+from nqjax.solver.newton import Box, Options, Solution, Starts, minimize
+from nqjax.solver.objective import mps_of_pieces
 from nqjax.solver.pieces import Problems
 
-#: Noise levels of the starts, in units of the range of the knots: one a search.
+#: Noise levels of the starts, in units of the range of the knots: one for each of the competing searches.
 _SIGMAS = (0.0005, 0.004, 0.02, 0.1, 0.4)
 
+#: Where alpha starts: this number of sigmas above where it would be without noise (True), or above the best score. The
+#: last two are enough in all but one of two thousand problems.
+_OFFSETS = ((-1.0, True), (5.0, False), (0.5, True), (2.0, False))
 
-#: Where alpha starts: so many sigmas above where it would be without noise (True), or above the best score. The last
-#: two do in all but one of two thousand searches.
-_OFFSETS = (-1.0, True), (5.0, False), (0.5, True), (2.0, False)
-
-
-#: Without noise: how far below the best score alpha starts, in units of the range of the knots (starts, searches), and
-#: delta in units of the shortest that is possible.
+#: Without noise: how far below the best score alpha starts, in units of the range of the knots (starts, searches).
 _BELOW = ((1e-4, 0.03, 0.4), (1e-3, 0.1, 1.0), (0.01, 0.2, 3.0))
 
-
+#: Without noise: where delta starts, in units of the shortest that is possible; each with all of `_BELOW`.
 _STRETCH = (1.0, 1.02, 1.2)
 
-
+#: Turns of Newton's method on the thinned problems, and again on the whole ones.
 _STEPS = 80
 
 
-def starting_values(problems: Problems, gammas: Array, box: Box) -> Array:
-    """Starting values, shape (starts, problems, searches, gammas, 3): noise levels, and alpha near the best score."""
+def starting_values(problems: Problems, gammas: Array, box: Box, options: Options) -> Starts:
+    """Return starting values with or without noise, in arrays of one shape: one program serves both."""
+    with_noise, bare = _noisy_starts(problems, gammas, box), _noiseless_starts(problems, gammas)
+    number, searches = len(bare), with_noise.shape[2]
+    with_noise = jnp.pad(with_noise, [(0, number - len(with_noise))] + [(0, 0)] * 4, mode="edge")
+    bare = jnp.pad(bare, [(0, 0), (0, 0), (0, searches - bare.shape[2]), (0, 0), (0, 0)], mode="edge")
+    theta = jnp.where(options.noiseless, bare, with_noise)
+    used = jnp.arange(searches) < jnp.where(options.noiseless, len(_BELOW[0]), searches)
+    return Starts(theta, jnp.where(options.noiseless, number, len(_OFFSETS)), used)
+
+
+def _noisy_starts(problems: Problems, gammas: Array, box: Box) -> Array:
+    """Return starting values, shape (starts, problems, searches, gammas, 3), with alpha near the best score."""
     low, high, best, mass = _summary(problems)
     levels = jnp.asarray(_SIGMAS, low.dtype)[:, None] * (high - low)
     sigma = jnp.exp(jnp.clip(jnp.log(levels), box.low[:, 3, None, None], box.high[:, 3, None, None]))
@@ -55,8 +62,8 @@ def starting_values(problems: Problems, gammas: Array, box: Box) -> Array:
     return _thetas(alpha, delta, sigma)
 
 
-def noiseless_starting_values(problems: Problems, gammas: Array) -> Array:
-    """As `starting_values`, without noise: alpha must lie below the best score."""
+def _noiseless_starts(problems: Problems, gammas: Array) -> Array:
+    """Return starting values without noise: alpha must lie below the best score."""
     low, high, _, mass = _summary(problems)
     below, stretch = jnp.asarray(_BELOW, low.dtype), jnp.asarray(_STRETCH, low.dtype)
     alpha = low - (high - low) * below[:, None, :, None]
@@ -85,7 +92,6 @@ def fit_program(
     warm: Array,
     *,
     bits: int,
-    noiseless: bool,
     width: int,
 ) -> tuple[Solution, Array]:
     """Fit every gamma to every set of spacings.
@@ -110,12 +116,8 @@ def fit_program(
     evaluations : Array, shape ()
         How many pieces were evaluated, rough sums in proportion to their nodes.
     """
-    if noiseless:
-        starts = noiseless_starting_values(problems, families.gamma)
-    else:
-        starts = starting_values(problems, families.gamma, box)
-    piece_sums = jax.vmap(functools.partial(mps, bits=bits, noiseless=noiseless), in_axes=(0, 0, 0, 0, 0, None))
-    _, _, num_searches, num_gammas, _ = starts.shape
+    starts = starting_values(problems, families.gamma, box, options)
+    _, _, num_searches, num_gammas, _ = starts.theta.shape
     most = jnp.max(problems.num_pieces)
 
     def objective(theta: Array, lanes: Array, count: Array, fine: Array) -> Array:
@@ -127,12 +129,12 @@ def fit_program(
             job = i * width + jnp.arange(width)
             lane, piece = lanes[jnp.minimum(job, count - 1) // pieces], job % pieces + fine
             problem, gamma = lane // (num_searches * num_gammas), lane % num_gammas
-            # Problems with fewer pieces than the largest sit the last ones out.
+            # Problems with fewer pieces than the largest take no part in the last ones.
             used = (job < count) & (piece <= problems.num_pieces[problem])
             place = problems.first[problem] + jnp.where(used, piece, 0)
             its = jax.tree.map(lambda a: a[gamma], families)
             piece_of = jax.tree.map(lambda a: a[place], (problems.knots, problems.shares, problems.gaps))
-            part = piece_sums(theta[lane], its, *piece_of, fine)  # type: ignore[call-arg,arg-type]
+            part = mps_of_pieces(theta[lane], its, *piece_of, fine, options.noiseless, bits)  # type: ignore[arg-type,call-arg]
             return total.at[jnp.where(used, lane, total.shape[0])].add(part, mode="drop")
 
         nothing = jnp.zeros((theta.shape[0], 10), theta.dtype)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jax import Array
 
-from nqjax.solver.objective import Family, noisy_knot, noisy_values
+from nqjax.solver.knots import Family, by_quadrature, first_derivatives, log_density_derivatives, noisy_values
 
 #: Probabilities up to this are 0 to the quadrature's accuracy.
 _LEAST_MASS = 1e-300
@@ -47,13 +47,14 @@ def likelihood_and_gradient(
         Whether to compute to the dtype's precision, else to 1e-6 of a score's probability.
     """
     count = data.scores.shape[-1]
-    knot = noisy_knot(_knots(data), theta, family, fine, bits)
-    value, weight = _total(knot.cdf[count], knot.sf[count + 1], knot.log_pdf[:count], data)
+    at, log_pdf = by_quadrature(_knots(data), theta, family, fine, bits)
+    value, weight = _total(at.cdf[count], at.sf[count + 1], log_pdf[:count], data)
+    log_slopes, changes = log_density_derivatives(at, theta, family.gamma), first_derivatives(at, theta)
     slopes = [
         jnp.sum(jnp.where(data.counts > 0, data.counts * slope[:count], 0.0))
         + weight[0] * change[count]
         - weight[1] * change[count + 1]
-        for slope, change in zip(knot.log_density, knot.first, strict=True)
+        for slope, change in zip(log_slopes, changes, strict=True)
     ]
     return value, jnp.stack(slopes)
 

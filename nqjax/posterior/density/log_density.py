@@ -16,7 +16,7 @@ from nqjax.posterior.density.likelihood import SearchData, likelihood, likelihoo
 from nqjax.posterior.prior import Parts, log_prior
 from nqjax.runtime.compiled import Compiled, made_once
 from nqjax.runtime.parallel import in_parallel
-from nqjax.solver.objective import Family, families
+from nqjax.solver.knots import Family, families
 from nqjax.types import Floats
 
 #: Points in a chunk.
