@@ -36,7 +36,7 @@ class Fit:
     gamma : int
         Effective number of hyperparameters.
     sigma : float
-        ScaledProblem deviation of the noise of one run, on the scale of the scores.
+        Standard deviation of the noise of one run, on the scale of the scores.
     loss : float
         The objective at the optimum (lower is better; comparable between fits of the same scores and limits).
     converged : bool

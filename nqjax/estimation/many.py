@@ -75,37 +75,37 @@ class Fits(Sequence["Fit | Failure"]):
 
     @property
     def alpha(self) -> NDArray[np.float64]:
-        """ChunkShape (studies,)."""
+        """Fitted alpha of each study, shape (studies,)."""
         return self._column("alpha")
 
     @property
     def beta(self) -> NDArray[np.float64]:
-        """ChunkShape (studies,)."""
+        """Fitted beta of each study, shape (studies,)."""
         return self._column("beta")
 
     @property
     def gamma(self) -> NDArray[np.int64]:
-        """ChunkShape (studies,); 0 where the study failed."""
+        """Fitted gamma of each study, 0 for failures, shape (studies,)."""
         return np.nan_to_num(self._column("gamma")).astype(np.int64)
 
     @property
     def sigma(self) -> NDArray[np.float64]:
-        """ChunkShape (studies,)."""
+        """Fitted sigma of each study, shape (studies,)."""
         return self._column("sigma")
 
     @property
     def loss(self) -> NDArray[np.float64]:
-        """ChunkShape (studies,)."""
+        """Loss of each fit, shape (studies,)."""
         return self._column("loss")
 
     @property
     def gradient_norm(self) -> NDArray[np.float64]:
-        """ChunkShape (studies,)."""
+        """Gradient norm of each fit, shape (studies,)."""
         return self._column("gradient_norm")
 
     @property
     def converged(self) -> NDArray[np.bool_]:
-        """ChunkShape (studies,)."""
+        """Whether each fit ended at a minimum, shape (studies,)."""
         return self._column("converged") == 1
 
     @property
