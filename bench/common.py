@@ -14,7 +14,7 @@ import numpy as np
 
 
 def seconds(ours: Callable[[], object], theirs: Callable[[], object], rounds: int) -> tuple[float, float]:
-    """Return the median seconds of two functions, called in turns so that a change of the machine's speed affects both."""
+    """Return the median seconds of two functions, called in turns so that changes of the clock rate affect both."""
     times: tuple[list[float], list[float]] = ([], [])
     for _ in range(rounds):
         for function, record in zip((ours, theirs), times, strict=True):

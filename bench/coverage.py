@@ -176,7 +176,7 @@ def _bootstrap(cell: Search, mine: list[tuple[np.ndarray, tuple[float, float], F
             )
         values = np.concatenate([alpha[:, None], gamma[:, None], curve], axis=1)
         for j, level in enumerate(LEVELS):
-            # Weibull's quantiles: the truth would lie beyond either end with half of 1 - level, if it were one more resample.
+            # Weibull's quantiles: one more resample lies beyond either end with probability (1 - level) / 2.
             tails = [(1 - level) / 2, (1 + level) / 2]
             out[i, j] = np.quantile(values, tails, axis=0, method="weibull").T
     return out

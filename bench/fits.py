@@ -24,7 +24,11 @@ def main(quick: bool = False) -> None:
     for name, group in (*((r.name, [r]) for r in references), (f"{len(simulated)} simulated searches", simulated)):
         rows.append([name, *_cells(group)])
     header = ["search", "opda - nqjax: least", "median", "greatest", "another gamma", "nqjax - multi-start: greatest"]
-    table("Losses of whole fits, gamma 1 to 5 (ConvNeXt: to 7)", [*header, f"not above {_EXCESS_OVER_OPDA:g} and {_EXCESS_OVER_DENSE:g}"], rows)
+    table(
+        "Losses of whole fits, gamma 1 to 5 (ConvNeXt: to 7)",
+        [*header, f"not above {_EXCESS_OVER_OPDA:g} and {_EXCESS_OVER_DENSE:g}"],
+        rows,
+    )
     print(
         "\nA positive difference to opda is what its fit leaves; the multi-start follows 396 starts a gamma to the end."
     )

@@ -219,7 +219,7 @@ def _follows(path: Path) -> None:
 
 
 def outside_bands(scores: np.ndarray, fit) -> tuple[int, float]:
-    """Count the scores of the regime at which the fitted CDF leaves the bands; also return its least distance to them."""
+    """Count the scores of the regime at which the fitted CDF is outside the bands; also return its least distance."""
     bands = nqjax.confidence_bands(scores, 0.95)
     y = np.unique(scores[scores <= fit.limits[1]])
     with jax.enable_x64(True):
