@@ -1,5 +1,6 @@
 """Fitting as a pure function from arrays to arrays, for use inside programs that are compiled themselves."""
 
+import functools
 from typing import NamedTuple
 
 import jax
@@ -9,7 +10,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from nqjax.errors import InputError
-from nqjax.estimation.constraints import Constraint, read_constraints
+from nqjax.estimation.constraints import Constraint, Constraints, read_constraints
 from nqjax.estimation.study import standard_box
 from nqjax.solver.knots import families
 from nqjax.solver.newton import Options
@@ -89,8 +90,16 @@ def fit_arrays(
     if scores.ndim == 0 or scores.size == 0:
         raise InputError(f"scores have shape {scores.shape}: give at least one search with at least one score")
     low, high = (jnp.asarray(limit, scores.dtype) for limit in limits)
-    if not minimize:
-        scores, low, high = -scores, -high, -low
+    if minimize:
+        return _fit_oriented(scores, low, high, constraints=constraints, width=width)
+    found = _fit_oriented(-scores, -high, -low, constraints=constraints, width=width)
+    return found._replace(alpha=-found.beta, beta=-found.alpha)
+
+
+# Compiled here, too: operation by operation a call outside of `jax.jit` would take minutes.
+@functools.partial(jax.jit, static_argnames=("constraints", "width"))
+def _fit_oriented(scores: Array, low: Array, high: Array, *, constraints: Constraints, width: int) -> Estimate:
+    """Fit searches whose scores are minimised."""
     *lead, size = scores.shape
     rows = scores.reshape(-1, size)
     ends = (jnp.broadcast_to(limit, tuple(lead)).reshape(-1) for limit in (low, high))
@@ -98,35 +107,28 @@ def fit_arrays(
     gammas = np.arange(constraints.gamma[0], constraints.gamma[1] + 1, dtype=scores.dtype)
     box = jax.vmap(lambda x, s: standard_box(constraints, x, s))(location, scale)
     box = jax.tree.map(lambda a: a.astype(scores.dtype), box)
-    solution, _ = fit_program(
-        problems,
-        families(gammas),
-        box,
-        Options(
-            active=valid,
-            gammas=jnp.ones(len(gammas), bool),
-            noiseless=jnp.asarray(False),
-            coarse=jnp.asarray(True),
-            skipped=jnp.asarray(0),
-            every_gamma=jnp.asarray(True),
-        ),
-        jnp.zeros((len(rows), len(gammas), 3), scores.dtype),
-        bits=int(constraints.gamma[1] + 1).bit_length(),
-        width=width,
+    options = Options(
+        active=valid,
+        gammas=jnp.ones(len(gammas), bool),
+        noiseless=jnp.asarray(False),
+        coarse=jnp.asarray(True),
+        skipped=jnp.asarray(0),
+        every_gamma=jnp.asarray(True),
     )
+    warm = jnp.zeros((len(rows), len(gammas), 3), scores.dtype)
+    bits = int(constraints.gamma[1] + 1).bit_length()
+    solution, _ = fit_program(problems, families(gammas), box, options, warm, bits=bits, width=width)
     best = jnp.argmin(solution.loss, axis=1)
     theta, loss, norm = (
         a[jnp.arange(len(rows)), best] for a in (solution.theta, solution.loss, solution.gradient_norm)
     )
     first = location + scale * theta[:, 0]
     other = first + scale * jnp.exp(theta[:, 1])
-    found = first, other, best + constraints.gamma[0], scale * jnp.exp(theta[:, 2]), loss, norm
-    if not minimize:
-        found = -other, -first, *found[2:]
     good = valid & jnp.isfinite(loss)
-    alphas, betas, whole, sigmas, loss, norm = (
-        jnp.where(good, a, 0 if a.dtype == best.dtype else jnp.nan).reshape(lead) for a in found
+    alphas, betas, sigmas, loss, norm = (
+        jnp.where(good, a, jnp.nan).reshape(lead) for a in (first, other, scale * jnp.exp(theta[:, 2]), loss, norm)
     )
+    whole = jnp.where(good, best + constraints.gamma[0], 0).reshape(lead)
     losses = jnp.where(good[:, None], solution.loss, jnp.nan).reshape(*lead, len(gammas))
     return Estimate(alphas, betas, whole, sigmas, loss, norm, losses)
 

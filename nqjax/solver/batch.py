@@ -22,8 +22,8 @@ from nqjax.solver.pieces import Problem, Problems, pack, to_single
 from nqjax.solver.program import fit_program
 
 #: Studies and pieces in a chunk on a CPU: as many as the nearest memory of a core holds with what is computed of them.
-_CPU_STUDIES = 16
-_CPU_PIECES = 512
+_CPU_STUDIES = 32
+_CPU_PIECES = 1024
 
 #: Studies and pieces in a chunk on an accelerator, which needs tens of thousands of threads; about 1 GB.
 _ACCELERATOR_STUDIES = 4096

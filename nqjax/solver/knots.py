@@ -41,8 +41,10 @@ _PRECISION = {"float64": _Precision(32, 25.0), "float32": _Precision(16, 13.0)}
 #: Nodes and depth for the search on thinned problems: accurate to 1e-6 of the loss.
 _ROUGH = _PRECISION["float32"]
 
-#: The far end is out of reach of knots that are at least this number of sigmas, and this share of delta, below it.
+#: The far end is out of reach of knots that are at least this number of sigmas, and this share of delta, below it; with
+#: the rough number what is left out is less than 1e-6 of the loss.
 _OUT_OF_REACH = 9.0
+_OUT_OF_ROUGH_REACH = 5.0
 _OUT_OF_REACH_SHARE = 1e-3
 
 
@@ -169,11 +171,16 @@ def by_quadrature(z: Array, theta: Array, family: Family, fine: Array | bool, bi
     return Basis(*once(z, cdf, sf, h, height, x1, t, w.z, w.edge)), _log_pdf(sums, theta, family)
 
 
-def out_of_reach(z: Array, theta: Array) -> Array:
-    """Return whether the far end is out of reach of all knots (..., knots) of each search, theta (..., 3): one bool."""
+def highest_out_of_reach(theta: Array, fine: Array) -> Array:
+    """Return the highest place that does not feel the far end, to the dtype's precision or roughly; theta (..., 3)."""
     alpha, delta, sigma = theta[..., 0], jnp.exp(theta[..., 1]), jnp.exp(theta[..., 2])
-    room = jnp.maximum(_OUT_OF_REACH * sigma, _OUT_OF_REACH_SHARE * delta)
-    return jnp.all((jnp.abs(z) >= BEYOND) | (z <= (alpha + delta - room)[..., None]))
+    room = jnp.where(fine, _OUT_OF_REACH, _OUT_OF_ROUGH_REACH) * sigma
+    return alpha + delta - jnp.maximum(room, _OUT_OF_REACH_SHARE * delta)
+
+
+def out_of_reach(z: Array, theta: Array, fine: Array) -> Array:
+    """Return whether the far end is out of reach of all knots (..., knots), for theta (..., 3): one bool."""
+    return jnp.all((jnp.abs(z) >= BEYOND) | (z <= highest_out_of_reach(theta, fine)[..., None]))
 
 
 def by_polynomials(z: Array, theta: Array, family: Family) -> Basis:

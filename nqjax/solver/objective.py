@@ -110,7 +110,7 @@ def mps_of_pieces(
     if 2**bits - 2 <= 2 * LARGEST_GAMMA:
         ways.append(lambda: by_polynomials(knots, theta, family))
         few = jnp.all(family.gamma <= LARGEST_GAMMA)
-        number = jnp.where(~noiseless & few & out_of_reach(knots, theta), 2, number)
+        number = jnp.where(~noiseless & few & out_of_reach(knots, theta, fine), 2, number)
     basis = jax.lax.switch(number, ways)
     sums = jax.vmap(_sums, in_axes=(0, 0, 0, 0, 0, 0, None))
     return sums(basis, theta, family.gamma, knots, shares, gaps, noiseless)  # type: ignore[no-any-return]

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from nqjax.solver.knots import Family, num_nodes
+from nqjax.solver.knots import Family, highest_out_of_reach, num_nodes
 from nqjax.solver.newton import Box, Options, Solution, Starts, minimize
 from nqjax.solver.objective import mps_of_pieces
 from nqjax.solver.pieces import Problems
@@ -84,6 +84,18 @@ def _summary(problems: Problems) -> tuple[Array, Array, Array, Array]:
     return tuple(a[:, None, None] for a in (knots[:, 1], knots[:, -2], shares[:, 0], mass))  # type: ignore[return-value]
 
 
+def _easy_first(lanes: Array, count: Array, easy: Array) -> Array:
+    """Reorder the first ``count`` numbers: easy ones first, as a group of pieces is as fast as its slowest.
+
+    ``easy`` has an element for each number that may occur.
+    """
+    valid = jnp.arange(len(lanes)) < count
+    first = valid & easy[jnp.minimum(lanes, len(easy) - 1)]
+    second = valid & ~first
+    place = jnp.where(first, jnp.cumsum(first) - 1, jnp.sum(first) + jnp.cumsum(second) - 1)
+    return lanes.at[jnp.where(valid, place, len(lanes))].set(lanes, mode="drop", unique_indices=True)
+
+
 def fit_program(
     problems: Problems,
     families: Family,
@@ -119,10 +131,13 @@ def fit_program(
     starts = starting_values(problems, families.gamma, box, options)
     _, _, num_searches, num_gammas, _ = starts.theta.shape
     most = jnp.max(problems.num_pieces)
+    last = problems.knots[problems.first, -2]
 
     def objective(theta: Array, lanes: Array, count: Array, fine: Array) -> Array:
         """On the whole problem or on the thinned one: every piece of every search that moves, a few at a time."""
         pieces = jnp.where(fine, most, 1)
+        easy = highest_out_of_reach(theta, fine) >= jnp.repeat(last, num_searches * num_gammas)
+        lanes = _easy_first(lanes, count, easy)
         count = count * pieces
 
         def add(i: Array, total: Array) -> Array:
