@@ -216,12 +216,12 @@ def _turn(
     stretch = jnp.where(steady, jnp.minimum(state.stretch * 2, _LARGEST_STRETCH), 1.0)
     damping = jnp.where(take, state.damping / 8, jnp.where(state.stretch > 1, state.damping, state.damping * 10))
     damping = jnp.where(take, jnp.where(damping < 1e-9, 0.0, damping), jnp.maximum(damping, 1e-3))
-    # A refused turn counts less, because it still adapts the damping.
     behind = best - lowest
     small = jnp.maximum(
         jnp.where(fine, precision.small_gain, _COARSE_SMALL_GAIN),
         _SMALL_SHARE_BEHIND * jnp.where(jnp.isfinite(behind), behind, 0.0),
     )
+    # A refused turn counts less, because it still adapts the damping.
     idle = jnp.where(gain > small, 0.0, state.idle + jnp.where(take, 1.0, 0.3))
     theta, value = jnp.where(take, point, state.theta), jnp.where(take, value, state.value)
     stretch, damping = jnp.where(waiting, 1.0, stretch), jnp.where(waiting, _INITIAL_DAMPING, damping)
