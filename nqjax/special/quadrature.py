@@ -7,8 +7,8 @@ negligible relative to its own maximum, so that tails keep their relative accura
 
 - a window that ends well above ``v = 0`` uses Gauss-Legendre nodes in ``sqrt(v)``, where the integrand is smooth and
   ``v**(gamma/2)`` is a product for a whole gamma (square roots and logarithms cost more than the exponentials);
-- a window that reaches ``v = 0`` uses Gauss-Jacobi nodes for the weight ``q**b``, which is singular at 0 if ``b`` is not
-  a whole number. ``b`` may be traced, so nodes and weights are Chebyshev series in ``log(b + 1)``.
+- a window that reaches ``v = 0`` uses Gauss-Jacobi nodes for the weight ``q**b``, which is singular at 0 if ``b`` is
+  not a whole number. ``b`` may be traced, so nodes and weights are Chebyshev series in ``log(b + 1)``.
 
 With 40 nodes the error is 1e-14.
 """
@@ -134,7 +134,7 @@ class Window(NamedTuple):
 
 
 def effective_sigma(delta: Array, sigma: Array) -> Array:
-    """Return sigma, or a tiny positive number where it is 0: below all rounding errors, so no other formulas are needed."""
+    """Return sigma, or a positive number below all rounding errors where it is 0: no other formulas are needed."""
     least = jnp.maximum(sigma, (1e-60 if sigma.dtype == jnp.float64 else 1e-18) * delta)
     # A point mass has neither range nor noise: any positive number serves, because callers treat it separately.
     return jnp.where(least > 0, least, 1.0)
