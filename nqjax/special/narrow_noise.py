@@ -80,6 +80,7 @@ class _Places(NamedTuple):
     left: Array  # bool: whether the lower end's formulas serve
     center: Array  # z, but not below FAR
     c: Array  # distance of the upper end, within the reach
+    tail: Array  # P(Z > |distance of the upper end|)
     share: Array  # (center / w)**(gamma / 2)
     root_width: Array  # w**(-1/2)
     inverse: Array  # 1 / sigma
@@ -90,11 +91,14 @@ def _places(r: Array, delta: Array, sigma: Array, gamma: Array) -> _Places:
     huge = 1e70 if r.dtype == jnp.float64 else 1e17
     z = jnp.clip(r * inverse, -huge, huge)
     center = jnp.maximum(z, FAR)
-    c = jnp.clip((delta - r) * inverse, -REACH, REACH)
+    distance = jnp.clip((delta - r) * inverse, -huge, huge)
+    c = jnp.clip(distance, -REACH, REACH)
+    # Not cut off at the reach: in a left tail the CDF may be smaller than the normal tail is there.
+    tail = 0.5 * jax.lax.erfc(jnp.maximum(jnp.abs(c), distance) * HALF_ROOT)
     width = jnp.maximum(delta * inverse, NARROW)
     # Cut off at the series' reach, so that a place at infinity gives no infinite product.
     share = whole_power(jnp.sqrt(jnp.minimum(center / width, 2.0)), gamma)
-    return _Places(z, z < FAR, center, c, share, jax.lax.rsqrt(width), inverse)
+    return _Places(z, z < FAR, center, c, tail, share, jax.lax.rsqrt(width), inverse)
 
 
 class _Right(NamedTuple):
@@ -110,8 +114,7 @@ def _right(at: _Places, gamma: Array, orders: tuple[int, ...]) -> _Right:
     row = table[jnp.clip(jnp.round(gamma).astype(jnp.int32), 1, LARGEST_GAMMA) - 1]
     inverse = 1 / at.center
     ratio, square = at.c * inverse, inverse * inverse
-    tail = 0.5 * jax.lax.erfc(jnp.abs(at.c) * HALF_ROOT)
-    below = jnp.where(at.c < 0, tail, 1 - tail)
+    below = jnp.where(at.c < 0, at.tail, 1 - at.tail)
     drop = jnp.exp(-0.5 * at.c * at.c) * inverse / _SQRT_2PI
     before, current = below, -drop
     sums = [row[..., order, 1] * current for order in orders]
@@ -119,7 +122,7 @@ def _right(at: _Places, gamma: Array, orders: tuple[int, ...]) -> _Right:
         drop = drop * ratio
         before, current = current, (k - 1) * square * before - drop
         sums = [total + row[..., order, k] * current for total, order in zip(sums, orders, strict=True)]
-    return _Right(jnp.where(at.c < 0, 1 - tail, tail), below, sums)
+    return _Right(jnp.where(at.c < 0, 1 - at.tail, at.tail), below, sums)
 
 
 def _left(at: _Places, gamma: Array, orders: tuple[int, ...]) -> tuple[list[Array], Array]:
