@@ -22,10 +22,10 @@ from jax import Array
 
 from nqjax.special.power_moments import (
     FAR,
-    HALF_ROOT,
     LARGEST_GAMMA,
     binomials,
     left_moments,
+    normal_tail,
     polynomials,
     whole_power,
 )
@@ -106,16 +106,20 @@ def _right(at: _Places, gamma: Array, orders: tuple[int, ...]) -> _Right:
     row = table[jnp.clip(jnp.round(gamma).astype(jnp.int32), 1, LARGEST_GAMMA) - 1]
     inverse = 1 / at.center
     ratio, square = at.c * inverse, inverse * inverse
-    tail = 0.5 * jax.lax.erfc(jnp.abs(at.c) * HALF_ROOT)
+    # One exponential for the tail and for the density, so that differences of both lose nothing to its rounding.
+    scale = jnp.exp(-0.5 * at.c * at.c)
+    tail = normal_tail(jnp.abs(at.c)) * scale
     below = jnp.where(at.c < 0, tail, 1 - tail)
-    drop = jnp.exp(-0.5 * at.c * at.c) * inverse / _SQRT_2PI
+    drop = scale * inverse / _SQRT_2PI
     before, current = below, -drop
     sums = [row[..., order, 1] * current for order in orders]
     for k in range(2, _TERMS):
         drop = drop * ratio
         before, current = current, (k - 1) * square * before - drop
         sums = [total + row[..., order, k] * current for total, order in zip(sums, orders, strict=True)]
-    return _Right(jnp.where(at.c < 0, 1 - tail, tail), below, sums)
+    # Out of reach, what is left of the tail would hide the smallest probabilities.
+    above = jnp.where(at.c < 0, 1 - tail, jnp.where(at.c < REACH, tail, 0.0))
+    return _Right(above, below, sums)
 
 
 def _left(at: _Places, gamma: Array, orders: tuple[int, ...]) -> tuple[list[Array], Array]:

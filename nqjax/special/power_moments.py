@@ -14,7 +14,6 @@ to a few units of the last place, the rounding of ``exp(-z**2 / 2)`` excepted.
 
 import functools
 import json
-import math
 from pathlib import Path
 from typing import NamedTuple
 
@@ -120,6 +119,13 @@ def far_moments(z: Array, table: Polynomials, orders: tuple[int, ...]) -> list[A
     return [horner(table.far[..., order, :], t) for order in orders]
 
 
+def normal_tail(x: Array) -> Array:
+    """Return ``P(Z > x) / exp(-x**2 / 2)`` for ``x >= 0``: M' for gamma = 2, at -x."""
+    arrays, shift, _ = tables()
+    u = 1 / (x + shift)
+    return u * horner(jnp.asarray(arrays["tail"][1, 1], x.dtype), 1 - 2 * shift * u)
+
+
 @functools.cache
 def binomials(terms: int) -> np.ndarray:
     """Return the binomial coefficients of ``gamma / 2`` and of ``gamma / 2 - 1``: shape (gammas, 2, terms)."""
@@ -132,7 +138,3 @@ def _binomials(power: float, terms: int) -> list[float]:
     for k in range(1, terms):
         row.append(row[-1] * (power - k + 1) / k)
     return row
-
-
-#: sqrt(1/2), for `jax.lax.erfc`.
-HALF_ROOT = math.sqrt(0.5)
