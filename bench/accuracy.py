@@ -1,4 +1,4 @@
-"""Largest errors at the stored reference points, against mpmath, with opda's beside."""
+"""Largest errors of nqjax and of opda at the stored reference points, against mpmath."""
 
 import json
 from pathlib import Path

@@ -25,9 +25,17 @@ import nqjax
 from bench.common import cache_folder, table
 from nqjax.posterior.posterior import Posterior
 
-#: Of each mode: the sampler shares the quadrature's probabilities of gamma, and takes several times as long.
-SETS, CHUNK, TRIALS = {"quadrature": 1000, "nuts": 200}, 50, 48
-BINS, RANKS = 20, 99
+#: Simulated searches of each mode: fewer by NUTS, which takes several times as long and shares the quadrature's
+#: probabilities of gamma.
+SETS = {"quadrature": 1000, "nuts": 200}
+#: Searches in a file of the cache.
+CHUNK = 50
+#: Trials of a search.
+TRIALS = 48
+#: Bins of a histogram of ranks.
+BINS = 20
+#: Draws among which the truth is ranked.
+RANKS = 99
 LEVELS = (0.8, 0.95)
 NAMES = ("alpha", "beta", "sigma")
 MODES = ("threshold", "no threshold")
@@ -120,14 +128,14 @@ def main(quick: bool = False) -> None:
 
 
 def _counts(rows: list[dict[str, float]], name: str) -> np.ndarray:
-    """How many ranks, or places of gamma, are in each bin."""
+    """Count the ranks in each bin; for gamma, its places in the cumulative distribution."""
     values = np.array([row[name] for row in rows])
     bins = np.floor(values * BINS) if name == "gamma" else values // ((RANKS + 1) // BINS)
     return np.bincount(np.minimum(bins, BINS - 1).astype(int), minlength=BINS)
 
 
 def draw_ranks(found: dict[str, list[dict[str, float]]]) -> None:
-    """Rank histograms, with where 99 % of uniform ones lie."""
+    """Draw rank histograms, with the band that holds 99 % of the bars of uniform ranks."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 2.3 * len(found)), dpi=110, layout="constrained")

@@ -1,4 +1,4 @@
-"""What every benchmark shares: timing in turns, tables, and where the reference searches lie."""
+"""Helpers of all benchmarks: timing in turns, tables, and the folder of the reference searches."""
 
 import csv
 import os
@@ -14,7 +14,7 @@ import numpy as np
 
 
 def seconds(ours: Callable[[], object], theirs: Callable[[], object], rounds: int) -> tuple[float, float]:
-    """Median seconds of two functions, called in turns so that a change of the machine's speed meets both."""
+    """Return the median seconds of two functions, called in turns so that changes of the clock rate affect both."""
     times: tuple[list[float], list[float]] = ([], [])
     for _ in range(rounds):
         for function, record in zip((ours, theirs), times, strict=True):
@@ -44,7 +44,7 @@ def reference_folder() -> Path | None:
 
 
 def cache_folder(part: str) -> Path:
-    """Where a part of the benchmarks keeps what is done; made if need be."""
+    """Return the folder in which a part of the benchmarks keeps finished work; it is made where it is missing."""
     base = os.environ.get("NQJAX_BENCH_CACHE") or Path(__file__).parents[1] / "build" / "bench"
     folder = Path(base) / part
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""What a fit costs: against trials, resamples, gammas and devices, in double and single precision, on this device."""
+"""Seconds of a fit by numbers of trials, resamples, gammas and devices, in double and single precision."""
 
 import json
 import os

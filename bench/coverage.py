@@ -37,18 +37,30 @@ from nqjax.runtime.parallel import in_parallel
 from nqjax.special.best_of import best_of
 from nqjax.special.chunked import standard_cdf, standard_quantile
 
-GAMMAS, NOISES, SIZES = (1, 2, 3, 4), (0.01, 0.05, 0.2), (24, 48, 96)
-REGIME, TAIL = 0.6, 2.0
-SEARCHES, CHUNK, RESAMPLES = 1000, 250, 39
-#: Of the searches of a cell, how many have the ends of a consonance region or of a posterior, which are costly.
+GAMMAS = (1, 2, 3, 4)
+#: sigma / (beta - alpha).
+NOISES = (0.01, 0.05, 0.2)
+#: Trials of a search.
+SIZES = (24, 48, 96)
+#: Share of the scores in the regime.
+REGIME = 0.6
+#: Rate at which scores beyond the threshold grow.
+TAIL = 2.0
+#: Searches of a cell.
+SEARCHES = 1000
+#: Searches in a file of the cache.
+CHUNK = 250
+#: Resamples of a bootstrap.
+RESAMPLES = 39
+#: Searches of a cell with a consonance region or a posterior, which are costly.
 REGIONS = 52
 FREE = read_constraints(None, None, (1, 5), None, True)
 PARTS = ("regimes", "profile", "bootstrap", "consonance", "posterior")
 #: Parts that are costly: they have some of the searches only.
 COSTLY = ("consonance", "posterior")
-#: After so many seconds a chunk that another process has begun is taken over.
+#: Seconds after which a chunk that another process has begun is taken over.
 ABANDONED = 1800
-#: Of everything that changes what is in a chunk.
+#: Raised with every change to what is in a chunk.
 VERSION = 2
 
 
@@ -164,7 +176,7 @@ def _bootstrap(cell: Search, mine: list[tuple[np.ndarray, tuple[float, float], F
             )
         values = np.concatenate([alpha[:, None], gamma[:, None], curve], axis=1)
         for j, level in enumerate(LEVELS):
-            # Ends that leave out just so much among so many resamples and the truth.
+            # Weibull's quantiles: one more resample lies beyond either end with probability (1 - level) / 2.
             tails = [(1 - level) / 2, (1 + level) / 2]
             out[i, j] = np.quantile(values, tails, axis=0, method="weibull").T
     return out

@@ -8,11 +8,12 @@ import numpy as np
 
 from bench.common import table
 
-LEVELS, THRESHOLDS = (0.8, 0.95), ("known", "auto")
+LEVELS = (0.8, 0.95)
+THRESHOLDS = ("known", "auto")
 QUANTITIES = ("alpha", "gamma", "curve at 2n", "curve at 10n")
 METHODS = ("profile", "bootstrap", "consonance", "posterior")
 _COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
-#: Of which quantities the median width is shown.
+#: Positions in `QUANTITIES` of those with a column of median widths.
 _WIDTHS = (0, 2, 3)
 _WORDS = {"known": "the true threshold", "auto": "the threshold that find_regime chooses"}
 Part = dict[str, Any]
@@ -32,7 +33,7 @@ Parts = dict[tuple[str, Cell], list[Part]]
 
 
 class Found(NamedTuple):
-    """Of one cell, at one level."""
+    """Coverage and widths of one cell, at one level."""
 
     searches: int
     covered: np.ndarray  # (quantities,), shares
@@ -82,7 +83,7 @@ def _found(parts: Parts, size: int, method: str, cell: Cell, threshold: str, j: 
     covered = np.sum([chunk["covered"] for chunk in chunks], axis=0)[j] / count
     width = np.nanmedian(np.concatenate([np.array(chunk["width"]) for chunk in chunks])[:, j], axis=0)
     if method == "consonance" and threshold == "known":
-        # What a region that holds the truth says holds of it.
+        # A region that holds the true parameters holds all quantities that follow from them.
         regimes = parts["regimes", cell]
         count = size * len(regimes)
         covered = np.full(len(QUANTITIES), sum(one["member"][j] for one in regimes) / count)
@@ -101,7 +102,7 @@ def _shares(found: Found | None) -> str:
 
 
 def figure(parts: Parts, size: int, path: Path) -> None:
-    """Draw the coverage of every cell, a dot each, beside what is promised."""
+    """Draw the coverage of every cell as a dot, and the promised one as a line."""
     from matplotlib.figure import Figure
 
     picture = Figure(figsize=(9.6, 6.4), dpi=110, layout="constrained")

@@ -2,9 +2,9 @@
 
     python -m bench integrals [--quick]
 
-The grid spans the draws of each gamma and half as much again on either side, in coordinates and with a density that are
-not those of the sampler. Means and standard deviations are compared in units of
-their Monte Carlo standard errors, from the effective number of draws and the kurtosis.
+The grid spans the draws of each gamma and half as much again on either side; its coordinates and its density are not
+those of the sampler. Means and standard deviations are compared in units of their Monte Carlo standard errors, from the
+effective number of draws and the kurtosis.
 """
 
 import math
@@ -22,12 +22,20 @@ import nqjax
 from bench.common import column, reference_folder, table
 from bench.posterior import simulated
 
-LEAST = 0.02  # gammas with a smaller probability are left out of both
+#: Gammas with a smaller posterior probability are left out on both sides.
+LEAST_PROBABILITY = 0.02
+#: Simulated searches.
 SIMULATED = 20
-COUNT = 16  # of the first grid along an axis
-CLOSE = 2e-3  # of the log evidence, by which a grid may differ from the one before
-CELLS = 50_000, 1_000_000  # that a last grid has: a coarse one may agree with a coarser one by chance
-DEPTH = 14.0  # less than exp(-this) of the maximum is nothing
+#: Cells of the coarsest grid along an axis.
+COARSEST = 16
+#: A grid is final when its log evidence differs from that of the grid before by less than this.
+EVIDENCE_TOLERANCE = 2e-3
+#: Cells that a final grid has at least: a coarse grid may agree with a coarser one by chance.
+FEWEST_CELLS = 50_000
+#: No grid has more cells.
+MOST_CELLS = 1_000_000
+#: Cells below exp(-DEPTH) of the maximum are not refined.
+DEPTH = 14.0
 _HALVES = np.stack(np.meshgrid(*[[0, 1]] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
 _NEIGHBOURS = np.stack(np.meshgrid(*[[-1, 0, 1]] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
 METHODS: tuple[Literal["quadrature", "nuts"], ...] = ("quadrature", "nuts")
@@ -67,12 +75,12 @@ class _Box:
 
 
 def dense(posts: list[nqjax.Posterior], gamma: int, best: float) -> tuple[Grid, float]:
-    """One gamma's integrals by the midpoint rule, and the last change of the log evidence.
+    """Return one gamma's integrals by the midpoint rule, and the last change of the log evidence.
 
-    Each grid is twice as fine as the one before, near to where that one had anything, until it changes nothing.
+    Each grid is twice as fine as the one before, near cells of that one with weight, until the evidence is stable.
     """
     box = _Box(posts, gamma, best)
-    count, evidence = COUNT, math.nan
+    count, evidence = COARSEST, math.nan
     cells = np.moveaxis(np.indices((count,) * 3), 0, -1).reshape(-1, 3)
     while True:
         step = (box.high - box.low) / count
@@ -82,7 +90,7 @@ def dense(posts: list[nqjax.Posterior], gamma: int, best: float) -> tuple[Grid, 
         before, evidence = evidence, float(value.max() + math.log(weights.sum() * np.prod(step)))
         change = abs(evidence - before)
         finer = _finer(cells[value > value.max() - DEPTH], count)
-        if len(finer) > CELLS[1] or (change < CLOSE and len(cells) > CELLS[0]):
+        if len(finer) > MOST_CELLS or (change < EVIDENCE_TOLERANCE and len(cells) > FEWEST_CELLS):
             moments = [[np.average(x**k, weights=weights) for k in range(1, 5)] for x in (alpha, beta, log_sigma)]
             return (evidence, np.array(moments)), change
         cells, count = finer, 2 * count
@@ -107,7 +115,7 @@ def compare(post: nqjax.Posterior, grids: dict[int, Grid]) -> tuple[list[float],
     for x, (mean, square, cube, fourth) in zip((post.alpha, post.beta, np.log(post.sigma)), moments, strict=True):
         size, sd = float(az.ess(x)), math.sqrt(square - mean**2)
         differences.append((x[kept].mean() - mean) / (sd / math.sqrt(size)))
-        # Of the grid: a few thousand draws do not know the kurtosis of a long tail.
+        # From the grid: a few thousand draws do not give the kurtosis of a long tail.
         kurtosis = (fourth - 4 * mean * cube + 6 * mean**2 * square - 3 * mean**4) / sd**4
         size = float(az.ess((x - mean) ** 2))
         differences.append((x[kept].std() / sd - 1) / math.sqrt((kurtosis - 1) / (4 * size)))
@@ -135,7 +143,7 @@ def main(quick: bool = False) -> None:
     for i, (name, y, limits) in enumerate(cases):
         began = time.perf_counter()
         posts = both(y, limits, i)
-        likely = [g for g, p in posts[0].gamma_probabilities.items() if p > LEAST]
+        likely = [g for g, p in posts[0].gamma_probabilities.items() if p > LEAST_PROBABILITY]
         integrals = {g: dense(posts, g, float(y.min())) for g in likely}
         grids = {g: grid for g, (grid, _) in integrals.items()}
         changes = [change for _, change in integrals.values()]

@@ -17,7 +17,8 @@ import jax
 
 from nqjax import search
 
-TRIALS, SEED = 1024, 0
+TRIALS = 1024
+SEED = 0
 
 
 def main(argv: Sequence[str] | None = None) -> None:

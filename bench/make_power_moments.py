@@ -14,14 +14,16 @@ import mpmath as mp
 LARGEST_GAMMA = 10
 #: Degrees of the four pieces: each leaves less than 1e-15 of the value (tests/test_power_moments.py).
 DEGREES = {"tail": 25, "near": 26, "middle": 31, "far": 8}
-#: Where the pieces meet: the tail ends at 0, near at 4, middle at 12.
-NEAR, FAR = 4, 12
+#: End of the near piece, which begins at 0, where the tail ends.
+NEAR = 4
+#: End of the middle piece, where the far one begins.
+FAR = 12
 #: The tail is a polynomial in 1 - 2 SHIFT / (x + SHIFT), x = -z.
 SHIFT = 4
 
 
 def moment(gamma: int, order: int, z: mp.mpf) -> mp.mpf:
-    """Derivative of that order of E[(z + Z)_+**(gamma/2)], Z standard normal."""
+    """Return a derivative in z of E[(z + Z)_+**(gamma/2)], Z standard normal."""
     p = mp.mpf(gamma) / 2
     cylinder = mp.pcfd(order - p - 1, -z)
     return mp.gamma(p + 1) * mp.exp(-(z**2) / 4) * cylinder / mp.sqrt(2 * mp.pi)

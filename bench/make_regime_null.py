@@ -17,14 +17,17 @@ import numpy as np
 from nqjax.checks.null_distributions import features
 from nqjax.checks.regime import NULL_SHARE, Candidate, null_path
 
-GAMMAS, NOISES, COUNTS = (1, 2, 3, 5), (0.01, 0.03, 0.1, 0.3, 1.0), (12, 24, 48, 96, 200, 500)
-
-
+GAMMAS = (1, 2, 3, 5)
+#: sigma in units of the regime's width.
+NOISES = (0.01, 0.03, 0.1, 0.3, 1.0)
+#: Scores in the regime.
+COUNTS = (12, 24, 48, 96, 200, 500)
+#: Probabilities of the upper quantiles that are stored.
 TAILS = (0.5, 0.3, 0.2, 0.15, 0.1, 0.07, 0.05, 0.03, 0.02, 0.01)
 
 
 def draw(gamma: int, noise: float, count: int, searches: int) -> list[np.ndarray]:
-    """Searches of which about so many scores are in the regime; noise is in units of the regime's width."""
+    """Draw searches with about ``count`` scores in the regime; noise is in units of the regime's width."""
     rng = np.random.default_rng([gamma, int(1000 * noise), count])
     size = searches, round(count / NULL_SHARE)
     width = NULL_SHARE ** (2 / gamma)

@@ -26,7 +26,7 @@ def main(quick: bool = False) -> None:
 
 
 def _exponentials_a_second() -> float:
-    """Of a compiled sum of exponentials, on as many threads as the fits use."""
+    """Return the rate of a compiled sum of exponentials, on as many threads as the fits use."""
     from concurrent.futures import ThreadPoolExecutor
 
     workers, size, rounds = num_workers(jax.devices()), 1040, 3000

@@ -29,14 +29,14 @@ print(json.dumps(seconds_of(y, limits, sys.argv[2])))
 
 
 def simulated(size: int, gamma: int, s: float, seed: int) -> tuple[np.ndarray, tuple[float, float]]:
-    """A search, and a threshold that keeps its best 60 %."""
+    """Return the scores of a search, and limits that keep the best 60 %."""
     rng = np.random.default_rng([size, gamma, seed])
     y = rng.uniform(size=size) ** (2 / gamma) + s * rng.normal(size=size)
     return y, (-math.inf, float(np.quantile(y, 0.6)))
 
 
 def seconds_of(y: np.ndarray, limits: tuple[float, float], method: str) -> tuple[float, float]:
-    """Of the first call, compilation included, and of the second."""
+    """Return the seconds of the first call, compilation included, and of the second."""
     times = []
     for seed in range(2):
         began = time.perf_counter()

@@ -82,11 +82,14 @@ def _speed(task, rounds: int) -> None:
 
 
 _SIZES = ((64, 64), (64, 64), (64, 10))
-_BATCH, _VALID = 64, 645
+#: Images of a batch.
+_BATCH = 64
+#: Images for validation.
+_VALID = 645
 
 
 def _flops(task) -> float:
-    """Of the matrix products of one trial: forward, and backward but for the gradient of the input."""
+    """Return the operations of one trial's matrix products: forward, and backward without the gradient of the input."""
     forward = sum(2 * i * o for i, o in _SIZES)
     step = _BATCH * (2 * forward + sum(2 * i * o for i, o in _SIZES[1:]))
     return task.epochs * (task.steps_per_round({}) * step + _VALID * forward)
@@ -216,7 +219,7 @@ def _follows(path: Path) -> None:
 
 
 def outside_bands(scores: np.ndarray, fit) -> tuple[int, float]:
-    """How many scores of the regime have the fitted CDF outside the bands, and its least distance to them."""
+    """Count the scores of the regime at which the fitted CDF is outside the bands; also return its least distance."""
     bands = nqjax.confidence_bands(scores, 0.95)
     y = np.unique(scores[scores <= fit.limits[1]])
     with jax.enable_x64(True):

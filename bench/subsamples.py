@@ -29,9 +29,19 @@ from nqjax.confidence.consonance import region_within
 from nqjax.estimation.study import Study
 from tests import searches
 
-SIZES, FACTORS, CONFIDENCES = (24, 48), (2, 10), (0.8, 0.95)
-#: Subsamples of each size, resamples of a bootstrap, and how many subsamples are handed to a process at a time.
-COUNT, QUICK, RESAMPLES, AT_ONCE = 200, 20, 200, 10
+#: Trials of a subsample.
+SIZES = (24, 48)
+#: Curves are judged at these multiples of a subsample's trials.
+FACTORS = (2, 10)
+CONFIDENCES = (0.8, 0.95)
+#: Subsamples of each size.
+COUNT = 200
+#: The same with ``--quick``.
+QUICK = 20
+#: Resamples of a bootstrap.
+RESAMPLES = 200
+#: Subsamples that a process takes at a time.
+AT_ONCE = 10
 #: Scores are shares.
 _SUPPORT = (0.0, 1.0)
 _BAND: BandMethod = "ld_highest_density"

@@ -1,4 +1,4 @@
-"""What every test module shares: a CPU backend, compiled programs, precision as a fixture, and the reference data."""
+"""Set up every test module: a CPU backend, a cache of compiled programs, precision as a fixture, reference data."""
 
 import hashlib
 import importlib.metadata

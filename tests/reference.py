@@ -43,14 +43,14 @@ TRIALS = (0.5, 1.0, 2.5, 10.0, 1000.0)
 
 
 class Functions(NamedTuple):
-    """What a distribution is made of, at one place."""
+    """CDF, survival function and density of a distribution at one place."""
 
     cdf: mp.mpf
     sf: mp.mpf
     pdf: mp.mpf
 
     def logs(self) -> tuple[mp.mpf, mp.mpf, mp.mpf]:
-        """Logs of the three, to all digits also where one of the first two is nearly 1."""
+        """Return the logs of all three, to all digits even where the CDF or the survival function is nearly 1."""
         if self.cdf < self.sf:
             return mp.log(self.cdf), mp.log1p(-self.cdf), mp.log(self.pdf)
         return mp.log1p(-self.sf), mp.log(self.sf), mp.log(self.pdf)

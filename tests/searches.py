@@ -113,7 +113,7 @@ def published(folder: Path) -> dict[str, Search]:
 
 
 def known_fit(num_scores: int = 60) -> estimate.Fit:
-    """Return a fit that nobody made, for what only reads one."""
+    """Return a fit with made-up numbers, for code that only reads a fit."""
     return estimate.Fit(
         alpha=0.09,
         beta=0.14,
@@ -194,11 +194,15 @@ def loss(search: Search | Spacings, alpha: float, beta: float, gamma: float, sig
 # Other optimisers
 # --------------------------------------------------------------------------------------------------------------------
 
+#: Starts that descend side by side.
 _LANES = 66
-#: Turns of every start, then of the best `_LANES` of them.
-_TURNS, _MORE_TURNS = 40, 300
-#: Bounds on log(beta - alpha) and log sigma in units of the range of the knots, as wide as those of `nqjax.fit`.
-_LOWEST, _HIGHEST = np.log([1e-6, 1e-6]), np.log([1e6, 1e2])
+#: Newton steps from every start.
+_TURNS = 40
+#: Further steps from the best `_LANES` ends.
+_MORE_TURNS = 300
+# Bounds on (log(beta - alpha), log sigma) in units of the range of the knots, as wide as those of `nqjax.fit`.
+_LOWEST = np.log([1e-6, 1e-6])
+_HIGHEST = np.log([1e6, 1e2])
 _ROWS = np.array([[0, 1, 2], [1, 3, 4], [2, 4, 5]])
 _SHIFTS = np.concatenate([[0.0], 10.0 ** np.arange(-8, 2)])
 
@@ -288,7 +292,7 @@ def dense_losses(search: Search) -> dict[int, float]:
 
 
 class OpdaFit(NamedTuple):
-    """What opda finds: alpha, beta, gamma, sigma."""
+    """Parameters of a fit by opda."""
 
     alpha: float
     beta: float

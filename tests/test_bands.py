@@ -128,7 +128,7 @@ def test_opdas_bands(method, support):
 
 @pytest.mark.parametrize("method", ["ld_highest_density", "ld_equal_tailed"])
 def test_opdas_ld_bands(method):
-    """To what their simulation of a hundred thousand samples is good for: a few thousandths."""
+    """opda simulates a hundred thousand samples, so the bands agree to a few thousandths."""
     y = np.random.default_rng(0).uniform(size=20)
     ours = nqjax.confidence_bands(y, 0.8, method=method, support=(0, 1))
     theirs = EmpiricalDistribution.confidence_bands(

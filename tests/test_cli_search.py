@@ -165,7 +165,7 @@ def test_mistakes(capsys, argv, part):
 
 @pytest.mark.parametrize("task", ["digits-mlp", "resnet-digits"])
 def test_without_scikit_learn(task, monkeypatch, capsys):
-    """What the package installs by default does not have the digits: one line says what to do."""
+    """Without scikit-learn, an extra, the digits are missing, and one line says what to install."""
     monkeypatch.setitem(sys.modules, "sklearn", None)
     assert cli.main(["search", task, "--trials", "8", "--out", "x.jsonl"]) == 2
     needs = "the search on the digits needs scikit-learn"

@@ -269,7 +269,10 @@ def test_coverage():
 
 # --- acceptance: 48 trials of a published search ----------------------------------------------------------------------
 
-PUBLISHED, BOX = (-INF, 0.104), ((0, 1), (0, 2), (0, INF))
+#: Limits of the regime.
+PUBLISHED = (-INF, 0.104)
+#: Bounds on alpha, beta and sigma.
+BOX = ((0, 1), (0, 2), (0, INF))
 NAMES = ("alpha", "beta", "sigma")
 
 

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.usefixtures("x64")
 
 @pytest.fixture(scope="module", autouse=True)
 def programs() -> Iterator[None]:
-    """Forget the hundreds of programs compiled here: a process has only so many memory maps for them."""
+    """Drop the hundreds of programs compiled here: each takes memory maps, of which a process has a limited number."""
     yield
     jax.clear_caches()
 

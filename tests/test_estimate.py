@@ -252,7 +252,7 @@ ROUNDING = 1e-9
 
 
 def above_opda(search):
-    """By how much the loss is higher than where opda's fit ends."""
+    """Return the loss minus the loss of opda's fit."""
     return search.fit().loss - searches.loss(search, *searches.opda_fit(search))
 
 

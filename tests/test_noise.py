@@ -12,7 +12,8 @@ import nqjax
 from nqjax.checks import noise_tests
 from nqjax.errors import InputError
 
-CONFIGS, SEEDS = 8, 32
+CONFIGS = 8
+SEEDS = 32
 IDS = np.repeat([f"c{i}" for i in range(CONFIGS)], SEEDS)
 MEANS = np.linspace(0.08, 0.12, CONFIGS)[:, None]
 
@@ -87,7 +88,7 @@ def test_normal_scores_are_normal(n):
 
 
 def test_the_p_value_of_a_trend_is_exact():
-    """Of 400 draws of groups of different sizes: each attainable p-value as often as it says, to 5 standard errors."""
+    """Each attainable p-value p occurs in a share p of 400 draws, to 5 standard errors; groups have different sizes."""
     rng, count = np.random.default_rng(5), 400
     p = np.array([noise_tests.trend([rng.normal(size=n) for n in (4, 8, 16, 32, 64, 8)]).p for _ in range(count)])
     for level in np.unique(p):

@@ -32,7 +32,7 @@ _mps = jax.jit(
 
 
 class Knots(NamedTuple):
-    """What the objective needs to know of a search."""
+    """Knots of a search, and the number of scores in each interval."""
 
     knots: np.ndarray
     counts: np.ndarray

@@ -66,8 +66,10 @@ def test_broadcasting_and_directions():
 
 
 def test_simulated_searches():
-    """Of 20,000 searches the share that reaches the score is at least the probability, and less with one trial fewer:
-    within four standard errors."""
+    """At least the share `probability` of 20,000 searches reaches the score, and a smaller share with one trial fewer.
+
+    Both to four standard errors.
+    """
     score, probability, count = 0.0915, 0.8, 20_000
     n = int(nqjax.required_trials(NOISY, score=[score] * 3, probability=probability)[0])
     y = searches.draw(np.random.default_rng(0), count * n, 1, 1e-3, alpha=0.09, beta=0.14).reshape(count, n)

@@ -199,7 +199,7 @@ def test_what_the_sampler_follows(scores, limits, bounds, x64):
 @pytest.mark.filterwarnings("ignore::nqjax.SamplingWarning")
 @pytest.mark.parametrize("limits", [(-INF, 0.7), (-INF, INF)])
 def test_the_numpyro_model_has_the_same_density(scores, limits, x64):
-    """Of each gamma, and of a range of them: the sum over what each makes of the sites."""
+    """The densities agree for each gamma and for a range, where the model sums over the gammas."""
     prior = nqjax.Prior(gamma={1: 3, 2: 1, 3: 2})
     post = quick(scores, limits=limits, num_samples=50, prior=prior, gamma=(1, 3))
     threshold = limits[1]

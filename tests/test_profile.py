@@ -88,7 +88,7 @@ def test_it_holds_the_fit_and_its_border_is_at_the_level(scores, region):
 
 
 def test_its_ends_are_those_of_constrained_fits(scores, region):
-    """With alpha fixed at the ends the best of all fits is as much worse as the region allows; beyond it is worse."""
+    """A fit with alpha fixed at an end of the interval is worse by what the region allows, and further out by more."""
     low, high = region.interval("alpha")
     allowed = scipy.stats.chi2.ppf(0.8, 1.5) / 2 / 49
     width = high - low

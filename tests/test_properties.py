@@ -1,4 +1,4 @@
-"""What must hold whatever the scores are: properties, tried on examples that Hypothesis draws.
+"""Properties that hold for all scores, tried on examples that Hypothesis draws.
 
 Scores come at every scale that floating point has, with ties, failed runs and limits on none, one or both sides. Each
 answer is right or an `InputError` of one line; warnings are errors in this suite. Examples are the same in every run;
@@ -87,7 +87,7 @@ def region(search: searches.Search) -> nqjax.ConsonanceRegion:
 
 
 def answer(function: Callable, *arguments: object, **options: object):
-    """What a function returns; None when it says, in one line, why it returns nothing."""
+    """Return the function's result, or None when it raises an `InputError` of one line."""
     try:
         return function(*arguments, **options)
     except InputError as error:

@@ -16,7 +16,11 @@ from nqjax.search.models.deberta_released import load_encoder
 from nqjax.search.models.llama import Llama, hidden_width
 from nqjax.search.models.weights import read_safetensors
 
-VOCABULARY, WIDTH, DEPTH, HEADS, HIDDEN = 97, 48, 3, 4, 80
+VOCABULARY = 97
+WIDTH = 48
+DEPTH = 3
+HEADS = 4
+HIDDEN = 80
 
 
 def count(model: Any, *inputs: Any) -> int:

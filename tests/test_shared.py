@@ -27,7 +27,7 @@ def alone():
 
 
 def test_one_search_with_the_same_prior_is_that_search(alone):
-    """With little spread between searches the pooled prior of one search's noise is the centre's own."""
+    """The pooled prior of a single search is the prior of its centre when searches differ little in noise."""
     shared = nqjax.sample_posterior_shared(
         [search(1)], limits=(-INF, 0.7), key=KEY, pooling=nqjax.NoisePooling(0.1, 1.5, 0.1)
     )

@@ -1,4 +1,4 @@
-"""What the quadratic and the noisy quadratic share: direction, moments, quantiles, samples and tuning curves."""
+"""Base class of the quadratic and the noisy quadratic: direction, moments, quantiles, samples and tuning curves."""
 
 import copy
 import functools
@@ -19,16 +19,16 @@ from nqjax.special.uniforms import uniform
 
 
 def _array(x: ArrayLike) -> Any:
-    """Make arrays of lists: only arrays and numbers have a dtype."""
+    """Return lists as arrays, and arrays and numbers, which have a dtype already, as they are."""
     return x if hasattr(x, "dtype") or np.isscalar(x) else jnp.asarray(x)
 
 
 class PowerLaw(Distribution):
-    """What the two distributions share: location, scale, direction, and everything that follows from the CDF.
+    """Base class of both distributions: location, scale, direction, and all that follows from the CDF.
 
-    Subclasses give the convex form in the distance ``r = y - alpha`` from the best score: ``_log_pdf``, ``_log_cdf``,
-    ``_log_sf``, ``_cdf`` and ``_quantile``. The concave form is computed by its mirror image, so one program serves
-    both, to the last digit.
+    Subclasses define the convex form in the distance ``r = y - alpha`` from the best score: ``_log_pdf``, ``_log_cdf``,
+    ``_log_sf``, ``_cdf`` and ``_quantile``. The concave form is computed as its mirror image, so one program serves
+    both, and they agree to the last digit.
     """
 
     pytree_aux_fields = ("convex",)
@@ -51,13 +51,19 @@ class PowerLaw(Distribution):
     def gather_pytree_data_fields(cls) -> tuple[str, ...]:
         """Return the parameters' names in a fixed order.
 
-        NumPyro's order follows Python's string hashes, which differ in every process: a program compiled in one would
-        never be found again by another.
+        NumPyro's order depends on Python's string hashes, which differ in every process, so that one process would not
+        find programs that another has compiled and cached.
         """
         return tuple(sorted(super().gather_pytree_data_fields()))
 
     def validate_args(self, strict: bool = True) -> None:
-        """Check each parameter, and that beta is not below alpha; raises ValueError."""
+        """Check the parameters.
+
+        Raises
+        ------
+        ValueError
+            A parameter outside its range, or beta below alpha.
+        """
         super().validate_args(strict)
         ordered = self.beta >= self.alpha
         if not isinstance(ordered, jax.core.Tracer) and not np.all(ordered):
@@ -93,12 +99,12 @@ class PowerLaw(Distribution):
     # Both forms in y.
 
     def _mirrored(self, y: Array) -> Array:
-        """Scores of `_twin` from scores, or the other way round."""
+        """Return the scores of `_twin` from scores, or scores from those of `_twin`."""
         return y if self.convex else -y
 
     @property
     def _twin(self) -> "PowerLaw":
-        """The distribution itself if it is convex, else its mirror image, which is."""
+        """The distribution itself if it is convex, else its convex mirror image."""
         if self.convex:
             return self
         twin = copy.copy(self)
@@ -106,7 +112,7 @@ class PowerLaw(Distribution):
         return twin
 
     def _score(self, r: Array) -> Array:
-        # From the nearer end, so that both ends are reached exactly; of the convex form.
+        # From the nearer end, so that both ends are exact. For the convex form only.
         delta = self._delta
         return jnp.where(r < delta / 2, self.alpha + r, self.beta - (delta - r))
 
@@ -115,39 +121,117 @@ class PowerLaw(Distribution):
 
     @validate_sample
     def log_prob(self, value: ArrayLike) -> Array:
-        """Log-density at ``value``, accurate in both tails.
+        """Return the log-density at ``value``, accurate in both tails.
 
         Parameters
         ----------
         value : ArrayLike
             Scores; they broadcast against the batch shape.
+
+        Returns
+        -------
+        Array
+            Log of the probability per unit of the scores, in the broadcast shape; ``-inf`` where the density is 0.
+
+        Examples
+        --------
+        >>> import nqjax
+        >>> d = nqjax.NoisyQuadratic(alpha=0.1, beta=0.5, gamma=2, sigma=0.02)
+        >>> [round(float(x), 2) for x in d.log_prob([0.1, 0.3])]
+        [0.22, 0.92]
         """
         return self._evaluate("_log_pdf", value)
 
     def cdf(self, value: ArrayLike) -> Array:
-        """Probability of a score at or below ``value``."""
+        """Return the probability of a score at or below ``value``.
+
+        Parameters
+        ----------
+        value : ArrayLike
+            Scores; they broadcast against the batch shape.
+
+        Returns
+        -------
+        Array
+            Probabilities in the broadcast shape.
+
+        Examples
+        --------
+        >>> import nqjax
+        >>> d = nqjax.NoisyQuadratic(alpha=0.1, beta=0.5, gamma=2, sigma=0.02)
+        >>> print(d.cdf([0.1, 0.3]).round(2))
+        [0.02 0.5 ]
+        """
         return self._evaluate("_cdf" if self.convex else "_sf", value)
 
     def log_cdf(self, value: ArrayLike) -> Array:
-        """Log of the CDF, accurate where the CDF itself underflows."""
+        """Return the log of the CDF, accurate where the CDF itself underflows.
+
+        Parameters
+        ----------
+        value : ArrayLike
+            Scores; they broadcast against the batch shape.
+
+        Returns
+        -------
+        Array
+            Logs of probabilities in the broadcast shape.
+
+        Examples
+        --------
+        >>> import nqjax
+        >>> d = nqjax.NoisyQuadratic(alpha=0.1, beta=0.5, gamma=2, sigma=0.02)
+        >>> round(float(d.log_cdf(-0.3)), 1)
+        -209.9
+        """
         return self._evaluate("_log_cdf" if self.convex else "_log_sf", value)
 
     def log_sf(self, value: ArrayLike) -> Array:
-        """Log of the survival function, ``log P(Y > value)``, accurate where that underflows."""
+        """Return the log of the survival function, ``log P(Y > value)``, accurate where that underflows.
+
+        Parameters
+        ----------
+        value : ArrayLike
+            Scores; they broadcast against the batch shape.
+
+        Returns
+        -------
+        Array
+            Logs of probabilities in the broadcast shape.
+
+        Examples
+        --------
+        >>> import nqjax
+        >>> d = nqjax.NoisyQuadratic(alpha=0.1, beta=0.5, gamma=2, sigma=0.02)
+        >>> round(float(d.log_sf(0.9)), 1)
+        -209.9
+        """
         return self._evaluate("_log_sf" if self.convex else "_log_cdf", value)
 
     def _icdf_from_logs(self, log_p: Array, log_q: Array) -> Array:
-        """Quantile from the logs of the probability at or below and of the probability above."""
+        """Return the quantile from the logs of the probability at or below it and of the probability above."""
         logs = (log_p, log_q) if self.convex else (log_q, log_p)
         return self._mirrored(_quantile(self._twin, *logs))
 
     def icdf(self, q: ArrayLike) -> Array:
-        """Quantile function; differentiable in ``q`` and in the parameters.
+        """Return the quantile function, which is differentiable in ``q`` and in the parameters.
 
         Parameters
         ----------
         q : ArrayLike
-            Probabilities in [0, 1]; NaN outside.
+            Probabilities in [0, 1]; they broadcast against the batch shape.
+
+        Returns
+        -------
+        Array
+            Scores in the broadcast shape; NaN where ``q`` is not in [0, 1].
+
+        Examples
+        --------
+        >>> import nqjax
+        >>> d = nqjax.NoisyQuadratic(alpha=0.1, beta=0.5, gamma=2, sigma=0.02)
+        >>> print(d.icdf([0.1, 0.5, 0.9]).round(3))
+        [0.14 0.3  0.46]
         """
         q = _array(q)
         return self._icdf_from_logs(*_logs_of_probability(jnp.asarray(q, jnp.result_type(float, q))))
@@ -171,38 +255,45 @@ class PowerLaw(Distribution):
 
     @property
     def mean(self) -> Array:
-        """Expected score of one trial."""
+        """Expected score of one trial, shape ``batch_shape``."""
         return self._mirrored(_moments(self._twin)[0])
 
     @property
     def variance(self) -> Array:
-        """Variance of the score of one trial."""
+        """Variance of the score of one trial, shape ``batch_shape``."""
         return _moments(self._twin)[1]
 
     def quantile_tuning_curve(self, n: ArrayLike, q: ArrayLike = 0.5, minimize: bool | None = None) -> Array:
-        """Quantile of the best score after ``n`` trials: the median tuning curve by default.
+        """Return a quantile of the best score after ``n`` trials: the median tuning curve by default.
 
         Parameters
         ----------
         n : ArrayLike
             Numbers of trials, positive, not necessarily whole; they broadcast against the batch shape.
         q : ArrayLike
-            The quantile of the best score's distribution, in [0, 1].
+            Probability of the quantile, in [0, 1].
         minimize : bool, optional
             Whether lower scores are better; by default, whether the distribution is convex.
 
         Returns
         -------
         Array
-            ``F^-1(1 - (1 - q)**(1/n))`` when minimising, ``F^-1(q**(1/n))`` when maximising (Lourie, Cho, He 2023,
-            "Show Your Work with Confidence").
+            Scores in the broadcast shape: ``F^-1(1 - (1 - q)**(1/n))`` when minimising, ``F^-1(q**(1/n))`` when
+            maximising (Lourie, Cho, He 2023, "Show Your Work with Confidence").
+
+        Examples
+        --------
+        >>> import nqjax
+        >>> d = nqjax.NoisyQuadratic(alpha=0.1, beta=0.5, gamma=2, sigma=0.02)
+        >>> print(d.quantile_tuning_curve([1, 10, 100]).round(3))
+        [0.3   0.126 0.086]
         """
         minimize = self.convex if minimize is None else bool(minimize)
         n, q = (jnp.asarray(x, self.alpha.dtype) for x in (n, q))
         return self._icdf_from_logs(*_logs_of_best(n, q, minimize=minimize))
 
     def average_tuning_curve(self, n: ArrayLike, minimize: bool | None = None) -> Array:
-        """Expected best score after ``n`` trials.
+        """Return the expected best score after ``n`` trials.
 
         Parameters
         ----------
@@ -214,8 +305,15 @@ class PowerLaw(Distribution):
         Returns
         -------
         Array
-            ``int y d(1 - (1 - F(y))**n)`` when minimising, ``int y d F(y)**n`` when maximising (Dodge et al. 2019,
-            "Show Your Work", for the expected best of n draws).
+            Scores in the broadcast shape: ``int y d(1 - (1 - F(y))**n)`` when minimising, ``int y d F(y)**n`` when
+            maximising (Dodge et al. 2019, "Show Your Work", for the expected best of n draws).
+
+        Examples
+        --------
+        >>> import nqjax
+        >>> d = nqjax.NoisyQuadratic(alpha=0.1, beta=0.5, gamma=2, sigma=0.02)
+        >>> print(d.average_tuning_curve([1, 10, 100]).round(3))
+        [0.3   0.132 0.085]
         """
         minimize = self.convex if minimize is None else bool(minimize)
         n = jnp.asarray(n, self.alpha.dtype)
@@ -236,7 +334,7 @@ def _quantile(d: PowerLaw, log_p: Array, log_q: Array) -> Array:
 
 @jax.jit
 def _logs_of_probability(q: Array) -> tuple[Array, Array]:
-    # Cleaned, or the derivatives at 0 and 1 would be infinite before they are multiplied by 0.
+    # Replaced where unused: the derivatives at 0 and 1 would be infinite, and NaN when multiplied by 0.
     inside = (q > 0) & (q < 1)
     safe = jnp.where(inside, q, 0.5)
     log_p = jnp.where(inside, jnp.log(safe), jnp.where(q == 0, -jnp.inf, jnp.where(q == 1, 0.0, jnp.nan)))

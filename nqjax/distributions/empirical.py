@@ -1,4 +1,4 @@
-"""The empirical distribution of scores, with its tuning curves: what the trials say by themselves."""
+"""The empirical distribution of scores, with its tuning curves: no model, only the trials."""
 
 import math
 
@@ -12,21 +12,28 @@ Floats = NDArray[np.float64]
 
 
 class Empirical:
-    """The distribution that gives each score its weight, and no other any probability.
+    """Discrete distribution on the scores of a search, with their tuning curves.
 
     Parameters
     ----------
     scores : array_like, shape (num_scores,)
-        In the order of the trials. Infinite ones are allowed within the support, NaN is not.
+        Scores in the order of the trials. They may be infinite within the support, but not NaN.
     weights : array_like, shape (num_scores,), optional
-        Not negative; they are divided by their sum. Equal by default.
+        Weights of the scores, not negative; they are divided by their sum. Equal by default.
     support : pair of float
-        Bounds on what can be observed. A quantile of probability 0 is the lower one.
+        Bounds on the scores that are possible. The quantile of probability 0 is the lower bound.
 
     Raises
     ------
     InputError
-        No scores, NaN among them, scores beyond the support, or weights that are none.
+        No scores, NaN among them, scores beyond the support, or invalid weights.
+
+    Examples
+    --------
+    >>> import nqjax
+    >>> d = nqjax.Empirical([0.3, 0.1, 0.2, 0.1], support=(0, 1))
+    >>> float(d.cdf(0.1)), float(d.icdf(0.75))
+    (0.5, 0.2)
     """
 
     def __init__(
@@ -52,7 +59,7 @@ class Empirical:
         self._support = (low, high)
         values, place = np.unique(y, return_inverse=True)
         masses = np.bincount(place, _weights(weights, len(y)))
-        # What has no weight does not occur; it must not be the quantile of 1 because of a rounding error.
+        # Scores without weight are left out: a rounding error must not make one the quantile of probability 1.
         self._values, self._masses = values[masses > 0], masses[masses > 0]
         # Sums from either end, so that small tails keep their digits; both end at exactly 1.
         self._cdf = _up_to_one(np.cumsum(self._masses))
@@ -63,32 +70,82 @@ class Empirical:
 
     @property
     def scores(self) -> Floats:
-        """The scores in the order they were given."""
+        """The scores in the order they were given, shape (num_scores,)."""
         return self._scores.copy()
 
     @property
     def support(self) -> tuple[float, float]:
-        """Bounds on what can be observed."""
+        """Bounds on the scores that are possible."""
         return self._support
 
     def pmf(self, y: ArrayLike) -> Floats:
-        """Probability of exactly y."""
+        """Return the probability of exactly y.
+
+        Parameters
+        ----------
+        y : array_like
+            Scores of any shape.
+
+        Returns
+        -------
+        ndarray
+            Probabilities in the shape of ``y``.
+
+        Examples
+        --------
+        >>> import nqjax
+        >>> nqjax.Empirical([0.3, 0.1, 0.2, 0.1]).pmf([0.1, 0.15]).tolist()
+        [0.5, 0.0]
+        """
         y = np.asarray(y, np.float64)
         i = np.minimum(np.searchsorted(self._values, y), len(self._values) - 1)
         return np.where(self._values[i] == y, self._masses[i], 0.0)
 
     def cdf(self, y: ArrayLike) -> Floats:
-        """Probability of y or less."""
+        """Return the probability of y or less.
+
+        Parameters
+        ----------
+        y : array_like
+            Scores of any shape.
+
+        Returns
+        -------
+        ndarray
+            Probabilities in the shape of ``y``.
+
+        Examples
+        --------
+        >>> import nqjax
+        >>> nqjax.Empirical([0.3, 0.1, 0.2, 0.1]).cdf([0.15, 0.3]).tolist()
+        [0.5, 1.0]
+        """
         i = np.searchsorted(self._values, np.asarray(y, np.float64), side="right")
         return np.append(0.0, self._cdf)[i]
 
     def icdf(self, q: ArrayLike) -> Floats:
-        """The lowest y of the support that has ``cdf(y) >= q``.
+        """Return the lowest y of the support that has ``cdf(y) >= q``.
+
+        Parameters
+        ----------
+        q : array_like
+            Probabilities of any shape.
+
+        Returns
+        -------
+        ndarray
+            Scores in the shape of ``q``.
 
         Raises
         ------
         InputError
             ``q`` is not between 0 and 1.
+
+        Examples
+        --------
+        >>> import nqjax
+        >>> nqjax.Empirical([0.3, 0.1, 0.2, 0.1]).icdf([0.5, 0.75]).tolist()
+        [0.1, 0.2]
         """
         q = np.asarray(q, np.float64)
         if not np.all((q >= 0) & (q <= 1)):
@@ -96,7 +153,33 @@ class Empirical:
         return np.where(q == 0, self._support[0], self._values[np.searchsorted(self._cdf, q)])
 
     def quantile_tuning_curve(self, n: ArrayLike, q: float = 0.5, *, minimize: bool = True) -> Floats:
-        """Quantile of the best of n draws (n positive, not necessarily whole), the median by default."""
+        """Return a quantile of the best of n draws: the median tuning curve by default.
+
+        Parameters
+        ----------
+        n : array_like
+            Numbers of trials of any shape, positive, not necessarily whole.
+        q : float
+            Probability of the quantile, in [0, 1].
+        minimize : bool
+            Whether lower scores are better.
+
+        Returns
+        -------
+        ndarray
+            Scores in the shape of ``n`` (Lourie, Cho, He 2023, "Show Your Work with Confidence").
+
+        Raises
+        ------
+        InputError
+            Numbers of trials that are not positive, or ``q`` outside [0, 1].
+
+        Examples
+        --------
+        >>> import nqjax
+        >>> nqjax.Empirical([0.4, 0.1, 0.3, 0.2]).quantile_tuning_curve([1, 2, 3]).tolist()
+        [0.2, 0.2, 0.1]
+        """
         n = as_trials(n)
         if not 0 <= q <= 1:
             raise InputError(f"q is {q}: give a number between 0 and 1, 0.5 for the median")
@@ -105,29 +188,126 @@ class Empirical:
         return self.icdf(q ** (1 / n))
 
     def average_tuning_curve(self, n: ArrayLike, *, minimize: bool = True) -> Floats:
-        """Expectation of the best of n draws (n positive, not necessarily whole)."""
+        """Return the expectation of the best of n draws.
+
+        Parameters
+        ----------
+        n : array_like
+            Numbers of trials of any shape, positive, not necessarily whole.
+        minimize : bool
+            Whether lower scores are better.
+
+        Returns
+        -------
+        ndarray
+            Scores in the shape of ``n``.
+
+        Raises
+        ------
+        InputError
+            Numbers of trials that are not positive, or both ``-inf`` and ``inf`` among the scores.
+
+        Examples
+        --------
+        >>> import nqjax
+        >>> nqjax.Empirical([0.4, 0.1, 0.3, 0.2]).average_tuning_curve([1, 2]).round(4).tolist()
+        [0.25, 0.1875]
+        """
         n = as_trials(n)[..., None]
         shares = -np.diff(self._sf**n, axis=-1) if minimize else np.diff(np.append(0.0, self._cdf) ** n, axis=-1)
-        # Values without a share may be infinite.
         return self._mean(self._values, shares)
 
     def naive_tuning_curve(self, n: ArrayLike, *, minimize: bool = True) -> Floats:
-        """Best of the first n scores, in the order they were given; of all for more."""
+        """Return the best of the first n scores, in the order they were given.
+
+        Parameters
+        ----------
+        n : array_like
+            Whole numbers of trials of any shape, positive. Above the number of scores, the best of all is returned.
+        minimize : bool
+            Whether lower scores are better.
+
+        Returns
+        -------
+        ndarray
+            Scores in the shape of ``n``.
+
+        Raises
+        ------
+        InputError
+            Numbers of trials that are not positive or not whole, or a distribution with weights.
+
+        Examples
+        --------
+        >>> import nqjax
+        >>> nqjax.Empirical([0.4, 0.1, 0.3, 0.2]).naive_tuning_curve([1, 2, 9]).tolist()
+        [0.4, 0.1, 0.1]
+        """
         n = self._whole(n)
         best = np.minimum.accumulate(self._scores) if minimize else np.maximum.accumulate(self._scores)
         return best[np.minimum(n, len(best)) - 1]
 
     def v_tuning_curve(self, n: ArrayLike, *, minimize: bool = True) -> Floats:
-        """Average of the best of n scores drawn with replacement: the V-statistic, which is biased (Dodge 2019)."""
+        """Return the average of the best of n scores drawn with replacement: the V-statistic, which is biased.
+
+        Parameters
+        ----------
+        n : array_like
+            Whole numbers of trials of any shape, positive.
+        minimize : bool
+            Whether lower scores are better.
+
+        Returns
+        -------
+        ndarray
+            Scores in the shape of ``n`` (Dodge et al. 2019, "Show Your Work").
+
+        Raises
+        ------
+        InputError
+            Numbers of trials that are not positive or not whole, a distribution with weights, or both ``-inf`` and
+            ``inf`` among the scores.
+
+        Examples
+        --------
+        >>> import nqjax
+        >>> nqjax.Empirical([0.4, 0.1, 0.3, 0.2]).v_tuning_curve([1, 2]).round(4).tolist()
+        [0.25, 0.1875]
+        """
         return self.average_tuning_curve(self._whole(n), minimize=minimize)
 
     def u_tuning_curve(self, n: ArrayLike, *, minimize: bool = True) -> Floats:
-        """Average of the best of n of the scores drawn without replacement: the U-statistic, unbiased."""
+        """Return the average of the best of n scores drawn without replacement: the U-statistic, which is unbiased.
+
+        Parameters
+        ----------
+        n : array_like
+            Whole numbers of trials of any shape, positive. Above the number of scores, the best of all is returned.
+        minimize : bool
+            Whether lower scores are better.
+
+        Returns
+        -------
+        ndarray
+            Scores in the shape of ``n`` (Tang et al. 2020, "Showing Your Work Doesn't Always Work").
+
+        Raises
+        ------
+        InputError
+            Numbers of trials that are not positive or not whole, a distribution with weights, or both ``-inf`` and
+            ``inf`` among the scores.
+
+        Examples
+        --------
+        >>> import nqjax
+        >>> nqjax.Empirical([0.4, 0.1, 0.3, 0.2]).u_tuning_curve([1, 2, 4]).round(4).tolist()
+        [0.25, 0.1667, 0.1]
+        """
         n = self._whole(n)
         size = len(self._scores)
         ordered = np.sort(self._scores)[:: 1 if minimize else -1]  # the best first
         take = np.minimum(n, size)[..., None]
-        # That the best is the i-th in this order has probability C(size - i, take - 1) / C(size, take).
+        # The best is the i-th in this order with probability C(size - i, take - 1) / C(size, take).
         i = np.arange(1, size)
         ratios = np.maximum(size - i - take + 1, 0) / (size - i)
         first = take / size
@@ -135,17 +315,19 @@ class Empirical:
         return self._mean(ordered, shares)
 
     def _mean(self, values: Floats, shares: Floats) -> Floats:
-        """Of values of which those without a share may be infinite."""
+        """Return the mean of the values with these probabilities; a value with probability 0 may be infinite."""
         held = np.where(shares > 0, values, 0.0)
         if np.any(np.any(held == -math.inf, axis=-1) & np.any(held == math.inf, axis=-1)):
             raise InputError("scores of -inf and of inf have no average: use quantile_tuning_curve")
-        # The shares add up to 1 but for rounding, which must not carry the average past all values, nor to infinity.
+        # The shares add up to 1 up to rounding, which must not carry the average past all values, nor to infinity.
         with np.errstate(over="ignore"):
             return np.clip(np.sum(held * shares, axis=-1), self._values[0], self._values[-1])
 
     def _whole(self, n: ArrayLike) -> NDArray[np.int64]:
         if self._weighted:
-            raise InputError("this tuning curve knows no weights: use quantile_tuning_curve or average_tuning_curve")
+            raise InputError(
+                "this tuning curve does not support weights: use quantile_tuning_curve or average_tuning_curve"
+            )
         n = as_trials(n)
         if np.any(n != np.floor(n)):
             raise InputError("the numbers of trials must be whole for this tuning curve")

@@ -27,8 +27,8 @@ class NoisyQuadratic(PowerLaw):
     Parameters
     ----------
     alpha, beta : ArrayLike
-        The ends of the noiseless scores, ``alpha <= beta``. When minimising (``convex=True``) alpha is the best
-        reachable score; when maximising beta is.
+        Ends of the range of noiseless scores, ``alpha <= beta``. When minimising (``convex=True``) alpha is the best
+        reachable score; when maximising beta is. All parameters broadcast to the batch shape.
     gamma : ArrayLike
         Effective number of hyperparameters, any real number in [1, 50].
     sigma : ArrayLike
@@ -36,12 +36,27 @@ class NoisyQuadratic(PowerLaw):
     convex : bool
         True for minimisation, False for maximisation.
     validate_args : bool, optional
-        As for every NumPyro distribution.
+        Whether to check parameters and values, as for every NumPyro distribution.
+
+    Raises
+    ------
+    ValueError
+        With ``validate_args``, a parameter outside its range, or beta below alpha.
 
     Notes
     -----
     Lourie, He, Cho 2025, section 4. ``alpha = beta`` gives the normal distribution, ``sigma = 0`` the quadratic one.
     Results follow the dtype of the inputs.
+
+    Examples
+    --------
+    >>> import jax
+    >>> import nqjax
+    >>> d = nqjax.NoisyQuadratic(alpha=0.1, beta=0.5, gamma=2, sigma=0.02)
+    >>> round(float(d.mean), 3), d.sample(jax.random.key(0), (1000,)).shape
+    (0.3, (1000,))
+    >>> jax.grad(lambda sigma: nqjax.NoisyQuadratic(0.1, 0.5, 2, sigma).cdf(0.1))(0.02).round(2).item()
+    1.0
     """
 
     arg_constraints = {
@@ -95,17 +110,29 @@ class Quadratic(PowerLaw):
     Parameters
     ----------
     alpha, beta : ArrayLike
-        The ends of the support, ``alpha <= beta``.
+        Ends of the support, ``alpha <= beta``. All parameters broadcast to the batch shape.
     gamma : ArrayLike
         Effective number of hyperparameters, any real number in [1, 50].
     convex : bool
         True for minimisation, False for maximisation.
     validate_args : bool, optional
-        As for every NumPyro distribution.
+        Whether to check parameters and values, as for every NumPyro distribution.
+
+    Raises
+    ------
+    ValueError
+        With ``validate_args``, a parameter outside its range, or beta below alpha.
 
     Notes
     -----
-    Lourie, He, Cho 2025, section 3; ``(Y - alpha) / (beta - alpha)`` is Beta(gamma / 2, 1).
+    Lourie, He, Cho 2025, section 3. In the convex form, ``(Y - alpha) / (beta - alpha)`` is Beta(gamma / 2, 1).
+
+    Examples
+    --------
+    >>> import nqjax
+    >>> d = nqjax.Quadratic(alpha=0.1, beta=0.5, gamma=4)
+    >>> round(float(d.cdf(0.3)), 3), round(float(d.icdf(0.25)), 3)
+    (0.25, 0.3)
     """
 
     arg_constraints = {
@@ -132,7 +159,7 @@ class Quadratic(PowerLaw):
         return constraints.interval(self.alpha, self.beta)
 
     def _log_v(self, r: Array) -> Array:
-        """Log of the place in the support, cleaned: outside it is the log of the nearer end."""
+        """Return the log of the place in the support, from 0 to 1; outside, that of the nearer end."""
         delta = self._delta
         inside = (r > 0) & (r < delta)
         return jnp.where(inside, jnp.log(jnp.where(inside, r / delta, 0.5)), jnp.where(r >= delta, 0.0, -jnp.inf))

@@ -161,10 +161,10 @@ def _prepare(y: Array, low: Array, high: Array) -> tuple[Problems, Array, Array,
 
 
 def _spacings(y: Array, low: Array, high: Array) -> tuple[Array, ...]:
-    """What `nqjax.spacing.spacings` does for one search, as arrays that are as long as they can be.
+    """Return the spacings of one study, as `nqjax.estimation.spacings.spacings` does, in arrays of fixed lengths.
 
-    Knots from -BEYOND to BEYOND, shares and lengths of the intervals between them, location and scale, the number of
-    knots without the ends, and whether there are three different values.
+    Also location and scale, the number of knots without the ends (-BEYOND and BEYOND), and whether there are three
+    different values.
     """
     y = jnp.sort(jnp.where(jnp.isfinite(y), y, jnp.inf))
     below, above = y <= low + _tolerance(low), y > high + _tolerance(high)

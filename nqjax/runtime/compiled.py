@@ -54,7 +54,10 @@ _Made = TypeVar("_Made")
 
 
 def made_once(function: Callable[..., _Made]) -> Callable[..., _Made]:
-    """As `functools.lru_cache`, which calls a function twice where two threads ask for the same at the same time."""
+    """Cache the results of a function, and call it once even where several threads ask for one result at a time.
+
+    `functools.lru_cache` alone would call it once for each of them.
+    """
     known, lock = functools.lru_cache(maxsize=64)(function), threading.Lock()
 
     @functools.wraps(function)

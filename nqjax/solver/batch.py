@@ -21,34 +21,38 @@ from nqjax.solver.newton import Box, Options, Solution
 from nqjax.solver.pieces import Problem, Problems, pack, to_single
 from nqjax.solver.program import fit_program
 
-#: Studies and pieces in a chunk on a CPU: as many as the nearest memory of a core holds with what is computed of them.
+#: Studies in a chunk on a CPU.
 _CPU_STUDIES = 32
+#: Pieces in a chunk on a CPU: with their intermediate results they fit in the cache of a core.
 _CPU_PIECES = 1024
 
-#: Studies and pieces in a chunk on an accelerator, which needs tens of thousands of threads; about 1 GB.
+#: Studies in a chunk on an accelerator, which needs tens of thousands of threads.
 _ACCELERATOR_STUDIES = 4096
+#: Pieces in a chunk on an accelerator: about 1 GB.
 _ACCELERATOR_PIECES = 65536
 
-#: Pieces evaluated side by side.
+#: Pieces evaluated side by side on a CPU.
 _CPU_WIDTH = 16
+#: Pieces evaluated side by side on an accelerator.
 _ACCELERATOR_WIDTH = 16384
 
-#: Studies with more pieces than this keep all cores of a CPU busy by themselves, if this number is evaluated at once.
+#: A study with more pieces than this is large: wider evaluations keep all cores of a CPU busy with it alone.
 _LARGE_STUDY = 4096
+#: Pieces of a large study evaluated side by side.
 _LARGE_STUDY_WIDTH = 512
 
-#: A chunk that holds too few pieces for its study holds this many times as many: few sizes, so few compilations.
+#: The capacity of a chunk grows by this factor until it holds its study: few sizes mean few compilations.
 _GROWTH = 8
 
-#: Ranges of gamma are widened to end at one of these, for the same reason; gammas that are not asked for cost nothing.
+#: Ranges of gamma are widened to end at one of these, also for few compilations; the added gammas cost nothing.
 _LARGEST_GAMMAS = (6, 10, 50)
 
-#: Starts left out where only the best gamma matters.
-_SKIPPED_STARTS = 2
+#: Initial points of each start that are left out where only the best gamma matters.
+_SKIPPED_POINTS = 2
 
 
 class ScaledProblem(NamedTuple):
-    """The pieces of a study and its bounds, on the scale of its knots."""
+    """Pieces of a study and bounds on its parameters, on the scale of its knots."""
 
     problem: Problem
     box: Box  # fields of shape (4,)
@@ -59,8 +63,8 @@ class BatchSettings(NamedTuple):
 
     gamma: tuple[int, int]
     noiseless: bool = False
-    every_gamma: bool = True  # or only those that may be the best, with fewer starts
-    dtype: str = "float64"  # of the search; single-precision ends are refined in double precision on the host
+    every_gamma: bool = True  # or only those that may be the best, with fewer initial points
+    dtype: str = "float64"  # of the starts; single-precision ends are refined in double precision on the host
 
 
 class ChunkShape(NamedTuple):
@@ -87,12 +91,12 @@ def chunk_shape(device: jax.Device) -> ChunkShape:
 
 
 def chunks(pieces: Sequence[int], shape: ChunkShape, workers: int) -> Iterator[list[int]]:
-    """Numbers of the studies of each chunk; neighbours in size together, and work for all workers if there is enough.
+    """Yield the indices of each chunk's studies: of similar size in a chunk, and a chunk for every worker if possible.
 
     Parameters
     ----------
     pieces : sequence of int
-        How many pieces each study has, the thinned one included.
+        Number of pieces of each study, the thinned one included.
     """
     share = -(-sum(pieces) // workers)
     chunk: list[int] = []
@@ -122,7 +126,7 @@ class Packed(NamedTuple):
 
     problems: Problems
     box: Box  # fields of shape (size, 4)
-    active: NDArray[np.bool_]  # (size,): those that are no padding
+    active: NDArray[np.bool_]  # (size,): whether a study is real or padding
     warm: NDArray[np.floating]  # (size, gammas, 3)
 
 
@@ -136,14 +140,14 @@ def run(
     solution : Solution
         NumPy arrays, for all places of the chunk, padding included.
     evaluations : float
-        How many pieces were evaluated.
+        Number of pieces evaluated.
     """
     low, high = settings.gamma
     largest = next(limit for limit in _LARGEST_GAMMAS if high <= limit)
     gammas = np.arange(1, largest + 1)
     program = _program(device.platform, (largest + 1).bit_length(), shape.width)
     with jax.enable_x64(settings.dtype == "float64"):
-        skipped = 0 if settings.every_gamma or settings.noiseless else _SKIPPED_STARTS
+        skipped = 0 if settings.every_gamma or settings.noiseless else _SKIPPED_POINTS
         options = Options(
             packed.active,  # type: ignore[arg-type]
             (gammas >= low) & (gammas <= high),  # type: ignore[arg-type]
@@ -161,7 +165,7 @@ def run(
 def solve_chunk(
     packed: Packed, settings: BatchSettings, shape: ChunkShape, device: jax.Device, warm_start: bool = False
 ) -> tuple[Solution, float]:
-    """Run the program in double precision, or search in single and refine the ends in double precision on a CPU."""
+    """Run the program in double precision, or in single precision and refine its ends in double precision on a CPU."""
     if settings.dtype == "float64":
         return run(packed, settings, shape, device, warm_start)
     box, warm = Box(*(a.astype(np.float32) for a in packed.box)), packed.warm.astype(np.float32)  # type: ignore[union-attr]
@@ -192,7 +196,7 @@ def solve(
     solutions : list of Solution
         For each study in order, NumPy arrays with a leading axis of gammas.
     evaluations : float
-        How many pieces were evaluated.
+        Number of pieces evaluated.
     """
     shape = shape.holding(sum(len(s.problem.knots) for s in studies))
     packed = _pack(studies, shape.size, shape.capacity, settings.gamma[1] - settings.gamma[0] + 1)

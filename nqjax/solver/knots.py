@@ -1,4 +1,4 @@
-r"""The noisy quadratic at the knots of a search, in three ways: by quadrature, by polynomials, without noise.
+r"""The noisy quadratic at the knots of a study, in three ways: by quadrature, by polynomials, without noise.
 
 The parameters are (alpha, log delta, log sigma), delta = beta - alpha, for each whole gamma. By quadrature, two sums
 over one set of exponentials, ``I[b] = int y**b phi(y - z) dy`` for ``b = gamma/2 - 1`` and ``gamma/2``, give the CDF
@@ -7,7 +7,7 @@ and the density; integration by parts gives everything else:
     E[y x] = b + 1 - T,    E[y x**2] = (b + 1) E[x] + E[y] - edge T,    T = D**(b+1) phi(edge) / I[b],
 
 where ``x = y - z`` is the noise, ``y`` the height above alpha in units of sigma, E the mean under ``y**b phi(y - z)``
-and ``D = delta / sigma``. Where no knot feels the far end, T is 0, and the polynomials of
+and ``D = delta / sigma``. Where the far end is out of reach of all knots, T is 0, and the polynomials of
 `nqjax.special.power_moments` give the same numbers for a few multiplications.
 """
 
@@ -30,7 +30,7 @@ _SQRT_2PI = math.sqrt(2 * math.pi)
 
 
 class _Precision(NamedTuple):
-    """How the sums are computed in one dtype."""
+    """Settings of the sums in one dtype."""
 
     nodes: int
     depth: float  # of the windows, see `nqjax.special.quadrature.window`
@@ -38,31 +38,34 @@ class _Precision(NamedTuple):
 
 _PRECISION = {"float64": _Precision(32, 25.0), "float32": _Precision(16, 13.0)}
 
-#: Nodes and depth for the search on thinned problems: accurate to 1e-6 of the loss.
+#: Settings for thinned problems: accurate to 1e-6 of the loss.
 _ROUGH = _PRECISION["float32"]
 
-#: The far end is out of reach of knots that are at least this number of sigmas, and this share of delta, below it; with
-#: the rough number what is left out is less than 1e-6 of the loss.
+#: The far end is out of reach of knots that are at least this number of sigmas below it.
 _OUT_OF_REACH = 9.0
+
+#: The same for rough sums: what is left out is less than 1e-6 of the loss.
 _OUT_OF_ROUGH_REACH = 5.0
+
+#: Knots out of reach are at least this share of delta below the far end, too.
 _OUT_OF_REACH_SHARE = 1e-3
 
 
 def num_nodes(dtype: DTypeLike) -> tuple[int, int]:
-    """Nodes of the rough sums and of the others."""
+    """Return the numbers of nodes of rough and of precise sums."""
     return _ROUGH.nodes, _PRECISION[jnp.dtype(dtype).name].nodes
 
 
 class Family(NamedTuple):
-    """One gamma, with what depends on it alone."""
+    """One gamma, with the tables that depend on gamma alone."""
 
     gamma: Array  # ()
     rules: Rule  # rough and fine: shape (2, nodes)
-    polynomials: Polynomials  # of the power moments; those of another gamma where there are none
+    polynomials: Polynomials  # of the power moments; another gamma's above the largest that has them
 
 
 def families(gammas: NDArray[np.floating]) -> Family:
-    """Prepare whole gammas, shape (gammas,); in their dtype."""
+    """Return the tables of whole gammas, shape (gammas,), in their dtype; fields have a leading axis of gammas."""
     most = _PRECISION["float64"].nodes
     both = []
     for num_nodes in (_ROUGH.nodes, _PRECISION[gammas.dtype.name].nodes):
@@ -88,7 +91,7 @@ Triple = tuple[Array, Array, Array]
 
 
 class Basis(NamedTuple):
-    """What the CDF's derivatives at the knots follow from; see `first_derivatives`."""
+    """Functions at the knots from which the CDF's derivatives follow; see `first_derivatives`."""
 
     cdf: Array
     sf: Array
@@ -97,7 +100,7 @@ class Basis(NamedTuple):
     x1: Array  # mean of x
     t: Array  # T above
     z: Array  # (knot - alpha) / sigma
-    edge: Array  # (beta - knot) / sigma; anything where t is 0
+    edge: Array  # (beta - knot) / sigma; any number where t is 0
 
 
 def once(like: Array, *arrays: Array) -> list[Array]:
@@ -107,21 +110,21 @@ def once(like: Array, *arrays: Array) -> list[Array]:
 
 
 class _Sums(NamedTuple):
-    """What values and derivatives at a knot follow from."""
+    """The two sums at each knot, with their window and scale."""
 
     window: Window
     total: Array  # the two sums, of the density and of the CDF
     weighted: Array
     scale: Array  # of the sums
-    share: Array  # sigma times the density, but for the scale
-    end: Array  # bool: no place of a score, but an end that has no density
+    share: Array  # sigma times the density, divided by the scale
+    end: Array  # bool: whether the knot is an outermost one, which has no density
 
 
 def _noisy_sums(z: Array, theta: Array, family: Family, fine: Array | bool, bits: int) -> _Sums:
     gamma = family.gamma
     alpha, delta, sigma = theta[0], jnp.exp(theta[1]), jnp.exp(theta[2])
     precision = _PRECISION[z.dtype.name]
-    # The ends would overflow in single precision.
+    # The outermost knots would overflow in single precision.
     end = jnp.abs(z) >= BEYOND
     z = jnp.where(end, alpha, z)
     w = window(z - alpha, delta[None], sigma[None], gamma[None], jnp.where(fine, precision.depth, _ROUGH.depth))
@@ -133,7 +136,7 @@ def _noisy_sums(z: Array, theta: Array, family: Family, fine: Array | bool, bits
 
 
 def _tails(sums: _Sums, z: Array) -> tuple[Array, Array]:
-    """CDF and survival function."""
+    """Return the CDF and the survival function."""
     w = sums.window
     inside = w.width * sums.scale * sums.weighted
     tail = 0.5 * jax.lax.erfc(jnp.abs(w.edge) * math.sqrt(0.5))
@@ -151,7 +154,7 @@ def _log_pdf(sums: _Sums, theta: Array, family: Family) -> Array:
 def noisy_values(
     z: Array, theta: Array, family: Family, fine: Array | bool, bits: int, count: int
 ) -> tuple[Array, Array, Array]:
-    """CDF and survival function at the knots from ``count`` on, and the log-density at those before."""
+    """Return CDF and survival function at the knots from ``count`` on, and the log-density at those before."""
     sums = _noisy_sums(z, theta, family, fine, bits)
     first, others = (jax.tree.map(lambda a, part=part: a[part], sums) for part in (slice(count), slice(count, None)))
     return *_tails(others, z[count:]), _log_pdf(first, theta, family)
@@ -172,7 +175,7 @@ def by_quadrature(z: Array, theta: Array, family: Family, fine: Array | bool, bi
 
 
 def highest_out_of_reach(theta: Array, fine: Array) -> Array:
-    """Return the highest place that does not feel the far end, to the dtype's precision or roughly; theta (..., 3)."""
+    """Return the highest place from which the far end is out of reach, precisely or roughly; theta (..., 3)."""
     alpha, delta, sigma = theta[..., 0], jnp.exp(theta[..., 1]), jnp.exp(theta[..., 2])
     room = jnp.where(fine, _OUT_OF_REACH, _OUT_OF_ROUGH_REACH) * sigma
     return alpha + delta - jnp.maximum(room, _OUT_OF_REACH_SHARE * delta)
@@ -184,7 +187,7 @@ def out_of_reach(z: Array, theta: Array, fine: Array) -> Array:
 
 
 def by_polynomials(z: Array, theta: Array, family: Family) -> Basis:
-    """Return what `by_quadrature` does, where `out_of_reach` allows; shapes (..., knots) and (..., 3).
+    """Return the same basis as `by_quadrature`, where `out_of_reach` is true; shapes (..., knots) and (..., 3).
 
     With M, M' and M'' of `nqjax.special.power_moments`, times ``(sigma / delta)**(gamma/2)``: the CDF is M, h is M',
     x1 is M'' / M' and the mean height is gamma/2 M / M'.

@@ -28,15 +28,15 @@ from nqjax.special.power_moments import LARGEST_GAMMA
 
 
 class _Short(NamedTuple):
-    """Widths of short intervals, in sigmas.
+    """Widths in sigmas below which an interval is short.
 
-    Their mass and its derivatives follow from the densities at their ends: a difference of the CDF would lose more
-    digits than that leaves out.
+    Its mass and derivatives are then computed from the densities at its ends, with a smaller error than the rounding
+    error of a difference of the CDF.
     """
 
     mass: float
     slope: float
-    curve: float  # below this the curvature is left out
+    curve: float  # the curvature of shorter intervals is left out
 
 
 _SHORT = {"float64": _Short(1e-5, 1e-5, 1e-5), "float32": _Short(0.3, 0.02, 1e-4)}
@@ -61,16 +61,16 @@ def mps(
     theta : Array, shape (3,)
         alpha, log(beta - alpha), log sigma.
     family : Family
-        Of a whole gamma below ``2**bits - 1``.
+        Tables of a whole gamma below ``2**bits - 1``.
     knots : Array, shape (intervals + 1,)
-        Not decreasing, the ends beyond all mass; a knot may repeat when the interval that ends at the repetition has
-        none of the counts (padding).
+        Not decreasing, the ends beyond all mass. Knots may repeat where the interval between them has no counts
+        (padding).
     shares : Array, shape (intervals,)
         Shares of all counts in the intervals between the knots.
     gaps : Array, shape (intervals,), optional
-        Distances between the knots, where these are too coarse to give them.
+        Distances between the knots, where rounded knots would not give them exactly.
     fine : bool
-        Whether to compute to the dtype's precision, or roughly; traced, it compiles nothing anew.
+        Whether to compute to the dtype's precision, or roughly. It may be traced.
     noiseless : bool
         Whether sigma is 0.
 
@@ -96,7 +96,7 @@ def mps_of_pieces(
     noiseless: Array,
     bits: int,
 ) -> Array:
-    """Return what `mps` does for several pieces at once, in the fastest way that serves all of them.
+    """Return the result of `mps` for several pieces at once, by the fastest formulas that serve all of them.
 
     All arguments but the last three have a leading axis of pieces; ``noiseless`` is traced, too: one program serves
     fits with and without noise.

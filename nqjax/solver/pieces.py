@@ -1,9 +1,9 @@
-"""Spacings in pieces of one size, and how a chunk of problems lies in memory.
+"""Spacings cut into pieces of one size, and the memory layout of a chunk of problems.
 
-The objective adds up over intervals, so a problem is cut to pieces of so many intervals that share their end knots. One
-more piece is the problem thinned to that many knots: neighbouring intervals are pooled, which leaves a statistically
-almost equal problem at a fraction of the cost. The pieces of all problems of a chunk lie in one array; its size, not
-theirs, decides what is compiled.
+The objective is a sum over intervals, so a problem is cut into pieces with the same number of intervals; neighbouring
+pieces share a knot. One more piece is the thinned problem: neighbouring intervals are pooled until one piece holds them
+all, which gives a statistically similar problem at a fraction of the cost. The pieces of all problems of a chunk are
+stored in one array, so programs are compiled for the size of that array and not for sizes of problems.
 """
 
 import functools
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 #: Intervals in a piece.
 PIECE = 64
 
-#: The ends of the knots, which span about [0, 1], beyond all mass within the bounds of the parameters.
+#: Knots span about [0, 1]; the outermost ones are at this distance, beyond all mass within the parameters' bounds.
 BEYOND = 1e12
 
 
@@ -34,18 +34,18 @@ class Problems(NamedTuple):
 
     knots: NDArray[np.floating]  # (pieces of all, piece + 1)
     shares: NDArray[np.floating]  # (pieces of all, piece)
-    gaps: NDArray[np.floating] | None  # (pieces of all, piece), where knots are too coarse to give them
-    first: NDArray[np.int32]  # (problems,): where each problem's thinned piece is; its others follow
-    num_pieces: NDArray[np.int32]  # (problems,): how many others
+    gaps: NDArray[np.floating] | None  # (pieces of all, piece), where rounded knots would not give them exactly
+    first: NDArray[np.int32]  # (problems,): index of each problem's thinned piece; its other pieces follow
+    num_pieces: NDArray[np.int32]  # (problems,): number of the other pieces
 
 
 def num_pieces(num_intervals: int, piece: int = PIECE) -> int:
-    """Pieces of the whole problem."""
+    """Return the number of pieces of the whole problem."""
     return -(-num_intervals // piece)
 
 
 def cut(knots: NDArray[np.float64], counts: NDArray[np.float64], piece: int = PIECE) -> Problem:
-    """Cut spacings to pieces.
+    """Cut spacings into pieces.
 
     Parameters
     ----------
@@ -72,10 +72,10 @@ def cut(knots: NDArray[np.float64], counts: NDArray[np.float64], piece: int = PI
 
 @functools.lru_cache(maxsize=4096)
 def thinned_ranks(count: int, piece: int = PIECE) -> NDArray[np.int64]:
-    """``piece - 1`` of the ranks from 0 to ``count - 1``, not decreasing.
+    """Return ``piece - 1`` of the ranks from 0 to ``count - 1``, not decreasing.
 
-    A third are evenly spaced; the others begin at either end, rank by rank, and then grow geometrically, because what
-    tells sigma from alpha and beta is there.
+    A third are evenly spaced. The others are dense at both ends, which determine sigma, and have geometrically growing
+    distances from there.
     """
     if count < piece:
         return np.minimum(np.arange(piece - 1), count - 1)
@@ -87,14 +87,14 @@ def thinned_ranks(count: int, piece: int = PIECE) -> NDArray[np.int64]:
 
 
 def to_single(problems: Problems) -> Problems:
-    """In single precision, with the gaps between the knots computed in double."""
+    """Return the problems in single precision, with the gaps between the knots computed in double."""
     gaps = np.diff(problems.knots, axis=1).astype(np.float32)
     knots, shares = problems.knots.astype(np.float32), problems.shares.astype(np.float32)
     return problems._replace(knots=knots, shares=shares, gaps=gaps)
 
 
 def pack(problems: Sequence[Problem], size: int, capacity: int) -> Problems:
-    """Lay problems out in arrays for ``size`` problems and ``capacity`` pieces, thinned ones included."""
+    """Return arrays for ``size`` problems and ``capacity`` pieces, thinned ones included, with padding at the end."""
     piece = problems[0].shares.shape[1]
     knots, shares = np.full((capacity, piece + 1), BEYOND), np.zeros((capacity, piece))
     first, pieces = np.zeros(size, np.int32), np.zeros(size, np.int32)

@@ -1,13 +1,13 @@
 r"""Two sums over the nodes of many windows, at about the speed of their exponentials.
 
 The objective of the estimation needs, at every knot, ``I[b] = int v**b phi(x) dx`` for ``b = gamma/2 - 1`` and
-``gamma/2``, and nothing else that costs. `nqjax.special.quadrature` says how windows and nodes are chosen; here the
-same sums are arranged so that XLA makes one elementwise loop of them on a CPU, with few operations a node:
+``gamma/2``; everything else is cheap. `nqjax.special.quadrature` describes the choice of windows and nodes. Here the
+same sums are arranged so that XLA compiles them to one elementwise loop on a CPU, with few operations for each node:
 
 - the Gauss-Legendre and the Gauss-Jacobi rule differ in two numbers a node, ``root`` and
   ``weight / root**(gamma - 1)``, which are blended by a 0 or 1 for each window;
 - the height of a node is a polynomial in its place;
-- exponentials are powers of two of an argument that is never positive, which takes half of what XLA's ``exp`` does.
+- exponentials are powers of two of an argument that is never positive, twice as fast as XLA's ``exp``.
 """
 
 import functools
@@ -21,30 +21,28 @@ from jax import Array
 
 from nqjax.special.quadrature import Window, binary_digits, exact_jacobi_rule, legendre_rule, whole_power
 
-#: Nodes a turn of the loop: more compile longer, fewer pass the sums through memory more often.
-_BLOCK = 4
+#: Nodes in one turn of the loop: more take longer to compile, fewer pass the sums through memory more often.
+_NODES_A_TURN = 4
 
+#: Degree of the polynomial for 2**r on [-1/2, 1/2].
+_EXPONENTIAL_DEGREE = 9
 
-_DEGREE = 9
+#: A whole number plus this has that number in the last bits of its mantissa.
+_TO_LAST_BITS = 1.5 * 2.0**52
 
-
-#: Adding it to a whole number leaves that number in the last bits of the mantissa.
-_MAGIC = 1.5 * 2.0**52
-
-
-#: 2**-_DEEPEST is still a normal number.
-_DEEPEST = 1000.0
+#: Exponents are cut off here, where the power is still a normal number.
+_LARGEST_EXPONENT = 1000.0
 
 
 class Rule(NamedTuple):
-    """What the nodes have of gamma, less what they have without it: shape (..., nodes)."""
+    """Differences between the Gauss-Legendre and the Gauss-Jacobi rule of a gamma: shape (..., nodes)."""
 
     root: Array  # Gauss-Legendre's minus Gauss-Jacobi's
     weight: Array  # Gauss-Jacobi's, divided by root**(gamma - 1), minus Gauss-Legendre's
 
 
 def rules(gammas: np.ndarray, num_nodes: int) -> tuple[np.ndarray, np.ndarray]:
-    """The fields of `Rule` for whole gammas, shape (gammas,), and so many nodes."""
+    """Return the fields of `Rule` for whole gammas, shape (gammas,); each has shape (gammas, num_nodes)."""
     node, weight = legendre_rule(num_nodes)
     roots, weights = [], []
     for gamma in gammas:
@@ -56,25 +54,27 @@ def rules(gammas: np.ndarray, num_nodes: int) -> tuple[np.ndarray, np.ndarray]:
 
 @functools.cache
 def _powers_of_two() -> tuple[float, ...]:
-    """Coefficients of 2**r on [-1/2, 1/2], interpolated at Chebyshev points, the highest order first: 2e-14."""
+    """Return the coefficients of 2**r on [-1/2, 1/2], the highest order at the front; accurate to 2e-14."""
     points = np.cos(np.pi * (np.arange(64) + 0.5) / 64)
-    series = np.polynomial.chebyshev.chebfit(points, np.exp2(points / 2), _DEGREE)
-    return tuple(float(c) for c in (np.polynomial.chebyshev.cheb2poly(series) * 2.0 ** np.arange(_DEGREE + 1))[::-1])
+    series = np.polynomial.chebyshev.chebfit(points, np.exp2(points / 2), _EXPONENTIAL_DEGREE)
+    return tuple(
+        float(c) for c in (np.polynomial.chebyshev.cheb2poly(series) * 2.0 ** np.arange(_EXPONENTIAL_DEGREE + 1))[::-1]
+    )
 
 
 def half_to_the(x: Array) -> Array:
-    """``2**-x`` for x >= -1000, to 2e-14 in float64, with ``2**-1000`` for more than 1000; NaN gives anything."""
+    """Return ``2**-x`` for x >= -1000, to 2e-14 in float64, and ``2**-1000`` for larger x; undefined for NaN."""
 
     def on_cpu(x: Array) -> Array:
-        x = jnp.minimum(x, _DEEPEST)
+        x = jnp.minimum(x, _LARGEST_EXPONENT)
         n = jnp.round(x)
         first, *rest = _powers_of_two()
         r, power = n - x, jnp.full_like(x, first)
         for c in rest:
             power = power * r + c
-        # 2**-n by taking n from the exponent's bits.
+        # Subtracting n from the bits of the exponent multiplies by 2**-n.
         bits = jax.lax.bitcast_convert_type(power, jnp.int64)
-        shift = jax.lax.bitcast_convert_type(n + _MAGIC, jnp.int64) << 52
+        shift = jax.lax.bitcast_convert_type(n + _TO_LAST_BITS, jnp.int64) << 52
         return jax.lax.bitcast_convert_type(bits - shift, jnp.float64)
 
     def anywhere(x: Array) -> Array:
@@ -86,7 +86,7 @@ def half_to_the(x: Array) -> Array:
 
 
 def two_sums(w: Window, gamma: Array, rule: Rule, num_nodes: Array | int, bits: int) -> tuple[Array, Array]:
-    """Sums over the nodes of the integrand ``q**(gamma/2 - 1) * exp((peak**2 - x**2) / 2)``, and of that times q.
+    """Return the sums over the nodes of ``q**(gamma/2 - 1) * exp((peak**2 - x**2) / 2)``, and of that times q.
 
     ``q`` is v in units of its value at the upper end; the sums are per unit of width.
 
@@ -96,9 +96,9 @@ def two_sums(w: Window, gamma: Array, rule: Rule, num_nodes: Array | int, bits: 
     gamma : Array, shape ()
         Whole and below ``2**bits - 1``.
     rule : Rule, shape (nodes,)
-        For gamma; one for fewer nodes is padded.
+        The rule of gamma, padded where it has fewer nodes.
     num_nodes : int or Array, shape ()
-        How many nodes, 16 or 32; traced, it compiles nothing anew.
+        Number of nodes, 16 or 32. It may be traced.
     """
     dtype = w.top.dtype
     share = jnp.where(w.from_zero, 1.0, w.width / jnp.where(w.from_zero, 1.0, w.top_height))
@@ -115,30 +115,30 @@ def two_sums(w: Window, gamma: Array, rule: Rule, num_nodes: Array | int, bits: 
     step, zero, start, shift, bend, double = jax.lax.optimization_barrier((step, zero, start, shift, bend, double))
     tables = _legendre_tables(dtype)
     which = jnp.asarray(num_nodes == tables.shape[1], int)
-    table = jnp.concatenate([tables[which], jnp.stack(rule, axis=-1)], axis=-1).reshape(-1, _BLOCK, 4)
+    table = jnp.concatenate([tables[which], jnp.stack(rule, axis=-1)], axis=-1).reshape(-1, _NODES_A_TURN, 4)
 
     def add(i: Array, sums: Array) -> Array:
         total, weighted = jnp.real(sums), jnp.imag(sums)
         block = table[i]
-        for k in range(_BLOCK):
+        for k in range(_NODES_A_TURN):
             node, weight, to_root, to_weight = (block[k, j] for j in range(4))
             distance = node + zero * to_root
             root = 1 - step * distance
             y = start - distance * (double - bend * distance)
             height = (weight + zero * to_weight) * power(root) * half_to_the(y * (y + shift))
             total, weighted = total + height, weighted + height * (root * root)
-        # One complex sum instead of two real ones: as an elementwise loop has one result, XLA would run two loops on a
-        # CPU, with the exponentials in both.
+        # One complex sum instead of two real ones: an elementwise loop of XLA on a CPU has one result, so XLA would
+        # compile two loops, each with the exponentials.
         return jax.lax.complex(total, weighted)
 
     nothing = jnp.zeros_like(w.top)
-    sums = jax.lax.fori_loop(0, num_nodes // _BLOCK, add, jax.lax.complex(nothing, nothing))
+    sums = jax.lax.fori_loop(0, num_nodes // _NODES_A_TURN, add, jax.lax.complex(nothing, nothing))
     scale = jnp.where(w.from_zero, 1.0, 2 / (1 + low))
     return scale * jnp.real(sums), scale * jnp.imag(sums)
 
 
 def _power_of(exponent: Array, bits: int) -> Callable[[Array], Array]:
-    """The function that raises to a whole, traced power: one of few as a polynomial, one of many by squaring."""
+    """Return the function that raises to a whole, traced power: by a polynomial up to 3 bits, by squaring above."""
     if bits > 3:
         digits = jax.lax.optimization_barrier(binary_digits(exponent, bits))
         return lambda base: whole_power(base, digits)
@@ -155,7 +155,7 @@ def _power_of(exponent: Array, bits: int) -> Callable[[Array], Array]:
 
 
 def _legendre_tables(dtype: jnp.dtype) -> Array:
-    """One minus the nodes, and weights, for 16 and for 32 nodes: shape (2, 32, 2)."""
+    """Return one minus the nodes, and the weights, for 16 and for 32 nodes: shape (2, 32, 2)."""
     tables = np.zeros((2, 32, 2))
     for table, count in zip(tables, (16, 32), strict=True):
         node, weight = legendre_rule(count)

@@ -11,13 +11,13 @@ from jax import Array
 from nqjax.special.noisy_quadratic import one_rank
 from nqjax.special.quantile import log_complement, quantile
 
-#: log of the probability that is left outside the range of integration on either side.
+#: Log of the probability that the best is beyond either end of the range of integration.
 _LOG_REST = -42.0
 
 
 @functools.cache
 def _double_exponential_rule(half: int = 60, reach: float = 3.6) -> tuple[np.ndarray, np.ndarray]:
-    """Nodes and weights on [0, 1] that resolve layers of any thickness at both ends (Takahasi and Mori 1974)."""
+    """Return nodes and weights on [0, 1] that resolve layers of any thickness at both ends (Takahasi and Mori 1974)."""
     t = np.linspace(-reach, reach, 2 * half + 1)
     x = 1 / (1 + np.exp(-np.pi * np.sinh(t)))
     w = (t[1] - t[0]) * np.pi * np.cosh(t) * x * (1 - x)
@@ -32,7 +32,7 @@ def average_of_best(
     n: Array,
     lowest: bool,
 ) -> Array:
-    """Expectation of the lowest (or highest) of ``n`` draws.
+    """Return the expectation of the lowest (or highest) of ``n`` draws.
 
     For the lowest, ``E = low + int (1 - F)**n``; for the highest, ``E = high - int F**n``, over a range outside which
     the best falls with probability ``exp(-42)``. The range is cut where the integrand may have a layer: at the ends of
@@ -41,17 +41,17 @@ def average_of_best(
     Parameters
     ----------
     log_cdf, log_sf : callable
-        Of the distance ``r`` from alpha.
+        Functions of the distance ``r`` from alpha.
     quantile : callable
-        Of the logs of a probability and its complement; returns ``r``.
+        Function from the logs of a probability and of its complement to ``r``.
     delta : Array
         ``beta - alpha``.
     n : Array
         Numbers of draws.
     lowest : bool
-        Which end is the best.
+        Whether the best draw is the lowest.
     """
-    # The best is beyond a place with one of these probabilities: so is each of the n draws with its nth root.
+    # The best of n draws is beyond a place with probability p if each draw is with p**(1/n).
     logs = jnp.array([-float(np.exp(_LOG_REST)), float(np.log(0.5)), _LOG_REST], n.dtype)
     tail = logs.reshape((3,) + (1,) * max(n.ndim, delta.ndim)) / n
     rest = log_complement(tail)
@@ -72,14 +72,14 @@ def average_of_best(
 
 @jax.jit
 def best_of(n: Array, q: Array, delta: Array, sigma: Array, gamma: Array) -> Array:
-    """Quantile of the best of n draws, as a distance from the best score when minimising."""
+    """Return the quantile of the lowest of n draws, as a distance from alpha."""
     log_tail = log_tail_of_one(n, q, lowest=True)
     return quantile(*one_rank(log_complement(log_tail), log_tail, delta, sigma, gamma))
 
 
 def log_tail_of_one(n: Array, q: Array, lowest: bool) -> Array:
-    """Log of the probability that one draw is beyond the ``q`` quantile of the best of ``n``, on the losing side.
+    """Return the log of the probability that one draw is worse than the ``q`` quantile of the best of ``n``.
 
-    The best of ``n`` is beyond a place when all of the ``n`` are: its tail is the nth power of one draw's.
+    The best is worse than a score when all ``n`` draws are, so its tail is the nth power of the tail of one draw.
     """
     return (jnp.log1p(-q) if lowest else jnp.log(q)) / n

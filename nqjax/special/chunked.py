@@ -37,32 +37,32 @@ _log_sf = jax.jit(noisy_quadratic.log_sf)
 
 
 def standard_quantile(log_tail: ArrayLike, s: ArrayLike, gamma: ArrayLike) -> Floats:
-    """Quantiles of the noisy quadratic from 0 to 1 with noise s, given by the logarithm of the upper tail."""
+    """Return quantiles for alpha 0, beta 1 and noise s, at the log of the probability above the quantile."""
     return _in_chunks(_quantile, log_tail, s, gamma)
 
 
 def noisy_cdf(r: ArrayLike, delta: ArrayLike, sigma: ArrayLike, gamma: ArrayLike) -> Floats:
-    """CDF of the noisy quadratic at the distance r above alpha."""
+    """Return the CDF of the noisy quadratic at the distance r above alpha."""
     return _in_chunks(_cdf, r, delta, sigma, gamma)
 
 
 def noisy_log_pdf(r: ArrayLike, delta: ArrayLike, sigma: ArrayLike, gamma: ArrayLike) -> Floats:
-    """Log-density of the noisy quadratic at the distance r above alpha."""
+    """Return the log-density of the noisy quadratic at the distance r above alpha."""
     return _in_chunks(_log_pdf, r, delta, sigma, gamma)
 
 
 def noisy_log_tails(r: ArrayLike, delta: ArrayLike, sigma: ArrayLike, gamma: ArrayLike) -> tuple[Floats, Floats]:
-    """Logarithms of the CDF and of its complement at the distance r above alpha."""
+    """Return the logarithms of the CDF and of its complement at the distance r above alpha."""
     return _in_chunks(_log_cdf, r, delta, sigma, gamma), _in_chunks(_log_sf, r, delta, sigma, gamma)
 
 
 def standard_cdf(u: ArrayLike, s: ArrayLike, gamma: ArrayLike) -> Floats:
-    """CDF of the noisy quadratic from 0 to 1 with noise s."""
+    """Return the CDF for alpha 0, beta 1 and noise s."""
     return noisy_cdf(u, 1.0, s, gamma)
 
 
 def _in_chunks(function: Callable[..., Array], *arguments: ArrayLike) -> Floats:
-    """A function of arrays of one shape, so many elements at a time."""
+    """Return the elementwise function of the broadcast arrays, computed `POINTS` elements at a time."""
     arrays = np.broadcast_arrays(*(np.asarray(a, np.float64) for a in arguments))
     shape, size = arrays[0].shape, arrays[0].size
     out = np.empty(size)
@@ -70,7 +70,7 @@ def _in_chunks(function: Callable[..., Array], *arguments: ArrayLike) -> Floats:
         for start in range(0, size, POINTS):
             some = [a.ravel()[start : start + POINTS] for a in arrays]
             count = len(some[0])
-            # The last ones repeat one element, so that they take no longer.
+            # Padding repeats the last element, so that no iteration takes longer for it.
             some = [np.pad(a, (0, POINTS - count), mode="edge") for a in some]
             out[start : start + count] = np.asarray(function(*some))[:count]
     return out.reshape(shape)

@@ -1,8 +1,8 @@
-"""The choice of a formula at run time: inside a compiled program nothing is known of the numbers when it is traced.
+"""The choice of a formula at run time, because a traced program does not know the numbers it will be called with.
 
 An elementwise function of the noisy quadratic has up to three implementations: polynomials for whole gammas and narrow
-noise, quadrature with products for whole gammas, quadrature for any gamma. One of them computes all elements of a call.
-Called eagerly, inside `jit` or under `vmap`, the choice is the same, and so is the cost.
+noise, quadrature with products for whole gammas, and quadrature for any gamma. One of them computes all elements of a
+call. The choice and its cost are the same for eager calls, inside `jit` and under `vmap`.
 """
 
 import functools
@@ -17,16 +17,17 @@ from nqjax.special import narrow_noise
 
 #: Whole gammas up to this one have quadratures with products instead of powers.
 LARGEST_WHOLE = 50
-#: Binary digits that these gammas plus one take.
+
+#: Binary digits of these gammas plus one.
 WHOLE_BITS = 6
 
 Function = Callable[..., Any]
 
 
 def elementwise(function: Function) -> Function:
-    """Return the function, broadcast under `jax.vmap` instead of mapped.
+    """Return the function with a rule for `jax.vmap` that calls it once, on arrays with the mapped axis.
 
-    A mapped choice would become a selection, for which every implementation is computed.
+    By default `jax.vmap` would turn the choice into a selection, which computes every implementation.
     """
     wrapped = jax.custom_batching.custom_vmap(function)
 
@@ -41,16 +42,16 @@ def elementwise(function: Function) -> Function:
 
 
 def three_ways(narrow: Function, by_quadrature: Function, beyond: bool) -> Function:
-    """Return the function that takes the fastest implementation that serves all elements.
+    """Return the function that calls the fastest implementation that serves all elements.
 
     Parameters
     ----------
     narrow : callable
-        For whole gammas and narrow noise, see `nqjax.special.narrow_noise`; a function of (r, delta, sigma, gamma).
+        A function of (r, delta, sigma, gamma) for whole gammas and narrow noise; see `nqjax.special.narrow_noise`.
     by_quadrature : callable
-        For the others; ``bits`` is `WHOLE_BITS` where all gammas are whole, else 0.
+        A function of the same and of ``bits``, which is `WHOLE_BITS` where all gammas are whole, else 0.
     beyond : bool
-        Whether ``narrow`` must not be used far beyond the upper end.
+        Whether ``narrow`` is inaccurate far beyond the upper end.
     """
     ways = narrow, functools.partial(by_quadrature, bits=WHOLE_BITS), functools.partial(by_quadrature, bits=0)
 

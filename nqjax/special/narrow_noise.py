@@ -1,7 +1,7 @@
 r"""The noisy quadratic for whole gammas and narrow noise, by polynomials instead of quadrature.
 
-Where the range is at least 24 sigmas wide, no place feels both ends. Near the lower end the functions are those of
-`nqjax.special.power_moments`. Elsewhere, with ``z = r / sigma``, ``w = delta / sigma`` and ``c = w - z``,
+Where the range is at least 24 sigmas wide, no place is within reach of both ends. Near the lower end the functions are
+those of `nqjax.special.power_moments`. Elsewhere, with ``z = r / sigma``, ``w = delta / sigma`` and ``c = w - z``,
 
     F = P(Z > c) + (z / w)**(gamma/2) * sum_k C(gamma/2, k) E[Z**k; Z < c] / z**k,
 
@@ -31,11 +31,15 @@ from nqjax.special.power_moments import (
 )
 from nqjax.special.quadrature import effective_sigma
 
-#: The least width of the range, in sigmas.
+#: Least width of the range beta - alpha, in sigmas.
 NARROW = 24.0
-#: Beyond the far end by more than so many sigmas the series loses accuracy.
+
+#: The series loses accuracy more than this number of sigmas beyond the far end.
 REACH = 9.0
+
+#: Terms of the series.
 _TERMS = 23
+
 _SQRT_2PI = math.sqrt(2 * math.pi)
 
 
@@ -46,10 +50,10 @@ def applies(delta: Array, sigma: Array, gamma: Array) -> Array:
 
 
 def one_gamma_at_a_time(function: Callable[..., Array]) -> Callable[..., Array]:
-    """Return the elementwise function, called with one gamma for all elements: an array of gammas takes a loop.
+    """Return the elementwise function, called in a loop over the different gammas, with one gamma for all elements.
 
-    The polynomials' coefficients then are numbers; to look them up for every element would take a hundred times longer.
-    The gamma is the last argument.
+    The polynomials' coefficients are then scalars; a look-up for every element would take a hundred times longer. The
+    gamma is the last argument.
     """
 
     @functools.wraps(function)
@@ -88,13 +92,13 @@ def _places(r: Array, delta: Array, sigma: Array, gamma: Array) -> _Places:
     center = jnp.maximum(z, FAR)
     c = jnp.clip((delta - r) * inverse, -REACH, REACH)
     width = jnp.maximum(delta * inverse, NARROW)
-    # No further than the series reaches, so that a place at infinity gives no infinite product.
+    # Cut off at the series' reach, so that a place at infinity gives no infinite product.
     share = whole_power(jnp.sqrt(jnp.minimum(center / width, 2.0)), gamma)
     return _Places(z, z < FAR, center, c, share, jax.lax.rsqrt(width), inverse)
 
 
 class _Right(NamedTuple):
-    """Truncated moments: what the formulas of the right part are made of."""
+    """Truncated moments, for the formulas away from the lower end."""
 
     above: Array  # P(Z > c)
     below: Array  # P(Z < c)

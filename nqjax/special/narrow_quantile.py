@@ -1,8 +1,9 @@
-"""Quantiles of the noisy quadratic for whole gammas and narrow noise: good starts, then a few Newton steps.
+"""Quantiles of the noisy quadratic for whole gammas and narrow noise: good initial points, then a few Newton steps.
 
-Either end of the range has a problem of its own, and no place feels both. At the lower end the quantile inverts M, a
-function of one variable; at the upper end the survival function is nearly a multiple of M for gamma = 2. The inverse of
-M, as a polynomial, is good to about 1e-3 of the noise; Newton's method on the logarithms squares that at every step.
+No place is within reach of both ends of the range, so there are two problems. At the lower end the quantile inverts the
+function M of `nqjax.special.power_moments`; at the upper end the survival function is nearly a multiple of M for gamma
+= 2. The polynomial inverse of M has an error of about 1e-3 of the noise, which each step of Newton's method on the
+logarithms squares.
 """
 
 import functools
@@ -24,11 +25,16 @@ from nqjax.special.power_moments import (
 )
 from nqjax.special.quadrature import effective_sigma
 
-#: Probabilities above the quantile for which the upper end's series is accurate.
+#: Least log of the probability above the quantile for which the series at the upper end is accurate.
 _LEAST_LOG_TAIL = -36.0
+
 _NEWTON_STEPS = 3
-#: Degree and scale of the starting polynomials, in t = (s - scale) / (s + scale), s = sqrt(log M(FAR) - log M).
-_START_DEGREE, _START_SCALE = 18, 3.0
+
+#: Degree of the polynomial inverse in t = (s - scale) / (s + scale), with s = sqrt(log M(FAR) - log M).
+_INVERSE_DEGREE = 18
+
+#: The scale in t.
+_INVERSE_SCALE = 3.0
 
 
 def serves(log_q: Array, delta: Array, sigma: Array, gamma: Array) -> Array:
@@ -38,18 +44,18 @@ def serves(log_q: Array, delta: Array, sigma: Array, gamma: Array) -> Array:
 
 
 @functools.cache
-def _starts() -> tuple[np.ndarray, np.ndarray]:
+def _inverse_polynomials() -> tuple[np.ndarray, np.ndarray]:
     """Return the coefficients of z / (s + scale) for each gamma, shape (gammas, terms), and log M(FAR)."""
     angle = np.pi * (np.arange(200) + 0.5) / 200
     t = np.cos(angle)
-    s = _START_SCALE * (1 + t) / (1 - t)
+    s = _INVERSE_SCALE * (1 + t) / (1 - t)
     z = FAR - np.concatenate([np.linspace(0, 10, 2000), np.geomspace(10.01, 1e6, 2000)])
     rows, ends = [], []
     for gamma in range(1, LARGEST_GAMMA + 1):
         log_m = _log_moment_on_host(z, gamma)
         root = np.sqrt(np.maximum(log_m[0] - log_m, 0.0))
         place = np.interp(np.minimum(s, root[-1]), root, z)
-        series = np.polynomial.chebyshev.chebfit(t, place / (s + _START_SCALE), _START_DEGREE)
+        series = np.polynomial.chebyshev.chebfit(t, place / (s + _INVERSE_SCALE), _INVERSE_DEGREE)
         rows.append(np.polynomial.chebyshev.cheb2poly(series))
         ends.append(log_m[0])
     return np.array(rows), np.array(ends)
@@ -67,18 +73,18 @@ def _log_moment_on_host(z: np.ndarray, gamma: int) -> np.ndarray:
 
 
 def _inverse(log_m: Array, gamma: Array) -> Array:
-    """Return about where M is ``exp(log_m)``, for any value."""
-    rows, ends = (jnp.asarray(a, log_m.dtype) for a in _starts())
+    """Return the approximate z with M(z) = ``exp(log_m)``."""
+    rows, ends = (jnp.asarray(a, log_m.dtype) for a in _inverse_polynomials())
     number = jnp.clip(jnp.round(gamma).astype(jnp.int32), 1, LARGEST_GAMMA) - 1
     end = ends[number]
     s = jnp.sqrt(jnp.maximum(end - log_m, 0.0))
-    low = (s + _START_SCALE) * horner(rows[number], (s - _START_SCALE) / (s + _START_SCALE))
+    low = (s + _INVERSE_SCALE) * horner(rows[number], (s - _INVERSE_SCALE) / (s + _INVERSE_SCALE))
     bare = jnp.exp(jnp.maximum(log_m, end) * (2 / gamma))
     return jnp.where(log_m < end, low, bare - (gamma / 2 - 1) / (2 * bare))
 
 
 def _log_moment(z: Array, gamma: Array) -> tuple[Array, Array]:
-    """Return log M and M / M' at any place."""
+    """Return log M and M / M' at ``z``."""
     table = polynomials(gamma)
     (value, slope), exponent = left_moments(jnp.minimum(z, FAR), gamma, table, (0, 1))
     far_z = jnp.maximum(z, FAR)
@@ -107,9 +113,9 @@ def quantile(log_p: Array, log_q: Array, delta: Array, sigma: Array, gamma: Arra
         log_m, ratio = _log_moment(z, gamma)
         return z + jnp.clip((target - log_m) * ratio, -1.0 - jnp.abs(z), 1.0 + jnp.abs(z))
 
-    # Loops, or XLA would compute the early steps again for every use in the later ones.
+    # Loops, because XLA would compute early steps again for every use in later ones if they were unrolled.
     z = jax.lax.fori_loop(0, _NEWTON_STEPS, low_step, _inverse(target, gamma))
-    # At the upper end noise moves the distance c that there would be without it to about where E[(c + Z)_+] is that.
+    # Near the upper end, the distance c solves E[(c + Z)_+] = d approximately, where d is the distance without noise.
     least = jnp.maximum(log_q, _LEAST_LOG_TAIL)
     bare = -jnp.expm1(2 / gamma * log_p)
     c = jnp.clip(_inverse(log_width + jnp.log(bare), jnp.full_like(gamma, 2.0)), -REACH, REACH)

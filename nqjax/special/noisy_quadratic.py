@@ -2,11 +2,11 @@ r"""The noisy quadratic, standardised: logarithms of its CDF, survival function 
 
 ``Y = alpha + (beta - alpha) * V + sigma * Z`` with ``P(V <= v) = v**(gamma / 2)`` on [0, 1] and ``Z`` standard normal
 (Lourie, He, Cho 2025, the convex form; the concave form is its mirror image). All functions here take the distances
-``r = y - alpha`` and ``delta = beta - alpha`` besides ``sigma`` and ``gamma``: in these every limit is finite, sigma =
-0 (the noiseless quadratic) and delta = 0 (a plain normal) included.
+``r = y - alpha`` and ``delta = beta - alpha``, and ``sigma`` and ``gamma``: in these every limit is finite, including
+sigma = 0 (the noiseless quadratic) and delta = 0 (a normal distribution).
 
-Derivatives come from the model, not from differentiating the quadrature. Put ``phi_s`` for the density of
-``N(0, sigma**2)`` and
+Derivatives follow from the model, not from differentiating the quadrature. With ``phi_s``, the density of
+``N(0, sigma**2)``,
 
     P[k, m] = E[V**m * d^k/dr^k phi_s(r - delta * V)],        R[k, m] = P[k, m] / P[0, 0].
 
@@ -15,7 +15,7 @@ The density is ``P[0, 0]``. Because the normal density solves the heat equation,
     dP[k, m]/dr = P[k+1, m],    dP[k, m]/ddelta = -P[k+1, m+1],    dP[k, m]/dsigma = sigma * P[k+2, m],
 
 and a derivative in gamma differentiates the weight ``v**(gamma/2 - 1)``. So one custom JVP rule for the ratios R gives
-derivatives of every order, finite also where the density itself underflows.
+derivatives of every order, which are finite even where the density underflows.
 
 All functions are elementwise over arguments that broadcast against each other, jit-able and dtype-generic; they assume
 clean input (``delta >= 0``, ``sigma >= 0``, gamma in [1, 50]).
@@ -42,12 +42,12 @@ _LOG_SQRT_2PI = 0.5 * math.log(2 * math.pi)
 
 
 def _accuracy(dtype: Any) -> tuple[int, float]:
-    """Nodes and window depth that reach the dtype's rounding error."""
+    """Return the number of nodes and the window depth that reach the dtype's rounding error."""
     return (44, 37.0) if dtype == jnp.float64 else (24, 18.0)
 
 
 def _log_normal_cdf(x: Array) -> Array:
-    # Eight terms of the tail series instead of the default three: 4e-9 becomes 1e-15 at the point of change.
+    # With eight terms of the tail series instead of three the error falls from 4e-9 to 1e-15 where the series begins.
     return log_ndtr(x, series_order=8)
 
 
@@ -60,7 +60,7 @@ def one_rank(*args: Array) -> tuple[Array, ...]:
 
 
 def _log_integral(w: Window, gamma: Array, shift: int, num_nodes: int, bits: int) -> Array:
-    """Log of ``int v**(gamma/2 - 1 + shift) phi(x) dx`` divided by the window's width."""
+    """Return the log of ``int v**(gamma/2 - 1 + shift) phi(x) dx`` divided by the window's width."""
     b = gamma / 2 - 1 + shift
     total = total_weight(w, b, num_nodes, bits)
     return b * jnp.log(w.top_v) - _LOG_SQRT_2PI - w.peak**2 / 2 + jnp.log(total)
@@ -84,7 +84,7 @@ def _log_cdf_by_quadrature(r: Array, delta: Array, sigma: Array, gamma: Array, b
 
 
 def _log_v(n: Nodes, w: Window, delta: Array, sigma: Array) -> Array:
-    """Log of ``v`` at the nodes, from 1 - v without cancellation where that is small."""
+    """Return the log of ``v`` at the nodes, computed from 1 - v where that is small."""
     gap = (w.edge - w.top) * effective_sigma(delta, sigma) / jnp.where(delta > 0, delta, 1.0)
     missing = gap[..., None] + w.top_v[..., None] * n.short
     far = missing > 0.5
@@ -95,15 +95,15 @@ def _log_v(n: Nodes, w: Window, delta: Array, sigma: Array) -> Array:
 def _log_sf_by_quadrature(r: Array, delta: Array, sigma: Array, gamma: Array, bits: int) -> Array:
     del bits
     num_nodes, depth = _accuracy(r.dtype)
-    # 1 - v**(gamma/2) vanishes at the upper end, where the integrand of a far right tail has its maximum: look deeper.
+    # In a far right tail phi is largest at the upper end, where 1 - v**(gamma/2) vanishes: a deeper window is needed.
     num_nodes, depth = num_nodes + 4, depth + 5
     w = window(r, delta, sigma, gamma, depth)
     # Weights with q**(gamma/2) where the window starts at v = 0, and without any power elsewhere.
     n = nodes(w, jnp.zeros_like(gamma), num_nodes, 1, jacobi_rule(gamma / 2, num_nodes))
     tail = _log_normal_cdf(jnp.where(w.from_zero, w.edge, -w.z))
     scale = jnp.log(w.width) - _LOG_SQRT_2PI - w.peak**2 / 2
-    # From v = 0: the integral of phi is known, that of v**(gamma/2) phi needs the Gauss-Jacobi weight. The difference
-    # loses only what a noise that spans the whole range leaves to lose.
+    # From v = 0: the integral of phi is known, that of v**(gamma/2) phi needs the Gauss-Jacobi weight. Their difference
+    # loses few digits, because here the noise spans the whole range.
     inside = scale + gamma / 2 * jnp.log(w.top_v) + jnp.log(jnp.sum(n.weight, axis=-1))
     from_zero = tail + jnp.log1p(-jnp.exp(jnp.minimum(inside - tail, -1e-30)))
     # Away from v = 0: integrate 1 - v**(gamma/2) itself.
@@ -115,11 +115,11 @@ def _log_sf_by_quadrature(r: Array, delta: Array, sigma: Array, gamma: Array, bi
 def masses(r: Array, delta: Array, sigma: Array, gamma: Array) -> tuple[Array, Array, Array]:
     """Return the logarithms of the CDF, the survival function and the density from one quadrature.
 
-    For a solver's iterations: all three keep their relative accuracy and share what is slow, the exponentials. Not
-    differentiable.
+    All three keep their relative accuracy and share the exponentials, which take most of the time. Not differentiable:
+    for the iterations of a solver.
     """
     num_nodes, depth = _accuracy(r.dtype)
-    num_nodes, depth = num_nodes + 4, depth + 5  # for the survival function, see `_log_sf_value`
+    num_nodes, depth = num_nodes + 4, depth + 5  # for the survival function, see `_log_sf_by_quadrature`
     w = window(r, delta, sigma, gamma, depth)
     b = gamma / 2 - 1
     # Weights with q**b where the window starts at v = 0, and without any power elsewhere.
@@ -142,7 +142,7 @@ def masses(r: Array, delta: Array, sigma: Array, gamma: Array) -> tuple[Array, A
 
 
 def hermite(k: int, x: Array) -> Array:
-    """Probabilists' Hermite polynomial of degree ``k``."""
+    """Return the probabilists' Hermite polynomial of degree ``k`` at ``x``."""
     previous, current = jnp.zeros_like(x), jnp.ones_like(x)
     for i in range(k):
         previous, current = current, x * current - i * previous
@@ -152,14 +152,14 @@ def hermite(k: int, x: Array) -> Array:
 def _raw_moments(
     powers: Sequence[tuple[int, int]], w: Window, delta: Array, sigma: Array, gamma: Array, reference: Array
 ) -> tuple[Array, ...]:
-    """``d^k/dr^k int v**(gamma/2 - 1 + m) phi(x) dx`` for each (k, m), in units of the density's own integral.
+    """Return ``d^k/dr^k int v**(gamma/2 - 1 + m) phi(x) dx`` for each (k, m), in units of the integral (0, 0).
 
-    The units are held fixed, so that `gamma` can be differentiated alone; ``top_v**reference`` is part of them.
+    The units, of which ``top_v**reference`` is part, are constants when the result is differentiated in gamma.
     """
     num_nodes, _ = _accuracy(gamma.dtype)
     b = gamma / 2 - 1
     n = nodes(w, b, num_nodes)
-    # In units of the density, held fixed, so that nothing on the way to a ratio overflows before the ratio does.
+    # In these units nothing overflows before the ratios do.
     total = jax.lax.stop_gradient(jnp.sum(n.weight, axis=-1))
     total = jnp.where(total > 0, total, 1.0)
     n = n._replace(weight=n.weight / total[..., None])
@@ -175,7 +175,7 @@ def _raw_moments(
     at_edge = jnp.where(touches, at_edge / (jnp.where(w.width > 0, w.width, 1.0) * total), 0.0)
 
     def moment(k: int, m: int) -> Array:
-        # Differentiating the Gaussian: exact, but for small sigma / r the terms cancel.
+        # Differentiating the Gaussian: exact, except that for small sigma / r the terms cancel.
         gaussian = lift * jnp.sum(n.weight * v**m * hermite(k, n.x), axis=-1) / sigma**k
         if k == 0:
             return gaussian
@@ -190,11 +190,11 @@ def _raw_moments(
     return tuple(moment(k, m) for k, m in powers)
 
 
-#: A moment's (k, m, order): derivatives in r, powers of V, derivatives in gamma.
+#: (k, m, order) of a moment: numbers of derivatives in r, of factors V, and of derivatives in gamma.
 Moment = tuple[int, int, int]
 
 
-#: Where a derivative in r, delta, sigma and gamma takes a moment.
+#: Change of (k, m, order) by a derivative in r, delta, sigma and gamma.
 _MOVES: tuple[Moment, ...] = ((1, 0, 0), (1, 1, 0), (2, 0, 0), (0, 0, 1))
 
 
@@ -206,8 +206,8 @@ Tangents = tuple[Any, Any, Any, Any]
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
 def ratios(moments: tuple[Moment, ...], r: Array, delta: Array, sigma: Array, gamma: Array) -> tuple[Array, ...]:
-    """R[k, m] for each moment, its numerator's weight ``v**(gamma/2 - 1)`` differentiated ``order`` times in gamma."""
-    # Moments of high order look further out than the density.
+    """Return R[k, m] for each moment, with ``v**(gamma/2 - 1)`` in P[k, m] differentiated ``order`` times in gamma."""
+    # Moments of high order need a deeper window than the density.
     w = window(r, delta, sigma, gamma, _accuracy(r.dtype)[1] + 3)
     positive = effective_sigma(delta, sigma)
     reference = gamma / 2 - 1
@@ -226,7 +226,7 @@ def ratios(moments: tuple[Moment, ...], r: Array, delta: Array, sigma: Array, ga
 
     by_order = {order: iter(numerators(order)) for order in sorted({0, *(o for *_, o in moments)})}
     first = {order: next(values) for order, values in by_order.items()}
-    # Where there is no density at all (no noise, outside the support) a derivative of its logarithm is 0 by convention.
+    # Where the density is 0 (no noise, outside the support) the derivatives of its logarithm are 0 by convention.
     nothing = ((sigma == 0) & ((r <= 0) | (r >= delta))) | jnp.isinf(r)
     # In single precision the density may underflow even in its own units.
     total = jnp.where(first[0] > 0, first[0], jnp.inf)
@@ -238,7 +238,7 @@ def _derivative(f: Callable[[Array], Any]) -> Callable[[Array], Any]:
 
 
 def _combine(*terms: tuple[Any, Callable[[], Array]]) -> Any:
-    """Sum of tangent times slope over the tangents that are not known to be zero."""
+    """Return the sum of tangent times slope over the tangents that are not symbolic zeros."""
     live = [slope() * tangent for tangent, slope in terms if not isinstance(tangent, SymbolicZero)]
     return sum(live[1:], live[0])
 
@@ -249,7 +249,7 @@ def _shifted(moment: Moment, by: Moment) -> Moment:
 
 @functools.partial(ratios.defjvp, symbolic_zeros=True)
 def _ratios_jvp(moments: tuple[Moment, ...], primals: Primals, tangents: Tangents) -> tuple[Any, Any]:
-    """Quotient rule: a derivative moves the numerator to a neighbouring moment, and so it does the denominator."""
+    """Apply the quotient rule: a derivative changes numerator and denominator to neighbouring moments."""
     sigma = primals[2]
     moving = [move for move, t in zip(_MOVES, tangents, strict=True) if not isinstance(t, SymbolicZero)]
     wanted = dict.fromkeys([*moments, *moving, *(_shifted(moment, move) for moment in moments for move in moving)])
@@ -278,7 +278,7 @@ _log_sf_by_case = three_ways(narrow_noise.log_sf, _log_sf_by_quadrature, beyond=
 @jax.custom_jvp
 def _log_pdf(r: Array, delta: Array, sigma: Array, gamma: Array) -> Array:
     value = _log_pdf_by_case(r, delta, sigma, gamma)
-    # No noise, however little, spills half of the density over an end.
+    # The tiny sigma of the quadrature, unlike sigma = 0, moves half of the density at an end beyond it.
     value = value + jnp.where((sigma == 0) & ((r == 0) | (r == delta)), math.log(2), 0.0)
     return jnp.where(_has_no_density(r, delta, sigma), -jnp.inf, value)
 
@@ -298,17 +298,20 @@ def _log_pdf_jvp(primals: Primals, tangents: Tangents) -> tuple[Any, Any]:
 
 
 def _mass_tangent(primals: Primals, tangents: Tangents, log_mass: Array, sign: float) -> Any:
-    """Tangent of the log of the CDF (sign 1) or of the survival function (sign -1), or of either if log_mass is 0."""
+    """Return the tangent of the log of the CDF (sign 1) or of the survival function (sign -1).
+
+    With ``log_mass = 0``, the tangent of the CDF or of the survival function itself.
+    """
     r, delta, sigma, gamma = primals
     needs = (None, (0, 1, 0), (1, 0, 0), (0, 1, 1))
     moving = [m for m, t in zip(needs, tangents, strict=True) if m and not isinstance(t, SymbolicZero)]
     value = dict(zip(moving, ratios(tuple(moving), *primals), strict=True)) if moving else {}
     log_density = _log_pdf(*primals)
-    # -inf - -inf has no meaning: where there is neither mass nor density, the derivative is 0 by convention.
+    # Where mass or density is 0 the derivative is 0 by convention.
     empty = (log_mass == -jnp.inf) | (log_density == -jnp.inf)
     hazard = jnp.exp(jnp.where(empty, 0.0, log_density - log_mass))
-    # Far out the difference is rounding noise; a mixture of normals has no higher hazard than its farthest member, and
-    # a normal one less than its distance + 1.
+    # Far out the difference of the logs has rounding errors, so the hazard is bounded: a mixture of normals has at most
+    # that of its farthest component, and a normal one below its standardised distance + 1.
     positive = effective_sigma(delta, sigma)
     distance = jnp.maximum(r if sign < 0 else delta - r, 0.0) / positive
     huge = 1e70 if r.dtype == jnp.float64 else 1e17
@@ -359,7 +362,7 @@ def _log_sf_jvp(primals: Primals, tangents: Tangents) -> tuple[Any, Any]:
 
 
 def log_pdf(r: Array, delta: Array, sigma: Array, gamma: Array) -> Array:
-    """Log-density of the convex noisy quadratic at ``y = alpha + r``.
+    """Return the log-density of the convex noisy quadratic at ``y = alpha + r``.
 
     Parameters
     ----------
@@ -370,15 +373,15 @@ def log_pdf(r: Array, delta: Array, sigma: Array, gamma: Array) -> Array:
 
 
 def cdf(r: Array, delta: Array, sigma: Array, gamma: Array) -> Array:
-    """CDF; arguments as for `log_pdf`."""
+    """Return the CDF; arguments as for `log_pdf`."""
     return _cdf(*one_rank(r, delta, sigma, gamma))
 
 
 def log_cdf(r: Array, delta: Array, sigma: Array, gamma: Array) -> Array:
-    """Log of the CDF; arguments as for `log_pdf`."""
+    """Return the log of the CDF; arguments as for `log_pdf`."""
     return _log_cdf(*one_rank(r, delta, sigma, gamma))
 
 
 def log_sf(r: Array, delta: Array, sigma: Array, gamma: Array) -> Array:
-    """Log of the survival function, 1 - CDF; arguments as for `log_pdf`."""
+    """Return the log of the survival function, 1 - CDF; arguments as for `log_pdf`."""
     return _log_sf(*one_rank(r, delta, sigma, gamma))

@@ -1,4 +1,4 @@
-r"""Moments of a power seen through normal noise: the noisy quadratic where its far end is out of reach.
+r"""Moments of a power with normal noise: the noisy quadratic where its far end is out of reach.
 
     M(z) = E[(z + Z)_+**(gamma / 2)],   Z standard normal.
 
@@ -25,10 +25,15 @@ import nqjax.data
 
 #: The whole gammas from 1 to this one have polynomials.
 LARGEST_GAMMA = 10
-#: From this z on an asymptotic series in 1 / z**2 serves.
+
+#: From this z on, the moments follow from an asymptotic series in 1 / z**2.
 FAR = 12.0
-#: Digits of the powers taken below: their exponents are below 2**4.
-_BITS = 4
+
+#: sqrt(1/2), for `jax.lax.erfc`.
+HALF_ROOT = math.sqrt(0.5)
+
+#: Binary digits of the exponents of `whole_power`.
+_EXPONENT_BITS = 4
 
 
 class Polynomials(NamedTuple):
@@ -60,7 +65,7 @@ def whole_power(base: Array, exponent: Array) -> Array:
     """Return ``base**exponent`` for whole exponents from 0 to 15, by repeated squaring."""
     digits = jnp.round(exponent).astype(jnp.int32)
     result = jnp.ones((), base.dtype)
-    for i in range(_BITS):
+    for i in range(_EXPONENT_BITS):
         digit = ((digits >> i) & 1).astype(base.dtype)
         # A blend instead of a select: exact for 0, and to rounding for 1, also where the base is infinite or NaN.
         result = result * (digit * base + (1 - digit))
@@ -77,7 +82,7 @@ def horner(coefficients: Array, t: Array) -> Array:
 
 
 def left_moments(z: Array, gamma: Array, table: Polynomials, orders: tuple[int, ...]) -> tuple[list[Array], Array]:
-    """Return M (order 0) and M' (order 1) for ``z <= FAR``, apart from a factor that may underflow.
+    """Return M (order 0) and M' (order 1) for ``z <= FAR``, without a factor that may underflow.
 
     Parameters
     ----------

@@ -1,16 +1,16 @@
-r"""Gauss quadrature for a power law seen through normal noise.
+r"""Gauss quadrature for a power law with normal noise.
 
 Every function of the noisy quadratic is an integral of ``v**b * phi(x)`` with ``v = (r + sigma * x) / delta``, where
 ``v`` in [0, 1] is the place inside the power law, ``x`` the standardised noise, ``r = y - alpha`` and
-``delta = beta - alpha``. This module chooses, for each element, the short window of ``x`` that carries the integral to
-the last digit, relative to its own maximum (so tails keep their relative accuracy), and the nodes inside it:
+``delta = beta - alpha``. For each element this module chooses the short window of ``x`` outside which the integrand is
+negligible relative to its own maximum, so that tails keep their relative accuracy, and the nodes inside it:
 
 - a window that ends well above ``v = 0`` uses Gauss-Legendre nodes in ``sqrt(v)``, where the integrand is smooth and
   ``v**(gamma/2)`` is a product for a whole gamma (square roots and logarithms cost more than the exponentials);
-- a window that reaches ``v = 0`` uses Gauss-Jacobi nodes for the weight ``q**b``, which is singular at 0 whenever ``b``
-  is not a whole number. ``b`` may be traced, so nodes and weights come from Chebyshev series in ``log(b + 1)``.
+- a window that reaches ``v = 0`` uses Gauss-Jacobi nodes for the weight ``q**b``, which is singular at 0 if ``b`` is
+  not a whole number. ``b`` may be traced, so nodes and weights are Chebyshev series in ``log(b + 1)``.
 
-40 nodes reach 1e-14.
+With 40 nodes the error is 1e-14.
 """
 
 import functools
@@ -28,6 +28,7 @@ from jax import Array
 _EXPONENT_RANGE = (-0.65, 30.0)
 
 
+#: Terms of the Chebyshev series of Gauss-Jacobi rules.
 _SERIES_TERMS = 28
 
 
@@ -35,13 +36,13 @@ _SERIES_TERMS = 28
 _NEAR_ZERO = 0.12
 
 
-#: Arrays of this size and more unroll the loop over nodes: as fast as the exponentials alone, but slower to compile.
+#: For arrays of at least this size the loop over nodes is unrolled: as fast as the exponentials, but slower to compile.
 UNROLL_SIZE = 4096
 
 
 @functools.cache
 def _jacobi_series(num_nodes: int) -> np.ndarray:
-    """Chebyshev coefficients in log(b + 1) of the nodes and log-weights for q**b on [0, 1]: (terms, 2, nodes)."""
+    """Return the coefficients of nodes and log-weights for q**b on [0, 1], series in log(b + 1): (terms, 2, nodes)."""
     low, high = np.log1p(_EXPONENT_RANGE)
     angle = np.cos(np.pi * (np.arange(_SERIES_TERMS) + 0.5) / _SERIES_TERMS)
     rows = []
@@ -53,10 +54,10 @@ def _jacobi_series(num_nodes: int) -> np.ndarray:
 
 
 def _log_christoffel(x: np.ndarray, b: float) -> np.ndarray:
-    """Logs of the weights of the Gauss rule with nodes ``x`` in [-1, 1] for ``(1 + x)**b``, up to a constant.
+    """Return the log-weights of the Gauss rule with nodes ``x`` in [-1, 1] for ``(1 + x)**b``, up to a constant.
 
-    One over the sum of the squared orthonormal polynomials: a positive sum, good to the last digits where the usual
-    formula loses three, which a second derivative of the series would show.
+    A weight is one over the sum of the squared orthonormal polynomials. The terms are positive, so no digits are
+    lost; the usual formula loses three, which second derivatives of the series would show.
     """
     k = np.arange(1, len(x))
     center = np.concatenate([[b / (b + 2)], b**2 / ((2 * k + b) * (2 * k + b + 2))])
@@ -72,7 +73,7 @@ def _log_christoffel(x: np.ndarray, b: float) -> np.ndarray:
 
 @functools.cache
 def exact_jacobi_rule(b: float, num_nodes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Gauss-Jacobi nodes and log-weights for the weight ``q**b`` on [0, 1], each of shape (num_nodes,)."""
+    """Return Gauss-Jacobi nodes and log-weights for the weight ``q**b`` on [0, 1], each of shape (num_nodes,)."""
     x, _ = scipy.special.roots_jacobi(num_nodes, 0.0, b)
     log_weights = _log_christoffel(x, b)
     return (x + 1) / 2, log_weights - np.log(np.sum(np.exp(log_weights)) * (b + 1))
@@ -80,20 +81,20 @@ def exact_jacobi_rule(b: float, num_nodes: int) -> tuple[np.ndarray, np.ndarray]
 
 @functools.cache
 def legendre_rule(num_nodes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Gauss-Legendre nodes and weights on [0, 1]."""
+    """Return Gauss-Legendre nodes and weights on [0, 1]."""
     x, w = np.polynomial.legendre.leggauss(num_nodes)
     return (x + 1) / 2, w / 2
 
 
 def jacobi_rule(b: Array, num_nodes: int) -> tuple[Array, Array]:
-    """Gauss-Jacobi nodes and log-weights for the weight ``q**b`` on [0, 1], differentiable in ``b``.
+    """Return Gauss-Jacobi nodes and log-weights for the weight ``q**b`` on [0, 1], differentiable in ``b``.
 
     Parameters
     ----------
     b : Array, shape (...)
         The exponent, in [-0.5, 25].
     num_nodes : int
-        How many nodes.
+        Number of nodes.
 
     Returns
     -------
@@ -115,7 +116,7 @@ def jacobi_rule(b: Array, num_nodes: int) -> tuple[Array, Array]:
 
 
 class Window(NamedTuple):
-    """Where the integrand lives, per element; every field has the elements' shape.
+    """Range of integration of each element; every field has the elements' shape.
 
     ``z`` and ``edge`` are the standardised distances of ``r`` from ``v = 0`` and to ``v = 1``: the integral runs over
     ``x`` in [-z, edge], of which the window keeps [top - width, top]. All differences are formed without cancellation.
@@ -133,9 +134,9 @@ class Window(NamedTuple):
 
 
 def effective_sigma(delta: Array, sigma: Array) -> Array:
-    """Sigma, kept off zero by less than any rounding error can notice: sigma = 0 needs no formulas of its own."""
+    """Return sigma, or a positive number below all rounding errors where it is 0: no other formulas are needed."""
     least = jnp.maximum(sigma, (1e-60 if sigma.dtype == jnp.float64 else 1e-18) * delta)
-    # Neither range nor noise: any positive number, the callers know what a point mass is.
+    # A point mass has neither range nor noise: any positive number serves, because callers treat it separately.
     return jnp.where(least > 0, least, 1.0)
 
 
@@ -158,17 +159,17 @@ def window(r: Array, delta: Array, sigma: Array, gamma: Array, depth: float | Ar
     mode_x, mode_height = jnp.where(z > 0, small, large), jnp.where(z > 0, large, small)
     room = 2 * depth + 0.386 * b
     rise = room / (mode_x / 2 + jnp.sqrt(mode_x**2 / 4 + room))
-    # Compared from the nearer end, or a point far outside would lose the other one to rounding.
+    # Compared from the nearer end: for a point far outside the distance from the farther one is lost to rounding.
     at_edge = jnp.where(z > 0, mode_x + rise >= edge, mode_height + rise >= span)
     top = jnp.where(at_edge, edge, mode_x + rise)
     top_height = jnp.where(at_edge, span, mode_height + rise)
-    # Below the point nearest x = 0 only the Gaussian helps.
+    # Below the point nearest x = 0 the bound is the Gaussian's.
     start = jnp.minimum(top, 0.0)
     fall = 2 * depth / (-start + jnp.sqrt(start**2 + 2 * depth))
     width = (top - start) + fall
     from_zero = top_height - width < _NEAR_ZERO * top_height
     width = jnp.where(from_zero, top_height, width)
-    # From the nearer end again: a power of 50 multiplies the rounding error.
+    # From the nearer end again, because a power up to 50 multiplies the rounding error.
     positive_span = jnp.where(at_edge, 1.0, span)
     missing = (edge - top) / positive_span
     top_v = jnp.where(at_edge, 1.0, jnp.where(missing < 0.5, 1 - missing, top_height / positive_span))
@@ -187,11 +188,12 @@ class Nodes(NamedTuple):
     weight: Array  # quadrature weight * q**b * exp((peak**2 - x**2) / 2), per unit of width
 
 
-class _Plan(NamedTuple):
-    """What the loop over nodes reads: per element, and per element of ``b`` and node."""
+class _NodeTable(NamedTuple):
+    """Coefficients from which the loop over nodes computes places and integrand."""
 
+    # Of each element:
     zero: Array  # 1 where the window starts at v = 0, else 0
-    step: Array  # sqrt(q) = 1 - step * distance, exact however short the window is
+    step: Array  # sqrt(q) = 1 - step * distance, exact for windows of all lengths
     legendre_scale: Array  # Jacobian of the Gauss-Legendre rule in sqrt(q), 0 where it is not used
     # With y = (x - peak) / sqrt(2), formed without cancellation, the exponent is -y * (y + shift):
     start: Array  # y = start - slope * distance * (1 + sqrt(q))
@@ -199,18 +201,19 @@ class _Plan(NamedTuple):
     shift: Array
     power: Array  # exponent of sqrt(q) in the Gauss-Legendre integrand
     binary: tuple[Array, ...]  # its binary digits as 0.0 and 1.0, when it is whole
+    # Of each element of ``b`` and each node:
     jacobi_roots: Array
     jacobi_weights: Array
 
 
-def _plan(w: Window, b: Array, num_nodes: int, bits: int, rule: tuple[Array, Array] | None = None) -> _Plan:
+def _node_table(w: Window, b: Array, num_nodes: int, bits: int, rule: tuple[Array, Array] | None = None) -> _NodeTable:
     nodes_q, log_weights = jacobi_rule(b, num_nodes) if rule is None else rule
     share = jnp.where(w.from_zero, 1.0, w.width / jnp.where(w.from_zero, 1.0, w.top_height))
     root_low = jnp.sqrt(1 - share)
     step = jnp.where(w.from_zero, 1.0, share / (1 + root_low))
     zero = w.from_zero.astype(b.dtype)
     half = np.sqrt(0.5).astype(b.dtype)
-    plan = _Plan(
+    table = _NodeTable(
         zero,
         step,
         2 * (1 - zero) / (1 + root_low),
@@ -223,22 +226,22 @@ def _plan(w: Window, b: Array, num_nodes: int, bits: int, rule: tuple[Array, Arr
         jnp.exp(log_weights),
     )
     # Keeps XLA from recomputing what depends on b alone for every element inside the loop over nodes.
-    binary, roots, weights = jax.lax.optimization_barrier((plan.binary, plan.jacobi_roots, plan.jacobi_weights))
-    return plan._replace(binary=binary, jacobi_roots=roots, jacobi_weights=weights)
+    binary, roots, weights = jax.lax.optimization_barrier((table.binary, table.jacobi_roots, table.jacobi_weights))
+    return table._replace(binary=binary, jacobi_roots=roots, jacobi_weights=weights)
 
 
-def _evaluate(plan: _Plan, node: Array, weight: Array) -> Nodes:
-    """One node, or all of them where the fields of ``plan`` carry a last axis for them."""
+def _evaluate(table: _NodeTable, node: Array, weight: Array) -> Nodes:
+    """Return one node, or all nodes where the fields of ``table`` have a last axis for them."""
     # Blends by 0 and 1 instead of selects: those keep the loop over nodes from being vectorised on a CPU.
-    distance = (1 - node) + plan.zero * (node - plan.jacobi_roots)
-    root = 1 - plan.step * distance
+    distance = (1 - node) + table.zero * (node - table.jacobi_roots)
+    root = 1 - table.step * distance
     bent = distance * (1 + root)
-    y = plan.start - plan.slope * bent
-    exponential = jnp.exp(-y * (y + plan.shift))
-    whole = bool(plan.binary)
-    powers = whole_power(root, plan.binary) if whole else jnp.exp(plan.power * jnp.log(jnp.maximum(root, 0.1)))
-    total = plan.legendre_scale * (weight * powers) + plan.zero * plan.jacobi_weights
-    return Nodes(y, root * root, plan.step * bent, total * exponential)
+    y = table.start - table.slope * bent
+    exponential = jnp.exp(-y * (y + table.shift))
+    whole = bool(table.binary)
+    powers = whole_power(root, table.binary) if whole else jnp.exp(table.power * jnp.log(jnp.maximum(root, 0.1)))
+    total = table.legendre_scale * (weight * powers) + table.zero * table.jacobi_weights
+    return Nodes(y, root * root, table.step * bent, total * exponential)
 
 
 def nodes(w: Window, b: Array, num_nodes: int, bits: int = 0, rule: tuple[Array, Array] | None = None) -> Nodes:
@@ -250,38 +253,39 @@ def nodes(w: Window, b: Array, num_nodes: int, bits: int = 0, rule: tuple[Array,
     b : Array, shape (...)
         The exponent of ``v``, of the same rank as the window.
     num_nodes : int
-        How many nodes.
+        Number of nodes.
     bits : int
         When every ``2 * b + 1`` is a whole number below ``2**bits``, powers are products; 0 for any real exponent.
     rule : tuple of Array, optional
-        ``jacobi_rule(b, num_nodes)``, when the caller has it already.
+        ``jacobi_rule(b, num_nodes)``, if the caller has computed it.
     """
-    # And here what depends on the element alone for every node.
-    plan = jax.lax.optimization_barrier(_plan(w, b, num_nodes, bits, rule))
-    spread = jax.tree.map(lambda a: a[..., None], plan._replace(jacobi_roots=(), jacobi_weights=()))
-    spread = spread._replace(jacobi_roots=plan.jacobi_roots, jacobi_weights=plan.jacobi_weights)
+    # Likewise for what depends on the element alone.
+    table = jax.lax.optimization_barrier(_node_table(w, b, num_nodes, bits, rule))
+    spread = jax.tree.map(lambda a: a[..., None], table._replace(jacobi_roots=(), jacobi_weights=()))
+    spread = spread._replace(jacobi_roots=table.jacobi_roots, jacobi_weights=table.jacobi_weights)
     node, weight = (jnp.asarray(a, b.dtype).reshape((1,) * b.ndim + (-1,)) for a in legendre_rule(num_nodes))
     n = _evaluate(spread, node, weight)
     return n._replace(x=w.peak[..., None] + n.x * np.sqrt(2.0).astype(b.dtype))
 
 
 def total_weight(w: Window, b: Array, num_nodes: int, bits: int = 0) -> Array:
-    """Sum of the weights of `nodes`: the integral of ``q**b * exp((peak**2 - x**2) / 2)`` per unit of width.
+    """Return the integral of ``q**b * exp((peak**2 - x**2) / 2)`` per unit of width, the sum of the weights of `nodes`.
 
-    Large arrays unroll the loop over nodes, which runs at the speed of the bare exponentials but compiles more slowly.
+    For large arrays the loop over nodes is unrolled, which takes longer to compile and runs at the speed of the
+    exponentials alone.
     """
     if w.top.size < UNROLL_SIZE or not bits:
         return jnp.sum(nodes(w, b, num_nodes, bits).weight, axis=-1)
-    plan = _plan(w, b, num_nodes, bits)
+    table = _node_table(w, b, num_nodes, bits)
     total = jnp.zeros((), b.dtype)
     for i, (node, weight) in enumerate(zip(*legendre_rule(num_nodes), strict=True)):
-        one = plan._replace(jacobi_roots=plan.jacobi_roots[..., i], jacobi_weights=plan.jacobi_weights[..., i])
+        one = table._replace(jacobi_roots=table.jacobi_roots[..., i], jacobi_weights=table.jacobi_weights[..., i])
         total = total + _evaluate(one, node.astype(b.dtype), weight.astype(b.dtype)).weight
     return total
 
 
 def half_power(v: Array, gamma: Array, bits: int) -> Array:
-    """``v**(gamma / 2)``, by products when gamma is known to be a whole number below ``2**bits``."""
+    """Return ``v**(gamma / 2)``: by products when ``bits`` says that gamma is a whole number below ``2**bits``."""
     if not bits:
         return jnp.exp(gamma / 2 * jnp.log(v))
     return whole_power(jnp.sqrt(v), jax.lax.optimization_barrier(binary_digits(gamma, bits)))
@@ -294,7 +298,7 @@ def binary_digits(power: Array, bits: int) -> tuple[Array, ...]:
 
 
 def whole_power(base: Array, binary: tuple[Array, ...]) -> Array:
-    """``base**power`` for a whole, traced power given by its binary digits, by repeated squaring."""
+    """Return ``base**power`` for a whole, traced power given by its binary digits, by repeated squaring."""
     result = jnp.ones((), base.dtype)
     for i, digit in enumerate(binary):
         # A blend instead of a select, see `_evaluate`; exact for 0, and to rounding for 1.

@@ -10,12 +10,12 @@ from nqjax.special.dispatch import elementwise
 
 _MAX_STEPS = 200
 
-
-State = tuple[Array, Array, Array, Array, Array]
+#: Number of steps, r, its lower and upper bound, and whether it has settled.
+_State = tuple[Array, Array, Array, Array, Array]
 
 
 def log_complement(log_p: Array) -> Array:
-    """``log(1 - exp(log_p))`` for ``log_p <= 0``, accurate at both ends; NaN for other arguments."""
+    """Return ``log(1 - exp(log_p))`` for ``log_p <= 0``, accurate at both ends; NaN for other arguments."""
     near_one = log_p > -0.6931471805599453
     safe = jnp.where(log_p < 0, log_p, -1.0)
     value = jnp.where(near_one, jnp.log(-jnp.expm1(safe)), jnp.log1p(-jnp.exp(safe)))
@@ -26,26 +26,26 @@ def _quantile_by_newton(log_p: Array, log_q: Array, delta: Array, sigma: Array, 
     """Return the quantile by a safeguarded Newton method, for all parameters; see `quantile`."""
     log_p, log_q, delta, sigma, gamma = jnp.broadcast_arrays(log_p, log_q, delta, sigma, gamma)
     dtype = log_p.dtype
-    # P(V >= 0) = 1 and P(V <= 1) = 1 bound the quantile by those of the noise; Phi(-k) <= exp(-k**2 / 2).
+    # V >= 0 and V <= 1 bound the quantile by quantiles of the noise, which Phi(-k) <= exp(-k**2 / 2) bounds.
     low = -sigma * jnp.sqrt(-2 * log_p)
     high = delta + sigma * jnp.sqrt(-2 * log_q)
     start = jnp.clip(delta * jnp.exp(2 / gamma * log_p), low, high)
-    # Newton's error is squared by the next step: a step taken from this close ends at rounding error.
+    # Each Newton step squares the error, so a step that begins this close ends at rounding error.
     close = np.sqrt(np.finfo(dtype).eps)
 
-    def step(state: State) -> State:
+    def step(state: _State) -> _State:
         count, r, low, high, settled = state
         log_cdf, log_sf, log_pdf = noisy_quadratic.masses(r, delta, sigma, gamma)
-        # An increasing function of r that is 0 at the quantile, on a log scale in whichever tail is the shorter.
+        # An increasing function of r that is 0 at the quantile, on the log scale of the shorter tail.
         gap = jnp.where(log_p < log_q, log_cdf - log_p, log_q - log_sf)
         low, high = jnp.where(gap <= 0, r, low), jnp.where(gap >= 0, r, high)
         newton = r - gap * jnp.exp(jnp.where(log_p < log_q, log_cdf, log_sf) - log_pdf)
         new = jnp.where((newton >= low) & (newton <= high), newton, (low + high) / 2)
-        # What has settled stays where it is: another step could only leave by a bisection of a one-sided bracket.
+        # Settled elements stay: with a one-sided bracket another step could be a bisection away from the quantile.
         new = jnp.where(settled, r, new)
         return count + 1, new, low, high, settled | (jnp.abs(gap) <= close) | (new == r)
 
-    def more(state: State) -> Array:
+    def more(state: _State) -> Array:
         return (state[0] < _MAX_STEPS) & ~jnp.all(state[-1])
 
     done = ~(low < high)
@@ -63,15 +63,15 @@ def _quantile_by_case(log_p: Array, log_q: Array, delta: Array, sigma: Array, ga
 
 @jax.custom_jvp
 def quantile(log_p: Array, log_q: Array, delta: Array, sigma: Array, gamma: Array) -> Array:
-    """Distance ``r`` from alpha below which the convex noisy quadratic has probability ``exp(log_p)``.
+    """Return the distance ``r`` from alpha below which the convex noisy quadratic has probability ``exp(log_p)``.
 
     Parameters
     ----------
     log_p, log_q : Array
-        Logarithms of the probability and of its complement; both, so that neither tail loses digits. All arguments
-        have one rank and dtype; they broadcast.
+        Logarithms of the probability and of its complement. Both are needed, so that neither tail loses digits. All
+        arguments have one rank and dtype; they broadcast.
     delta, sigma, gamma : Array
-        As in `nqjax.noisy_quadratic.log_pdf`.
+        As for `nqjax.special.noisy_quadratic.log_pdf`.
     """
     inside = (log_p < 0) & (log_q < 0) & (log_p > -jnp.inf) & (log_q > -jnp.inf)
     half = jnp.full_like(log_p, -0.6931471805599453)
@@ -83,7 +83,7 @@ def quantile(log_p: Array, log_q: Array, delta: Array, sigma: Array, gamma: Arra
 
 @quantile.defjvp
 def _quantile_jvp(primals: tuple[Array, ...], tangents: tuple[Array, ...]) -> tuple[Array, Array]:
-    """Implicit function theorem: F(r, delta, sigma, gamma) = p, so F_r dr = dp - F_delta ddelta - ..."""
+    """Apply the implicit function theorem: F(r, delta, sigma, gamma) = p, so F_r dr = dp - F_delta ddelta - ..."""
     log_p, log_q, delta, sigma, gamma = primals
     dlog_p, dlog_q, ddelta, dsigma, dgamma = tangents
     r = quantile(*primals)

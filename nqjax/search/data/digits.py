@@ -7,7 +7,7 @@ import numpy as np
 from nqjax.runtime.extras import require
 from nqjax.search.sources import Arrays
 
-#: Images for training: 18 whole batches of 64, so that an epoch uses all. The other 645 images are for validation.
+#: Images for training: 18 whole batches of 64, so that an epoch uses all. The remaining 645 are for validation.
 NUM_TRAIN = 1152
 
 #: The seed of the split, which is part of the task: a search's key does not change it.

@@ -14,7 +14,7 @@ from nqjax.search.models.weights import Tensors, read_weights
 
 Params = dict[str, Any]
 
-#: Options of config.json that `Encoder` supports, with their values; the first value is the default.
+#: Values that `Encoder` supports of each option in config.json, the default at the front.
 _OPTIONS: dict[str, tuple[Any, ...]] = {
     "relative_attention": (True,),
     "share_att_key": (True,),
