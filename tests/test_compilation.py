@@ -29,7 +29,7 @@ print(json.dumps([events.count("cache_hits"), events.count("cache_misses")]))
 
 
 def test_programs_are_found_again_whatever_the_hash_seed(tmp_path):
-    """Leaves of distributions that followed string hashes would make another program of the posterior in each process."""
+    """Leaves in the order of string hashes would make another program of the posterior in each process."""
     counts = []
     for seed in ("1", "2"):
         environment = {**os.environ, "PYTHONHASHSEED": seed, "JAX_PLATFORMS": "cpu"}
