@@ -29,9 +29,6 @@ LARGEST_GAMMA = 10
 #: From this z on, the moments follow from an asymptotic series in 1 / z**2.
 FAR = 12.0
 
-#: sqrt(1/2), for `jax.lax.erfc`.
-HALF_ROOT = math.sqrt(0.5)
-
 #: Binary digits of the exponents of `whole_power`.
 _EXPONENT_BITS = 4
 
