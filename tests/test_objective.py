@@ -14,8 +14,8 @@ import reference
 import searches
 
 from nqjax.estimation.spacings import spacings
-from nqjax.solver.knots import families
-from nqjax.solver.objective import mps
+from nqjax.solver.knots import families, out_of_reach
+from nqjax.solver.objective import mps, mps_of_pieces
 from nqjax.special import noisy_quadratic
 
 pytestmark = pytest.mark.usefixtures("x64", "strict_ranks")
@@ -313,3 +313,40 @@ def test_noiseless_loss_is_infinite_where_a_score_has_no_probability(alpha):
     assert found[0] == INF
     assert evaluate([0.0, math.log(0.25), 0.0], 1, data, noiseless=True)[0] == INF
     assert np.all(np.isfinite(evaluate([0.0, 0.0, 0.0], 1, data, noiseless=True)))
+
+
+@pytest.mark.parametrize("gamma", range(1, 11))
+def test_polynomials_equal_quadrature(gamma):
+    """Where the far end is out of reach, pieces are evaluated by polynomials: two methods that share nothing."""
+    rng = np.random.default_rng(gamma)
+    count = 6
+    sigma = np.exp(np.linspace(np.log(1e-4), np.log(0.05), count))
+    theta = np.stack([rng.uniform(-0.05, 0.05, count), np.log(rng.uniform(1.6, 3.0, count)), np.log(sigma)], axis=1)
+    knots = np.sort(rng.uniform(-0.02, 1.0, (count, 33)), axis=1)
+    knots[:, 0], knots[:, -1] = -FAR, FAR
+    shares = rng.dirichlet(np.ones(32), count)
+    many = jax.tree.map(lambda a: jnp.broadcast_to(a, (count, *a.shape)), searches.family(gamma))
+    fine, noiseless = jnp.asarray(True), jnp.asarray(False)
+    assert bool(out_of_reach(jnp.asarray(knots), jnp.asarray(theta), fine))
+    found = jax.jit(lambda *a: mps_of_pieces(*a, None, fine, noiseless, 4))(theta, many, knots, shares)
+    exact = jax.jit(jax.vmap(lambda t, f, k, s: mps(t, f, k, s, None, True, 4, False)))(theta, many, knots, shares)
+    np.testing.assert_allclose(found[:, 0], exact[:, 0], rtol=1e-11)
+    np.testing.assert_allclose(found[:, 1:4], exact[:, 1:4], rtol=1e-8, atol=1e-9 * np.max(np.abs(exact[:, 1:4])))
+    # Where knots are thousands of sigmas above alpha, the quadrature's derivatives in log sigma have no digits left.
+    some = sigma > 0.005
+    scale = np.maximum(np.abs(exact), 1e-6 * np.max(np.abs(exact), axis=1, keepdims=True))
+    np.testing.assert_array_less((np.abs(found - exact) / scale)[some], 1e-6)
+    assert some.any()
+
+
+def test_one_program_with_and_without_noise():
+    data = searches.pad(np.linspace(0.1, 1.0, 20), np.ones(21))
+    knots, shares = np.concatenate([[-FAR], data[0], [FAR]])[None], (data[1] / data[1].sum())[None]
+    theta = np.array([[0.0, 0.5, 0.0]])
+    many = jax.tree.map(lambda a: a[None], searches.family(3))
+    program = jax.jit(
+        lambda noiseless: mps_of_pieces(theta, many, knots, shares, None, jnp.asarray(True), noiseless, 3)
+    )
+    for noiseless in (True, False):
+        exact = mps(theta[0], searches.family(3), knots[0], shares[0], None, True, 3, noiseless)
+        np.testing.assert_allclose(program(jnp.asarray(noiseless))[0], exact, rtol=1e-10, atol=1e-12)

@@ -15,6 +15,7 @@ from numpyro.util import is_prng_key
 
 from nqjax.special.best_of import average_of_best, log_tail_of_one
 from nqjax.special.quantile import log_complement
+from nqjax.special.uniforms import uniform
 
 
 def _array(x: ArrayLike) -> Any:
@@ -351,8 +352,8 @@ def _logs_of_best(n: Array, q: Array, *, minimize: bool) -> tuple[Array, Array]:
 @functools.partial(jax.jit, static_argnames="shape")
 def _sample(d: PowerLaw, key: Array, *, shape: tuple[int, ...]) -> Array:
     key_power, key_noise = jax.random.split(key)
-    # V = U**(2 / gamma) with U uniform, through -log U: no zero, so no infinite derivative in gamma.
-    v = jnp.exp(-2 / d.gamma * jax.random.exponential(key_power, shape, d.alpha.dtype))
+    # V = U**(2 / gamma) with U uniform and never 0, so that no derivative in gamma is infinite.
+    v = jnp.exp(2 / d.gamma * jnp.log(uniform(key_power, shape, d.alpha.dtype)))
     return d._score(d._delta * v + d._sample_noise(key_noise, shape))
 
 

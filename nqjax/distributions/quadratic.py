@@ -8,7 +8,6 @@ When maximising, both are mirrored: ``Y`` is concave with (alpha, beta) iff ``-Y
 
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
@@ -17,6 +16,7 @@ from numpyro.distributions import constraints
 from nqjax.distributions.base import PowerLaw
 from nqjax.special import noisy_quadratic
 from nqjax.special.quantile import log_complement, quantile
+from nqjax.special.uniforms import normal
 
 _GAMMA_RANGE = (1.0, 50.0)
 
@@ -97,7 +97,7 @@ class NoisyQuadratic(PowerLaw):
         return quantile(*noisy_quadratic.one_rank(log_p, log_q, self._delta, self.sigma, self.gamma))
 
     def _sample_noise(self, key: Array, shape: tuple[int, ...]) -> ArrayLike:
-        return self.sigma * jax.random.normal(key, shape, self.alpha.dtype)
+        return self.sigma * normal(key, shape, self.alpha.dtype)
 
     @property
     def _noise_variance(self) -> ArrayLike:

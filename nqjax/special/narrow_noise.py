@@ -22,10 +22,10 @@ from jax import Array
 
 from nqjax.special.power_moments import (
     FAR,
-    HALF_ROOT,
     LARGEST_GAMMA,
     binomials,
     left_moments,
+    normal_tail,
     polynomials,
     whole_power,
 )
@@ -80,7 +80,6 @@ class _Places(NamedTuple):
     left: Array  # bool: whether the lower end's formulas serve
     center: Array  # z, but not below FAR
     c: Array  # distance of the upper end, within the reach
-    tail: Array  # P(Z > |distance of the upper end|)
     share: Array  # (center / w)**(gamma / 2)
     root_width: Array  # w**(-1/2)
     inverse: Array  # 1 / sigma
@@ -91,14 +90,11 @@ def _places(r: Array, delta: Array, sigma: Array, gamma: Array) -> _Places:
     huge = 1e70 if r.dtype == jnp.float64 else 1e17
     z = jnp.clip(r * inverse, -huge, huge)
     center = jnp.maximum(z, FAR)
-    distance = jnp.clip((delta - r) * inverse, -huge, huge)
-    c = jnp.clip(distance, -REACH, REACH)
-    # Not cut off at the reach: in a left tail the CDF may be smaller than the normal tail is there.
-    tail = 0.5 * jax.lax.erfc(jnp.maximum(jnp.abs(c), distance) * HALF_ROOT)
+    c = jnp.clip((delta - r) * inverse, -REACH, REACH)
     width = jnp.maximum(delta * inverse, NARROW)
     # Cut off at the series' reach, so that a place at infinity gives no infinite product.
     share = whole_power(jnp.sqrt(jnp.minimum(center / width, 2.0)), gamma)
-    return _Places(z, z < FAR, center, c, tail, share, jax.lax.rsqrt(width), inverse)
+    return _Places(z, z < FAR, center, c, share, jax.lax.rsqrt(width), inverse)
 
 
 class _Right(NamedTuple):
@@ -114,15 +110,20 @@ def _right(at: _Places, gamma: Array, orders: tuple[int, ...]) -> _Right:
     row = table[jnp.clip(jnp.round(gamma).astype(jnp.int32), 1, LARGEST_GAMMA) - 1]
     inverse = 1 / at.center
     ratio, square = at.c * inverse, inverse * inverse
-    below = jnp.where(at.c < 0, at.tail, 1 - at.tail)
-    drop = jnp.exp(-0.5 * at.c * at.c) * inverse / _SQRT_2PI
+    # One exponential for the tail and for the density, so that differences of both lose nothing to its rounding.
+    scale = jnp.exp(-0.5 * at.c * at.c)
+    tail = normal_tail(jnp.abs(at.c)) * scale
+    below = jnp.where(at.c < 0, tail, 1 - tail)
+    drop = scale * inverse / _SQRT_2PI
     before, current = below, -drop
     sums = [row[..., order, 1] * current for order in orders]
     for k in range(2, _TERMS):
         drop = drop * ratio
         before, current = current, (k - 1) * square * before - drop
         sums = [total + row[..., order, k] * current for total, order in zip(sums, orders, strict=True)]
-    return _Right(jnp.where(at.c < 0, 1 - at.tail, at.tail), below, sums)
+    # Out of reach, what is left of the tail would hide the smallest probabilities.
+    above = jnp.where(at.c < 0, 1 - tail, jnp.where(at.c < REACH, tail, 0.0))
+    return _Right(above, below, sums)
 
 
 def _left(at: _Places, gamma: Array, orders: tuple[int, ...]) -> tuple[list[Array], Array]:

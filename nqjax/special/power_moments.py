@@ -14,7 +14,6 @@ to a few units of the last place, the rounding of ``exp(-z**2 / 2)`` excepted.
 
 import functools
 import json
-import math
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,9 +28,6 @@ LARGEST_GAMMA = 10
 
 #: From this z on, the moments follow from an asymptotic series in 1 / z**2.
 FAR = 12.0
-
-#: sqrt(1/2), for `jax.lax.erfc`.
-HALF_ROOT = math.sqrt(0.5)
 
 #: Binary digits of the exponents of `whole_power`.
 _EXPONENT_BITS = 4
@@ -123,6 +119,13 @@ def far_moments(z: Array, table: Polynomials, orders: tuple[int, ...]) -> list[A
     """Return M, M' and M'' for ``z >= FAR``, each divided by ``z**(gamma / 2 - order)``."""
     t = 2 * (FAR / z) ** 2 - 1
     return [horner(table.far[..., order, :], t) for order in orders]
+
+
+def normal_tail(x: Array) -> Array:
+    """Return ``P(Z > x) / exp(-x**2 / 2)`` for ``x >= 0``: M' for gamma = 2, at -x."""
+    arrays, shift, _ = tables()
+    u = 1 / (x + shift)
+    return u * horner(jnp.asarray(arrays["tail"][1, 1], x.dtype), 1 - 2 * shift * u)
 
 
 @functools.cache
