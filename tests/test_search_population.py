@@ -1,6 +1,7 @@
 """Populations: that trials are what they would be alone, that failures stay alone, and that the order says nothing."""
 
 import copy
+import functools
 import gc
 import json
 import os
@@ -43,22 +44,32 @@ def reference(line):
     return search.run(line, num_trials=21, key=KEY)
 
 
+@functools.cache
+def compiled(task):
+    """Return the task's functions under jit: step by step, they would compile a hundred small programs."""
+    return jax.jit(task.init), jax.jit(task.step), jax.jit(task.evaluate)
+
+
+shuffled_at_once = jax.jit(shuffled, static_argnums=1)
+
+
 def alone(task, number, order_of=None):
     """One trial by a plain loop, a step at a time, with nothing of the population but its keys."""
     config = sample(task.space, KEY, number)
     own = jax.random.fold_in(KEY, number)
     traced = {name: np.float32(v) if isinstance(v, float) else np.int32(v) for name, v in config.items()}
     traced["batch_size"] = config["batch_size"]
-    state, curve = task.init(traced, jax.random.fold_in(own, 0)), []
+    init, train, evaluate = compiled(task)
+    state, curve = init(traced, jax.random.fold_in(own, 0)), []
     for epoch in range(config["epochs"]):
         key = jax.random.fold_in(own, epoch + 1)
-        order = np.asarray(shuffled(jax.random.fold_in(jax.random.fold_in(key, 0), 0), len(task.train)))
+        order = np.asarray(shuffled_at_once(jax.random.fold_in(jax.random.fold_in(key, 0), 0), len(task.train)))
         assert sorted(order) == list(range(len(task.train)))
         for step in range(len(order) // config["batch_size"]):
             index = order[step * config["batch_size"] :][: config["batch_size"]]
             batch = {name: jnp.asarray(a[index]) for name, a in task.train.arrays.items()}
-            state, _ = task.step(state, traced, batch, jax.random.fold_in(key, step + 1))
-        curve.append(float(np.mean(task.evaluate(state, traced, task.valid.arrays)["val_loss"])))
+            state, _ = train(state, traced, batch, jax.random.fold_in(key, step + 1))
+        curve.append(float(np.mean(evaluate(state, traced, task.valid.arrays)["val_loss"])))
     return config, curve
 
 
@@ -191,12 +202,13 @@ def test_streams_give_what_their_batches_say(line):
     words = tuple(map(int, jax.random.key_data(own)))
     config = {**sample(line.space, KEY, 4), "learning_rate": np.float32(row["learning_rate"])}
     config["noise"] = np.float32(row["noise"])
-    state = line.init(config, jax.random.fold_in(own, 0))
+    init, train, evaluate = compiled(line)
+    state = init(config, jax.random.fold_in(own, 0))
     for step in range(24 // row["batch_size"]):
         batch = streamed.train.batch(words, 0, step, row["batch_size"])
         key = jax.random.fold_in(jax.random.fold_in(own, 1), step + 1)
-        state, _ = line.step(state, config, jax.tree.map(jnp.asarray, batch), key)
-    expected = float(np.mean(line.evaluate(state, config, line.valid.arrays)["val_loss"]))
+        state, _ = train(state, config, jax.tree.map(jnp.asarray, batch), key)
+    expected = float(np.mean(evaluate(state, config, line.valid.arrays)["val_loss"]))
     assert row["curve"]["val_loss"][0] == pytest.approx(expected, rel=1e-4)
 
 
@@ -210,9 +222,9 @@ def test_evaluation_in_blocks_is_evaluation(line, reference):
 
 def test_shuffles_are_permutations_without_a_pattern():
     for length in (1, 37, 1152, 5000):
-        order = np.asarray(shuffled(jax.random.key(1), length))
+        order = np.asarray(shuffled_at_once(jax.random.key(1), length))
         assert sorted(order) == list(range(length))
-    orders = np.asarray(jax.vmap(lambda key: shuffled(key, 8))(jax.random.split(KEY, 4000)))
+    orders = np.asarray(jax.jit(jax.vmap(lambda key: shuffled(key, 8)))(jax.random.split(KEY, 4000)))
     counts = np.array([np.bincount(orders[:, place], minlength=8) for place in range(8)])
     # 64 cells of 500 each: six standard deviations.
     assert np.abs(counts - 500).max() < 6 * np.sqrt(500 * 7 / 8)
@@ -220,8 +232,9 @@ def test_shuffles_are_permutations_without_a_pattern():
 
 def test_dropout():
     x = jnp.ones((64, 64))
+    at_once = jax.jit(jax.vmap(lambda key, rate: dropout(x, rate, key), in_axes=(0, None)))
     for rate in (0.0, 0.1, 0.5):
-        kept = np.asarray(jax.vmap(lambda key, r=rate: dropout(x, r, key))(jax.random.split(KEY, 200)))
+        kept = np.asarray(at_once(jax.random.split(KEY, 200), rate))
         share = np.mean(kept == 0)
         assert abs(share - rate) < 6 * np.sqrt(max(rate, 1e-12) * (1 - rate) / kept.size)
         assert np.allclose(kept[kept > 0], 1 / (1 - rate))
