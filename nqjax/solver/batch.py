@@ -45,7 +45,7 @@ _LARGE_STUDY_WIDTH = 512
 _GROWTH = 8
 
 #: Ranges of gamma are widened to end at one of these, also for few compilations; the added gammas cost nothing.
-_LARGEST_GAMMAS = (6, 10, 50)
+LARGEST_GAMMAS = (6, 10, 50)
 
 #: Initial points of each start that are left out where only the best gamma matters.
 _SKIPPED_POINTS = 2
@@ -143,7 +143,7 @@ def run(
         Number of pieces evaluated.
     """
     low, high = settings.gamma
-    largest = next(limit for limit in _LARGEST_GAMMAS if high <= limit)
+    largest = next(limit for limit in LARGEST_GAMMAS if high <= limit)
     gammas = np.arange(1, largest + 1)
     program = _program(device.platform, (largest + 1).bit_length(), shape.width)
     with jax.enable_x64(settings.dtype == "float64"):

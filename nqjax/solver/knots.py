@@ -23,7 +23,15 @@ from numpy.typing import NDArray
 
 from nqjax.solver.pieces import BEYOND
 from nqjax.solver.sums import Rule, rules, two_sums
-from nqjax.special.power_moments import FAR, Polynomials, far_moments, left_moments, polynomials, whole_power
+from nqjax.special.power_moments import (
+    FAR,
+    LARGEST_GAMMA,
+    Polynomials,
+    far_moments,
+    left_moments,
+    tables,
+    whole_power,
+)
 from nqjax.special.quadrature import Window, half_power, window
 
 _SQRT_2PI = math.sqrt(2 * math.pi)
@@ -65,15 +73,20 @@ class Family(NamedTuple):
 
 
 def families(gammas: NDArray[np.floating]) -> Family:
-    """Return the tables of whole gammas, shape (gammas,), in their dtype; fields have a leading axis of gammas."""
+    """Return the tables of whole gammas, shape (gammas,), in their dtype; fields have a leading axis of gammas.
+
+    They are NumPy arrays: array operations outside of a program would each be compiled.
+    """
     most = _PRECISION["float64"].nodes
     both = []
     for num_nodes in (_ROUGH.nodes, _PRECISION[gammas.dtype.name].nodes):
         spare = [(0, 0), (0, most - num_nodes)]
         both.append([np.pad(part, spare) for part in rules(gammas, num_nodes)])
-    root, weight = (jnp.asarray(np.stack(parts, axis=1), gammas.dtype) for parts in zip(*both, strict=True))
-    numbers = jnp.asarray(gammas)
-    return Family(numbers, Rule(root, weight), polynomials(numbers))
+    root, weight = (np.stack(parts, axis=1).astype(gammas.dtype) for parts in zip(*both, strict=True))
+    arrays, _, _ = tables()
+    rows = np.clip(gammas.astype(int), 1, LARGEST_GAMMA) - 1
+    series = Polynomials(**{name: array[rows].astype(gammas.dtype) for name, array in arrays.items()})
+    return Family(gammas, Rule(root, weight), series)  # type: ignore[arg-type]
 
 
 class Symmetric(NamedTuple):
