@@ -16,7 +16,7 @@ from rich.console import Console
 
 import nqjax
 from nqjax import cli
-from nqjax.cli import demo, process
+from nqjax.cli import demo
 from nqjax.cli import options as arguments
 from nqjax.errors import InputError
 from nqjax.report import fit as report
@@ -59,7 +59,7 @@ def trials(tmp_path) -> Path:
 
 @pytest.fixture
 def calls(monkeypatch) -> list[dict]:
-    """Replace the fit by a fake and return the list of calls it got; leave JAX's configuration alone."""
+    """Replace the fit by a fake and return the list of calls it got."""
     calls = []
 
     def fit(scores, **options):
@@ -67,7 +67,6 @@ def calls(monkeypatch) -> list[dict]:
         return fake_fit(scores, **options)
 
     monkeypatch.setattr(nqjax, "fit", fit, raising=False)
-    monkeypatch.setattr(process, "use_compilation_cache", lambda: None)
     return calls
 
 
@@ -512,21 +511,21 @@ jax.jit(lambda x: x * 2)(1.0)
 """
 
 
-def test_compiled_programs_are_kept(tmp_path):
-    done = run("-c", USE_CACHE, XDG_CACHE_HOME=str(tmp_path), JAX_COMPILATION_CACHE_DIR="")
+def test_compiled_programs_are_kept(tmp_path, without_cache):
+    done = run("-c", USE_CACHE, XDG_CACHE_HOME=str(tmp_path))
     folder = tmp_path / "nqjax" / "jax"
     assert (done.stdout.split(), done.stderr) == ([str(folder), "0.0"], "")
     assert any(folder.iterdir())
 
 
-def test_a_cache_that_is_configured_is_left_alone(tmp_path):
+def test_a_cache_that_is_configured_is_left_alone(tmp_path, without_cache):
     mine = {"JAX_COMPILATION_CACHE_DIR": str(tmp_path / "a"), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "7"}
     done = run("-c", USE_CACHE, XDG_CACHE_HOME=str(tmp_path / "b"), **mine)
     assert done.stdout.split() == [str(tmp_path / "a"), "7.0"]
     assert not (tmp_path / "b").exists()
 
 
-def test_a_cache_that_cannot_be_written_is_no_error(tmp_path):
+def test_a_cache_that_cannot_be_written_is_no_error(tmp_path, without_cache):
     (tmp_path / "file").touch()
     for environment in ({"XDG_CACHE_HOME": str(tmp_path / "file")}, {"JAX_COMPILATION_CACHE_DIR": "/dev/null/x"}):
         done = run("-c", USE_CACHE, **environment)
@@ -537,7 +536,7 @@ def test_a_reader_that_goes_away(trials):
     """`nqjax fit ... | head -1`: no traceback, no message."""
     program = (
         "import sys, tests.test_cli as t; from nqjax import cli; import nqjax; nqjax.fit = t.fake_fit;"
-        "cli.process.use_compilation_cache = lambda: None; sys.exit(cli.main())"
+        "sys.exit(cli.main())"
     )
     for option in ([], ["--json"]):
         process = subprocess.Popen(
@@ -565,12 +564,6 @@ def test_output_that_cannot_be_written(redirection):
 # --- end to end -----------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def no_cache(monkeypatch):
-    """Leave the process's JAX configuration alone."""
-    monkeypatch.setattr(process, "use_compilation_cache", lambda: None)
-
-
 @pytest.mark.parametrize(
     ("file", "metric", "threshold", "published"),
     [
@@ -578,7 +571,7 @@ def no_cache(monkeypatch):
         ("convnext_tiny_imagenet.csv", "top_1", 0.60, {"beta": 0.744, "gamma": 2, "sigma": 0.0079}),
     ],
 )
-def test_published_fits(shared_data, no_cache, capsys, file, metric, threshold, published):
+def test_published_fits(shared_data, capsys, file, metric, threshold, published):
     argv = ["fit", str(shared_data / file), "--metric", metric, "--maximize", "--threshold", str(threshold)]
     assert cli.main([*argv, "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
@@ -605,7 +598,7 @@ def test_published_fits(shared_data, no_cache, capsys, file, metric, threshold, 
         (["nan"] * 4, [], ""),
     ],
 )
-def test_scores_that_cannot_be_fitted(no_cache, capsys, tmp_path, scores, options, part):
+def test_scores_that_cannot_be_fitted(capsys, tmp_path, scores, options, part):
     path = tmp_path / "t.csv"
     path.write_text("loss\n" + "".join(f"{score}\n" for score in scores))
     assert cli.main(["fit", str(path), "--metric", "loss", *options]) == 2

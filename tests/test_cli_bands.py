@@ -9,12 +9,6 @@ import searches
 
 import nqjax
 from nqjax import cli
-from nqjax.cli import process
-
-
-@pytest.fixture(autouse=True)
-def no_cache(monkeypatch):
-    monkeypatch.setattr(process, "use_compilation_cache", lambda: None)
 
 
 @pytest.fixture

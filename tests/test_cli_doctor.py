@@ -13,13 +13,7 @@ import jax
 import pytest
 
 from nqjax import cli
-from nqjax.cli import doctor, process
-
-
-@pytest.fixture(autouse=True)
-def no_cache(monkeypatch):
-    """Leave the process's JAX configuration alone."""
-    monkeypatch.setattr(process, "use_compilation_cache", lambda: None)
+from nqjax.cli import doctor
 
 
 @pytest.fixture

@@ -18,8 +18,7 @@ from nqjax.estimation import fits_file
 
 
 @pytest.fixture(autouse=True)
-def no_cache(monkeypatch):
-    monkeypatch.setattr(process, "use_compilation_cache", lambda: None)
+def own_handler_of_ctrl_c(monkeypatch):
     monkeypatch.setattr(process, "listen_for_ctrl_c", lambda: None)
 
 

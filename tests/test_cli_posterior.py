@@ -23,7 +23,6 @@ QUICK = ["--method", "quadrature"]
 @pytest.fixture
 def files(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "programs"))
     for name, seed in (("a.csv", 1), ("b.csv", 2)):
         y = searches.draw(np.random.default_rng(seed), 60, 2, 0.05, alpha=0.1 * seed, beta=1.0)
         (tmp_path / name).write_text("loss,lr\n" + "".join(f"{x!r},1\n" for x in y.tolist()) + "nan,1\n")

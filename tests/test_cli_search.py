@@ -25,7 +25,6 @@ from nqjax.trials.scores import read_scores
 
 @pytest.fixture(autouse=True)
 def here(monkeypatch, tmp_path):
-    monkeypatch.setattr(process, "use_compilation_cache", lambda: None)
     monkeypatch.setattr(process, "listen_for_ctrl_c", lambda waiting: None)
     monkeypatch.chdir(tmp_path)
     entry = tasks.Entry("tiny_task", "Line")

@@ -28,12 +28,11 @@ print(json.dumps([events.count("cache_hits"), events.count("cache_misses")]))
 """
 
 
-def test_programs_are_found_again_whatever_the_hash_seed(tmp_path):
+def test_programs_are_found_again_whatever_the_hash_seed(tmp_path, without_cache):
     """Leaves in the order of string hashes would make another program of the posterior in each process."""
     counts = []
     for seed in ("1", "2"):
         environment = {**os.environ, "PYTHONHASHSEED": seed, "JAX_PLATFORMS": "cpu"}
-        environment.pop("JAX_COMPILATION_CACHE_DIR", None)
         command = [sys.executable, "-c", _COUNT, str(tmp_path)]
         done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
         counts.append(json.loads(done.stdout))
