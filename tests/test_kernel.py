@@ -14,6 +14,7 @@ import reference
 import scipy.stats
 
 from nqjax.distributions.quadratic import NoisyQuadratic
+from nqjax.special import by_quadrature as quadratures
 from nqjax.special import fast_cdf, noisy_quadratic
 from nqjax.special.dispatch import WHOLE_BITS
 
@@ -31,8 +32,8 @@ EPS = np.finfo(np.float64).eps
 LOGS = ("log_cdf", "log_sf", "log_pdf")
 QUADRATURES = {
     "cdf": fast_cdf.cdf_by_quadrature,
-    "log_cdf": noisy_quadratic._log_cdf_by_quadrature,
-    "log_pdf": noisy_quadratic._log_pdf_by_quadrature,
+    "log_cdf": quadratures.log_cdf,
+    "log_pdf": quadratures.log_pdf,
 }
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import nqjax
-from nqjax.special import fast_cdf, narrow_noise, narrow_quantile, noisy_quadratic, power_moments
-from nqjax.special.quantile import _quantile_by_newton, log_complement
+from nqjax.special import by_quadrature, fast_cdf, narrow_noise, narrow_quantile, power_moments
+from nqjax.special.quantile import log_complement, quantile_by_newton
 
 pytestmark = pytest.mark.usefixtures("x64")
 
@@ -72,9 +72,9 @@ def test_narrow_noise_equals_quadrature(name):
     """Two methods that share nothing but r, delta, sigma and gamma; the quadrature is tested against 40 digits."""
     quadrature = {
         "cdf": fast_cdf.cdf_by_quadrature,
-        "log_cdf": noisy_quadratic._log_cdf_by_quadrature,
-        "log_sf": noisy_quadratic._log_sf_by_quadrature,
-        "log_pdf": noisy_quadratic._log_pdf_by_quadrature,
+        "log_cdf": by_quadrature.log_cdf,
+        "log_sf": by_quadrature.log_sf,
+        "log_pdf": by_quadrature.log_pdf,
     }[name]
     r, delta, s, gamma = points()
     ours = np.asarray(jax.jit(getattr(narrow_noise, name))(r, delta, s, gamma))
@@ -94,7 +94,7 @@ def test_quantiles_equal_the_safeguarded_solver(s):
     log_p, log_q = log_p[keep], log_q[keep]
     for gamma in GAMMAS:
         arguments = jnp.asarray(log_p), jnp.asarray(log_q), *(jnp.full(1, x) for x in (1.0, s, float(gamma)))
-        ours, theirs = jax.jit(narrow_quantile.quantile)(*arguments), jax.jit(_quantile_by_newton)(*arguments)
+        ours, theirs = jax.jit(narrow_quantile.quantile)(*arguments), jax.jit(quantile_by_newton)(*arguments)
         np.testing.assert_allclose(ours, theirs, rtol=1e-13, atol=1e-13 * s)
 
 

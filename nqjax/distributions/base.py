@@ -242,9 +242,22 @@ class PowerLaw(Distribution):
         Parameters
         ----------
         key : Array
-            A PRNG key.
+            A JAX random key.
         sample_shape : tuple of int
-            The result has shape ``sample_shape + batch_shape``.
+            Shape of independent draws from the batch.
+
+        Returns
+        -------
+        Array
+            Scores, shape ``sample_shape + batch_shape``; differentiable in the parameters.
+
+        Examples
+        --------
+        >>> import jax
+        >>> import nqjax
+        >>> d = nqjax.NoisyQuadratic(alpha=[0.1, 0.2], beta=0.5, gamma=2, sigma=0.02)
+        >>> d.sample(jax.random.key(0), (1000,)).shape
+        (1000, 2)
         """
         assert is_prng_key(key)
         return self._mirrored(_sample(self._twin, key, shape=tuple(sample_shape) + self.batch_shape))

@@ -1,5 +1,6 @@
 """The noisy quadratic's functions on long NumPy arrays, in chunks that fit in memory."""
 
+import math
 from collections.abc import Callable
 
 import jax
@@ -8,8 +9,9 @@ import numpy as np
 from jax import Array
 from numpy.typing import ArrayLike
 
-from nqjax.special import noisy_quadratic
-from nqjax.special.quantile import log_complement, quantile
+from nqjax.special import at_ends, by_quadrature
+from nqjax.special.fast_cdf import cdf_by_quadrature
+from nqjax.special.quantile import log_complement, quantile_by_newton
 from nqjax.types import Floats
 
 #: Elements in a chunk.
@@ -19,21 +21,36 @@ POINTS = 1024
 SIDE_BY_SIDE = 16
 
 
+# By quadrature alone, with real powers: these functions are called with a few thousand numbers of all kinds, for which
+# the faster formulas of `nqjax.special.noisy_quadratic` would take longer to compile than to save.
+
+
 @jax.jit
 def _quantile(log_tail: Array, s: Array, gamma: Array) -> Array:
-    return quantile(log_complement(log_tail), log_tail, jnp.ones_like(s), s, gamma)
+    one, log_p = jnp.ones_like(s), log_complement(log_tail)
+    inside = (log_p < 0) & (log_tail < 0) & (log_p > -jnp.inf) & (log_tail > -jnp.inf)
+    safe_p, safe_q = (jnp.where(inside, a, -math.log(2)) for a in (log_p, log_tail))
+    return at_ends.quantile(quantile_by_newton(safe_p, safe_q, one, s, gamma), log_p, log_tail, one, s)
 
 
-_cdf = jax.jit(noisy_quadratic.cdf)
+@jax.jit
+def _cdf(r: Array, delta: Array, sigma: Array, gamma: Array) -> Array:
+    return at_ends.cdf(cdf_by_quadrature(r, delta, sigma, gamma, 0), r, delta, sigma)
 
 
-_log_pdf = jax.jit(noisy_quadratic.log_pdf)
+@jax.jit
+def _log_pdf(r: Array, delta: Array, sigma: Array, gamma: Array) -> Array:
+    return at_ends.log_pdf(by_quadrature.log_pdf(r, delta, sigma, gamma, 0), r, delta, sigma)
 
 
-_log_cdf = jax.jit(noisy_quadratic.log_cdf)
+@jax.jit
+def _log_cdf(r: Array, delta: Array, sigma: Array, gamma: Array) -> Array:
+    return at_ends.log_cdf(by_quadrature.log_cdf(r, delta, sigma, gamma, 0), r, delta, sigma)
 
 
-_log_sf = jax.jit(noisy_quadratic.log_sf)
+@jax.jit
+def _log_sf(r: Array, delta: Array, sigma: Array, gamma: Array) -> Array:
+    return at_ends.log_sf(by_quadrature.log_sf(r, delta, sigma, gamma, 0), r, delta, sigma)
 
 
 def standard_quantile(log_tail: ArrayLike, s: ArrayLike, gamma: ArrayLike) -> Floats:

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from nqjax.special import narrow_quantile, noisy_quadratic
+from nqjax.special import at_ends, by_quadrature, narrow_quantile, noisy_quadratic
 from nqjax.special.dispatch import elementwise
 
 _MAX_STEPS = 200
@@ -22,7 +22,7 @@ def log_complement(log_p: Array) -> Array:
     return jnp.where(log_p < 0, value, jnp.where(log_p == 0, -jnp.inf, jnp.nan))
 
 
-def _quantile_by_newton(log_p: Array, log_q: Array, delta: Array, sigma: Array, gamma: Array) -> Array:
+def quantile_by_newton(log_p: Array, log_q: Array, delta: Array, sigma: Array, gamma: Array) -> Array:
     """Return the quantile by a safeguarded Newton method, for all parameters; see `quantile`."""
     log_p, log_q, delta, sigma, gamma = jnp.broadcast_arrays(log_p, log_q, delta, sigma, gamma)
     dtype = log_p.dtype
@@ -35,7 +35,7 @@ def _quantile_by_newton(log_p: Array, log_q: Array, delta: Array, sigma: Array, 
 
     def step(state: _State) -> _State:
         count, r, low, high, settled = state
-        log_cdf, log_sf, log_pdf = noisy_quadratic.masses(r, delta, sigma, gamma)
+        log_cdf, log_sf, log_pdf = by_quadrature.masses(r, delta, sigma, gamma)
         # An increasing function of r that is 0 at the quantile, on the log scale of the shorter tail.
         gap = jnp.where(log_p < log_q, log_cdf - log_p, log_q - log_sf)
         low, high = jnp.where(gap <= 0, r, low), jnp.where(gap >= 0, r, high)
@@ -57,7 +57,7 @@ def _quantile_by_newton(log_p: Array, log_q: Array, delta: Array, sigma: Array, 
 def _quantile_by_case(log_p: Array, log_q: Array, delta: Array, sigma: Array, gamma: Array) -> Array:
     quick = narrow_quantile.serves(log_q, delta, sigma, gamma)
     return jax.lax.cond(  # type: ignore[no-any-return]
-        quick, narrow_quantile.quantile, _quantile_by_newton, log_p, log_q, delta, sigma, gamma
+        quick, narrow_quantile.quantile, quantile_by_newton, log_p, log_q, delta, sigma, gamma
     )
 
 
@@ -76,9 +76,7 @@ def quantile(log_p: Array, log_q: Array, delta: Array, sigma: Array, gamma: Arra
     inside = (log_p < 0) & (log_q < 0) & (log_p > -jnp.inf) & (log_q > -jnp.inf)
     half = jnp.full_like(log_p, -0.6931471805599453)
     r = _quantile_by_case(jnp.where(inside, log_p, half), jnp.where(inside, log_q, half), delta, sigma, gamma)
-    r = jnp.where(log_p == -jnp.inf, jnp.where(sigma > 0, -jnp.inf, 0.0), r)
-    r = jnp.where(log_q == -jnp.inf, jnp.where(sigma > 0, jnp.inf, delta), r)
-    return jnp.where((log_p <= 0) & (log_q <= 0), r, jnp.nan)
+    return at_ends.quantile(r, log_p, log_q, delta, sigma)
 
 
 @quantile.defjvp

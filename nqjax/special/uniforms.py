@@ -1,8 +1,9 @@
-"""Uniform and normal draws in one elementwise pass: a sampler then is a single loop over its results.
+"""Uniform and normal draws in one elementwise pass, so that a sampler is a single loop over its results.
 
 The bits are those of `jax.random.bits`. On a CPU, JAX computes its default generator, Threefry-2x32 with 20 rounds
 (Salmon, Moraes, Dror, Shaw 2011, "Parallel random numbers: as easy as 1, 2, 3"), in a loop that passes all counters
-through memory every four rounds; written out it is several times faster and fuses with what uses the bits.
+through memory every four rounds. Written out, it is several times faster, and XLA fuses it with the code that uses the
+bits.
 """
 
 import functools
@@ -17,17 +18,27 @@ from jax import Array
 
 from nqjax.special.power_moments import horner
 
+#: Rotations of Threefry in even and in odd groups of four rounds.
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
+
+#: Constant of Threefry's third key word.
 _PARITY = np.uint32(0x1BD11BDA)
-#: The normal quantile is an odd polynomial of 2u - 1 up to here, and a polynomial of sqrt(-2 log u) in the tails.
+
+#: The normal quantile is an odd polynomial of 2u - 1 where that is smaller, and one of sqrt(-2 log u) in the tails.
 _CENTRE = 0.85
-#: The largest sqrt(-2 log u): u is at least 2**-54.
-_DEEPEST = 8.66
-_CENTRE_DEGREE, _TAIL_DEGREE = 23, 21
+
+#: The largest sqrt(-2 log u), as u is at least 2**-54.
+_LARGEST_ROOT = 8.66
+
+#: Degree of the polynomial in the centre.
+_CENTRE_DEGREE = 23
+
+#: Degree of the polynomial in the tails.
+_TAIL_DEGREE = 21
 
 
 def _words(key: Array, shape: tuple[int, ...]) -> tuple[Array, Array]:
-    """Return the high and low words of ``jax.random.bits(key, shape, "uint64")``, also where JAX has 32 bits only."""
+    """Return the high and low words of ``jax.random.bits(key, shape, "uint64")``, with JAX's 32-bit types, too."""
     typed = jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
     name = str(jax.random.key_impl(key)) if typed else jax.config.jax_default_prng_impl  # type: ignore[attr-defined]
     size = math.prod(shape)
@@ -66,7 +77,7 @@ def _polynomials() -> tuple[np.ndarray, np.ndarray, float]:
     x = np.sqrt((t + 1) / 2) * _CENTRE
     centre = np.polynomial.chebyshev.chebfit(t, scipy.special.ndtri((1 + x) / 2) / x, _CENTRE_DEGREE)
     start = math.sqrt(-2 * math.log((1 - _CENTRE) / 2))
-    s = (start + _DEEPEST) / 2 + (_DEEPEST - start) / 2 * t
+    s = (start + _LARGEST_ROOT) / 2 + (_LARGEST_ROOT - start) / 2 * t
     tail = np.polynomial.chebyshev.chebfit(t, -scipy.special.ndtri(np.exp(-s * s / 2)), _TAIL_DEGREE)
     return np.polynomial.chebyshev.cheb2poly(centre), np.polynomial.chebyshev.cheb2poly(tail), start
 
@@ -77,7 +88,7 @@ def normal_quantile(u: Array) -> Array:
     x = 2 * u - 1
     inner = x * horner(jnp.asarray(centre, u.dtype), x * x * (2 / _CENTRE**2) - 1)
     s = jnp.sqrt(-2 * jnp.log(jnp.minimum(u, 1 - u)))
-    outer = horner(jnp.asarray(tail, u.dtype), (2 * s - (start + _DEEPEST)) * (1 / (_DEEPEST - start)))
+    outer = horner(jnp.asarray(tail, u.dtype), (2 * s - (start + _LARGEST_ROOT)) * (1 / (_LARGEST_ROOT - start)))
     return jnp.where(jnp.abs(x) < _CENTRE, inner, jnp.where(x < 0, -outer, outer))
 
 
