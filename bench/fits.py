@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from statistics import median
 
 from bench.common import reference_folder, table, verdict
-from tests import searches
+from tests.support import searches
 
 #: Accepted excess of a loss over that of opda's fit.
 _EXCESS_OVER_OPDA = 1e-9

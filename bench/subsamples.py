@@ -27,7 +27,7 @@ from bench.common import cache_folder, reference_folder, table
 from nqjax.confidence.bands import BandMethod
 from nqjax.confidence.consonance import region_within
 from nqjax.estimation.study import Study
-from tests import searches
+from tests.support import searches
 
 #: Trials of a subsample.
 SIZES = (24, 48)

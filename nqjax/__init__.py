@@ -1,8 +1,11 @@
 """Statistics of hyperparameter search in JAX: fit the noisy quadratic distribution to the scores of a random search.
 
+>>> import numpy as np
 >>> import nqjax
->>> fit = nqjax.fit(scores, limits=(-math.inf, 0.11), minimize=True, gamma=(1, 5))
->>> fit.alpha, fit.gamma, fit.sigma
+>>> scores = 0.1 + 0.05 * np.linspace(0, 1, 50)
+>>> fit = nqjax.fit(scores, minimize=True, gamma=(1, 5))
+>>> round(fit.alpha, 2), fit.gamma
+(0.1, 2)
 """
 
 import lazy_loader

@@ -1,9 +1,6 @@
 """Set up every test module: a CPU backend, a cache of compiled programs, precision as a fixture, reference data."""
 
-import hashlib
-import importlib.metadata
 import os
-import platform
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,26 +8,15 @@ from pathlib import Path
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
-
-def _machine() -> str:
-    """Return a name for what a compiled program depends on besides its text: jaxlib, Python and the processor."""
-    info = Path("/proc/cpuinfo")
-    flags = [line for line in info.read_text().splitlines() if line.startswith("flags")][:1] if info.exists() else []
-    parts = [importlib.metadata.version("jaxlib"), platform.python_version(), platform.machine(), *flags]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
-
-
 # Nine tenths of the tests' time would be compilation. A program is found again only if it is identical, so this hides
 # no change. As environment variables, so that both workers and all subprocesses share it.
-_CACHE = os.environ.get("NQJAX_TEST_CACHE") or str(Path(__file__).parents[1] / ".cache" / "jax")
-if _CACHE != "off":
-    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(_CACHE) / _machine()))
-    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
-    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+from support import cache
+
+cache.use()
 
 import jax
 import pytest
+from jax.experimental.compilation_cache import compilation_cache
 
 _DATA_VARIABLE = "NQJAX_SHARED_DATA"
 
@@ -53,6 +39,20 @@ def strict_ranks() -> Iterator[None]:
     """Make broadcasting between arrays of different rank an error, for code that does not go through NumPyro."""
     with jax.numpy_rank_promotion("raise"):
         yield
+
+
+@pytest.fixture
+def without_cache(monkeypatch, tmp_path) -> Iterator[None]:
+    """Compile every program anew, here, and let subprocesses choose their cache as a user's processes do."""
+    for name in cache.VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user"))  # never the developer's own
+    before = jax.config.jax_enable_compilation_cache
+    jax.config.update("jax_enable_compilation_cache", False)
+    compilation_cache.reset_cache()  # JAX asks once whether there is one
+    yield
+    jax.config.update("jax_enable_compilation_cache", before)
+    compilation_cache.reset_cache()
 
 
 @pytest.fixture(scope="session")
