@@ -46,7 +46,7 @@ _FEWEST_FOR_UNIFORM = 256
 #: Scores with a larger p-value of that test look uniform, and have no regime.
 _UNIFORM_P = 0.1
 
-#: Share of a simulated search that is its regime, where the null distributions of the tests are made.
+#: Share of the scores of a simulated search that are in its regime, for the null distributions of the tests.
 NULL_SHARE = 0.4
 
 
@@ -212,7 +212,7 @@ def _thresholds(y: Floats, largest: float = _LARGEST_SHARE) -> list[float]:
     while not found or count >= least:
         found.append(float(finite[min(max(round(count), FEWEST), len(finite)) - 1]))
         count *= _RATIO
-    # Without equal neighbours, and with enough different scores inside.
+    # Drop repeated thresholds, and thresholds with too few different scores inside.
     distinct = np.unique(finite)
     kept = [t for t in dict.fromkeys(found) if np.searchsorted(distinct, t) >= FEWEST]
     return kept or [float(distinct[FEWEST - 1])]
@@ -253,7 +253,11 @@ def _paths(
 def _instabilities(
     which: NDArray[np.intp], fits: list[Fit], parameters: list[Parameters], data: list[Spacings]
 ) -> Floats:
-    """Return each fit's largest likelihood ratio of a smaller regime's own fit to it, within that regime, or 0."""
+    """Return each candidate's largest likelihood ratio to a smaller candidate of the same study, at least 0.
+
+    The ratio compares two fits on the scores of the smaller regime: the fit to these scores alone, and the fit to the
+    larger regime. It is large if the larger regime does not fit its best scores well.
+    """
     place = [(float(one.knots[0]), float(one.knots[-1] - one.knots[0])) for one in data]
     last = np.searchsorted(which, which, side="right")  # the fits of a study are adjacent, the largest regime first
     own = np.repeat(np.arange(len(fits)), last - np.arange(len(fits)) - 1)
@@ -264,7 +268,7 @@ def _instabilities(
     grouped = group([(one, *where) for one, where in zip(data, place, strict=True)])
     gammas = np.array([fit.gamma for fit in fits])
     theta = np.array([standard_theta(*parameters[j][:3], *place[i]) for j, i in zip(own, inside, strict=True)])
-    # Both on the same pooled spacings.
+    # Both losses are computed from the same pooled spacings.
     best = np.array([standard_theta(*one[:3], *where) for one, where in zip(parameters, place, strict=True)])
     excess = losses(grouped, inside, gammas[own], theta) - losses(grouped, np.arange(len(fits)), gammas, best)[inside]
     counts = np.array([one.num_scores + 1 for one in data])

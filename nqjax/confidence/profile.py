@@ -35,7 +35,7 @@ class ProfileRegion(SlicedRegion):
     Attributes
     ----------
     confidence : float
-        Coverage of each interval by itself, in large samples. The region answers at no other.
+        Coverage of each interval by itself, in large samples. The region has no intervals at another one.
     gammas : tuple of int
         Values of gamma that occur in the region.
     num_scores : int
@@ -115,7 +115,7 @@ def profile_of(study: Study, confidence: float) -> ProfileRegion:
 
 
 def allowed_excess(confidence: float, num_scores: int, free_gamma: bool) -> float:
-    """Return the largest excess of a member's loss over the lowest loss; ``free_gamma`` if gamma is estimated.
+    """Return the largest excess of a member's loss over the lowest loss; ``free_gamma`` is true if gamma is estimated.
 
     Raises
     ------
@@ -127,7 +127,7 @@ def allowed_excess(confidence: float, num_scores: int, free_gamma: bool) -> floa
 
 
 def _as_region(slices: Sequence[Slice], scaled: ScaledStudy, fit: Fit, confidence: float) -> ProfileRegion:
-    """Return the region that the constraints leave of the slices."""
+    """Return the region: the parts of the slices that meet the constraints, and the fit itself."""
     location, scale, constraints = scaled.location, scaled.scale, scaled.study.constraints
     (a_low, a_high), (b_low, b_high) = (
         tuple((end - location) / scale for end in pair) for pair in (constraints.alpha, constraints.beta)
@@ -148,7 +148,7 @@ def _as_region(slices: Sequence[Slice], scaled: ScaledStudy, fit: Fit, confidenc
             corners = clip_polygon(corners, normal, most)
         if len(corners):
             kept.append(one._replace(corners=corners, log_s=-math.inf if noiseless else one.log_s))
-    # Constraints may leave nothing of the slices, but the fit satisfies them.
+    # The fit meets the constraints even if no part of a slice does.
     best, delta = (fit.alpha if fit.minimize else -fit.beta), max(fit.beta - fit.alpha, 1e-300)
     log_ratio = math.log(fit.sigma / delta) if fit.sigma > 0 else -math.inf
     kept.append(Slice(fit.gamma, log_ratio, np.array([[(best - location) / scale, delta / scale]]), 0.0))

@@ -1,1 +1,1 @@
-"""Point fits: scores are checked, solved and returned on their own scale."""
+"""Point fits: scores are checked, a noisy quadratic is fitted, and the fit is returned on the scale of the scores."""

@@ -1,4 +1,7 @@
-"""Refits of resamples of one study's scores, each given by how often every score occurs in it."""
+"""Fits to resamples of one study's scores.
+
+A resample is given by how often each score occurs in it. A warm start begins at the fit to the scores themselves.
+"""
 
 import functools
 import math
@@ -20,16 +23,16 @@ from nqjax.solver.batch import BatchSettings, ChunkShape, Packed, ScaledProblem,
 from nqjax.solver.newton import Box, Solution
 from nqjax.solver.pieces import BEYOND, PIECE, Problems, cut, num_pieces, thinned_ranks
 
-#: Start of sigma where the fit to the scores themselves has none, in units of their range.
+#: Sigma of a warm start where the fit to the scores has no noise, in units of the range of the scores.
 _START_SIGMA = 1e-4
 
-#: Number of resamples that are fitted from all starts, to judge the warm ones.
+#: Number of resamples that are fitted from all starts, to check that warm starts find the same optima.
 AUDITED = 256
 
 #: A warm start that ends with a loss higher by more than this missed the optimum.
 _SAME_LOSS = 1e-6
 
-#: The results of a refit.
+#: Names of the results of one fit.
 COLUMNS = ("alpha", "beta", "gamma", "sigma", "loss", "gradient_norm", "converged")
 
 
@@ -47,7 +50,7 @@ class _Categories(NamedTuple):
     candidates: NDArray[np.float64]  # (knots,)
     has_low: bool  # whether the first candidate is the lower limit
     has_high: bool  # whether the last candidate is the upper limit
-    last_is_high: bool  # whether the worst value inside the limits equals the upper one
+    last_is_high: bool  # whether the worst value inside the limits equals the upper limit
 
 
 def _categorise(study: ScaledStudy) -> _Categories:
@@ -72,7 +75,7 @@ def _categorise(study: ScaledStudy) -> _Categories:
 
 
 class _Ends(NamedTuple):
-    """Solutions of each sample at its best gamma."""
+    """Solution of each sample at its best gamma."""
 
     solution: Solution  # leading axis: samples
     best: NDArray[np.intp]  # (samples,): which of the gammas
@@ -85,7 +88,7 @@ class _Ends(NamedTuple):
         return cls(jax.tree.map(lambda a: a[every, best].copy(), solution), best)
 
     def put(self, place: int, solution: Solution, best: np.intp) -> None:
-        """Replace a sample's solution by that of another one's gamma number ``best``."""
+        """Replace the solution of sample ``place`` by that of ``solution`` at gamma number ``best``."""
         self.best[place] = best
         for column, values in zip(self.solution, solution, strict=True):
             column[place] = values[best]
@@ -124,7 +127,7 @@ class Resampler:
         settings = BatchSettings(study.constraints.gamma, dtype=dtype)
         ((solution,), _) = solve_prepared([whole], settings, shape, devices[0])
         fit = finish(solution, whole)
-        # Where there is no noise the start has a little.
+        # A warm start needs a little noise even if the fit has none.
         warm = np.where(np.isfinite(solution.theta), solution.theta, math.log(_START_SIGMA))
         settings = settings._replace(noiseless=study.constraints.sigma[1] == 0, every_gamma=False)
         return cls(fit, whole, categories, key, settings, shape, each, most, devices, warm)
@@ -140,7 +143,7 @@ class Resampler:
     def resampled(self, num_resamples: int) -> Iterator[tuple[int, NDArray[np.float64], float]]:
         """Yield chunks: number of the first resample, results (columns, resamples), number of evaluations.
 
-        The first `AUDITED` are fitted from all starts; if warm starts find the same optima, the others use them.
+        The first `AUDITED` are fitted from all starts; if warm starts find the same optima, the others use warm starts.
         """
         first = min(AUDITED, num_resamples)
         same: list[bool] = []
@@ -160,7 +163,7 @@ class Resampler:
         for begin, end in ((0, first), (first, num_resamples)):
             step = self.step(end - begin)
             parts = [(i, min(i + step, end), begin == 0) for i in range(begin, end, step)]
-            if begin > 0:  # all hosts make the same audit, then each has its share
+            if begin > 0:  # every host checks the warm starts, then fits its share
                 parts = parts[jax.process_index() :: jax.process_count()]
             yield from in_parallel(work, parts, self.devices)
 
@@ -169,16 +172,19 @@ class Resampler:
         return max(1, min(self.most, -(-count // num_workers(self.devices))))
 
     def draw(self, start: int, count: int) -> NDArray[np.int64]:
-        """Draw resamples number ``start`` and on: scores of each category, shape (count, categories)."""
+        """Draw resamples from number ``start`` on; return their scores in each category, shape (count, categories)."""
         of_score = self.categories.of_score
-        # One program for all chunks: the last may be shorter.
+        # As many rows for each chunk, so that one program draws them all: the last chunk may be shorter.
         ranks = np.asarray(_draw(self.key, start, count=max(count, self.most), size=len(of_score)))[:count]
         width = self.scaled.data.num_distinct + 2
         flat = of_score[ranks] + width * np.arange(count)[:, None]
         return np.bincount(flat.ravel(), minlength=count * width).reshape(count, width)
 
     def refit(self, counts: NDArray[np.int64], device: jax.Device, warm: bool) -> tuple[NDArray[np.float64], float]:
-        """Refit samples given by their counts (samples, categories), at most a chunk of them."""
+        """Fit at most a chunk of samples, given by their counts (samples, categories).
+
+        Return the results as in `_columns`, and the number of evaluations.
+        """
         knots, weights, used = self._knots(counts)
         possible = np.sum(counts[:, 1:-1] > 0, axis=1) >= 3
         packed = self._pack(knots, weights, used, possible, warm)
@@ -253,7 +259,7 @@ class Resampler:
     def _without_noise(
         self, samples: list[_Sample], places: NDArray[np.intp], ends: _Ends, device: jax.Device
     ) -> float:
-        """Fit sigma = 0 at the same gamma and keep it where it does as well; return the number of evaluations."""
+        """Fit sigma = 0 at the same gamma and keep it where it fits as well; return the number of evaluations."""
         if not samples:
             return 0.0
         settings = self.settings._replace(noiseless=True)
@@ -266,7 +272,7 @@ class Resampler:
     def _from_the_start(
         self, samples: list[_Sample], places: NDArray[np.intp], ends: _Ends, device: jax.Device
     ) -> float:
-        """Fit samples from all starts, as `nqjax.fit` does, and keep that; return the number of evaluations."""
+        """Fit samples from all starts, as `nqjax.fit` does, and keep the results; return the number of evaluations."""
         if not samples:
             return 0.0
         studies = [self.scaled._replace(problem=self._standard(s)) for s in samples]
@@ -279,7 +285,10 @@ class Resampler:
         return ScaledProblem(cut(*sample), self.scaled.problem.box)
 
     def _columns(self, ends: Solution, gamma: NDArray[np.integer], possible: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """Return one row for each of `COLUMNS`, on the scale of the scores and in the caller's direction."""
+        """Return the results of fits, shape (columns, samples): row i has the values of ``COLUMNS[i]``.
+
+        They are on the scale of the scores and in the caller's direction; NaN where a sample cannot be fitted.
+        """
         place, log_delta, log_sigma = ends.theta.T
         alpha, beta, sigma = self.scaled.restore(place, np.exp(log_delta), np.exp(log_sigma))
         converged = is_minimum(ends)

@@ -13,7 +13,7 @@ from jax.sharding import SingleDeviceSharding
 class Compiled:
     """A function compiled once for each device and shapes, however many threads call it at the same time.
 
-    `jax.jit` alone would let the threads that are first compile the same program side by side.
+    `jax.jit` alone would let several threads compile the same program at the same time.
     """
 
     def __init__(
@@ -23,7 +23,7 @@ class Compiled:
         options: Any = None,
         donate: tuple[int, ...] = (),
     ) -> None:
-        # Where there are such registers, they are used: a fifth faster.
+        # Programs are a fifth faster on CPUs with registers of 512 bits; other CPUs ignore the preference.
         wide = {"xla_cpu_prefer_vector_width": 512} if (platform or jax.default_backend()) == "cpu" else {}
         self._jitted = jax.jit(function, compiler_options={**wide, **(options or {})} or None, donate_argnums=donate)
         self._locks: collections.defaultdict[Any, threading.Lock] = collections.defaultdict(threading.Lock)
@@ -34,11 +34,11 @@ class Compiled:
         return self.compiled(device, *arguments)(*jax.device_put(arguments, SingleDeviceSharding(device)))
 
     def at(self, device: jax.Device, *arguments: Any) -> Any:
-        """Run on the device, where the larger arguments are already: NumPy arrays go there as they are."""
+        """Run on the device without a copy of arguments that are there already; NumPy arrays are copied."""
         return self.compiled(device, *arguments)(*arguments)
 
     def compiled(self, device: jax.Device, *arguments: Any) -> Any:
-        """Return the compiled program for such arguments, of which nothing but shapes and types is looked at."""
+        """Return the program compiled for the shapes and types of these arguments; their values are not read."""
         leaves, structure = jax.tree.flatten(arguments)
         key = device, structure, tuple((leaf.shape, leaf.dtype) for leaf in leaves)
         with self._locks[key]:
@@ -54,9 +54,9 @@ _Made = TypeVar("_Made")
 
 
 def made_once(function: Callable[..., _Made]) -> Callable[..., _Made]:
-    """Cache the results of a function, and call it once even where several threads ask for one result at a time.
+    """Cache the results of a function, and call it once even if several threads need the same result at the same time.
 
-    `functools.lru_cache` alone would call it once for each of them.
+    `functools.lru_cache` alone would call it once for each thread.
     """
     known, lock = functools.lru_cache(maxsize=64)(function), threading.Lock()
 
@@ -70,5 +70,5 @@ def made_once(function: Callable[..., _Made]) -> Callable[..., _Made]:
 
 
 def power_of_two(count: int) -> int:
-    """The lowest that is at least ``count``."""
+    """Return the lowest power of two that is at least ``count``."""
     return 1 << (count - 1).bit_length()

@@ -15,7 +15,7 @@ from nqjax.search.space import Config, Derived, Distribution, When, check, plain
 #: A grid of more configurations than this is refused: it is probably a mistake.
 LARGEST_GRID = 1_000_000
 
-#: Returns the value of a hyperparameter that a distribution stands for.
+#: Function that returns a hyperparameter's value, given its name and its distribution.
 _Pick = Callable[[str, Distribution], Any]
 
 
@@ -65,7 +65,8 @@ def grid(space: Mapping[str, Any], points: int) -> Iterator[Config]:
         From names to distributions or values.
     points : int
         How many values each continuous hyperparameter takes; a `DiscreteUniform` takes no more than that, and a
-        `Choice` all of its values. Derived hyperparameters follow, conditional ones are varied where they apply.
+        `Choice` all of its values. Derived hyperparameters are computed from the others, and conditional ones are
+        varied where they apply.
 
     Raises
     ------
@@ -76,14 +77,14 @@ def grid(space: Mapping[str, Any], points: int) -> Iterator[Config]:
     if points < 1:
         raise InputError(f"a grid needs points: give 1 or more, not {points}")
     counts = [len(entry.points(points)) for entry in checked.values() if not isinstance(entry, Derived | When)]
-    size = math.prod(counts)  # at the least: conditional ones come on top
+    size = math.prod(counts)  # a lower bound: conditional hyperparameters add more
     if size > LARGEST_GRID:
         raise InputError(f"a grid of {points} points has {size:,} trials and more: give fewer, or fix hyperparameters")
     yield from _branches(checked, points, {})
 
 
 def _branches(space: Mapping[str, Distribution], points: int, chosen: Config) -> Iterator[Config]:
-    """Yield the grid's configurations in which some hyperparameters have chosen values."""
+    """Yield the grid's configurations in which the hyperparameters in ``chosen`` have those values."""
 
     def pick(name: str, distribution: Distribution) -> Any:
         if name in chosen:
@@ -105,9 +106,9 @@ def _branches(space: Mapping[str, Distribution], points: int, chosen: Config) ->
 
 
 class _Undecided(BaseException):
-    """A grid's hyperparameter that has several values, of which none is chosen yet.
+    """Raised where a grid needs a hyperparameter that has several values, none of them chosen yet.
 
-    It is no `Exception`, so that it gets through functions of a space that catch those.
+    It derives from `BaseException`, so that ``except Exception`` in a function of the space does not catch it.
     """
 
     def __init__(self, name: str, values: Sequence[Any]) -> None:

@@ -27,7 +27,7 @@ _NODES_A_TURN = 4
 #: Degree of the polynomial for 2**r on [-1/2, 1/2].
 _EXPONENTIAL_DEGREE = 9
 
-#: A whole number plus this has that number in the last bits of its mantissa.
+#: Adding this to a whole number leaves that number in the last bits of the sum's mantissa.
 _TO_LAST_BITS = 1.5 * 2.0**52
 
 #: Exponents are cut off here, where the power is still a normal number.
@@ -54,7 +54,7 @@ def rules(gammas: np.ndarray, num_nodes: int) -> tuple[np.ndarray, np.ndarray]:
 
 @functools.cache
 def _powers_of_two() -> tuple[float, ...]:
-    """Return the coefficients of 2**r on [-1/2, 1/2], the highest order at the front; accurate to 2e-14."""
+    """Return the coefficients of 2**r on [-1/2, 1/2], highest order first; accurate to 2e-14."""
     points = np.cos(np.pi * (np.arange(64) + 0.5) / 64)
     series = np.polynomial.chebyshev.chebfit(points, np.exp2(points / 2), _EXPONENTIAL_DEGREE)
     return tuple(
@@ -86,7 +86,7 @@ def half_to_the(x: Array) -> Array:
 
 
 def two_sums(w: Window, gamma: Array, rule: Rule, num_nodes: Array | int, bits: int) -> tuple[Array, Array]:
-    """Return the sums over the nodes of ``q**(gamma/2 - 1) * exp((peak**2 - x**2) / 2)``, and of that times q.
+    """Return the sums over the nodes of ``q**(gamma/2 - 1) * exp((peak**2 - x**2) / 2)``, and of the same times q.
 
     ``q`` is v in units of its value at the upper end; the sums are per unit of width.
 
@@ -155,7 +155,10 @@ def _power_of(exponent: Array, bits: int) -> Callable[[Array], Array]:
 
 
 def _legendre_tables(dtype: jnp.dtype) -> Array:
-    """Return one minus the nodes, and the weights, for 16 and for 32 nodes: shape (2, 32, 2)."""
+    """Return the Gauss-Legendre rules of 16 and of 32 nodes, shape (rules, nodes, 2), with zeros as padding.
+
+    The last axis has ``1 - node`` and the weight.
+    """
     tables = np.zeros((2, 32, 2))
     for table, count in zip(tables, (16, 32), strict=True):
         node, weight = legendre_rule(count)

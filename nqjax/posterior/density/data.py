@@ -1,4 +1,7 @@
-"""Data of the posterior density: searches oriented to minimisation, on the scale of their regimes."""
+"""Data of the posterior density: searches oriented to minimisation, each on the scale of its regime.
+
+A search's regime is the range of scores inside its limits. On its scale the best score is 0 and its width is 1.
+"""
 
 import math
 from collections.abc import Sequence
@@ -17,13 +20,13 @@ from nqjax.posterior.prior import Parts
 from nqjax.runtime.compiled import power_of_two
 from nqjax.types import Floats
 
-#: Fewest scores that arrays have.
+#: Smallest size of an array of scores, with its padding.
 _FEWEST = 16
 
 #: Number of bins for the approximate likelihood, which joins neighbouring scores.
 _POOLED = 128
 
-#: Most scores for that number of bins: the log-likelihood changes by a tenth, draws by a hundredth of a deviation.
+#: Most scores for `_POOLED` bins: joining them changes the log-likelihood by 0.1, draws by 0.01 standard deviations.
 _MOST_FOR_POOLED = 600
 
 
@@ -37,7 +40,7 @@ class RegimeData:
     limits : pair of float
         The regime; its losing end is infinite where nothing is censored there.
     scale : float
-        The regime's width as the scores show it. In the coordinates it is 1, and the best score is 0.
+        The regime's width as the scores show it. Scores are divided by it for the density.
     """
 
     data: Spacings
@@ -58,7 +61,7 @@ def read_regime(study: Study) -> RegimeData:
 
 
 def make_regime(data: Spacings, low: float, high: float) -> RegimeData:
-    """Return a search from its checked spacings and its limits, oriented to minimisation.
+    """Return the data of a search from its checked spacings and its limits, oriented to minimisation.
 
     A limit without scores beyond it does not show where the regime ends, and is left out. Failed runs count as
     censored; without a limit they lie beyond the worst score.
@@ -81,7 +84,7 @@ def _standard(study: RegimeData, bounds: Constraints) -> tuple[tuple[float, ...]
 
 
 def check_bounds(study: RegimeData, bounds: Constraints, minimize: bool) -> None:
-    """Raise InputError unless the bounds leave room."""
+    """Raise InputError unless the bounds leave room for a posterior."""
     winning, losing = ("alpha", "beta") if minimize else ("beta", "alpha")
     for name, (low, high) in ((winning, bounds.alpha), (losing, bounds.beta), ("sigma", bounds.sigma)):
         if low == high:
@@ -101,7 +104,7 @@ def _values(data: Spacings) -> tuple[Floats, Floats]:
 
 
 def _pooled(data: Spacings) -> tuple[Floats, Floats]:
-    """Return values and counts with neighbours joined if there are many; the best and the worst are kept."""
+    """Return values and counts with neighbouring values joined if there are many; the best and worst are kept."""
     values, repeats = _values(data)
     # The error of the log-likelihood grows with the number of scores and falls with the square of the bins.
     most = max(_POOLED, round(_POOLED * math.sqrt(data.num_used / _MOST_FOR_POOLED)))
@@ -116,7 +119,7 @@ def _pooled(data: Spacings) -> tuple[Floats, Floats]:
 
 
 def _arrays(studies: Sequence[RegimeData], rows: Sequence[tuple[Floats, Floats]]) -> SearchData:
-    """Return values and counts of several studies on the scale of their regimes."""
+    """Return the arrays of several studies, each on the scale of its regime; ``rows`` has their values and counts."""
     most = max(_FEWEST, *(len(values) for values, _ in rows))
     # Powers of two and numbers half way between: few sizes with little padding.
     size = power_of_two(most)
@@ -132,7 +135,7 @@ def _arrays(studies: Sequence[RegimeData], rows: Sequence[tuple[Floats, Floats]]
 
 
 def make_model(studies: Sequence[RegimeData], bounds: Constraints, parts: Parts, pad: int = 1) -> Model:
-    """Return the arrays of several studies, padded to one size and to at least ``pad`` studies."""
+    """Return data and prior of several studies as arrays, padded to one size and to at least ``pad`` studies."""
     studies = [*studies, *[studies[0]] * (pad - len(studies))]
     data, pooled = (_arrays(studies, [f(s.data) for s in studies]) for f in (_values, _pooled))
     low, high = (np.array(b) for b in zip(*(_standard(s, bounds) for s in studies), strict=True))

@@ -1,8 +1,8 @@
 """The exact likelihood of a censored search, with its gradient.
 
 The likelihood is the density of each score inside the limits times the probability of lying outside for the others
-(Lourie, He, Cho 2025). Everything is oriented to minimisation and on the scale of the regime; parameters are
-(alpha, log(beta - alpha), log sigma).
+(Lourie, He, Cho 2025). Scores are oriented to minimisation, and scaled so that the best one is 0 and the width of the
+regime, the range of scores inside the limits, is 1. Parameters are (alpha, log(beta - alpha), log sigma).
 """
 
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from jax import Array
 
 from nqjax.solver.knots import Family, by_quadrature, first_derivatives, log_density_derivatives, noisy_values
 
-#: Probabilities up to this are 0 to the quadrature's accuracy.
+#: The quadrature cannot tell probabilities up to this from 0.
 _LEAST_MASS = 1e-300
 
 
@@ -22,7 +22,7 @@ class SearchData(NamedTuple):
     scores: Array  # (size,), distinct values, then padding
     counts: Array  # (size,), 0 for padding
     limits: Array  # (2,), finite; 0 where nothing is censored
-    censored: Array  # (2,), numbers of scores beyond each
+    censored: Array  # (2,), numbers of scores beyond each limit
 
 
 def likelihood(theta: Array, family: Family, data: SearchData, fine: Array | bool, bits: int) -> Array:

@@ -1,4 +1,4 @@
-"""The posterior density in the coordinates, for one point or for many."""
+"""The posterior density in the coordinates of `nqjax.posterior.density.coordinates`, at one point or at many."""
 
 import functools
 from collections.abc import Callable
@@ -22,7 +22,7 @@ from nqjax.types import Floats
 #: Points in a chunk.
 _POINTS = 1024
 
-#: Scores times points that are evaluated side by side.
+#: Number of scores times number of points that are evaluated at the same time.
 _SIDE_BY_SIDE = 1024
 
 #: Chunks per device: with fewer, a further device does not save the time that its compilation takes.
@@ -47,7 +47,10 @@ class Target(NamedTuple):
 
 
 def log_density(z: Array, target: Target, fine: Array, bits: int) -> tuple[Array, Array]:
-    """Return the log of likelihood times prior as a density of the coordinates, shape (3,), and its gradient."""
+    """Return the log posterior density at the coordinates ``z``, shape (3,), and its gradient.
+
+    The density is likelihood times prior times the Jacobian of the coordinates; it is not normalised.
+    """
     family, model = target
 
     def rest(z: Array) -> tuple[Array, Array]:
@@ -61,7 +64,7 @@ def log_density(z: Array, target: Target, fine: Array, bits: int) -> tuple[Array
 
 
 def with_slopes(function: Callable[[Array], Any], z: Array) -> tuple[Any, Any]:
-    """Return values and forward derivatives, with a last axis of coordinates; programs stay short."""
+    """Return values and forward derivatives, with a last axis of coordinates; they compile to short programs."""
     return jax.vmap(lambda t: jax.jvp(function, (z,), (t,)), out_axes=(None, -1))(jnp.eye(3, dtype=z.dtype))
 
 
@@ -71,7 +74,7 @@ def _log_prior(point: Point, gamma: Array, model: Model) -> Array:
 
 @functools.lru_cache(maxsize=8)
 def stacked_families(most: int) -> Any:
-    """Return the families of the gammas from 1 to ``most``."""
+    """Return the tables of the gammas from 1 to ``most``, with a leading axis of gammas: see `families`."""
     with jax.enable_x64(True):
         return families(np.arange(1.0, most + 1))
 
@@ -130,7 +133,7 @@ class Evaluator:
     def __call__(
         self, z: Floats, study: NDArray[np.integer], gamma: NDArray[np.integer], temper: Floats, exact: bool
     ) -> tuple[Floats, Floats]:
-        """Return log densities and parameters; z has shape (points, 3), the others (points,).
+        """Return log densities and parameters; z has shape (points, 3), the other arrays have (points,).
 
         Without ``exact``, neighbouring scores are joined.
         """
@@ -167,11 +170,11 @@ class Evaluator:
     def _arguments(
         self, z: Floats, study: NDArray[np.integer], gamma: NDArray[np.integer], temper: Floats
     ) -> tuple[tuple[Point, Any, Any, Floats], Floats]:
-        """Return a chunk's arguments, padded to its size, and its parameters."""
+        """Return the arguments for some points, padded to a whole chunk, and the parameters of the points."""
         points, which, number, power = (
             np.pad(a, [(0, _POINTS - len(a))] + [(0, 0)] * (a.ndim - 1), mode="edge") for a in (z, study, gamma, temper)
         )
-        # On the host this takes a third of the likelihood's time, and needs no compilation.
+        # Computing the parameters on the host takes a third of the likelihood's time, and needs no compilation.
         with np.errstate(all="ignore"):
             place = jax.tree.map(lambda a: a[which], self._place)
             point = to_parameters(points, number.astype(np.float64), place, np)

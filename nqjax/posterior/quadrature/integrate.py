@@ -35,7 +35,7 @@ _TOLERANCE = 0.05
 #: Grids end where the density is below exp(-this) of its maximum.
 _LOG_DEPTH = 13.0
 
-#: Added to it where the density is interpolated.
+#: Added to `_LOG_DEPTH` where the density is interpolated, and so inaccurate.
 _LOG_MARGIN = 4.0
 
 #: Gammas with a smaller probability get no fine grid and no draws.
@@ -56,7 +56,7 @@ class GammaGrid(NamedTuple):
 
     log_evidence: float
     error: float  # of log_evidence, from a coarser grid and the probability at the edge
-    grid: Grid | None  # None for a hopeless gamma
+    grid: Grid | None  # None for a gamma whose probability is negligible
 
 
 class Points(NamedTuple):
@@ -145,7 +145,10 @@ class _Seen(NamedTuple):
     values: Floats  # (points, points, points)
 
     def worthwhile(self, whitened: Floats) -> NDArray[np.bool_]:
-        """Whether points may have a density above the depth, by linear interpolation."""
+        """Return whether each point may have a density above exp(-`_LOG_DEPTH`) of the maximum.
+
+        The density is interpolated linearly between the points of this grid.
+        """
         top = self.values.max()
         place = (whitened - self.low) / self.step
         values = np.maximum(self.values, top - 10 * _LOG_DEPTH)
@@ -154,7 +157,7 @@ class _Seen(NamedTuple):
 
 
 def _ends(seen: _Seen) -> tuple[Floats, Floats]:
-    """Return where the density ends along each axis."""
+    """Return the low and the high end of the density along each axis, shape (3,) each."""
     ends = np.empty((2, 3))
     for axis in range(3):
         others = tuple(a for a in range(3) if a != axis)
@@ -164,7 +167,7 @@ def _ends(seen: _Seen) -> tuple[Floats, Floats]:
 
 
 def _fine(evaluator: Evaluator, maps: list[Map], seen: list[_Seen], study: Any, gamma: Any) -> list[GammaGrid]:
-    """Return fine grids between the ends, evaluated where the density may be above the depth."""
+    """Return fine grids between the ends, evaluated where `_Seen.worthwhile` allows."""
     ends = [_ends(s) for s in seen]
     seen, grids = list(seen), [GammaGrid(math.nan, math.nan, None)] * len(maps)
     todo = list(range(len(maps)))

@@ -1,7 +1,8 @@
-"""Posterior of what searches of one space share: gamma, and centre and spread of their noise levels.
+"""Posterior of gamma, centre and spread, which all searches of one space share.
 
-Each search's grid becomes a table of evidences by relative noise. Given centre and spread, the searches are
-independent, so that the posterior of these and of gamma is computed from the tables on another grid.
+Centre and spread are the mean and the standard deviation of the log relative noise of the searches, where the relative
+noise is sigma divided by the regime's width. Given gamma, centre and spread, the searches are independent: each
+search's grid becomes a table of weights by log relative noise, and the posterior is computed from the tables.
 """
 
 import math
@@ -22,10 +23,10 @@ from nqjax.posterior.prior import Prior
 from nqjax.posterior.quadrature.integrate import GammaGrid, Points, densities
 from nqjax.types import Floats
 
-#: Nodes of the centre of the noise levels.
+#: Number of nodes for the centre.
 _CENTRES = 61
 
-#: Nodes of the spread of the noise levels.
+#: Number of nodes for the spread.
 _SPREADS = 25
 
 #: Refined nodes for each node of a grid's first axis.
@@ -78,7 +79,7 @@ class NoisePooling:
 
 
 class Table(NamedTuple):
-    """Weights of one gamma of one search by log relative noise, without the prior of the noise.
+    """Grid of one gamma of one search, sorted by log relative noise, without the prior of the noise.
 
     The grid's first axis, along which the noise changes, is refined, so that a narrow pooling has enough nodes.
     """
@@ -88,7 +89,7 @@ class Table(NamedTuple):
     log_weights: Floats  # (bins,)
     ends: NDArray[np.integer]  # (bins + 1,), limits of each bin's nodes, in order
     below: Floats  # (nodes + 1,), cumulative weights of the nodes in order
-    x: Floats  # (nodes, 3), their places, straightened
+    x: Floats  # (nodes, 3), straightened coordinates of the nodes
     step: Floats  # (3,), between nodes
 
 
@@ -163,7 +164,7 @@ def _hyper_grid(pooling: NoisePooling, reach: _Reach) -> tuple[Floats, Floats, F
 
 
 def _reach(log_joint: Floats, centres: Floats, spreads: Floats, old: _Reach) -> _Reach:
-    """Return the ranges of the posterior of centre and spread, with one more node on each side."""
+    """Return the ranges of centre and spread that have posterior probability, and one more node on each side."""
     share = np.exp(log_joint - scipy.special.logsumexp(log_joint))
     ends = []
     for nodes, weights, (low, high) in ((centres, share.sum(axis=1), old[0]), (spreads, share.sum(axis=0), old[1])):
@@ -194,7 +195,7 @@ class Common(NamedTuple):
 
 
 def common_posterior(tables: list[list[Table | None]], pooling: NoisePooling, log_prior: Floats) -> Common:
-    """Return the posterior from each search's tables, one a gamma; raise InputError if it has no probability."""
+    """Return the posterior from each search's tables, one for each gamma; raise InputError if it has no probability."""
     reach = _first_reach(pooling)
     for _ in range(_ZOOMS):
         centres, spreads, log_hyper = _hyper_grid(pooling, reach)
@@ -211,9 +212,9 @@ def common_posterior(tables: list[list[Table | None]], pooling: NoisePooling, lo
 
 
 class Hyper(NamedTuple):
-    """Draws of gamma, centre and spread, shape (draws,)."""
+    """Draws from `Common`, the posterior of gamma, centre and spread; each array has shape (draws,)."""
 
-    number: NDArray[np.integer]  # of the gamma
+    number: NDArray[np.integer]  # place of gamma in its range, from 0
     center: Floats
     spread: Floats
 

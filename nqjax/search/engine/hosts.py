@@ -1,6 +1,7 @@
 """Searches on several hosts of `jax.distributed`: each writes its own file, and the first host joins them at the end.
 
-Host ``h`` of ``n`` trains the trials ``h``, ``h + n``, ``h + 2 n`` and so on. All hosts raise an InputError of one.
+Host ``h`` of ``n`` trains the trials ``h``, ``h + n``, ``h + 2 n`` and so on. If one host raises an InputError,
+all hosts raise it.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from nqjax.search.engine.checkpoint import checkpoints_of
 from nqjax.search.trials_file import TrialsFile
 from nqjax.trials.table import Row
 
+#: What the name of one host's file adds to the stem of the joined file's name.
 _PART = re.compile(r"\.host\d+\.[a-z]+")
 
 
@@ -65,7 +67,7 @@ def adopt(file: Any, out: Path, settings: Mapping[str, Any], hosts: int) -> None
 
 
 def shared(file: Any, out: str | Path | None, settings: Mapping[str, Any]) -> tuple[dict[int, Row], int | None]:
-    """Return the rows of all hosts' files, and the width of their programs (None if no host has rows).
+    """Return the rows of all hosts' files, and the number of lanes of their programs (None if no host has rows).
 
     The first host also reads the joined file of an earlier run.
     """

@@ -1,4 +1,4 @@
-"""A tile: the lanes of one program on one device, and the rows of the trials that end in them."""
+"""A tile: the lanes of one program on one device, each of which trains one trial at a time."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Tile:
         return any(self.lanes)
 
     def fill(self, take: Callable[[], Trial | None]) -> None:
-        """Give trials to the empty lanes, as long as there are any."""
+        """Give a trial from ``take`` to each empty lane, until ``take`` returns None."""
         if self._part.step:  # all lanes begin a round together
             return
         fresh = np.zeros(self.program.lanes, bool)
@@ -82,7 +82,7 @@ class Tile:
         Returns
         -------
         rows : list of dict
-            The rows of the trials that ended, also by failing.
+            The rows of the trials that ended, failed ones included.
         work : float
             The work that was done, in trials.
         """
@@ -138,7 +138,7 @@ def row(lane: Lane, score: str, minimize: bool) -> dict[str, Any]:
 
 
 def _shortest(value: Any) -> float:
-    """Return the number with the fewest decimal digits that rounds to this one in single precision."""
+    """Return the number with the fewest decimal digits that rounds to ``value`` in single precision."""
     return float(str(np.float32(value)))
 
 
