@@ -20,6 +20,7 @@ PARTS = (
     "integrals",
     "search",
     "cli",
+    "compilation",
 )
 
 
