@@ -158,6 +158,7 @@ def _prepare(y: Array, low: Array, high: Array) -> tuple[Problems, Array, Array,
         together(jnp.diff(thin), gaps.reshape(size, pieces, PIECE)),  # type: ignore[arg-type]
         jnp.arange(size) * (1 + pieces),  # type: ignore[arg-type]
         used // PIECE + 1,  # type: ignore[arg-type]
+        jnp.take_along_axis(knots, used[:, None], axis=1)[:, 0],  # type: ignore[arg-type]
     )
     return problems, location, scale, valid
 

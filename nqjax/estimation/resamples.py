@@ -252,7 +252,9 @@ class Resampler:
         first, pieces, active = np.zeros(size, np.int32), np.zeros(size, np.int32), np.zeros(size, bool)
         first[:here] = np.arange(here) * each
         pieces[:here], active[:here] = used // PIECE + 1, possible
-        problems = Problems(all_knots, all_shares, None, first, pieces)
+        last = np.zeros(size)
+        last[:here] = knots[np.arange(here), used]
+        problems = Problems(all_knots, all_shares, None, first, pieces, last)
         box = (np.broadcast_to(bound, (size, 4)) for bound in self.scaled.problem.box)
         return Packed(problems, Box(*box), active, np.broadcast_to(self.warm, (size, *self.warm.shape)))  # type: ignore[arg-type]
 

@@ -20,11 +20,9 @@ from nqjax.solver.knots import (
     first_derivatives,
     log_density_derivatives,
     once,
-    out_of_reach,
     second_derivatives,
     without_noise,
 )
-from nqjax.special.power_moments import LARGEST_GAMMA
 
 
 class _Short(NamedTuple):
@@ -86,6 +84,12 @@ def mps(
     return _sums(basis, theta, family.gamma, knots, shares, gaps, jnp.asarray(noiseless))
 
 
+# Formulas of `mps_of_pieces`.
+WITHOUT_NOISE = 0
+BY_QUADRATURE = 1
+BY_POLYNOMIALS = 2
+
+
 def mps_of_pieces(
     theta: Array,
     family: Family,
@@ -93,27 +97,22 @@ def mps_of_pieces(
     shares: Array,
     gaps: Array | None,
     fine: Array,
-    noiseless: Array,
+    formula: Array,
     bits: int,
 ) -> Array:
-    """Return the result of `mps` for several pieces at once, by the fastest formulas that serve all of them.
+    """Return the result of `mps` for several pieces at once, by one of three formulas.
 
-    All arguments but the last three have a leading axis of pieces; ``noiseless`` is traced, too: one program serves
-    fits with and without noise.
+    All arguments but the last three have a leading axis of pieces. ``formula`` is traced, too: one program serves fits
+    with and without noise. Polynomials need whole gammas up to 10 and `nqjax.solver.knots.out_of_reach`.
     """
 
     def quadrature() -> Basis:
         return jax.vmap(lambda z, t, f: by_quadrature(z, t, f, fine, bits)[0])(knots, theta, family)
 
-    ways = [lambda: without_noise(knots, theta, family), quadrature]
-    number = jnp.where(noiseless, 0, 1)
-    if 2**bits - 2 <= 2 * LARGEST_GAMMA:
-        ways.append(lambda: by_polynomials(knots, theta, family))
-        few = jnp.all(family.gamma <= LARGEST_GAMMA)
-        number = jnp.where(~noiseless & few & out_of_reach(knots, theta, fine), 2, number)
-    basis = jax.lax.switch(number, ways)
+    ways = [lambda: without_noise(knots, theta, family), quadrature, lambda: by_polynomials(knots, theta, family)]
+    basis = jax.lax.switch(formula, ways)
     sums = jax.vmap(_sums, in_axes=(0, 0, 0, 0, 0, 0, None))
-    return sums(basis, theta, family.gamma, knots, shares, gaps, noiseless)  # type: ignore[no-any-return]
+    return sums(basis, theta, family.gamma, knots, shares, gaps, formula == WITHOUT_NOISE)  # type: ignore[no-any-return]
 
 
 def _sums(

@@ -37,6 +37,7 @@ class Problems(NamedTuple):
     gaps: NDArray[np.floating] | None  # (pieces of all, piece), where rounded knots would not give them exactly
     first: NDArray[np.int32]  # (problems,): index of each problem's thinned piece; its other pieces follow
     num_pieces: NDArray[np.int32]  # (problems,): number of the other pieces
+    last: NDArray[np.floating]  # (problems,): the highest knot, apart from the end
 
 
 def num_pieces(num_intervals: int, piece: int = PIECE) -> int:
@@ -89,19 +90,19 @@ def thinned_ranks(count: int, piece: int = PIECE) -> NDArray[np.int64]:
 def to_single(problems: Problems) -> Problems:
     """Return the problems in single precision, with the gaps between the knots computed in double."""
     gaps = np.diff(problems.knots, axis=1).astype(np.float32)
-    knots, shares = problems.knots.astype(np.float32), problems.shares.astype(np.float32)
-    return problems._replace(knots=knots, shares=shares, gaps=gaps)
+    knots, shares, last = (a.astype(np.float32) for a in (problems.knots, problems.shares, problems.last))
+    return problems._replace(knots=knots, shares=shares, gaps=gaps, last=last)
 
 
 def pack(problems: Sequence[Problem], size: int, capacity: int) -> Problems:
     """Return arrays for ``size`` problems and ``capacity`` pieces, thinned ones included, with padding at the end."""
     piece = problems[0].shares.shape[1]
     knots, shares = np.full((capacity, piece + 1), BEYOND), np.zeros((capacity, piece))
-    first, pieces = np.zeros(size, np.int32), np.zeros(size, np.int32)
+    first, pieces, last = np.zeros(size, np.int32), np.zeros(size, np.int32), np.zeros(size)
     place = 0
     for i, problem in enumerate(problems):
         end = place + len(problem.knots)
         knots[place:end], shares[place:end] = problem
-        first[i], pieces[i] = place, len(problem.knots) - 1
+        first[i], pieces[i], last[i] = place, len(problem.knots) - 1, problem.knots[0, -2]
         place = end
-    return Problems(knots, shares, None, first, pieces)
+    return Problems(knots, shares, None, first, pieces, last)

@@ -15,8 +15,9 @@ from jax import Array
 
 from nqjax.solver.knots import Family, highest_out_of_reach, num_nodes
 from nqjax.solver.newton import Box, Options, Solution, Starts, minimize
-from nqjax.solver.objective import mps_of_pieces
+from nqjax.solver.objective import BY_POLYNOMIALS, BY_QUADRATURE, WITHOUT_NOISE, mps_of_pieces
 from nqjax.solver.pieces import Problems
+from nqjax.special.power_moments import LARGEST_GAMMA
 
 #: Noise levels of the starts, in units of the range of the knots: one for each of the competing searches.
 _SIGMAS = (0.0005, 0.004, 0.02, 0.1, 0.4)
@@ -84,16 +85,16 @@ def _summary(problems: Problems) -> tuple[Array, Array, Array, Array]:
     return tuple(a[:, None, None] for a in (knots[:, 1], knots[:, -2], shares[:, 0], mass))  # type: ignore[return-value]
 
 
-def _easy_first(lanes: Array, count: Array, easy: Array) -> Array:
-    """Reorder the first ``count`` numbers: easy ones first, as a group of pieces is as fast as its slowest.
+def _easy_first(starts: Array, count: Array, easy: Array) -> tuple[Array, Array]:
+    """Reorder the first ``count`` numbers, easy ones first; also return how many are easy.
 
     ``easy`` has an element for each number that may occur.
     """
-    valid = jnp.arange(len(lanes)) < count
-    first = valid & easy[jnp.minimum(lanes, len(easy) - 1)]
-    second = valid & ~first
-    place = jnp.where(first, jnp.cumsum(first) - 1, jnp.sum(first) + jnp.cumsum(second) - 1)
-    return lanes.at[jnp.where(valid, place, len(lanes))].set(lanes, mode="drop", unique_indices=True)
+    valid = jnp.arange(len(starts)) < count
+    first = valid & easy[jnp.minimum(starts, len(easy) - 1)]
+    second, number = valid & ~first, jnp.sum(first)
+    place = jnp.where(first, jnp.cumsum(first) - 1, number + jnp.cumsum(second) - 1)
+    return starts.at[jnp.where(valid, place, len(starts))].set(starts, mode="drop", unique_indices=True), number
 
 
 def fit_program(
@@ -129,31 +130,38 @@ def fit_program(
         How many pieces were evaluated, rough sums in proportion to their nodes.
     """
     starts = starting_values(problems, families.gamma, box, options)
-    _, _, num_searches, num_gammas, _ = starts.theta.shape
+    _, _, num_starts, num_gammas, _ = starts.theta.shape
     most = jnp.max(problems.num_pieces)
-    last = problems.knots[problems.first, -2]
+    each = num_starts * num_gammas
 
-    def objective(theta: Array, lanes: Array, count: Array, fine: Array) -> Array:
-        """On the whole problem or on the thinned one: every piece of every search that moves, a few at a time."""
+    def objective(theta: Array, moving: Array, count: Array, fine: Array) -> Array:
+        """Evaluate every piece of every start that moves, on the whole problem or on the thinned one."""
         pieces = jnp.where(fine, most, 1)
-        easy = highest_out_of_reach(theta, fine) >= jnp.repeat(last, num_searches * num_gammas)
-        lanes = _easy_first(lanes, count, easy)
-        count = count * pieces
+        # Each start by its own best formula, whatever the others need: no result depends on the rest of the chunk.
+        easy = highest_out_of_reach(theta, fine) >= jnp.repeat(problems.last, each)
+        easy = easy & (families.gamma <= LARGEST_GAMMA)[jnp.arange(len(theta)) % num_gammas]
+        moving, num_easy = _easy_first(moving, count, easy & ~options.noiseless)
+        easy_groups = (num_easy * pieces + width - 1) // width
+        hard_groups = ((count - num_easy) * pieces + width - 1) // width
 
         def add(i: Array, total: Array) -> Array:
-            job = i * width + jnp.arange(width)
-            lane, piece = lanes[jnp.minimum(job, count - 1) // pieces], job % pieces + fine
-            problem, gamma = lane // (num_searches * num_gammas), lane % num_gammas
+            hard = i >= easy_groups
+            begin, number = jnp.where(hard, num_easy, 0), jnp.where(hard, count - num_easy, num_easy)
+            job = (i - jnp.where(hard, easy_groups, 0)) * width + jnp.arange(width)
+            start = moving[begin + jnp.minimum(job // pieces, number - 1)]
+            piece = job % pieces + fine
+            problem, gamma = start // each, start % num_gammas
             # Problems with fewer pieces than the largest take no part in the last ones.
-            used = (job < count) & (piece <= problems.num_pieces[problem])
+            used = (job < number * pieces) & (piece <= problems.num_pieces[problem])
             place = problems.first[problem] + jnp.where(used, piece, 0)
             its = jax.tree.map(lambda a: a[gamma], families)
             piece_of = jax.tree.map(lambda a: a[place], (problems.knots, problems.shares, problems.gaps))
-            part = mps_of_pieces(theta[lane], its, *piece_of, fine, options.noiseless, bits)  # type: ignore[arg-type,call-arg]
-            return total.at[jnp.where(used, lane, total.shape[0])].add(part, mode="drop")
+            formula = jnp.where(options.noiseless, WITHOUT_NOISE, jnp.where(hard, BY_QUADRATURE, BY_POLYNOMIALS))
+            part = mps_of_pieces(theta[start], its, *piece_of, fine, formula, bits)  # type: ignore[arg-type,call-arg]
+            return total.at[jnp.where(used, start, total.shape[0])].add(part, mode="drop")
 
         nothing = jnp.zeros((theta.shape[0], 10), theta.dtype)
-        return jax.lax.fori_loop(0, (count + width - 1) // width, add, nothing)
+        return jax.lax.fori_loop(0, easy_groups + hard_groups, add, nothing)
 
     solution, (coarse, fine) = minimize(objective, starts, warm, box, options, _STEPS, width)
     rough_nodes, nodes = num_nodes(box.low.dtype)

@@ -13,7 +13,7 @@ import pytest
 
 from nqjax.estimation.spacings import spacings
 from nqjax.solver.knots import families, out_of_reach
-from nqjax.solver.objective import mps, mps_of_pieces
+from nqjax.solver.objective import BY_POLYNOMIALS, BY_QUADRATURE, WITHOUT_NOISE, mps, mps_of_pieces
 from nqjax.special import noisy_quadratic
 from support import reference, searches
 
@@ -325,9 +325,9 @@ def test_polynomials_equal_quadrature(gamma):
     knots[:, 0], knots[:, -1] = -FAR, FAR
     shares = rng.dirichlet(np.ones(32), count)
     many = jax.tree.map(lambda a: jnp.broadcast_to(a, (count, *a.shape)), searches.family(gamma))
-    fine, noiseless = jnp.asarray(True), jnp.asarray(False)
+    fine = jnp.asarray(True)
     assert bool(out_of_reach(jnp.asarray(knots), jnp.asarray(theta), fine))
-    found = jax.jit(lambda *a: mps_of_pieces(*a, None, fine, noiseless, 4))(theta, many, knots, shares)
+    found = jax.jit(lambda *a: mps_of_pieces(*a, None, fine, BY_POLYNOMIALS, 4))(theta, many, knots, shares)
     exact = jax.jit(jax.vmap(lambda t, f, k, s: mps(t, f, k, s, None, True, 4, False)))(theta, many, knots, shares)
     np.testing.assert_allclose(found[:, 0], exact[:, 0], rtol=1e-11)
     np.testing.assert_allclose(found[:, 1:4], exact[:, 1:4], rtol=1e-8, atol=1e-9 * np.max(np.abs(exact[:, 1:4])))
@@ -348,4 +348,6 @@ def test_one_program_with_and_without_noise():
     )
     for noiseless in (True, False):
         exact = mps(theta[0], searches.family(3), knots[0], shares[0], None, True, 3, noiseless)
-        np.testing.assert_allclose(program(jnp.asarray(noiseless))[0], exact, rtol=1e-10, atol=1e-12)
+        np.testing.assert_allclose(
+            program(jnp.asarray(WITHOUT_NOISE if noiseless else BY_QUADRATURE))[0], exact, rtol=1e-10, atol=1e-12
+        )
