@@ -49,13 +49,8 @@ _PRECISION = {"float64": _Precision(32, 25.0), "float32": _Precision(16, 13.0)}
 #: Settings for thinned problems: accurate to 1e-6 of the loss.
 _ROUGH = _PRECISION["float32"]
 
-#: The far end is out of reach of knots that are at least this number of sigmas below it.
+#: The far end is out of reach of knots that are at least this number of sigmas, and this share of delta, below it.
 _OUT_OF_REACH = 9.0
-
-#: The same for rough sums: what is left out is less than 1e-6 of the loss.
-_OUT_OF_ROUGH_REACH = 5.0
-
-#: Knots out of reach are at least this share of delta below the far end, too.
 _OUT_OF_REACH_SHARE = 1e-3
 
 
@@ -187,16 +182,15 @@ def by_quadrature(z: Array, theta: Array, family: Family, fine: Array | bool, bi
     return Basis(*once(z, cdf, sf, h, height, x1, t, w.z, w.edge)), _log_pdf(sums, theta, family)
 
 
-def highest_out_of_reach(theta: Array, fine: Array) -> Array:
-    """Return the highest place from which the far end is out of reach, precisely or roughly; theta (..., 3)."""
+def highest_out_of_reach(theta: Array) -> Array:
+    """Return the highest place that does not feel the far end, to the dtype's precision; theta is (..., 3)."""
     alpha, delta, sigma = theta[..., 0], jnp.exp(theta[..., 1]), jnp.exp(theta[..., 2])
-    room = jnp.where(fine, _OUT_OF_REACH, _OUT_OF_ROUGH_REACH) * sigma
-    return alpha + delta - jnp.maximum(room, _OUT_OF_REACH_SHARE * delta)
+    return alpha + delta - jnp.maximum(_OUT_OF_REACH * sigma, _OUT_OF_REACH_SHARE * delta)
 
 
-def out_of_reach(z: Array, theta: Array, fine: Array) -> Array:
-    """Return whether the far end is out of reach of all knots (..., knots), for theta (..., 3): one bool."""
-    return jnp.all((jnp.abs(z) >= BEYOND) | (z <= highest_out_of_reach(theta, fine)[..., None]))
+def out_of_reach(z: Array, theta: Array) -> Array:
+    """Return whether the far end is out of reach of all knots (..., knots), for theta of shape (..., 3): one bool."""
+    return jnp.all((jnp.abs(z) >= BEYOND) | (z <= highest_out_of_reach(theta)[..., None]))
 
 
 def by_polynomials(z: Array, theta: Array, family: Family) -> Basis:

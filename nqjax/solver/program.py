@@ -138,9 +138,10 @@ def fit_program(
         """Evaluate every piece of every start that moves, on the whole problem or on the thinned one."""
         pieces = jnp.where(fine, most, 1)
         # Each start by its own best formula, whatever the others need: no result depends on the rest of the chunk.
-        easy = highest_out_of_reach(theta, fine) >= jnp.repeat(problems.last, each)
+        easy = highest_out_of_reach(theta) >= jnp.repeat(problems.last, each)
         easy = easy & (families.gamma <= LARGEST_GAMMA)[jnp.arange(len(theta)) % num_gammas]
-        moving, num_easy = _easy_first(moving, count, easy & ~options.noiseless)
+        # Not on the thinned problem: there rough sums are wanted, and a change to exact ones would look like progress.
+        moving, num_easy = _easy_first(moving, count, easy & fine & ~options.noiseless)
         easy_groups = (num_easy * pieces + width - 1) // width
         hard_groups = ((count - num_easy) * pieces + width - 1) // width
 

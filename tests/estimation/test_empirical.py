@@ -108,7 +108,7 @@ def test_infinite_scores_of_the_support():
         (lambda: nqjax.Empirical([1.0]).icdf(1.5), "between 0 and 1"),
         (lambda: nqjax.Empirical([1.0]).quantile_tuning_curve(0), "positive"),
         (lambda: nqjax.Empirical([1.0]).quantile_tuning_curve(1, 2), "between 0 and 1"),
-        (lambda: nqjax.Empirical([1.0], [2.0]).u_tuning_curve(1), "no weights"),
+        (lambda: nqjax.Empirical([1.0], [2.0]).u_tuning_curve(1), "does not support weights"),
         (lambda: nqjax.Empirical([1.0]).naive_tuning_curve(1.5), "whole"),
     ],
 )
