@@ -78,16 +78,19 @@ def _thetas(*parameters: Array) -> Array:
 
 
 def _summary(problems: Problems) -> tuple[Array, Array, Array, Array]:
-    """The first and the last real knot, the share of the scores up to either; shape (problems, 1, 1) for searches."""
+    """The first and the last real knot, and the shares of the scores up to them.
+
+    Each has shape (problems, 1, 1), to broadcast against searches and gammas.
+    """
     knots, shares = problems.knots[problems.first], problems.shares[problems.first]
     mass = jnp.clip(1 - shares[:, -1], 0.01, 0.99)
     return tuple(a[:, None, None] for a in (knots[:, 1], knots[:, -2], shares[:, 0], mass))  # type: ignore[return-value]
 
 
 def _easy_first(lanes: Array, count: Array, easy: Array) -> Array:
-    """Reorder the first ``count`` numbers: easy ones first, as a group of pieces is as fast as its slowest.
+    """Reorder the first ``count`` indices so that indices of easy pieces come first.
 
-    ``easy`` has an element for each number that may occur.
+    A group of pieces is only as fast as its slowest piece. ``easy`` has an element for each possible index.
     """
     valid = jnp.arange(len(lanes)) < count
     first = valid & easy[jnp.minimum(lanes, len(easy) - 1)]
@@ -134,7 +137,10 @@ def fit_program(
     last = problems.knots[problems.first, -2]
 
     def objective(theta: Array, lanes: Array, count: Array, fine: Array) -> Array:
-        """On the whole problem or on the thinned one: every piece of every search that moves, a few at a time."""
+        """Evaluate the loss of every search that still moves, on the whole problem or on the thinned one.
+
+        The pieces are evaluated a few at a time.
+        """
         pieces = jnp.where(fine, most, 1)
         easy = highest_out_of_reach(theta, fine) >= jnp.repeat(last, num_searches * num_gammas)
         lanes = _easy_first(lanes, count, easy)
