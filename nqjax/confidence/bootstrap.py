@@ -285,8 +285,8 @@ def bootstrap(
     A gamma is dropped when its loss minus ten times the decrease that Newton's model predicts is above another gamma's
     best loss. The first 256 resamples are fitted from all starts, as by `nqjax.fit`, and again from the optimum of the
     scores themselves for every gamma. If these warm starts always find the same losses to 1e-6, the other resamples
-    are fitted from a warm start only, which is several times as fast. Otherwise (small studies have many local optima) all resamples are
-    fitted from all starts.
+    are fitted from a warm start only, which is several times as fast. Otherwise (small studies have many local optima)
+    all resamples are fitted from all starts.
 
     Examples
     --------

@@ -40,7 +40,7 @@ class Grouped(NamedTuple):
 
 
 def group(studies: Sequence[tuple[Spacings, float, float]]) -> Grouped:
-    """Scale the spacings of several studies by their locations and scales, and pad them to one length."""
+    """Scale the spacings of several studies by their locations and scales, thin them, and pad them to one length."""
     rows = [_thinned((data.knots - location) / scale, data.counts) for data, location, scale in studies]
     size = power_of_two(max(_FEWEST_INTERVALS, *(len(shares) for _, shares in rows)))
     knots, shares = np.full((len(rows), size + 1), BEYOND), np.zeros((len(rows), size))

@@ -43,8 +43,8 @@ _Sample = tuple[NDArray[np.float64], NDArray[np.float64]]
 class _Categories(NamedTuple):
     """Categories of scores: below the limits, equal to one of the values inside, or above the limits.
 
-    Scores are oriented to minimisation.
-    ``candidates`` are the knots that resamples can have, scaled: the lower limit, the values, the upper limit.
+    Scores are oriented to minimisation. ``candidates`` are the knots that resamples can have, scaled:
+    the lower limit, the values, the upper limit.
     """
 
     of_score: NDArray[np.intp]  # (num_scores,)
@@ -134,7 +134,7 @@ class Resampler:
         return cls(fit, whole, categories, key, settings, shape, each, most, devices, warm)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out devices and key, which cannot be pickled for another process."""
+        """Leave out devices and key, which are of no use in another process."""
         return {**self.__dict__, "devices": None, "key": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -206,7 +206,7 @@ class Resampler:
         return self._columns(ends.solution, self.scaled.study.constraints.gamma[0] + ends.best, possible), evaluations
 
     def _knots(self, counts: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
-        """Return each sample's knots with an end on either side, the shares of scores between them, and numbers of knots.
+        """Return each sample's knots with an end on either side, the shares between them, and the number of knots.
 
         The rule is that of `nqjax.estimation.spacings.spacings`: knots are the values that occur, and limits beyond
         which scores are censored; one extra count goes to the censored side.

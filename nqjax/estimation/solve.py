@@ -73,7 +73,7 @@ def is_as_good(bare: ArrayLike, noisy: ArrayLike) -> NDArray[np.bool_]:
 
 
 def without_noise(fits: Solution) -> Solution:
-    """Return the parameters with log sigma, the last entry of the last axis, set to -inf."""
+    """Return the fits with log sigma, the last entry of ``theta``'s last axis, set to -inf."""
     theta = np.array(fits.theta)
     theta[..., 2] = -np.inf
     return fits._replace(theta=theta)  # type: ignore[arg-type]
