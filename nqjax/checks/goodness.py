@@ -67,7 +67,7 @@ def anderson_darling(z: Floats) -> float:
 def conditional_probabilities(
     fits: Sequence[Parameters], scores: Sequence[Floats], limits: Sequence[tuple[float, float]]
 ) -> list[Floats]:
-    """Return, for each fit, the probability that a score inside the limits is no worse than each score inside.
+    """Return the conditional CDF of each fit at its scores inside the limits, given that a score is inside.
 
     Everything is oriented to minimisation. Scores equal to the threshold are left out: where a score was chosen as the
     threshold, only the scores before it are draws from the regime. All fits are computed together.
@@ -229,7 +229,7 @@ def _by_simulation(
     count: int,
     gamma: Constraint,
 ) -> float:
-    """Return the share of simulated searches, with the search itself, that fit no better."""
+    """Return the p-value: the share of searches that fit no better, among the simulated ones and the search itself."""
     if count < 1:
         raise InputError(f"num_simulations is {count}: give at least 1, better 500 or more")
     with jax.enable_x64(True):

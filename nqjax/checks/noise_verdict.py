@@ -55,7 +55,7 @@ def verdict_of(
     level: float,
     minimize: bool,
 ) -> str:
-    """Return a sentence on the noise model, and one on the fitted sigma if there is one."""
+    """Return a sentence on the noise model and, if there is a fitted sigma, one on its comparison."""
     used = [row for row in rows if row.used]
     if holds is None:
         return _too_little(used, sigma[0])

@@ -168,7 +168,7 @@ def fits_at_shares(
     gamma: Constraint = (1, 5),
     sigma: Constraint = None,
 ) -> list[tuple[float, float, Fit]]:
-    """Fit shares of the best scores; return share, threshold and fit of those that can be fitted."""
+    """Fit the best scores, for several shares of them; return share, threshold and fit where a fit is possible."""
     limits = [quantile_limits(scores, share, minimize) for share in shares]
     constraints = read_constraints(alpha, beta, gamma, sigma, minimize)
     fits = fit_studies([scores] * len(limits), limits, minimize, constraints)
@@ -189,7 +189,7 @@ def find_regimes(studies: Sequence[ArrayLike], minimize: bool, constraints: Cons
 
 
 def null_path(studies: Sequence[NDArray[np.float64]]) -> list[Candidate]:
-    """Return the true regimes of simulated searches as candidates, whose p-values have no meaning."""
+    """Return the true regimes of simulated searches as candidates; their p-values have no meaning."""
     scores = [np.sort(y) for y in studies]
     ends = [_thresholds(y, NULL_SHARE) for y in scores]
     return [path[0] for path in _paths(scores, ends, True, read_constraints(None, None, (1, 5), None, True))]

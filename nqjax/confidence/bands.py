@@ -152,7 +152,10 @@ _Intervals = Callable[[int, float, Floats], tuple[Floats, Floats, Floats]]
 
 
 class _CoverageExcess:
-    """Coverage of a band minus the one asked for, as a function of what each interval misses; keeps the last band."""
+    """Coverage of a band minus the wanted coverage, as a function of the probability that each interval leaves out.
+
+    The last band that was computed is kept.
+    """
 
     def __init__(self, n: int, confidence: float, intervals: _Intervals) -> None:
         self.confidence = confidence
@@ -174,14 +177,14 @@ def _frozen(low: Floats, high: Floats) -> OrderStatisticBand:
 
 
 def _equal_tailed(n: int, miss: float, share: Floats) -> tuple[Floats, Floats, Floats]:
-    """Return intervals of each order statistic, with half of ``miss`` on either side."""
+    """Return an interval of each order statistic that leaves out the probability ``miss / 2`` on either side."""
     i = np.arange(1.0, n + 1)
     low = scipy.special.betaincinv(i, n + 1 - i, miss / 2)
     return low, 1 - low[::-1], share
 
 
 def _highest_density(n: int, miss: float, share: Floats) -> tuple[Floats, Floats, Floats]:
-    """Return the shortest interval of each order statistic; ``share`` is as in `shortest_interval`."""
+    """Return the shortest interval of each order statistic; for ``share`` see `shortest_interval`."""
     half = (n + 1) // 2  # the other half is its mirror image
     low, high, found = np.zeros(half), np.ones(half), np.full(half, 0.5)
     high[0] = -math.expm1(math.log(miss) / n)

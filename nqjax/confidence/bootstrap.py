@@ -134,7 +134,7 @@ class Bootstrap(Region):
         delta = np.maximum(self.beta - self.alpha, 1e-300)[good]
 
         def cdf(end: float) -> NDArray[np.float64]:
-            """Return the probability of a score better than one end; oriented to minimisation."""
+            """Return the probability of a score better than ``end`` under each refit; oriented to minimisation."""
             if math.isinf(end):
                 return np.full(len(delta), float(end > 0))
             return standard_cdf((end - sign * best[good]) / delta, self.sigma[good] / delta, self.gamma[good])
@@ -223,7 +223,7 @@ class Bootstrap(Region):
         Raises
         ------
         InputError
-            As there, or too few resamples for the confidence.
+            As for `Region.quantile_tuning_curve_band`, or too few resamples for the confidence.
         """
         curves = self.quantile_tuning_curves(n, q)
         low, high = np.quantile(curves[self.gamma > 0], self._tails(confidence), axis=0)
@@ -285,8 +285,8 @@ def bootstrap(
     A gamma is dropped when its loss minus ten times the decrease that Newton's model predicts is above another gamma's
     best loss. The first 256 resamples are fitted from all starts, as by `nqjax.fit`, and again from the optimum of the
     scores themselves for every gamma. If these warm starts always find the same losses to 1e-6, the other resamples
-    have one, too, which is several times as fast. Otherwise (small studies have many local optima) all resamples are
-    fitted from all starts.
+    are fitted from a warm start only, which is several times as fast. Otherwise (small studies have many local optima)
+    all resamples are fitted from all starts.
 
     Examples
     --------
@@ -338,12 +338,12 @@ def refit_all(
 
 
 def fewest_resamples(confidence: float) -> int:
-    """Return the number of resamples that leaves at least one beyond either end of a percentile interval."""
+    """Return the least number of resamples for which one lies beyond each end of a percentile interval."""
     return math.ceil(2 / (1 - confidence) - 1e-9)
 
 
 class _LeftOut:
-    """Refits of the study without each of its scores, computed when first asked for."""
+    """Refits of the study with one score left out at a time, computed when they are first needed."""
 
     def __init__(self, resampler: Resampler) -> None:
         self.resampler = resampler
@@ -365,7 +365,10 @@ class _LeftOut:
         return np.concatenate([found[int(part[0])] for part in parts], axis=1), whole[there]
 
     def influence(self, name: str) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        """Return the parameter without a score of each category, and the numbers of scores in the categories."""
+        """Return estimates of a parameter, each with one score of a category left out, and the categories' sizes.
+
+        Scores of one category are equal for the fit, so one refit for each category is enough.
+        """
         columns, counts = self._columns
         values = columns[COLUMNS.index(name)]
         if not np.all(np.isfinite(values)):
@@ -380,7 +383,7 @@ def _bca(
     without: NDArray[np.float64],
     counts: NDArray[np.int64],
 ) -> NDArray[np.float64]:
-    """Return the shares of the resamples at which Efron's bias-corrected and accelerated interval ends."""
+    """Return the quantile levels of the resamples that are the ends of Efron's BCa interval (1987)."""
     # Ties with the estimate, as at a bound, count half.
     lower = np.mean(values < estimate) + np.mean(values == estimate) / 2
     lower = np.clip(lower, 0.5 / len(values), 1 - 0.5 / len(values))

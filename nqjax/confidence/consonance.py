@@ -43,8 +43,8 @@ class ConsonanceRegion(SlicedRegion):
     Attributes
     ----------
     confidence : float
-        Probability that the band holds everywhere, and thus that the region holds the truth. The region answers at no
-        other.
+        Probability that the band contains the whole CDF, and thus that the region contains the true distribution. The
+        region has no intervals at another confidence.
     gammas : tuple of int
         Values of gamma that occur in the region. If there is none, no noisy quadratic fits these scores.
     num_scores : int
@@ -73,7 +73,7 @@ class ConsonanceRegion(SlicedRegion):
         return self.fit.quantile_tuning_curve(n, q)
 
     def cdf_bands(self, y: ArrayLike) -> tuple[Floats, Floats]:
-        """Return the lower and upper end of the CDF, of the region within the regime, of the confidence band outside.
+        """Return the lower and the upper end of the CDF: the region's in the regime, the confidence band's outside it.
 
         Parameters
         ----------
@@ -95,7 +95,7 @@ class ConsonanceRegion(SlicedRegion):
     def quantile_tuning_curve_band(
         self, n: ArrayLike, q: float = 0.5, confidence: float | None = None
     ) -> tuple[Floats, Floats]:
-        """Return the ends of a quantile of the best score: the region's within the regime, the band's outside.
+        """Return the ends of a quantile of the best score: the region's in the regime, the band's outside it.
 
         See `Region.quantile_tuning_curve_band`.
         """
@@ -198,13 +198,13 @@ def region_within(
 
 
 def _composed(outer: Floats, inner: Floats, start: float, end: float) -> Floats:
-    """Return quantiles of the band (``outer``) outside of the regime, of the region (``inner``) within."""
+    """Return the quantiles of the region (``inner``) in the regime, and those of the band (``outer``) outside it."""
     within = np.where(inner <= end, np.maximum(inner, start), np.maximum(outer, end))
     return np.where((outer <= start) & (start > -math.inf), outer, within)
 
 
 class _Outside(NamedTuple):
-    """Scores with their band, and the regime; oriented to minimisation."""
+    """Sorted scores with the confidence band of their CDF, and the ends of the regime; oriented to minimisation."""
 
     y: Floats  # sorted
     low: Floats
@@ -213,12 +213,12 @@ class _Outside(NamedTuple):
     end: float
 
     def cdf(self, x: Floats) -> tuple[Floats, Floats]:
-        """Return both ends of the band at x."""
+        """Return the lower and the upper end of the band at the scores x."""
         i = np.searchsorted(self.y, x, side="right")
         return np.append(0.0, self.low)[i], np.append(self.high, 1.0)[i]
 
     def quantiles(self, p: Floats) -> tuple[Floats, Floats]:
-        """Return the lowest places where the upper end and where the lower end of the band reach p."""
+        """Return the lowest score where the band's upper end reaches p, and the lowest where its lower end does."""
         places = np.concatenate([[-math.inf], self.y, [math.inf]])
         low = np.append(0.0, self.low)
         return (
@@ -228,7 +228,7 @@ class _Outside(NamedTuple):
 
 
 class _Problem(NamedTuple):
-    """Bounds on the CDFs of a region, on the scale of the knots."""
+    """Bounds that the CDFs of a region keep at the knots, on the solver's scale."""
 
     at_least: tuple[Floats, Floats]  # places, and the CDF's lower bounds there
     at_most: tuple[Floats, Floats]
@@ -269,7 +269,10 @@ class _Problem(NamedTuple):
 
 
 def _slices(problem: _Problem, gamma: int | list[int], log_s: Floats) -> list[Slice]:
-    """Return slices at ratios of noise to range, empty ones included; gamma is one number or one for each ratio."""
+    """Return the region's slice at each ratio of noise to range, also if it is empty.
+
+    ``gamma`` is one number, or one number for each ratio.
+    """
     gammas = np.broadcast_to(gamma, log_s.shape)
     p = np.concatenate([problem.at_least[1], problem.at_most[1]])
     t = standard_quantile(np.log1p(-p), np.exp(log_s)[:, None], gammas[:, None])
@@ -293,7 +296,7 @@ def _slice(problem: _Problem, gamma: int, log_s: float, below: Floats, above: Fl
 
 
 def _grid(problem: _Problem, gamma: int, rounds: int, ratios: int) -> list[Slice]:
-    """Return the slices of one gamma that are not empty, on a grid of ratios with refined ends."""
+    """Return the slices of one gamma that are not empty; the grid of ratios is refined at both of its ends."""
     log_s = np.append(-np.inf, np.linspace(_LOWEST_LOG_RATIO, _HIGHEST_LOG_RATIO, ratios))
     if problem.sigma[1] == 0:
         log_s = log_s[:1]
@@ -310,7 +313,7 @@ def _grid(problem: _Problem, gamma: int, rounds: int, ratios: int) -> list[Slice
 
 
 def _closest(problem: _Problem, gamma: int, found: list[Slice]) -> list[Slice]:
-    """Refine the grid where slices are closest to not being empty, until one is not."""
+    """Look for a slice that is not empty: refine the grid of ratios where a slice is closest to having members."""
     for _ in range(_ROUNDS):
         rooms = [one.room for one in found]
         i = int(np.argmax(rooms))
@@ -324,7 +327,10 @@ def _closest(problem: _Problem, gamma: int, found: list[Slice]) -> list[Slice]:
 
 
 def _ends(problem: _Problem, gamma: int, edges: list[tuple[float, float]], rounds: int) -> list[Slice]:
-    """Return slices close to the region's ends; edges are pairs of a ratio inside and a ratio outside."""
+    """Return slices close to the region's ends.
+
+    Each pair in ``edges`` brackets an end: a ratio with members of the region, and one without.
+    """
     found: list[Slice] = []
     for _ in range(rounds):
         grids = [np.linspace(a, b, _PARTS + 1)[1:-1] for a, b in edges if math.isfinite(a) and math.isfinite(b)]
@@ -346,7 +352,7 @@ def _ends(problem: _Problem, gamma: int, edges: list[tuple[float, float]], round
 
 
 def _refined(problem: _Problem, slices: list[Slice]) -> list[Slice]:
-    """Return more slices around those where a parameter is extreme."""
+    """Return more slices, at ratios next to those where a parameter is lowest or highest."""
     extremes = [(name, pick) for name in ("alpha", "beta", "sigma") for pick in (min, max)]
     known, new, best = [list(slices) for _ in extremes], [slices for _ in extremes], [list[Slice]() for _ in extremes]
     for _ in range(_ROUNDS):

@@ -64,7 +64,7 @@ def probability_within(low: Floats, high: Floats) -> float:
 
 
 def _poisson(mean: float, most: int) -> Floats:
-    """Return the probabilities of 0, 1, ... points as far as they matter, at most ``most`` numbers."""
+    """Return the Poisson probabilities of 0, 1, ... points: at most ``most`` numbers, without a negligible tail."""
     size = min(most, int(mean + 12 * math.sqrt(mean) + 20))
     k = _COUNTS[:size] if size <= len(_COUNTS) else np.arange(size, dtype=np.float64)
     log_factorials = _LOG_FACTORIALS[:size] if size <= len(_COUNTS) else scipy.special.gammaln(k + 1)

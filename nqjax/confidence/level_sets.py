@@ -66,7 +66,7 @@ class Resolution(NamedTuple):
 
 
 class _Slices(NamedTuple):
-    """The best (alpha, delta) for each study, gamma and ratio, one a row."""
+    """The best (alpha, delta) for each combination of study, gamma and ratio; each combination is a row."""
 
     study: Ints
     gamma: Ints
@@ -111,7 +111,7 @@ def level_sets(
 def _sets(
     grouped: Grouped, slices: _Slices, lowest: Floats, excess: Floats, resolution: Resolution
 ) -> list[list[Slice]]:
-    """Return the sets at one level from the best points for each gamma and ratio."""
+    """Return the slices of the sets at one level, from the best point for each gamma and ratio."""
     near = slices.loss < (lowest + excess)[slices.study]
     slices = _Slices(*(column[near] for column in slices))  # type: ignore[arg-type]
     borders = _borders(grouped, slices, (lowest + excess)[slices.study], excess[slices.study], resolution)
@@ -122,7 +122,7 @@ def _sets(
 
 
 def _of_fits(grouped: Grouped, studies: Sequence[ScaledStudy], fits: Sequence[Fit]) -> tuple[Floats, Floats]:
-    """Return losses and log ratios of the fits with each gamma, both of shape (studies, gammas)."""
+    """Return the losses and the log ratios of the best fits for each gamma, both of shape (studies, gammas)."""
     which, gammas, theta = [], [], []
     for i, (one, fit) in enumerate(zip(studies, fits, strict=True)):
         for gamma, (alpha, beta, sigma) in fit.parameters_by_gamma.items():
@@ -144,7 +144,7 @@ def _between(
     excess: Floats,
     resolution: Resolution,
 ) -> _Slices:
-    """Return the fine grid of ratios, between the ends of the set of each study and gamma that has one."""
+    """Return a fine grid of ratios between the set's ends, for each study and gamma whose set is not empty."""
     studies, gammas = by_gamma.shape
     loss = coarse.loss.reshape(studies, len(log_s), gammas)
     columns: list[list[Floats]] = []
@@ -178,7 +178,10 @@ def _between(
 
 
 def _around(log_s: Floats, gap: Floats, centre: float, room: float) -> tuple[float, float]:
-    """Return an interval around the best ratio, a bit wider than a parabola through a neighbour predicts."""
+    """Return an interval of log ratios around the best one that should contain the set.
+
+    The loss is taken to be a parabola through a neighbouring ratio; the interval is a bit wider than it predicts.
+    """
     away = np.where(np.isfinite(gap) & (np.abs(log_s - centre) > 0.1), gap, math.inf)
     k = int(np.argmin(away))
     if not math.isfinite(away[k]):
@@ -188,7 +191,7 @@ def _around(log_s: Floats, gap: Floats, centre: float, room: float) -> tuple[flo
 
 
 def _edge(log_s: Floats, gap: Floats, inside: int, outside: int, excess: float) -> float:
-    """Return about where the set ends, a bit too far out; the loss is nearly a parabola."""
+    """Return the log ratio where the set ends, if the loss is a parabola, moved a bit outwards."""
     if gap[inside] >= 0 or gap[outside] <= 0 or not math.isfinite(gap[outside]):
         return float(log_s[outside])
     near, far = math.sqrt(max(gap[inside] + excess, 0.0)), math.sqrt(gap[outside] + excess)
@@ -197,7 +200,11 @@ def _edge(log_s: Floats, gap: Floats, inside: int, outside: int, excess: float) 
 
 
 def _starts(studies: Sequence[ScaledStudy], gammas: list[int], log_s: Floats) -> _Slices:
-    """Return starts: least-squares lines through the knots over the quantiles of the standard distribution."""
+    """Return initial points for Newton's method.
+
+    alpha and delta are intercept and slope of the least-squares line of the knots over the quantiles of the
+    distribution with alpha 0 and beta 1.
+    """
     ratios, whole = np.meshgrid(log_s, np.array(gammas), indexing="ij")
     table = standard_quantile(np.log1p(-_TAILS), np.exp(ratios.ravel())[:, None], whole.ravel()[:, None].astype(float))
     points = []
@@ -224,7 +231,7 @@ def _starts(studies: Sequence[ScaledStudy], gammas: list[int], log_s: Floats) ->
 
 
 def _at(grouped: Grouped, slices: _Slices, point: Floats, which: Ints) -> tuple[Floats, Floats, Floats]:
-    """Return loss, gradient and Hessian in (alpha, log delta) at the ratios of the slices ``which``."""
+    """Return loss, gradient and Hessian in (alpha, log delta) for the rows ``which`` of the slices."""
     log_delta = np.log(point[:, 1])
     theta = np.stack([point[:, 0], log_delta, log_delta + slices.log_s[which]], axis=1)
     value = objective(grouped, slices.study[which], slices.gamma[which], theta)
@@ -235,7 +242,10 @@ def _at(grouped: Grouped, slices: _Slices, point: Floats, which: Ints) -> tuple[
 
 
 def _best(grouped: Grouped, slices: _Slices, excess: Floats, hopeful: NDArray[np.bool_] | None = None) -> _Slices:
-    """Take damped Newton steps in all slices, or the hopeful ones, until each predicts little decrease."""
+    """Find the best point of each slice, or of those that may have a member, by damped Newton steps.
+
+    A slice is done when its next step would hardly decrease the loss.
+    """
     point, loss, hessian = slices.point.copy(), slices.loss.copy(), slices.hessian.copy()
     gradient = np.zeros_like(point)
     damping = np.full(len(point), 1e-3)
@@ -265,7 +275,7 @@ def _best(grouped: Grouped, slices: _Slices, excess: Floats, hopeful: NDArray[np
 
 
 def _step(gradient: Floats, hessian: Floats, damping: Floats, delta: Floats) -> tuple[Floats, Floats]:
-    """Return Newton steps in (alpha, log delta) with Hessians made positive, and the predicted decreases."""
+    """Return Newton steps in (alpha, log delta), with Hessians made positive definite, and the predicted decreases."""
     unit = np.stack([delta, np.ones_like(delta)], axis=1)  # alpha in units of delta
     g, h = gradient * unit, hessian * unit[:, :, None] * unit[:, None, :]
     values, vectors = np.linalg.eigh(h)
@@ -279,14 +289,14 @@ def _step(gradient: Floats, hessian: Floats, damping: Floats, delta: Floats) -> 
 
 
 class _Rays(NamedTuple):
-    """Origins of each slice's rays, and the axes of an ellipse that approximates its set."""
+    """Origin of the rays of each slice, and the axes of an ellipse that approximates the slice's set."""
 
     start: Floats  # (slices, 2): alpha, delta
     axes: Floats  # (slices, 2, 2)
 
 
 def _borders(grouped: Grouped, slices: _Slices, most: Floats, excess: Floats, resolution: Resolution) -> Floats:
-    """Return points (alpha, delta) in order around the sets where the loss is ``most``, shape (slices, rays, 2)."""
+    """Return the points (alpha, delta) on each ray where the loss is ``most``, shape (slices, rays, 2)."""
     if not len(most):
         return np.empty((0, resolution.rays, 2))
     # Rays from the ellipse of the curvature at the best point show the rough shape of long and bent sets.
@@ -323,7 +333,10 @@ def _moments(corners: Floats) -> _Rays:
 def _along_rays(
     grouped: Grouped, slices: _Slices, rays: _Rays, most: Floats, excess: Floats, count: int, close: float
 ) -> Floats:
-    """Return where the loss reaches ``most`` along ``count`` rays of each slice, by a bracketed Newton method."""
+    """Return how far along each of ``count`` rays of each slice the loss reaches ``most``.
+
+    The method is Newton's, kept within a bracket.
+    """
     angle = 2 * np.pi * np.arange(count) / count
     directions = np.einsum("lij,jr->lri", rays.axes, np.stack([np.cos(angle), np.sin(angle)])).reshape(-1, 2)
     which = np.repeat(np.arange(len(most)), count)

@@ -204,7 +204,7 @@ def _widths(d: "NoisyQuadratic | Quadratic", minimize: bool, n: Ints, best: Ints
 def _candidates(
     d: "NoisyQuadratic | Quadratic", minimize: bool, width: float, tail: float, confidence: float, first: int, last: int
 ) -> Iterator[int]:
-    """Yield the numbers of trials from first to last whose interpolated bands are narrow enough."""
+    """Yield numbers of trials, in increasing order, at which the band is narrow enough by interpolation."""
     anchors = 2 ** np.arange(4, int(math.log2(last)) + 1)
     # The first order statistic's interval begins at 0, so its end gives the probability that each interval misses.
     logs = [n * math.log1p(-order_statistic_band(n, confidence).high[0]) for n in anchors.tolist()]
@@ -217,7 +217,11 @@ def _candidates(
 
 
 def _ranks(n: Ints, miss: Floats, tail: float) -> tuple[Ints, Ints]:
-    """Return the last rank with an interval below the tail (or 0) and the first with one above (or n + 1)."""
+    """Return the ranks of the order statistics that are the ends of the band at the quantile ``tail``.
+
+    These are the last rank that has its interval below ``tail`` (0 if none has), and the first that has it above
+    (n + 1 if none has).
+    """
     # An interval contains the mode, (rank - 1) / (n - 1), which bounds each search on one side.
     middle = np.floor(n * tail).astype(np.int64)
     below, not_below = np.zeros_like(n), np.minimum(middle + 3, n + 1)
@@ -234,7 +238,7 @@ def _ranks(n: Ints, miss: Floats, tail: float) -> tuple[Ints, Ints]:
 
 
 def _intervals(n: Ints, rank: Ints, miss: Floats) -> tuple[Floats, Floats]:
-    """Return the intervals of order statistics of three or more draws in the highest-density band."""
+    """Return the intervals that the highest-density band gives to order statistics of n >= 3 draws."""
     first, final = rank == 1, rank == n
     inner = np.where(first | final, 2, rank).astype(np.float64)
     low, high, _ = shortest_interval(inner, n + 1 - inner, miss, np.full(rank.shape, 0.5))

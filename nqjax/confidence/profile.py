@@ -115,7 +115,9 @@ def profile_of(study: Study, confidence: float) -> ProfileRegion:
 
 
 def allowed_excess(confidence: float, num_scores: int, free_gamma: bool) -> float:
-    """Return the largest excess of a member's loss over the lowest loss; ``free_gamma`` is true if gamma is estimated.
+    """Return how far the loss of a member of the region may exceed the lowest loss.
+
+    ``free_gamma`` is true if gamma is estimated.
 
     Raises
     ------
@@ -127,7 +129,7 @@ def allowed_excess(confidence: float, num_scores: int, free_gamma: bool) -> floa
 
 
 def _as_region(slices: Sequence[Slice], scaled: ScaledStudy, fit: Fit, confidence: float) -> ProfileRegion:
-    """Return the region: the parts of the slices that meet the constraints, and the fit itself."""
+    """Return the region, which has the parts of the slices that meet the constraints, and the fit itself."""
     location, scale, constraints = scaled.location, scaled.scale, scaled.study.constraints
     (a_low, a_high), (b_low, b_high) = (
         tuple((end - location) / scale for end in pair) for pair in (constraints.alpha, constraints.beta)

@@ -50,7 +50,7 @@ def ends(slices: Sequence[Slice], name: str) -> tuple[float, float]:
 
 
 def cdf_ends(slices: Sequence[Slice], x: Floats) -> tuple[Floats, Floats]:
-    """Return the lowest and the highest CDF at each place."""
+    """Return the lowest and the highest CDF at each score x, on the scale of the knots."""
     low, high = np.empty((len(slices), len(x))), np.empty((len(slices), len(x)))
     for i, one in enumerate(slices):
         alpha, delta = one.corners.T[..., None]
@@ -113,7 +113,10 @@ def clip_polygon(corners: Floats, normal: tuple[float, float], most: float) -> F
 
 
 def log_tails(n: ArrayLike, q: float, minimize: bool) -> Floats:
-    """Return ``log(1 - p)`` of the probability p whose quantile is the best of n, oriented to minimisation."""
+    """Return ``log(1 - p)``, where the p quantile of one score is the q quantile of the best of n scores.
+
+    Scores are oriented to minimisation.
+    """
     n, q = as_trials(n), as_quantile(q)
     return np.log1p(-(q if minimize else 1 - q)) / n
 

@@ -54,7 +54,10 @@ _Envelope = tuple[Floats, Floats, Floats]
 
 
 def _envelope(t: Floats, y: Floats, sign: int = 1) -> _Envelope:
-    """Return the lower envelope of lines ``y - sign * delta * t``: its bends, and slopes and heights of its lines."""
+    """Return the lower envelope of the lines ``y - sign * delta * t`` in delta.
+
+    It is given by the places of its bends, and the slopes and heights of its lines.
+    """
     slope = -sign * t
     # Lines with a larger slope are lower at the left; of parallel lines the lowest counts.
     order = np.lexsort((y, -slope))
@@ -85,7 +88,10 @@ def _value(envelope: _Envelope, delta: Floats) -> Floats:
 
 
 def _crossing(kinks: Floats, room: Floats, best: int, step: int) -> float:
-    """Return where the room, positive at the best kink, becomes zero in one direction."""
+    """Return the delta at which the room becomes 0, in the direction ``step`` from the kink with most room.
+
+    The room is the length of the interval of alpha that is allowed at a delta.
+    """
     i = best
     while 0 <= i + step < len(kinks):
         if room[i + step] < 0:

@@ -19,7 +19,7 @@ from nqjax.special.uniforms import uniform
 
 
 def _array(x: ArrayLike) -> Any:
-    """Return lists as arrays, and arrays and numbers, which have a dtype already, as they are."""
+    """Return lists as arrays; return arrays and numbers unchanged, because they have a dtype already."""
     return x if hasattr(x, "dtype") or np.isscalar(x) else jnp.asarray(x)
 
 

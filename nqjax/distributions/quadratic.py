@@ -159,7 +159,7 @@ class Quadratic(PowerLaw):
         return constraints.interval(self.alpha, self.beta)
 
     def _log_v(self, r: Array) -> Array:
-        """Return the log of the place in the support, from 0 to 1; outside, that of the nearer end."""
+        """Return the log of the position in the support, which is from 0 to 1; outside, that of the nearer end."""
         delta = self._delta
         inside = (r > 0) & (r < delta)
         return jnp.where(inside, jnp.log(jnp.where(inside, r / delta, 0.5)), jnp.where(r >= delta, 0.0, -jnp.inf))

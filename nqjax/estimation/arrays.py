@@ -136,7 +136,10 @@ def _fit_oriented(scores: Array, low: Array, high: Array, *, constraints: Constr
 
 
 def _prepare(y: Array, low: Array, high: Array) -> tuple[Problems, Array, Array, Array]:
-    """Spacings in pieces, on the scale of their knots; location and scale; whether there are three different scores."""
+    """Return the spacings in pieces, on the scale of their knots.
+
+    Also return location and scale, and whether there are three different scores.
+    """
     knots, shares, gaps, location, scale, used, valid = jax.vmap(_spacings)(y, low, high)
     size, count = shares.shape
     pieces = num_pieces(count)
@@ -166,8 +169,8 @@ def _prepare(y: Array, low: Array, high: Array) -> tuple[Problems, Array, Array,
 def _spacings(y: Array, low: Array, high: Array) -> tuple[Array, ...]:
     """Return the spacings of one study, as `nqjax.estimation.spacings.spacings` does, in arrays of fixed lengths.
 
-    Also location and scale, the number of knots without the ends (-BEYOND and BEYOND), and whether there are three
-    different values.
+    Also return location and scale, the number of knots without the ends (-BEYOND and BEYOND), and whether there are
+    three different values.
     """
     y = jnp.sort(jnp.where(jnp.isfinite(y), y, jnp.inf))
     below, above = y <= low + _tolerance(low), y > high + _tolerance(high)
@@ -207,7 +210,7 @@ def _tolerance(limit: Array) -> Array:
 
 
 def _thinned_ranks(count: Array) -> Array:
-    """`nqjax.solver.pieces.thinned_ranks` for a traced number of knots."""
+    """Do the same as `nqjax.solver.pieces.thinned_ranks`, for a traced number of knots."""
     third = PIECE // 3
     last = jnp.maximum(count - 1, PIECE).astype(float)
 

@@ -40,7 +40,7 @@ class Grouped(NamedTuple):
 
 
 def group(studies: Sequence[tuple[Spacings, float, float]]) -> Grouped:
-    """Put spacings, given with location and scale, into one array."""
+    """Scale the spacings of several studies by their locations and scales, thin them, and pad them to one length."""
     rows = [_thinned((data.knots - location) / scale, data.counts) for data, location, scale in studies]
     size = power_of_two(max(_FEWEST_INTERVALS, *(len(shares) for _, shares in rows)))
     knots, shares = np.full((len(rows), size + 1), BEYOND), np.zeros((len(rows), size))
@@ -61,15 +61,15 @@ def _thinned(knots: Floats, counts: Floats) -> tuple[Floats, Floats]:
 def standard_theta(
     alpha: float, delta: float, sigma: float, location: float, scale: float
 ) -> tuple[float, float, float]:
-    """Return parameters oriented to minimisation as a point on the scale of the knots."""
+    """Return alpha, log(beta - alpha) and log sigma on the scale of the knots, from oriented parameters."""
     log_sigma = math.log(sigma / scale) if sigma > 0 else LOG_LITTLE
     return (alpha - location) / scale, math.log(max(delta / scale, 1e-300)), log_sigma
 
 
 def losses(grouped: Grouped, study: NDArray[np.integer], gamma: NDArray[np.integer], theta: Floats) -> Floats:
-    """Return the losses at some points, shape (points,), accurate to 1e-8; parameters as those of `objective`.
+    """Return the losses at some points, shape (points,), accurate to 1e-8; for the arguments see `objective`.
 
-    They are computed from differences of the CDF, which needs no further compiled program.
+    The losses are computed from differences of the CDF, which needs no further compiled program.
     """
     alpha, delta, sigma = theta[:, :1], np.exp(theta[:, 1:2]), np.exp(np.maximum(theta[:, 2:], LOG_LITTLE))
     knots, shares = grouped.knots[study], grouped.shares[study]

@@ -99,7 +99,7 @@ class Fit:
 
     @property
     def _parameters(self) -> tuple[np.float64, ...]:
-        """Delta and sigma in units, and gamma: the distribution of the distance from the best score."""
+        """Parameters of the distribution of the distance from the best score: delta and sigma in units, and gamma."""
         return *(np.array([self.beta - self.alpha, self.sigma]) / self._unit), np.float64(self.gamma)
 
     def _distance(self, score: ArrayLike) -> Floats:
@@ -114,7 +114,7 @@ class Fit:
 
     @functools.cached_property
     def _tails(self) -> tuple[float, float]:
-        """Probabilities of a score at least as good as the winning and as the losing limit."""
+        """The two probabilities that a score is at least as good as the winning limit, and as the losing limit."""
         winning, losing = self.limits if self.minimize else self.limits[::-1]
         tails = noisy_cdf(self._distance([winning, losing]), *self._parameters)
         return float(tails[0]), float(tails[1])
@@ -225,7 +225,7 @@ def fit(
 
 
 def fit_prepared(scaled: ScaledStudy) -> Fit:
-    """Fit one study on the user's default device: a batch of one."""
+    """Fit one study on the user's default device, as a batch that holds only this study."""
     device = jax.config.values.get("jax_default_device") or jax.local_devices()[0]
     shape = chunk_shape(device)
     ((solution,), _) = solve_prepared([scaled], BatchSettings(scaled.study.constraints.gamma), shape, device)

@@ -94,7 +94,7 @@ class Store:
         self._lock.close()
 
     def studies(self) -> dict[str, bool]:
-        """Return the studies that have a row, and whether one of their rows is not a failure."""
+        """Return for each study that has a row whether one of its rows is not a failure."""
         found: dict[str, bool] = {}
         for path in self._files():
             table = self._read(path, ["study", "failure"])

@@ -201,7 +201,7 @@ def fit_stream(
     dtype: str,
     devices: tuple[jax.Device, ...],
 ) -> Iterator[tuple[list[int], list["Fit | Failure"]]]:
-    """Fit studies in chunks; yield the numbers of a chunk's studies and their fits as it is done."""
+    """Fit studies in chunks; when a chunk is done, yield the indices of its studies and their fits."""
     shape = chunk_shape(devices[0])
     settings = BatchSettings(constraints.gamma, dtype=dtype)
 
@@ -250,6 +250,6 @@ def fit_chunk(
 
 
 def _gather(results: list["Fit | Failure"], count: int) -> list["Fit | Failure"]:
-    """Return the results of all studies, of which each of n hosts has every n-th."""
+    """Return the results of all studies in order; each of n hosts has computed every n-th study."""
     lists = [pickle.loads(data) for data in from_all_hosts(pickle.dumps(results))]
     return [lists[i % len(lists)][i // len(lists)] for i in range(count)]

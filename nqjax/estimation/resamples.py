@@ -41,9 +41,10 @@ _Sample = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
 class _Categories(NamedTuple):
-    """Categories of scores: below the limits, at one of the knots, above; oriented to minimisation.
+    """Categories of scores: below the limits, equal to one of the values inside, or above the limits.
 
-    ``candidates`` are the knots that resamples can have, scaled: the lower limit, the values, the upper limit.
+    Scores are oriented to minimisation. ``candidates`` are the knots that resamples can have, scaled:
+    the lower limit, the values, the upper limit.
     """
 
     of_score: NDArray[np.intp]  # (num_scores,)
@@ -75,20 +76,20 @@ def _categorise(study: ScaledStudy) -> _Categories:
 
 
 class _Ends(NamedTuple):
-    """Solution of each sample at its best gamma."""
+    """The optimum of each sample at the gamma that fits it best."""
 
     solution: Solution  # leading axis: samples
     best: NDArray[np.intp]  # (samples,): which of the gammas
 
     @classmethod
     def of(cls, solution: Solution) -> "_Ends":
-        """Choose the best gamma from arrays of shape (samples, gammas, ...)."""
+        """Choose the best gamma of each sample; the arrays of ``solution`` have shape (samples, gammas, ...)."""
         best = np.argmin(solution.loss, axis=1)
         every = np.arange(len(best))
         return cls(jax.tree.map(lambda a: a[every, best].copy(), solution), best)
 
     def put(self, place: int, solution: Solution, best: np.intp) -> None:
-        """Replace the solution of sample ``place`` by that of ``solution`` at gamma number ``best``."""
+        """Replace the optimum of sample ``place`` by row ``best`` of ``solution``, whose rows are gammas."""
         self.best[place] = best
         for column, values in zip(self.solution, solution, strict=True):
             column[place] = values[best]
@@ -118,7 +119,7 @@ class Resampler:
         devices: tuple[jax.Device, ...],
         most: int | None = None,
     ) -> "Resampler":
-        """Prepare for at most ``most`` resamples at a time, and fit the scores themselves."""
+        """Prepare to refit at most ``most`` resamples at a time, and fit the scores themselves."""
         whole = prepare(study)
         categories = _categorise(whole)
         each = 1 + num_pieces(len(categories.candidates) + 1)
@@ -133,15 +134,18 @@ class Resampler:
         return cls(fit, whole, categories, key, settings, shape, each, most, devices, warm)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out devices and key, which do not leave the process."""
+        """Leave out devices and key, which are of no use in another process."""
         return {**self.__dict__, "devices": None, "key": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Use the local devices; whatever needs the key has been done."""
+        """Use the local devices; a restored object has no key, and draws no more resamples."""
         self.__dict__.update({**state, "devices": tuple(jax.local_devices())})
 
     def resampled(self, num_resamples: int) -> Iterator[tuple[int, NDArray[np.float64], float]]:
-        """Yield chunks: number of the first resample, results (columns, resamples), number of evaluations.
+        """Refit all resamples in chunks.
+
+        For each chunk, yield the index of its first resample, the results (columns, resamples), and the number of
+        evaluations.
 
         The first `AUDITED` are fitted from all starts; if warm starts find the same optima, the others use warm starts.
         """
@@ -202,7 +206,7 @@ class Resampler:
         return self._columns(ends.solution, self.scaled.study.constraints.gamma[0] + ends.best, possible), evaluations
 
     def _knots(self, counts: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
-        """Return each sample's knots, with an end on either side, the shares between them, and the numbers of knots.
+        """Return each sample's knots with an end on either side, the shares between them, and the number of knots.
 
         The rule is that of `nqjax.estimation.spacings.spacings`: knots are the values that occur, and limits beyond
         which scores are censored; one extra count goes to the censored side.
@@ -261,7 +265,10 @@ class Resampler:
     def _without_noise(
         self, samples: list[_Sample], places: NDArray[np.intp], ends: _Ends, device: jax.Device
     ) -> float:
-        """Fit sigma = 0 at the same gamma and keep it where it fits as well; return the number of evaluations."""
+        """Fit samples without noise at the same gamma, and keep these fits where they are as good.
+
+        Return the number of evaluations.
+        """
         if not samples:
             return 0.0
         settings = self.settings._replace(noiseless=True)

@@ -1,4 +1,4 @@
-"""Solve scaled studies, with noise and, where noise explains nothing, without."""
+"""Fit scaled studies with noise and, where the noise makes no difference, also without noise."""
 
 import math
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ def solve_prepared(
 ) -> tuple[list[Solution], float]:
     """Fit the studies of one chunk, which have the same constraints on gamma and sigma.
 
-    Where noise explains nothing, sigma = 0 is tried, too. Returns what `nqjax.solver.batch.solve` returns.
+    Where the noise makes no difference, sigma = 0 is tried, too. The result is that of `nqjax.solver.batch.solve`.
     """
     sigma = studies[0].study.constraints.sigma
     problems = [one.problem for one in studies]
@@ -53,24 +53,27 @@ def solve_prepared(
 
 
 def is_minimum(solution: Solution) -> NDArray[np.bool_]:
-    """Whether no digit that matters can be gained: the slope is tiny, or small with a negligible predicted decrease."""
+    """Whether the optimiser ended at a minimum.
+
+    The slope is tiny there, or it is small and the predicted decrease is negligible.
+    """
     norm = solution.gradient_norm
     return np.asarray((norm <= 1e-6) | ((norm <= 1e-3) & (solution.promise <= 1e-11)))
 
 
 def is_needless(solution: Solution) -> NDArray[np.bool_]:
-    """Whether noise may explain nothing: sigma is at its lower bound, or the loss hardly depends on it."""
+    """Whether a fit without noise may be as good: sigma is at its lower bound, or the loss hardly depends on it."""
     floor = math.log(SIGMA_RANGE[0] * _AT_FLOOR)
     return np.asarray((solution.theta[..., 2] <= floor) | (solution.noise_matters <= _FLAT_IN_SIGMA))
 
 
 def is_as_good(bare: ArrayLike, noisy: ArrayLike) -> NDArray[np.bool_]:
-    """Whether the loss without noise is the same as with, or lower."""
+    """Whether the loss without noise is at most the loss with noise, apart from rounding."""
     return np.asarray(bare) <= np.asarray(noisy) + _SAME_LOSS
 
 
 def without_noise(fits: Solution) -> Solution:
-    """Set log sigma to -inf, whatever the leading axes."""
+    """Return the fits with log sigma, the last entry of ``theta``'s last axis, set to -inf."""
     theta = np.array(fits.theta)
     theta[..., 2] = -np.inf
     return fits._replace(theta=theta)  # type: ignore[arg-type]

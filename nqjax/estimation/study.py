@@ -49,7 +49,7 @@ class Study(NamedTuple):
     def constrained(
         cls, scores: ArrayLike, limits: tuple[float, float], minimize: bool, constraints: Constraints
     ) -> "Study":
-        """Check scores and limits; the constraints have been read."""
+        """Make a study: check scores and limits, with constraints that have been checked already."""
         return cls(as_scores(scores), as_limits(limits), minimize, constraints)
 
     @property
@@ -68,7 +68,10 @@ class Study(NamedTuple):
         return y if self.minimize else -y
 
     def restore(self, alpha: Any, beta: Any, sigma: Any) -> tuple[Any, Any, Any]:
-        """Return oriented parameters in the caller's direction, clipped to the constraints, which rounding may pass."""
+        """Return parameters in the caller's direction, clipped to the constraints.
+
+        Without the clipping, rounding could move a parameter slightly outside.
+        """
         bounds = self.constraints
         alpha, beta, sigma = np.clip(alpha, *bounds.alpha), np.clip(beta, *bounds.beta), np.clip(sigma, *bounds.sigma)
         return (alpha, beta, sigma) if self.minimize else (-beta, -alpha, sigma)
@@ -148,7 +151,10 @@ def _check_constraints(data: Spacings, study: Study, inside: str) -> None:
 
 
 def standard_box(constraints: Constraints, location: float | Array, scale: float | Array) -> Box:
-    """Return bounds on the scale of the knots, as far as the solver goes; location and scale may be traced."""
+    """Return the bounds on the scale of the knots, clipped to the range that the solver searches.
+
+    Location and scale may be traced.
+    """
     xp: Any = jnp if isinstance(location, Array) else np
     (alpha, beta, _, sigma), (least, most) = constraints, np.log(_DELTA_RANGE)
     ends = [

@@ -47,7 +47,10 @@ def sample_studies(
     *,
     stages: bool = False,
 ) -> list[Draws | str]:
-    """Return the draws of each study, or the reason why there are none; progress is by studies, or by two stages."""
+    """Return the draws of each study, or the reason why it cannot be sampled.
+
+    ``advance`` is called with 1 after each study. With ``stages`` it is also called halfway, after the quadrature.
+    """
     results: list[Draws | str] = [""] * len(studies)
     # Studies of similar size together, so that padding costs little.
     order = sorted(range(len(studies)), key=lambda i: len(studies[i].data.values))
@@ -64,7 +67,7 @@ def sample_studies(
 
 
 def _chunks(order: list[int], sizes: list[int]) -> Iterator[list[int]]:
-    """Yield studies in chunks; no study is more than twice as large as another."""
+    """Yield chunks of studies; except for small studies, none is more than twice as large as another in its chunk."""
     chunk: list[int] = []
     for i in order:
         if chunk and (len(chunk) == _MOST_STUDIES or sizes[i] > 2 * max(sizes[chunk[0]], _SMALL_STUDY)):
@@ -99,7 +102,11 @@ def _sample_some(
 
 
 def _programs(request: Request, gamma: tuple[int, int], model: Model, studies: int) -> tuple[nuts.Settings, int, int]:
-    """Return settings, bits and group size of the sampler's programs."""
+    """Return the arguments of `nqjax.posterior.nuts.prepare` after the model.
+
+    They are the sampler's settings, the number of bits of the largest gamma plus one, and the number of chains that
+    advance together.
+    """
     # Two groups keep two cores busy with one search; larger groups are more efficient for many.
     num_runs = request.num_chains * (gamma[1] - gamma[0] + 1) * studies
     group = min(
@@ -149,9 +156,10 @@ def _integrate_and_draw(
 
 
 def errors_of(grids: Sequence[GammaGrid], log_probability: Floats) -> tuple[float, float]:
-    """Return the largest error of the gammas' probabilities, and of their evidences weighted by probability.
+    """Return the largest error of the probability of a gamma, and the largest error of a log evidence.
 
-    Estimated from a coarser grid and from the probability at the grid's edge; usually too large.
+    The error of an evidence is weighted by the probability of its gamma. Both are estimated from a coarser grid and
+    from the probability at the grid's edge; the estimates are usually too large.
     """
     share = np.exp(log_probability)
     errors = np.array([0.0 if one.grid is None else one.error for one in grids])
@@ -230,7 +238,10 @@ def _by_nuts(
 
 
 def _mixed(draws: Draws, rows: list[tuple[int, list[Any]]], first: int, request: Request) -> Draws:
-    """Combine chains of each gamma into chains over all, with gammas in their proportions in random order."""
+    """Combine the chains of each gamma into chains over all gammas.
+
+    In each chain every gamma has as many draws as its probability demands, and the order of the gammas is random.
+    """
     names = ("lp", "diverging", "n_steps", "acceptance_rate", "energy")
     rng = np.random.default_rng([draws.seed, 1])
     share = np.exp(draws.log_probability[[number for number, _ in rows]])

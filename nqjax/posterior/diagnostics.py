@@ -82,7 +82,7 @@ class Diagnostics:
 
 
 def surely_good(draws: Draws) -> bool:
-    """Whether draws are good without further diagnostics: independent, nearly all accepted, and many."""
+    """Return whether draws need no further diagnostics, as they are many, independent and nearly all accepted."""
     accepted = draws.stats.get("accepted")
     if accepted is None or not (draws.error <= MOST_ERROR and draws.loss <= MOST_LOSS):
         return False
@@ -91,7 +91,10 @@ def surely_good(draws: Draws) -> bool:
 
 
 def cut_off(theta: Floats, bounds: Constraints, scale: float) -> list[str]:
-    """Return problems of draws at the ends of the computation that the user's bounds do not exclude, in words."""
+    """Return messages for parameters with many draws at the end of the range that is computed.
+
+    An end that the user's own bounds exclude is not a problem.
+    """
 
     def share(near: NDArray[np.bool_]) -> bool:
         return bool(np.mean(near) > _CUT_SHARE)
@@ -111,7 +114,7 @@ def cut_off(theta: Floats, bounds: Constraints, scale: float) -> list[str]:
 
 
 def diagnose(parameters: dict[str, Floats], draws: Draws, problems: Sequence[str] = ()) -> Diagnostics:
-    """Return the diagnostics, with the known problems first."""
+    """Return the diagnostics; problems that the caller already knows come first."""
     if len(draws.gamma) == 1:  # the two halves of one chain
         half = draws.gamma.shape[1] // 2
         parameters = {name: np.stack([x[0, :half], x[0, half : 2 * half]]) for name, x in parameters.items()}

@@ -32,9 +32,10 @@ def posterior_model(
     """Define the NumPyro model of one search, with the prior of `nqjax.sample_posterior`.
 
     Its sites are ``width``, ``regime_share`` (with a threshold), ``location`` (without) and ``relative_noise``;
-    ``alpha``, ``beta`` and ``sigma`` are deterministic, and the likelihood is the factor ``log_likelihood``. A range of
-    gamma is summed over, as samplers of continuous parameters need; ``beta`` then has one value for each gamma, and
-    ``gamma_probabilities`` are conditional on the other parameters: their mean over the draws is the posterior. Use
+    ``alpha``, ``beta`` and ``sigma`` are deterministic, and the likelihood is the factor ``log_likelihood``. If gamma
+    has a range, the model sums over it, because NUTS cannot sample whole numbers. Then ``beta`` has one value for each
+    gamma, and ``gamma_probabilities`` are conditional on the other parameters: their mean over the draws is the
+    posterior of gamma. Use
     `numpyro.handlers.scope` to have several searches in one model.
 
     Parameters

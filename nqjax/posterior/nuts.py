@@ -49,7 +49,7 @@ class ChainStarts(NamedTuple):
 
 
 class _ChainTarget(NamedTuple):
-    """One chain's target."""
+    """The density that one chain samples."""
 
     target: Target
     shape: Map
@@ -58,7 +58,7 @@ class _ChainTarget(NamedTuple):
 # Compiled by itself it is traced once, and not again in each nested loop.
 @functools.partial(jax.jit, static_argnames="bits")
 def _energy(x: Array, chain: _ChainTarget, bits: int) -> tuple[Array, Array]:
-    """Return minus the log density of straightened coordinates, and its gradient."""
+    """Return the negative log density at straightened coordinates, and its gradient."""
 
     def place(x: Array) -> tuple[Array, Array]:
         return straight(x, chain.shape)
@@ -72,7 +72,7 @@ def _energy(x: Array, chain: _ChainTarget, bits: int) -> tuple[Array, Array]:
 
 
 def _potential(chain: _ChainTarget, bits: int) -> Callable[[Array], Array]:
-    """Return the energy as a function whose value and gradient are computed together, for a shorter program."""
+    """Return the energy as a function that computes value and gradient together, which shortens the program."""
 
     @jax.custom_vjp
     def potential(x: Array) -> Array:
@@ -154,7 +154,7 @@ def sample(
     bits: int,
     group: int,
 ) -> Iterator[tuple[NDArray[np.integer], Any]]:
-    """Run chains in groups, and yield the numbers of some chains with their draws as they are done.
+    """Run chains in groups; when a group is done, yield the indices of its chains and their draws.
 
     Parameters
     ----------
@@ -162,7 +162,7 @@ def sample(
     chains : ChainStarts
     keys : Array, shape (chains,)
     lengths : ndarray of int, shape (chains,)
-        Least number of draws of each after warmup.
+        Least number of draws of each chain after warmup.
     settings : Settings
     bits : int
         Number of bits of the largest gamma plus one.
@@ -196,7 +196,7 @@ def sample(
 
 
 def _parameters(x: Floats, model: Model, chains: ChainStarts) -> Floats:
-    """Return the parameters of straightened coordinates, shape (chains, samples, 3)."""
+    """Return the parameters at straightened coordinates, shape (chains, samples, 3)."""
     theta = np.empty_like(x)
     for i, some in enumerate(x):
         shape = jax.tree.map(lambda a, i=i: a[i], chains.shape)

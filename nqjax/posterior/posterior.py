@@ -117,13 +117,13 @@ class Posterior(Region):
 
     @property
     def regime_start(self) -> float:
-        """Number of trials from which the median best score lies in the regime, as of `Fit`."""
+        """Number of trials from which the median best score lies in the regime, see `Fit.regime_start`."""
         share = float(np.median(self.regime_probability))
         return math.log(0.5) / math.log1p(-share) if 0 < share < 1 else 0.0
 
     @property
     def observed(self) -> Floats:
-        """All scores as the model sees them: those outside the limits are at the limit they are beyond."""
+        """All scores as the model sees them: a score beyond a limit is replaced by the limit."""
         return predictive.censored(self.study.scores, self.limits, self.minimize)
 
     def _cdf(self, y: float) -> Floats:
@@ -158,7 +158,7 @@ class Posterior(Region):
         return float(low), float(high)
 
     def _quantiles(self, scores: Floats, shares: Sequence[float]) -> Floats:
-        """Return quantiles over draws of scores; mirrored searches give mirrored ones to the last digit."""
+        """Return quantiles over draws of scores; for mirrored searches they are mirrored to the last digit."""
         if self.minimize:
             return np.asarray(np.quantile(scores, shares, axis=(0, 1)))
         return -np.asarray(np.quantile(-scores, [1 - share for share in shares], axis=(0, 1)))

@@ -29,7 +29,7 @@ class SearchDraws(NamedTuple):
 
 
 def censored(scores: Floats, limits: tuple[float, float], minimize: bool) -> Floats:
-    """Return scores with those outside the limits at the limit they are beyond, failed ones at the losing limit."""
+    """Return scores; a score beyond a limit is replaced by the limit, and a failed run by the losing limit."""
     y = np.where(np.isfinite(scores), scores, np.inf if minimize else -np.inf)
     return np.clip(y, *limits)
 
@@ -54,7 +54,8 @@ def _replicated(search: SearchDraws, rows: NDArray[np.integer], seed: int) -> Fl
 def log_likelihood(search: SearchDraws) -> Floats:
     """Return the log-likelihood of each score for each draw, shape (num_chains, num_samples, num_scores).
 
-    It is the density of a score inside the limits, and the probability of lying beyond a limit for one outside.
+    For a score inside the limits it is the log of the density, for a score beyond a limit the log of the probability
+    beyond the limit.
     """
     low, high = oriented_limits(search.limits, search.minimize)
     y = search.scores if search.minimize else -search.scores

@@ -131,13 +131,13 @@ def _check(name: str, prior: Any, where: str) -> None:
 
 
 def _support(prior: Distribution) -> tuple[Any, Any]:
-    """Return the ends of the support, traced if the distribution is."""
+    """Return the ends of the support; they are traced if the distribution is traced."""
     low, high = (getattr(prior.support, name, None) for name in ("lower_bound", "upper_bound"))
     return -math.inf if low is None else low, math.inf if high is None else high
 
 
 def _some(prior: Distribution) -> Array:
-    """Return a number in the support of a checked prior."""
+    """Return one number inside the support of a distribution that has been checked."""
     low, high = _support(prior)
     return low + jnp.minimum((high - low) / 2, 0.5)
 

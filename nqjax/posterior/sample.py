@@ -103,7 +103,7 @@ def sample_posterior(
 
 
 def sample_study(study: Study, key: Array, request: Request, progress: bool = False) -> Posterior:
-    """Sample the posterior of a study, see `sample_posterior`; warnings name the caller's caller."""
+    """Sample the posterior of a study, see `sample_posterior`; warnings point at the line that called the caller."""
     request.prior.log_gamma(*study.constraints.gamma)  # raises InputError before anything is compiled
     data = read_regime(study)
     with Progress("stages", 2, show=progress) as bar:
@@ -210,7 +210,7 @@ def read_request(
 
 
 def finish_draws(draws: Draws, data: RegimeData, study: Study, request: Request, group: str | None = None) -> Posterior:
-    """Return draws on the scale of the scores; ``group`` names searches whose draws belong together."""
+    """Return draws on the scale of the scores; searches with the same ``group`` have paired draws."""
     first = data.data.best + data.scale * draws.theta[..., 0]
     delta, sigma = data.scale * np.exp(draws.theta[..., 1]), data.scale * np.exp(draws.theta[..., 2])
     alpha, beta, sigma = study.restore(first, first + delta, sigma)

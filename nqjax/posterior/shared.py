@@ -193,7 +193,7 @@ def sample_posterior_shared(
 
 
 def _group_name(studies: Sequence[Study], seed: int) -> str:
-    """Return a name that the searches of one call have in common, and those of other calls do not."""
+    """Return a name for the searches of one call, different from the names of other calls."""
     digest = hashlib.sha256(str(seed).encode())
     for study in studies:
         digest.update(study.scores.tobytes())

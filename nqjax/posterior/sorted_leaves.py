@@ -12,13 +12,13 @@ from numpyro.distributions import Distribution
 
 @jax.tree_util.register_pytree_node_class
 class SortedLeaves:
-    """A distribution that flattens in the order of its parameters' names, as do distributions inside it."""
+    """A distribution that flattens in the order of its parameters' names; distributions inside it do the same."""
 
     def __init__(self, distribution: Distribution) -> None:
         self.distribution = distribution
 
     def tree_flatten(self) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-        """Return the parameters in the order of their names, and what rebuilds the distribution."""
+        """Return the parameters in the order of their names, and the data that `tree_unflatten` needs."""
         d = self.distribution
         names = sorted(type(d).gather_pytree_data_fields())
         values = tuple(_wrapped(d.__dict__.get(name)) for name in names)

@@ -75,7 +75,7 @@ class ChunkShape(NamedTuple):
     width: int  # pieces evaluated side by side
 
     def holding(self, pieces: int) -> "ChunkShape":
-        """Return the shape, or a larger one where a single study has too many pieces."""
+        """Return this shape, or a larger one if it cannot hold a single study with that number of pieces."""
         capacity = self.capacity
         while capacity < pieces:
             capacity *= _GROWTH
@@ -84,14 +84,16 @@ class ChunkShape(NamedTuple):
 
 
 def chunk_shape(device: jax.Device) -> ChunkShape:
-    """Return the shape of chunks that keep a device busy: the same for one study and for thousands."""
+    """Return the shape of a chunk that keeps a device busy; it does not depend on the number of studies."""
     if device.platform == "cpu":
         return ChunkShape(_CPU_STUDIES, _CPU_PIECES, _CPU_WIDTH)
     return ChunkShape(_ACCELERATOR_STUDIES, _ACCELERATOR_PIECES, _ACCELERATOR_WIDTH)
 
 
 def chunks(pieces: Sequence[int], shape: ChunkShape, workers: int) -> Iterator[list[int]]:
-    """Yield the indices of each chunk's studies: of similar size in a chunk, and a chunk for every worker if possible.
+    """Yield the indices of each chunk's studies.
+
+    Studies of a chunk have similar sizes, and there is a chunk for every worker if possible.
 
     Parameters
     ----------
@@ -122,7 +124,7 @@ def _program(platform: str, bits: int, width: int) -> Compiled:
 
 
 class Packed(NamedTuple):
-    """The studies of a chunk as the program takes them."""
+    """The arrays of a chunk, as arguments of the compiled program."""
 
     problems: Problems
     box: Box  # fields of shape (size, 4)
@@ -165,7 +167,10 @@ def run(
 def solve_chunk(
     packed: Packed, settings: BatchSettings, shape: ChunkShape, device: jax.Device, warm_start: bool = False
 ) -> tuple[Solution, float]:
-    """Run the program in double precision, or in single precision and refine its ends in double precision on a CPU."""
+    """Run the program in double precision.
+
+    Alternatively, run it in single precision and refine the optima in double precision on a CPU.
+    """
     if settings.dtype == "float64":
         return run(packed, settings, shape, device, warm_start)
     box, warm = Box(*(a.astype(np.float32) for a in packed.box)), packed.warm.astype(np.float32)  # type: ignore[union-attr]

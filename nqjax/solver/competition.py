@@ -1,4 +1,4 @@
-"""Competing starts: which of them may still win, and from which of their ends to go on."""
+"""Competing starts: which of them may still have the lowest loss, and which of their end points to refine."""
 
 import jax.numpy as jnp
 from jax import Array
@@ -20,10 +20,10 @@ _COARSE_MARGIN = 0.01
 
 
 def distinct_ends(theta: Array, loss: Array) -> tuple[Array, Array]:
-    """Return the ends of one problem's starts, the best ones at the front, and which of them to follow further.
+    """Return the end points of one problem's starts, the best ones first, and which of them to refine.
 
-    Followed are the best end of each gamma, and all other ends that are different from better ones and close to the
-    lowest loss.
+    These are the best end point of each gamma, and all others that differ from better ones and have a loss close to
+    the lowest.
 
     Parameters
     ----------

@@ -55,7 +55,7 @@ _OUT_OF_REACH_SHARE = 1e-3
 
 
 def num_nodes(dtype: DTypeLike) -> tuple[int, int]:
-    """Return the numbers of nodes of rough and of precise sums."""
+    """Return the number of quadrature nodes of rough sums, and that of precise sums."""
     return _ROUGH.nodes, _PRECISION[jnp.dtype(dtype).name].nodes
 
 
@@ -112,7 +112,10 @@ class Basis(NamedTuple):
 
 
 def once(like: Array, *arrays: Array) -> list[Array]:
-    """Return the arrays, to be computed once: on a CPU, XLA repeats cheap arithmetic for every use, but no division."""
+    """Return the same arrays, made so that XLA computes them only once.
+
+    On a CPU, XLA repeats cheap arithmetic for every use of the result, but it does not repeat a division.
+    """
     one = 1 + 0 * like
     return [a / one for a in arrays]
 
@@ -162,14 +165,14 @@ def _log_pdf(sums: _Sums, theta: Array, family: Family) -> Array:
 def noisy_values(
     z: Array, theta: Array, family: Family, fine: Array | bool, bits: int, count: int
 ) -> tuple[Array, Array, Array]:
-    """Return CDF and survival function at the knots from ``count`` on, and the log-density at those before."""
+    """Return the log-density at the first ``count`` knots, and CDF and survival function at the others."""
     sums = _noisy_sums(z, theta, family, fine, bits)
     first, others = (jax.tree.map(lambda a, part=part: a[part], sums) for part in (slice(count), slice(count, None)))
     return *_tails(others, z[count:]), _log_pdf(first, theta, family)
 
 
 def by_quadrature(z: Array, theta: Array, family: Family, fine: Array | bool, bits: int) -> tuple[Basis, Array]:
-    """Return the noisy quadratic at knots ``z`` (knots,), to the dtype's precision or roughly, and its log-density."""
+    """Return the basis and the log-density at knots ``z``, shape (knots,), to the dtype's precision or roughly."""
     sums = _noisy_sums(z, theta, family, fine, bits)
     w, total, weighted = sums.window, sums.total, sums.weighted
     cdf, sf = _tails(sums, z)

@@ -73,7 +73,7 @@ class Box(NamedTuple):
 
 
 class Options(NamedTuple):
-    """Choices that are traced, so that none of them compiles the program again."""
+    """Options of the optimiser; they are traced, so another choice does not compile the program again."""
 
     active: Array  # (problems,): whether a problem is real or padding
     gammas: Array  # (gammas,): those that are allowed
@@ -92,7 +92,7 @@ class Starts(NamedTuple):
 
 
 class Solution(NamedTuple):
-    """The best end of all starts."""
+    """The end point with the lowest loss of all starts."""
 
     theta: Array  # (3,): alpha, log delta, log sigma
     loss: Array
@@ -102,7 +102,7 @@ class Solution(NamedTuple):
 
 
 def clip_to_box(theta: Array, box: Box) -> Array:
-    """Return a point of the box near ``theta`` (3,): alpha is moved before beta."""
+    """Return a point of the box near ``theta``, shape (3,); alpha is moved into its bounds before beta."""
     (a_low, b_low, d_low, s_low), (a_high, b_high, d_high, s_high) = box.low, box.high
     # alpha must leave room for a positive delta below the upper bound of beta.
     alpha = jnp.minimum(jnp.clip(theta[0], a_low, a_high), b_high - jnp.exp(d_low))
@@ -113,7 +113,10 @@ def clip_to_box(theta: Array, box: Box) -> Array:
 
 
 def _localise(theta: Array, value: Array, box: Box) -> Local:
-    """Return the objective in the coordinates that are free to move, from its value (10,) at theta (3,)."""
+    """Return the objective in the coordinates that are not held at a bound.
+
+    ``value``, shape (10,), has loss, gradient and Hessian at ``theta``, shape (3,).
+    """
     ga, gd, gs, *entries = (value[i] for i in range(1, 10))
     h = Symmetric(*entries)
     delta = jnp.exp(theta[1])
@@ -124,7 +127,7 @@ def _localise(theta: Array, value: Array, box: Box) -> Local:
     at_low, at_high = jnp.abs(place - box.low) <= slack, jnp.abs(place - box.high) <= slack
 
     def pushed(i: int, slope: Array) -> Array:
-        """Return whether descent would leave the bounds."""
+        """Return whether coordinate ``i`` is at a bound that a descent step would cross."""
         return (at_low[i] & (slope >= 0)) | (at_high[i] & (slope <= 0))
 
     beta_held = pushed(1, gd)
@@ -235,7 +238,7 @@ def _turn(
 
 
 def _begin(proposal: Array) -> Array:
-    """Return the columns of starts that have evaluated nothing yet."""
+    """Return the initial state of starts, before their first evaluation."""
     zero = jnp.zeros_like(proposal[..., 0])
     nothing = jnp.zeros((*zero.shape, 10), proposal.dtype).at[..., 0].set(jnp.inf)
     infinite = zero + jnp.inf
@@ -276,7 +279,7 @@ class _Task:
         return math.prod(self.shape)
 
     def apart(self, a: Array) -> Array:
-        """Return the array with an axis each for problems, starts and gammas."""
+        """Return the array with its first axis split into three: problems, starts and gammas."""
         return a.reshape(*self.shape, *a.shape[1:])
 
 

@@ -30,7 +30,7 @@ class Problem(NamedTuple):
 
 
 class Problems(NamedTuple):
-    """Problems of a chunk; a problem without pieces is padding."""
+    """All problems of a chunk in one set of arrays; a problem without pieces is padding."""
 
     knots: NDArray[np.floating]  # (pieces of all, piece + 1)
     shares: NDArray[np.floating]  # (pieces of all, piece)

@@ -79,7 +79,10 @@ def _thetas(*parameters: Array) -> Array:
 
 
 def _summary(problems: Problems) -> tuple[Array, Array, Array, Array]:
-    """The first and the last real knot, the share of the scores up to either; shape (problems, 1, 1) for searches."""
+    """The first and the last real knot, and the shares of the scores up to them.
+
+    Each has shape (problems, 1, 1), to broadcast against searches and gammas.
+    """
     knots, shares = problems.knots[problems.first], problems.shares[problems.first]
     mass = jnp.clip(1 - shares[:, -1], 0.01, 0.99)
     return tuple(a[:, None, None] for a in (knots[:, 1], knots[:, -2], shares[:, 0], mass))  # type: ignore[return-value]
@@ -88,7 +91,7 @@ def _summary(problems: Problems) -> tuple[Array, Array, Array, Array]:
 def _easy_first(starts: Array, count: Array, easy: Array) -> tuple[Array, Array]:
     """Reorder the first ``count`` numbers, easy ones first; also return how many are easy.
 
-    ``easy`` has an element for each number that may occur.
+    A group of pieces is only as fast as its slowest piece. ``easy`` has an element for each possible index.
     """
     valid = jnp.arange(len(starts)) < count
     first = valid & easy[jnp.minimum(starts, len(easy) - 1)]

@@ -1,4 +1,4 @@
-"""Values where the noise is 0 or a place is infinite, which no formula for noise has.
+"""Values where sigma is 0 or the distance ``r`` is infinite, which the formulas for positive noise do not give.
 
 All functions take the formula's value, then the place ``r``, ``delta`` and ``sigma`` of
 `nqjax.special.noisy_quadratic`.

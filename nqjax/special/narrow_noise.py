@@ -127,7 +127,7 @@ def _right(at: _Places, gamma: Array, orders: tuple[int, ...]) -> _Right:
 
 
 def _left(at: _Places, gamma: Array, orders: tuple[int, ...]) -> tuple[list[Array], Array]:
-    """Return M and M' times ``w**(-gamma/2)``, apart from ``exp`` of the second result."""
+    """Return M and M' times ``w**(-gamma/2)``, divided by ``exp(exponent)``, and the exponent."""
     values, exponent = left_moments(jnp.minimum(at.z, FAR), gamma, polynomials(gamma), orders)
     scale = whole_power(at.root_width, gamma)
     return [value * scale for value in values], exponent

@@ -44,7 +44,10 @@ class Polynomials(NamedTuple):
 
 @functools.cache
 def tables() -> tuple[dict[str, np.ndarray], float, float]:
-    """Return the coefficients by piece, shape (gammas, orders, terms), the tail's shift and the near piece's end."""
+    """Return the coefficients of each piece, shape (gammas, orders, terms).
+
+    Also return the shift of the tail's argument, and the end of the piece next to 0.
+    """
     path = Path(nqjax.data.__file__).with_name("power_moments.json")
     document = json.loads(path.read_text(encoding="utf-8"))
     arrays = {name: np.array(rows) for name, rows in document["polynomials"].items()}

@@ -47,7 +47,7 @@ _THIRD = 0.070566
 
 
 class Place(NamedTuple):
-    """A study's constants, on the scale of its regime, where the best score is 0."""
+    """Constants of a study, in units of its regime's width and relative to its best score."""
 
     threshold: Array  # (), the losing limit; any number without one
     has_threshold: Array  # (), bool
@@ -69,7 +69,10 @@ def _softplus(x: Any, xp: Any) -> Any:
 
 
 def _between(z: Any, low: Any, high: Any, xp: Any) -> tuple[Any, Any]:
-    """Map any number between two bounds, nearly unchanged if they are far; return it and the log of its slope."""
+    """Map real numbers into the interval from ``low`` to ``high``; far from both bounds they hardly change.
+
+    Return the mapped numbers and the log of the map's derivative.
+    """
     rise, fall = _softplus(low - z, xp), _softplus(z - high, xp)
     return z + rise - fall, xp.log(-xp.expm1(low - high)) - rise - fall
 
@@ -79,7 +82,10 @@ def _height(p: Any, log_sigma: Any, xp: Any) -> Any:
 
 
 def _coordinates(heights: list[Any], log_sigma: Any, xp: Any) -> Any:
-    """Invert `_height`: solve ``exp(h) + h = height / sigma`` for ``h = p - log sigma``."""
+    """Return the coordinates p of heights, the inverse of `_height`.
+
+    With ``h = p - log sigma`` the equation is ``exp(h) + h = height / sigma``.
+    """
     constant = jax.lax.stop_gradient if xp is jnp else np.asarray
     x = xp.stack(heights) / xp.exp(log_sigma)
     h = constant(xp.where(x > 1, xp.log(xp.maximum(x, 1.0)), x))
@@ -128,7 +134,7 @@ def to_parameters(z: Any, gamma: Any, place: Place, xp: Any = jnp) -> Point:
 
 
 class _End(NamedTuple):
-    """Arguments of the coordinate of beta."""
+    """The coordinate of beta, and the numbers that beta is computed from."""
 
     z: Any  # its coordinate
     alpha: Any
@@ -139,7 +145,7 @@ class _End(NamedTuple):
 
 
 def _by_odds(end: _End, gamma: Any, xp: Any) -> tuple[Any, Any]:
-    """Return log(beta - alpha) from the probability of the regime, and the log of its slope."""
+    """Return log(beta - alpha) for a study with a threshold, and the log of its derivative in the coordinate."""
     noise = _noise_reach(gamma, xp) * xp.exp(end.log_sigma)
     more = 2 * noise**2 / (end.width + xp.sqrt(end.width**2 + 4 * noise**2))
     closest = xp.maximum(end.low - end.alpha, end.width)
@@ -157,7 +163,7 @@ def _by_odds(end: _End, gamma: Any, xp: Any) -> tuple[Any, Any]:
 
 
 def _by_worst(end: _End, worst: Any, xp: Any) -> tuple[Any, Any]:
-    """Return log(beta - alpha) from the distance of beta to the worst score, and the log of its slope."""
+    """Return log(beta - alpha) for a study without a threshold, and the log of its derivative in the coordinate."""
     least = xp.maximum(end.low, end.alpha) - worst
     first, last = _coordinates([least, end.high - worst + 0 * least], end.log_sigma, xp)
     r, slope = _between(end.z, first, last, xp)
@@ -166,13 +172,13 @@ def _by_worst(end: _End, worst: Any, xp: Any) -> tuple[Any, Any]:
 
 
 def _from_log_odds(odds: Any, xp: Any) -> Any:
-    """Invert the cubic that gives log-odds from the coordinate."""
+    """Return the coordinate of beta from log-odds, which are a cubic polynomial of the coordinate."""
     unit = math.sqrt(_FIRST / (3 * _THIRD))
     return 2 * unit * xp.sinh(xp.arcsinh(1.5 * odds / (_FIRST * unit)) / 3)
 
 
 def start_of_share(odds: Any) -> Any:
-    """Return the coordinate of a share without bounds, from its log-odds."""
+    """Return the coordinate of beta, without bounds, at which the regime's probability has the given log-odds."""
     return _from_log_odds(odds, np)
 
 
@@ -186,7 +192,7 @@ def _noise_reach(gamma: Any, xp: Any) -> Any:
 
 
 def _log_odds(log_probability: Any, xp: Any) -> Any:
-    """Return the log-odds of a probability given by its logarithm; a large number for probability 1."""
+    """Return the log-odds of a probability from its logarithm; for probability 1 it is a large finite number."""
     inside = log_probability < -1e-300
     safe = xp.where(inside, log_probability, -1.0)
     return xp.clip(xp.where(inside, safe - xp.log(-xp.expm1(safe)), FAR), -FAR, FAR)

@@ -75,7 +75,7 @@ def make_regime(data: Spacings, low: float, high: float) -> RegimeData:
 
 
 def _standard(study: RegimeData, bounds: Constraints) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return bounds on the scale of the regime."""
+    """Return the bounds of the parameters in units of the regime's width and relative to the best score."""
     location, scale = study.data.best, study.scale
     low = [max((end - location) / scale, -FAR) for end in (bounds.alpha[0], bounds.beta[0])]
     high = [min((bounds.alpha[1] - location) / scale, FAR), min((bounds.beta[1] - location) / scale, FAR_AWAY)]
@@ -104,7 +104,7 @@ def _values(data: Spacings) -> tuple[Floats, Floats]:
 
 
 def _pooled(data: Spacings) -> tuple[Floats, Floats]:
-    """Return values and counts with neighbouring values joined if there are many; the best and worst are kept."""
+    """Return values and counts; if there are many values, neighbours are joined, except the best and the worst."""
     values, repeats = _values(data)
     # The error of the log-likelihood grows with the number of scores and falls with the square of the bins.
     most = max(_POOLED, round(_POOLED * math.sqrt(data.num_used / _MOST_FOR_POOLED)))

@@ -40,7 +40,7 @@ class Model(NamedTuple):
 
 
 class Target(NamedTuple):
-    """Data, prior and family of a density: one gamma of one study."""
+    """One gamma of one study: the tables of the gamma, and the study's data and prior."""
 
     family: Family
     model: Model
@@ -54,7 +54,10 @@ def log_density(z: Array, target: Target, fine: Array, bits: int) -> tuple[Array
     family, model = target
 
     def rest(z: Array) -> tuple[Array, Array]:
-        """Return theta and the log prior with the Jacobian; the likelihood has its own gradient."""
+        """Return theta, and the log prior plus the log of the Jacobian.
+
+        The likelihood is left out because it computes its own gradient.
+        """
         point = to_parameters(z, family.gamma, model.place)
         return point.theta, _log_prior(point, family.gamma, model) + point.log_jacobian
 
@@ -64,7 +67,10 @@ def log_density(z: Array, target: Target, fine: Array, bits: int) -> tuple[Array
 
 
 def with_slopes(function: Callable[[Array], Any], z: Array) -> tuple[Any, Any]:
-    """Return values and forward derivatives, with a last axis of coordinates; they compile to short programs."""
+    """Return the function's values and its derivatives in the coordinates, which are the last axis.
+
+    Forward mode is used because it compiles to shorter programs.
+    """
     return jax.vmap(lambda t: jax.jvp(function, (z,), (t,)), out_axes=(None, -1))(jnp.eye(3, dtype=z.dtype))
 
 
@@ -155,7 +161,7 @@ class Evaluator:
         return value, theta
 
     def prepare(self) -> None:
-        """Compile the exact program, while the approximate one runs."""
+        """Compile the exact program; called in a thread while the approximate program runs."""
         one = np.zeros(1, int)
         device = self._devices[0]
         program, shared = self._program(device, exact=True)
@@ -170,7 +176,7 @@ class Evaluator:
     def _arguments(
         self, z: Floats, study: NDArray[np.integer], gamma: NDArray[np.integer], temper: Floats
     ) -> tuple[tuple[Point, Any, Any, Floats], Floats]:
-        """Return the arguments for some points, padded to a whole chunk, and the parameters of the points."""
+        """Return the program's arguments for the points, padded to a whole chunk, and the parameters at the points."""
         points, which, number, power = (
             np.pad(a, [(0, _POINTS - len(a))] + [(0, 0)] * (a.ndim - 1), mode="edge") for a in (z, study, gamma, temper)
         )

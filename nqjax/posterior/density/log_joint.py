@@ -1,4 +1,4 @@
-"""The posterior density in the parameters, by the noisy quadratic's functions."""
+"""The posterior density as a function of alpha, beta, gamma and sigma, for any points that a user gives."""
 
 import functools
 from typing import Any

@@ -60,7 +60,7 @@ class GammaGrid(NamedTuple):
 
 
 class Points(NamedTuple):
-    """Points for one gamma of one study."""
+    """Points at which the density of one gamma of one study is evaluated."""
 
     shape: Map  # no leading axis
     x: Floats  # (points, 3), straightened
@@ -69,7 +69,7 @@ class Points(NamedTuple):
 
 
 def densities(evaluator: Evaluator, some: Sequence[Points], exact: bool) -> list[tuple[Floats, Floats]]:
-    """Return log densities and parameters of straightened points, for each element of ``some``."""
+    """Return the log densities and the parameters at the straightened points of each element of ``some``."""
     sizes = [len(s.x) for s in some]
     places = [straight(s.x, s.shape, np) for s in some]
     study, gamma = (np.repeat(numbers, sizes) for numbers in ([s.study for s in some], [s.gamma for s in some]))
@@ -138,7 +138,7 @@ def integrate(
 
 
 class _Seen(NamedTuple):
-    """Log densities of one gamma of one study on a grid."""
+    """A coarse grid with the log densities of one gamma of one study."""
 
     low: Floats  # (3,)
     step: Floats  # (3,)
@@ -167,7 +167,7 @@ def _ends(seen: _Seen) -> tuple[Floats, Floats]:
 
 
 def _fine(evaluator: Evaluator, maps: list[Map], seen: list[_Seen], study: Any, gamma: Any) -> list[GammaGrid]:
-    """Return fine grids between the ends, evaluated where `_Seen.worthwhile` allows."""
+    """Return fine grids between the ends; points of negligible density, by `_Seen.worthwhile`, are not evaluated."""
     ends = [_ends(s) for s in seen]
     seen, grids = list(seen), [GammaGrid(math.nan, math.nan, None)] * len(maps)
     todo = list(range(len(maps)))

@@ -1,4 +1,4 @@
-"""Mean and covariance of a posterior in its coordinates, found without a start and without gradients.
+"""Mean and covariance of a posterior in its coordinates, found without an initial guess and without gradients.
 
 The likelihood is tempered so that a coarse grid over all plausible values resolves it, and is then sharpened in steps,
 while the grid follows mean and covariance. All gammas of all studies go through the steps together.
@@ -56,7 +56,7 @@ def _evaluate(evaluator: Evaluator, frames: Frames, whitened: Floats, study: Any
 
 
 def _moments(frames: Frames, whitened: Floats, log_values: Floats) -> Frames:
-    """Return frames with the mean and covariance of grids."""
+    """Return the mean and the covariance of the density on each grid."""
     weights = _shares(log_values)
     mean = weights @ whitened
     centred = whitened - mean[:, None]
@@ -68,19 +68,22 @@ def _moments(frames: Frames, whitened: Floats, log_values: Floats) -> Frames:
 
 
 def _shares(log_values: Floats) -> Floats:
-    """Return the probabilities of each grid's points; equal ones if no point has a density."""
+    """Return the probability of each point of each grid; all are equal if the density is 0 at every point."""
     top = log_values.max(axis=1, keepdims=True)
     weights = np.where(np.isfinite(top), np.exp(log_values - np.where(np.isfinite(top), top, 0.0)), 1.0)
     return np.asarray(weights / weights.sum(axis=1, keepdims=True))
 
 
 def _edge_share(log_values: Floats, points: int) -> Floats:
-    """Return the probability of the outermost points."""
+    """Return the total probability of the points on the surface of each grid."""
     return 1 - _shares(log_values).reshape(-1, points, points, points)[:, 1:-1, 1:-1, 1:-1].sum(axis=(1, 2, 3))
 
 
 def find_frames(evaluator: Evaluator, start: Frames, size: Floats, study: Any, gamma: Any) -> Frames:
-    """Return means and covariances; ``size`` is the number of scores of each."""
+    """Return the mean and covariance for each gamma of each study.
+
+    ``size`` (numbers of scores), ``study`` and ``gamma`` have one element for each of them.
+    """
     frames = start
     temper = np.minimum(1.0, _FIRST_SCORES / size)
     nodes = tensor(np.tile(np.linspace(-_SPAN, _SPAN, _POINTS), (3, 1)))

@@ -38,7 +38,7 @@ def propose(grids: Sequence[GammaGrid], log_probability: Floats, count: int, rng
 
 
 def from_grid(grid: Grid, count: int, rng: np.random.Generator) -> Floats:
-    """Return draws from one grid, shape (count, 3), straightened."""
+    """Return draws from one grid in straightened coordinates, shape (count, 3)."""
     weights = grid.weights.ravel()
     place = np.unravel_index(rng.choice(len(weights), size=count, p=weights / weights.sum()), grid.weights.shape)
     step = grid.nodes[:, 1] - grid.nodes[:, 0]

@@ -1,4 +1,4 @@
-"""Posterior of gamma, centre and spread, which all searches of one space share.
+"""The posterior of the numbers that all searches of one search space share: gamma, centre and spread.
 
 Centre and spread are the mean and the standard deviation of the log relative noise of the searches, where the relative
 noise is sigma divided by the regime's width. Given gamma, centre and spread, the searches are independent: each
@@ -94,7 +94,7 @@ class Table(NamedTuple):
 
 
 def reweighting(study: RegimeData, of_gamma: GammaGrid, prior: Prior) -> Table | None:
-    """Return the table of a gamma, given its grid under a prior; None without a grid."""
+    """Return the table of a gamma from its grid, which was computed under ``prior``; None if it has no grid."""
     if of_gamma.grid is None:
         return None
     grid = of_gamma.grid
@@ -133,7 +133,7 @@ def reweighting(study: RegimeData, of_gamma: GammaGrid, prior: Prior) -> Table |
 
 
 def _filled(values: Floats, known: NDArray[np.bool_]) -> Floats:
-    """Replace unknown values along the first axis by the nearest known ones."""
+    """Replace each unknown value by the nearest known value along the first axis."""
     rank = np.arange(len(values))[:, None, None]
     last = np.maximum.accumulate(np.where(known, rank, -1), axis=0)
     following = np.minimum.accumulate(np.where(known, rank, len(values))[::-1], axis=0)[::-1]
@@ -146,7 +146,7 @@ _Reach = tuple[tuple[float, float], tuple[float, float]]
 
 
 def _first_reach(pooling: NoisePooling) -> _Reach:
-    """Return the ranges of centre and spread that the pooling allows."""
+    """Return the ranges of centre and spread outside which the prior probability is negligible."""
     center = math.log(pooling.center)
     return (center - 4 * pooling.center_sd, center + 4 * pooling.center_sd), (0.0, 3.5 * pooling.spread)
 
@@ -164,7 +164,7 @@ def _hyper_grid(pooling: NoisePooling, reach: _Reach) -> tuple[Floats, Floats, F
 
 
 def _reach(log_joint: Floats, centres: Floats, spreads: Floats, old: _Reach) -> _Reach:
-    """Return the ranges of centre and spread that have posterior probability, and one more node on each side."""
+    """Return the ranges of centre and spread with noticeable posterior probability, widened by a node on each side."""
     share = np.exp(log_joint - scipy.special.logsumexp(log_joint))
     ends = []
     for nodes, weights, (low, high) in ((centres, share.sum(axis=1), old[0]), (spreads, share.sum(axis=0), old[1])):
@@ -239,7 +239,10 @@ def draw_search(
     first_gamma: int,
     rng: np.random.Generator,
 ) -> Floats:
-    """Draw parameters of one search for each shared draw, shape (draws, 3), on the scale of its regime."""
+    """Draw the parameters of one search for each draw of gamma, centre and spread.
+
+    The result has shape (draws, 3) and is in units of the width of the search's regime.
+    """
     theta = np.empty((len(hyper.number), 3))
     places, some = [], []
     for g in np.unique(hyper.number):

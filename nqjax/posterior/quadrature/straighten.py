@@ -79,7 +79,7 @@ def _knots() -> Floats:
 
 
 def _from_values(values: Floats) -> Map:
-    """Return the map with given values of its functions at the knots, shape (knots, 6)."""
+    """Return the map from the values of its six functions at the knots, shape (knots, 6)."""
     x = _knots()
     spline = scipy.interpolate.CubicSpline(x, values, bc_type="natural")
     coefficients = np.moveaxis(spline.c, 0, 1)
@@ -101,7 +101,7 @@ def identity() -> Map:
 
 
 def from_frames(mean: Floats, factor: Floats) -> Floats:
-    """Return the values at the knots of the map with one mean and covariance, shape (knots, 6)."""
+    """Return the values at the knots, shape (knots, 6), of the linear map that a mean and a covariance define."""
     x = _knots()
     constant = np.ones_like(x)
     return np.stack(
@@ -118,7 +118,7 @@ def from_frames(mean: Floats, factor: Floats) -> Floats:
 
 
 def stack(maps: list[Map]) -> Map:
-    """Return one map with a leading axis for several."""
+    """Return several maps as one, with a leading axis of maps."""
     return Map(np.stack([m.coefficients for m in maps]))  # type: ignore[arg-type]
 
 
@@ -147,9 +147,10 @@ def straighten(evaluator: Evaluator, frames: Frames, study: Any, gamma: Any) -> 
 
 
 def _improved(values: Floats, shape: Map, density: Floats, flat: Floats) -> tuple[Floats, float]:
-    """Return new values at the knots from log densities of slices, shape (knots, points), and their change.
+    """Return new values of the map at the knots, and how much they changed.
 
-    The change is the largest one of a location or of the logarithm of a spread, in straightened coordinates.
+    The log densities, shape (knots, points), are those of a grid over (x1, x2) at each knot x0. The change is the
+    largest change of a location or of the logarithm of a spread, in straightened coordinates.
     """
     x = _knots()
     mass = scipy.special.logsumexp(density, axis=1)
