@@ -103,7 +103,10 @@ def _flagged(studies: dict[str, bool]) -> str:
 
 
 def _files(patterns: list[str], store: "Store") -> dict[str, str]:
-    """Return the files, each once, by their names in the store: their paths from its folder."""
+    """Return a mapping from each file's path, relative to the folder of the .parquet file, to the path to read.
+
+    Each file appears once.
+    """
     found: dict[str, str] = {}
     for pattern in patterns:
         matches = [pattern] if Path(pattern).exists() else sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207

@@ -18,7 +18,7 @@ _SHARES = (0.25, 0.5, 0.75)
 
 
 def resolve(args: argparse.Namespace, scores: "np.ndarray") -> "tuple[tuple[float, float], Regime | None]":
-    """Return the limits that ``--threshold`` stands for, and the regime for ``auto``, None for a given threshold."""
+    """Return the limits of the regime, and the chosen `Regime` (None if the threshold was given)."""
     if args.threshold != AUTO:
         return limits(args.threshold, args.minimize), None
     import nqjax

@@ -23,7 +23,7 @@ GREY = "#8C8C8C"
 
 
 def save(figure: "Figure | SubFigure | None", path: "str | Path") -> None:
-    """Write a figure, such as that of axes, to a picture file: .png, .svg or .pdf.
+    """Write a figure (for a subfigure, the whole figure) to a .png, .svg or .pdf file.
 
     Raises
     ------

@@ -43,7 +43,7 @@ def bootstrap_document(
         The document of ``boot.fit``; it is not changed.
     boot : Bootstrap
     method : {"percentile", "bca"}
-        Of the parameters' intervals.
+        How the intervals of the parameters are computed.
     seed, requested : int
         The seed, and the number of resamples that were asked for.
     """

@@ -174,7 +174,10 @@ def _lights(document: PosteriorDocument) -> list[dict[str, str]]:
 
 
 def _light(name: str, value: float | None, wanted: str, ends: "list[float]", form: str) -> dict[str, str]:
-    """Return one light: green up to ``ends[0]``, amber up to ``ends[1]``; for least values, both are negated."""
+    """Return one light: green up to ``ends[0]``, amber up to ``ends[1]``.
+
+    If ``ends[0]`` is negative, the value is negated first, so larger is better.
+    """
     if value is None:
         return {"name": name, "value": "–", "wanted": wanted, "state": _RED}
     place = -value if ends[0] < 0 else value

@@ -103,7 +103,7 @@ class Trials:
         return best_row(self.rows, self.score, self.minimize)
 
     def curves(self, metric: str) -> list[NDArray[np.float64]]:
-        """Return a metric after each round of each trial, NaN where it was not finite.
+        """Return one array for each trial: the metric after each round, NaN where it was not finite.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""Examples in memory whose epochs are independent of the rounds of a search."""
+"""Examples in memory, as a stream whose rounds may end in the middle of an epoch."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Epochs:
     Parameters
     ----------
     round_steps : int
-        The number of steps in a round; a shorter epoch is a round.
+        Steps in a round; if an epoch has fewer whole batches, a round has one step for each of them, at least one.
     **arrays : array_like, shape (examples, ...)
         Arrays with one row for each example; a batch has the same names.
     """
@@ -36,7 +36,7 @@ class Epochs:
         return min(self.round_steps, max(len(self) // batch_size, 1))
 
     def batch(self, words: tuple[int, ...], round_index: int, step: int, batch_size: int) -> Batch:
-        """Return the next examples of a shuffled epoch, and, at its end, the first ones of the next epoch."""
+        """Return one batch of shuffled examples; at the end of an epoch, the next epoch fills up the batch."""
         start = (round_index * self.steps_per_round(batch_size) + step) * batch_size
         places = np.arange(start, start + batch_size)
         index = np.concatenate(

@@ -116,7 +116,10 @@ def line_pairs(
 
 
 def _line_at(ends: NDArray[np.int64], place: int) -> tuple[int, int]:
-    """Return the file of a line, given by its number among the lines of all files, and its number in that file."""
+    """Return the index of the file and the line's number in it.
+
+    ``place`` counts the lines of all files, without the last line of each.
+    """
     file = int(np.searchsorted(ends, place, "right"))
     return file, place - int(ends[file - 1] if file else 0)
 

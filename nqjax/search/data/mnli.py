@@ -137,6 +137,6 @@ def _read_kept(path: Path) -> Batch:
 
 
 def _keep(path: Path, pairs: Batch) -> None:
-    """Keep the tokens, if the folder can be written."""
+    """Write the tokens and labels to ``path``; do nothing if that fails with an OSError."""
     with contextlib.suppress(OSError), written_whole(path, "wb") as file:
         np.savez(file, **pairs)  # type: ignore[arg-type]

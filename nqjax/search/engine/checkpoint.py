@@ -38,7 +38,7 @@ class Checkpoints:
         self.settings = json.loads(json.dumps(settings))
 
     def save(self, tile: str, state: Any, lanes: list[dict[str, Any] | None]) -> None:
-        """Replace a tile's checkpoint by the leaves of its state and its lanes, as JSON."""
+        """Save a tile's state as arrays and its lanes as JSON, then remove its older checkpoints."""
         ocp = _orbax()
         leaves = {f"{i:04}": np.asarray(leaf) for i, leaf in enumerate(_leaves(state))}
         saved = {"settings": self.settings, "lanes": lanes}
@@ -57,7 +57,10 @@ class Checkpoints:
             ) from error
 
     def tiles(self) -> list[tuple[str, list[dict[str, Any] | None]]]:
-        """Return the names and lanes of the tiles that have a checkpoint; remove those of other searches."""
+        """Return the name and lanes of each tile with a readable checkpoint.
+
+        Tiles whose checkpoint has other settings are removed.
+        """
         ocp = _orbax()
         found = []
         for folder in sorted(self.folder.glob("*")):
@@ -74,7 +77,10 @@ class Checkpoints:
         return found
 
     def state(self, tile: str, like: Any) -> Any:
-        """Return a tile's state, in the structure of another state."""
+        """Return the saved state of a tile, in the structure of ``like``.
+
+        A ValueError is raised if shapes or dtypes differ.
+        """
         import jax
 
         ocp = _orbax()

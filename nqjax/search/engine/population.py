@@ -4,9 +4,9 @@ A tile has lanes, and each lane holds a trial. All lanes train for a round (such
 the host checks every lane: if its trial has done all of its rounds, or if the loss or a metric is no longer finite, the
 lane is given to the next trial. So trials of different lengths share a program and none waits for another.
 
-The number of lanes is the same for all tiles, whatever the population, because a program that is compiled for another
-width may round differently, and training amplifies that. Within one width a trial's numbers depend neither on its lane
-nor on the other lanes.
+The width, which is the number of lanes, is the same for all tiles, whatever the population, because a program that is
+compiled for another width may round differently, and training amplifies that. Within one width a trial's numbers depend
+neither on its lane nor on the other lanes.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Program:
     # --- called by the host -----------------------------------------------------------------------------------------
 
     def configs(self, trials: Sequence[Trial]) -> dict[str, NDArray[Any]]:
-        """Return the traced hyperparameters, each of shape (lanes,)."""
+        """Return the traced hyperparameters and ``num_rounds``, one array of shape (lanes,) for each."""
         traced = {name: np.array([t.config[name] for t in trials], dtype) for name, dtype in self.dtypes.items()}
         return {**traced, "num_rounds": np.array([trial.rounds for trial in trials], np.int32)}
 
@@ -150,7 +150,8 @@ class Program:
         part : Part
             The progress in the round; if the round has ended, the start of the next one.
         loss : ndarray or None
-            The mean loss of each lane, not finite if that of any step is not; None if the round has not ended.
+            Mean loss of each lane over the round's steps, not finite if the loss of any step is not finite; None if
+            training paused.
         """
         if isinstance(self.task.train, Arrays):
             state, loss = self._train(device, state, configs, words, rounds, self._on(device, "train"))

@@ -137,7 +137,7 @@ class Schedule:
         """Train the trials that are not done; yield rows as trials end, and the work since the last yield, in trials.
 
         When the caller stops, Ctrl-C included, each tile ends its round (with a stream, its step) and saves a
-        checkpoint if its last one is long ago.
+        checkpoint if its last one, or the tile's start, is more than a tenth of ``every`` seconds ago.
         """
         pending = {
             static: collections.deque(sorted((t for t in group if t.number not in done), key=lambda t: -t.rounds))
@@ -186,7 +186,10 @@ class Schedule:
         return rows
 
     def _read(self, checkpoints: Checkpoints) -> list[tuple[Any, str, list[Lane | None]]]:
-        """Return the lanes of checkpoints whose trials are still to be trained, and take these trials off the list."""
+        """Return the static hyperparameters, the tile's name and the lanes of each usable checkpoint.
+
+        Their trials are removed from the pending ones.
+        """
         found = []
         for name, saved in checkpoints.tiles():
             # The whole identity is compared: if the space or a length has changed, a number is another trial's.

@@ -28,7 +28,7 @@ class Tile:
     device : Device
         The device that it runs on.
     name : str, optional
-        The name of its checkpoint.
+        Name of the tile's checkpoint; random by default.
     """
 
     def __init__(self, program: Program, device: jax.Device, name: str | None = None) -> None:
@@ -84,7 +84,7 @@ class Tile:
         rows : list of dict
             The rows of the trials that ended, failed ones included.
         work : float
-            The work that was done, in trials.
+            Each round counts 1 / rounds of a trial; a trial that fails also counts its remaining rounds.
         """
         rounds = np.array([0 if lane is None else lane.round for lane in self.lanes], np.int32)
         self._state, self._part, loss = self.program.train_round(

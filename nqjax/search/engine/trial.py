@@ -68,5 +68,5 @@ class Part(NamedTuple):
 
     @classmethod
     def none(cls, lanes: int) -> Self:
-        """Return the start of a round."""
+        """Return the progress at the start of a round: no steps, and losses of 0."""
         return cls(0, np.zeros(lanes, np.float32))

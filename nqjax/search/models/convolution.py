@@ -127,7 +127,7 @@ def convolve(
 def shifted(
     x: jax.Array, window: tuple[int, int], strides: tuple[int, int], pads: Pads, fill: float = 0.0
 ) -> list[jax.Array]:
-    """Return, for each pixel of a sliding window, the values under it at all positions of the window, row by row.
+    """Return one array for each pixel of the window, row by row: the values under it at all positions of the window.
 
     Parameters
     ----------
@@ -172,7 +172,10 @@ _product.defvjp(_product_forward, _product_backward)
 
 
 def _whole(kernel: jax.Array, size: Sequence[int], pads: Pads) -> jax.Array:
-    """Return the weight of each pixel in each pixel of the result, shape (rows, columns, rows, columns, channels)."""
+    """Return a depthwise kernel as a dense array.
+
+    Entry (h, w, i, j, c) is the weight of input pixel (h, w) in output pixel (i, j) of channel c.
+    """
     for axis in (0, 1):
         (before, after), taps, length = pads[axis], kernel.shape[axis], size[axis]
         positions = length + before + after - taps + 1
