@@ -1,12 +1,11 @@
 """The estimation program: every start, every gamma, every problem of a chunk, one jitted computation.
 
-For each gamma of each problem a few searches run side by side, each at its own range of noise levels: a search
-evaluates its starts, then follows Newton's method from the best of them. This happens on the thinned problem; Newton on
-all knots then goes on from each gamma's best end, and from other ends that may yet win. A warm start leaves the first
-part out.
+For each gamma of each problem a few starts compete, each at its own noise level: a start evaluates its initial points,
+then runs Newton's method from the best of them. This happens on the thinned problem. On all knots, Newton's method then
+continues from each gamma's best end, and from other ends that may yet win. A warm start skips the first part.
 
-The objective is a loop over the pieces of those searches that still move, a few at a time: a search that has ended
-costs nothing, and both stages, every number of knots and every number of problems run the same code.
+The objective is a loop over the pieces of those starts that still move, a few at a time. A start that has ended costs
+nothing, and both stages, every number of knots and every number of problems run the same code.
 """
 
 import jax
@@ -19,14 +18,14 @@ from nqjax.solver.objective import BY_POLYNOMIALS, BY_QUADRATURE, WITHOUT_NOISE,
 from nqjax.solver.pieces import Problems
 from nqjax.special.power_moments import LARGEST_GAMMA
 
-#: Noise levels of the starts, in units of the range of the knots: one for each of the competing searches.
+#: Noise levels of the starts, in units of the range of the knots: one for each of the competing starts.
 _SIGMAS = (0.0005, 0.004, 0.02, 0.1, 0.4)
 
 #: Where alpha starts: this number of sigmas above where it would be without noise (True), or above the best score. The
 #: last two are enough in all but one of two thousand problems.
 _OFFSETS = ((-1.0, True), (5.0, False), (0.5, True), (2.0, False))
 
-#: Without noise: how far below the best score alpha starts, in units of the range of the knots (starts, searches).
+#: Without noise: how far below the best score alpha starts, in units of the range of the knots (points, starts).
 _BELOW = ((1e-4, 0.03, 0.4), (1e-3, 0.1, 1.0), (0.01, 0.2, 3.0))
 
 #: Without noise: where delta starts, in units of the shortest that is possible; each with all of `_BELOW`.
@@ -39,16 +38,16 @@ _STEPS = 80
 def starting_values(problems: Problems, gammas: Array, box: Box, options: Options) -> Starts:
     """Return starting values with or without noise, in arrays of one shape: one program serves both."""
     with_noise, bare = _noisy_starts(problems, gammas, box), _noiseless_starts(problems, gammas)
-    number, searches = len(bare), with_noise.shape[2]
+    number, num_starts = len(bare), with_noise.shape[2]
     with_noise = jnp.pad(with_noise, [(0, number - len(with_noise))] + [(0, 0)] * 4, mode="edge")
-    bare = jnp.pad(bare, [(0, 0), (0, 0), (0, searches - bare.shape[2]), (0, 0), (0, 0)], mode="edge")
+    bare = jnp.pad(bare, [(0, 0), (0, 0), (0, num_starts - bare.shape[2]), (0, 0), (0, 0)], mode="edge")
     theta = jnp.where(options.noiseless, bare, with_noise)
-    used = jnp.arange(searches) < jnp.where(options.noiseless, len(_BELOW[0]), searches)
+    used = jnp.arange(num_starts) < jnp.where(options.noiseless, len(_BELOW[0]), num_starts)
     return Starts(theta, jnp.where(options.noiseless, number, len(_OFFSETS)), used)
 
 
 def _noisy_starts(problems: Problems, gammas: Array, box: Box) -> Array:
-    """Return starting values, shape (starts, problems, searches, gammas, 3), with alpha near the best score."""
+    """Return starting values, shape (points, problems, starts, gammas, 3), with alpha near the best score."""
     low, high, best, mass = _summary(problems)
     levels = jnp.asarray(_SIGMAS, low.dtype)[:, None] * (high - low)
     sigma = jnp.exp(jnp.clip(jnp.log(levels), box.low[:, 3, None, None], box.high[:, 3, None, None]))
@@ -81,7 +80,7 @@ def _thetas(*parameters: Array) -> Array:
 def _summary(problems: Problems) -> tuple[Array, Array, Array, Array]:
     """The first and the last real knot, and the shares of the scores up to them.
 
-    Each has shape (problems, 1, 1), to broadcast against searches and gammas.
+    Each has shape (problems, 1, 1), to broadcast against starts and gammas.
     """
     knots, shares = problems.knots[problems.first], problems.shares[problems.first]
     mass = jnp.clip(1 - shares[:, -1], 0.01, 0.99)
@@ -91,7 +90,8 @@ def _summary(problems: Problems) -> tuple[Array, Array, Array, Array]:
 def _easy_first(starts: Array, count: Array, easy: Array) -> tuple[Array, Array]:
     """Reorder the first ``count`` numbers, easy ones first; also return how many are easy.
 
-    A group of pieces is only as fast as its slowest piece. ``easy`` has an element for each possible index.
+    Pieces of easy starts are then evaluated together, by the faster formula. ``easy`` has an element for each number
+    that may occur.
     """
     valid = jnp.arange(len(starts)) < count
     first = valid & easy[jnp.minimum(starts, len(easy) - 1)]

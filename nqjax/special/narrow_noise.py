@@ -59,7 +59,7 @@ def one_gamma_at_a_time(function: Callable[..., Array]) -> Callable[..., Array]:
     @functools.wraps(function)
     def looped(*arguments: Array) -> Array:
         *others, gamma = arguments
-        if gamma.size == 1:
+        if gamma.size <= 1:
             return function(*arguments)
         shape = jnp.broadcast_shapes(*(a.shape for a in arguments))
 

@@ -67,7 +67,7 @@ def uniform(key: Array, shape: tuple[int, ...], dtype: Any) -> Array:
     if jnp.dtype(dtype) == jnp.float64:
         return high.astype(dtype) * 2.0**-32 + (low >> np.uint32(11)).astype(dtype) * 2.0**-53 + 2.0**-54
     # 23 bits: with 24, the largest draw would be rounded to 1.
-    return (high >> np.uint32(9)).astype(dtype) * dtype.type(2.0**-23) + dtype.type(2.0**-24)
+    return ((high >> np.uint32(9)).astype(jnp.float32) * np.float32(2.0**-23) + np.float32(2.0**-24)).astype(dtype)
 
 
 @functools.cache
@@ -94,4 +94,6 @@ def normal_quantile(u: Array) -> Array:
 
 def normal(key: Array, shape: tuple[int, ...], dtype: Any) -> Array:
     """Return standard normal draws."""
-    return normal_quantile(uniform(key, shape, dtype))
+    # Half precision would round the uniform draws to 0 or 1.
+    wide = jnp.promote_types(dtype, jnp.float32)
+    return normal_quantile(uniform(key, shape, wide)).astype(dtype)

@@ -134,3 +134,9 @@ def test_a_mapped_choice_stays_a_choice():
         jax.make_jaxpr(jax.vmap(lambda g, y: nqjax.NoisyQuadratic(0.0, 1.0, g, 0.02).cdf(y)))(jnp.ones(3), jnp.ones(3))
     )
     assert "cond[" in text
+
+
+def test_no_parameters_and_no_places():
+    empty = nqjax.NoisyQuadratic(0.0, 1.0, jnp.zeros(0) + 2, 0.02)
+    assert empty.cdf(0.3).shape == empty.log_prob(0.3).shape == empty.icdf(0.3).shape == (0,)
+    assert nqjax.NoisyQuadratic(0.0, 1.0, 2.0, 0.02).cdf(jnp.zeros(0)).shape == (0,)

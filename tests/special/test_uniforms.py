@@ -54,3 +54,9 @@ def test_single_precision_without_double():
     z = uniforms.normal(jax.random.key(2), (1000,), SINGLE)
     assert z.dtype == SINGLE
     assert bool(jnp.all(jnp.isfinite(z)))
+
+
+def test_half_precision_is_finite():
+    z = uniforms.normal(jax.random.key(2), (100_000,), jnp.dtype("float16"))
+    assert z.dtype == jnp.float16
+    assert bool(jnp.all(jnp.isfinite(z)))
