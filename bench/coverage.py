@@ -23,6 +23,7 @@ import nqjax
 from bench import coverage_report
 from bench.common import cache_folder
 from bench.coverage_report import LEVELS, QUANTITIES, THRESHOLDS, Cell, Part
+from nqjax import fit_many
 from nqjax.checks.regime import find_regimes
 from nqjax.confidence.bands import order_statistic_band
 from nqjax.confidence.consonance import region_within
@@ -30,7 +31,6 @@ from nqjax.confidence.level_sets import Resolution, level_sets
 from nqjax.confidence.profile import allowed_excess
 from nqjax.estimation.constraints import read_constraints
 from nqjax.estimation.fit import Fit
-from nqjax.estimation.many import fit_many
 from nqjax.estimation.resamples import COLUMNS, Resampler
 from nqjax.estimation.study import Study, prepare
 from nqjax.runtime.parallel import in_parallel

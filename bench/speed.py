@@ -136,7 +136,7 @@ def _fits(quick: bool) -> None:
 def _first_call(scores: np.ndarray, limit: float) -> float:
     """Seconds of the first fit of a fresh process, imports not counted."""
     code = (
-        "import sys, time, math, numpy as np, nqjax; from nqjax.estimation import fit\n"
+        "import sys, time, math, numpy as np, nqjax; from nqjax.analysis import fit\n"
         "scores = np.loadtxt(sys.stdin); began = time.perf_counter()\n"
         f"nqjax.fit(scores, limits=(-math.inf, {'math.inf' if math.isinf(limit) else limit}))\n"
         "print(time.perf_counter() - began)"

@@ -3,7 +3,7 @@
 >>> import numpy as np
 >>> import nqjax
 >>> scores = 0.1 + 0.05 * np.linspace(0, 1, 50)
->>> fit = nqjax.fit(scores, minimize=True, gamma=(1, 5))
+>>> fit = nqjax.fit(scores, gamma=(1, 5))
 >>> round(fit.alpha, 2), fit.gamma
 (0.1, 2)
 """

@@ -1,4 +1,4 @@
-"""The exception for data or options that cannot be used, and helpers for its messages."""
+"""The exception for data or options that cannot be used, warnings, and helpers for messages."""
 
 import math
 
@@ -9,6 +9,10 @@ class InputError(ValueError):
     The message is one line that says what is wrong and what to do. The command line prints it without a traceback and
     exits with status 2; in Python it is an ordinary `ValueError`.
     """
+
+
+class FitWarning(UserWarning):
+    """A fit's own test rejects it: the scores do not follow the fitted distribution."""
 
 
 def show(number: float) -> str:

@@ -1,20 +1,21 @@
-"""Confidence regions by four methods under one interface."""
+"""Confidence regions by four methods under one interface, and by two of them with their own options."""
 
-import math
+from dataclasses import replace
 from typing import Literal
 
 from jax import Array
 from numpy.typing import ArrayLike
 
-from nqjax.confidence.bootstrap import refit_all
-from nqjax.confidence.consonance import region_within
-from nqjax.confidence.profile import profile_of
+from nqjax.analysis.bootstrap import bootstrap_of
+from nqjax.analysis.threshold import Selection, p_value_of, read_question, select, warn_if_rejected
+from nqjax.confidence.bands import BandMethod
+from nqjax.confidence.bootstrap import Bootstrap
+from nqjax.confidence.consonance import ConsonanceRegion, region_within
+from nqjax.confidence.profile import ProfileRegion, profile_of
 from nqjax.confidence.region import Region
 from nqjax.errors import InputError
 from nqjax.estimation.constraints import Constraint
-from nqjax.estimation.resamples import Resampler
-from nqjax.estimation.study import Study
-from nqjax.inputs import as_count, as_devices, as_key, as_probability
+from nqjax.inputs import AUTO, Limits, Threshold, as_choice, as_count, as_key, as_probability
 
 RegionMethod = Literal["profile", "consonance", "bootstrap", "posterior"]
 
@@ -24,10 +25,12 @@ METHODS = ("profile", "consonance", "bootstrap", "posterior")
 def confidence_region(
     scores: ArrayLike,
     *,
-    limits: tuple[float, float] = (-math.inf, math.inf),
+    threshold: Threshold = AUTO,
+    limits: Limits | None = None,
     method: RegionMethod = "profile",
     confidence: float = 0.95,
-    minimize: bool = True,
+    minimize: bool | None = None,
+    maximize: bool | None = None,
     alpha: Constraint = None,
     beta: Constraint = None,
     gamma: Constraint = (1, 5),
@@ -41,8 +44,8 @@ def confidence_region(
     ----------
     scores : array_like, shape (num_scores,)
         One score a trial, as for `nqjax.fit`.
-    limits, minimize, alpha, beta, gamma, sigma
-        As for `nqjax.fit`.
+    threshold, limits, minimize, maximize, alpha, beta, gamma, sigma
+        As for `nqjax.fit`. A threshold that is chosen is then taken for known.
     method : {"profile", "consonance", "bootstrap", "posterior"}
         ``profile``: every distribution that fits nearly as well as the best; each interval has the confidence by
         itself. ``consonance``: every distribution within a confidence band; all intervals together have the confidence,
@@ -73,29 +76,161 @@ def confidence_region(
     >>> import numpy as np
     >>> import nqjax
     >>> scores = np.random.default_rng(0).random(48)
-    >>> region = nqjax.confidence_region(scores, gamma=2, sigma=(0.01, 0.1), confidence=0.9)
+    >>> region = nqjax.confidence_region(scores, threshold=None, gamma=2, sigma=(0.01, 0.1), confidence=0.9)
     >>> low, high = region.interval("alpha")
     >>> low < high
     True
     """
-    if method not in METHODS:
-        raise InputError(f"there is no method {method!r}: choose one of {', '.join(METHODS)}")
-    study = Study.read(scores, limits, minimize, alpha, beta, gamma, sigma)
+    as_choice("method", method, METHODS)
+    confidence = as_probability("confidence", confidence)
+    count = as_count("num_resamples", num_resamples)
+    if key is None and method in ("bootstrap", "posterior"):
+        raise InputError(f"the {method} is random: give a key, such as jax.random.key(0)")
+    chosen = select(scores, read_question(threshold, limits, minimize, maximize, alpha, beta, gamma, sigma))
+    region = region_of(chosen, method, confidence, None if key is None else as_key(key), count)
+    if isinstance(region, ProfileRegion | Bootstrap):
+        warn_if_rejected(region.fit)
+    elif method == "posterior":
+        from nqjax.posterior.posterior import Posterior
+        from nqjax.posterior.sample import warn_if_unreliable
+
+        if isinstance(region, Posterior):
+            warn_if_unreliable(region)
+    return region
+
+
+def region_of(
+    chosen: Selection,
+    method: RegionMethod,
+    confidence: float,
+    key: Array | None,
+    num_resamples: int,
+    band: BandMethod = "ld_highest_density",
+) -> Region:
+    """Return a region of a study within its limits, see `confidence_region`; the arguments are checked."""
     if method == "profile":
-        return profile_of(study, confidence)
+        return _profile(chosen, confidence)
     if method == "consonance":
-        return region_within(study, confidence)
+        return region_within(chosen.study, confidence, band)
     if key is None:
         raise InputError(f"the {method} is random: give a key, such as jax.random.key(0)")
-    confidence = as_probability("confidence", confidence)
     if method == "posterior":
         # It imports NumPyro, which takes as long as JAX itself.
         from nqjax.posterior.draws import Request
         from nqjax.posterior.prior import Prior
         from nqjax.posterior.sample import sample_study
 
-        return sample_study(study, as_key(key), Request(Prior(), "quadrature", confidence=confidence))
-    resampler = Resampler.make(study, as_key(key), "float64", as_devices(None))
-    boot = refit_all(resampler, as_count("num_resamples", num_resamples), confidence)
+        return sample_study(chosen.study, key, Request(Prior(), "quadrature", confidence=confidence))
+    boot = bootstrap_of(chosen, num_resamples, key, confidence)
     boot.interval("alpha")  # raises InputError for too few resamples
     return boot
+
+
+def profile_region(
+    scores: ArrayLike,
+    *,
+    threshold: Threshold = AUTO,
+    limits: Limits | None = None,
+    confidence: float = 0.95,
+    minimize: bool | None = None,
+    maximize: bool | None = None,
+    alpha: Constraint = None,
+    beta: Constraint = None,
+    gamma: Constraint = (1, 5),
+    sigma: Constraint = None,
+) -> ProfileRegion:
+    """Return every noisy quadratic that fits the scores nearly as well as the best one.
+
+    Parameters
+    ----------
+    scores : array_like, shape (num_scores,)
+        One score a trial. NaN and infinite scores are failed runs: they count on the losing side.
+    threshold, limits, minimize, maximize, alpha, beta, gamma, sigma
+        As for `nqjax.fit`. A threshold that is chosen is then taken for known.
+    confidence : float
+        Coverage of each interval by itself in large samples, between 0 and 1.
+
+    Returns
+    -------
+    ProfileRegion
+        With intervals on the scale of the scores.
+
+    Raises
+    ------
+    InputError
+        As `nqjax.fit`, or an invalid confidence.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import nqjax
+    >>> scores = np.random.default_rng(0).random(48)
+    >>> region = nqjax.profile_region(scores, threshold=None, gamma=2, sigma=(0.01, 0.1))
+    >>> low, high = region.interval("alpha")
+    >>> low <= region.fit.alpha <= high
+    True
+    """
+    confidence = as_probability("confidence", confidence)
+    chosen = select(scores, read_question(threshold, limits, minimize, maximize, alpha, beta, gamma, sigma))
+    region = _profile(chosen, confidence)
+    warn_if_rejected(region.fit)
+    return region
+
+
+def _profile(chosen: Selection, confidence: float) -> ProfileRegion:
+    region = profile_of(chosen.study, confidence)
+    return replace(region, fit=replace(region.fit, p_value=p_value_of(region.fit, chosen)))
+
+
+def consonance_region(
+    scores: ArrayLike,
+    *,
+    threshold: Threshold = AUTO,
+    limits: Limits | None = None,
+    confidence: float = 0.8,
+    minimize: bool | None = None,
+    maximize: bool | None = None,
+    alpha: Constraint = None,
+    beta: Constraint = None,
+    gamma: Constraint = (1, 5),
+    sigma: Constraint = None,
+    method: BandMethod = "ld_highest_density",
+) -> ConsonanceRegion:
+    """Return every noisy quadratic that keeps within a simultaneous confidence band over the regime.
+
+    Parameters
+    ----------
+    scores : array_like, shape (num_scores,)
+        One score a trial. NaN and infinite scores are failed runs: they count on the losing side.
+    threshold, limits, minimize, maximize, alpha, beta, gamma, sigma
+        As for `nqjax.fit`. A threshold that is chosen is then taken for known.
+    confidence : float
+        Confidence of the band, between 0 and 1.
+    method : {"ld_highest_density", "ld_equal_tailed", "ks", "dkw"}
+        The band, see `nqjax.confidence_bands`.
+
+    Returns
+    -------
+    ConsonanceRegion
+        With intervals on the scale of the scores.
+
+    Raises
+    ------
+    InputError
+        As `nqjax.fit`, invalid confidence or unknown method.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import nqjax
+    >>> scores = np.random.default_rng(0).random(32)
+    >>> region = nqjax.consonance_region(scores, threshold=None, gamma=(1, 2))
+    >>> region.gammas
+    (1, 2)
+    >>> low, high = region.interval("alpha")
+    >>> low < high
+    True
+    """
+    confidence = as_probability("confidence", confidence)
+    chosen = select(scores, read_question(threshold, limits, minimize, maximize, alpha, beta, gamma, sigma))
+    return region_within(chosen.study, confidence, method)

@@ -197,6 +197,21 @@ def goodness_of_fit(
     return GoodnessOfFit(statistic, p, len(z), confidence, inside, expected, lowest, highest, z, middle)
 
 
+def misfit_p_values(fits: Sequence[Fit], scores: Sequence[Floats]) -> Floats:
+    """Return the p-value of each fit's test against its own scores, from the table; NaN for too few scores."""
+    ends = [oriented_limits(fit.limits, fit.minimize) for fit in fits]
+    oriented = [
+        np.where(np.isfinite(y), y if fit.minimize else -y, math.inf) for fit, y in zip(fits, scores, strict=True)
+    ]
+    found = np.full(len(fits), math.nan)
+    parameters = [Parameters.of(fit) for fit in fits]
+    for i, z in enumerate(conditional_probabilities(parameters, oriented, ends) if fits else ()):
+        if len(z) >= FEWEST:
+            about = parameters[i].noise_in(ends[i][1]), parameters[i].gamma, len(z) + math.isfinite(ends[i][1])
+            found[i] = p_value("misfit", anderson_darling(z), *about)
+    return found
+
+
 def _anderson_darling_cdf(statistic: float) -> float:
     """Return the limiting CDF of A**2, accurate to 0.001 for five scores or more (Marsaglia 2004)."""
     if statistic < 1e-3:

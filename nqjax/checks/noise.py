@@ -21,7 +21,7 @@ from nqjax.checks.noise_tests import NoiseTest
 from nqjax.checks.noise_verdict import ConfigurationNoise, SigmaComparison, verdict_of, warnings_of
 from nqjax.confidence.bands import order_statistic_band
 from nqjax.errors import InputError
-from nqjax.inputs import as_limits, as_probability
+from nqjax.inputs import as_limits, as_minimize, as_probability
 from nqjax.trials.labels import as_labels, read_labels
 from nqjax.trials.scores import read_scores
 from nqjax.types import Floats
@@ -130,7 +130,8 @@ def noise_diagnostics(
     score: str = "y",
     *,
     limits: tuple[float, float] = (-math.inf, math.inf),
-    minimize: bool = True,
+    minimize: bool | None = None,
+    maximize: bool | None = None,
     fit: "Fit | float | None" = None,
     level: float = 0.05,
     seed: int = 0,
@@ -146,8 +147,8 @@ def noise_diagnostics(
         failed runs: they are counted and left out.
     limits : pair of float
         The regime, as in `nqjax.fit`. Configurations with a mean score outside are reported but not tested.
-    minimize : bool
-        Whether lower scores are better.
+    minimize, maximize : bool, optional
+        Whether lower or higher scores are better; one of the two is enough. By default lower scores are better.
     fit : Fit or float, optional
         A fit of a search, or a sigma, to compare the pooled sigma with.
     level : float
@@ -182,7 +183,7 @@ def noise_diagnostics(
     >>> nqjax.noise_diagnostics(table, level=0.01).holds
     True
     """
-    limits = as_limits(limits)
+    limits, minimize = as_limits(limits), as_minimize(minimize, maximize)
     level = as_probability("level", level, "such as 0.05")
     fitted = _fitted_sigma(fit, minimize)
     ids, scores = _columns(table, config, score)

@@ -15,20 +15,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import jax
 import numpy as np
 import scipy.special
 from numpy.typing import ArrayLike, NDArray
 
 from nqjax.checks.goodness import FEWEST, Parameters, anderson_darling, conditional_probabilities
 from nqjax.checks.null_distributions import p_value
-from nqjax.errors import InputError
+from nqjax.errors import InputError, show
 from nqjax.estimation.constraints import Constraint, Constraints, read_constraints
 from nqjax.estimation.evaluate import group, losses, standard_theta
 from nqjax.estimation.fit import Fit
-from nqjax.estimation.many import fit_studies
+from nqjax.estimation.many import Failure, fit_studies
 from nqjax.estimation.spacings import Spacings, quantile_limits, spacings
-from nqjax.inputs import as_probability, as_scores, oriented_limits
+from nqjax.inputs import as_minimize, as_probability, as_scores, oriented_limits
 from nqjax.types import Floats
+
+#: Size of the tests by default.
+LEVEL = 0.1
 
 #: Largest share of the scores in a candidate regime.
 _LARGEST_SHARE = 0.65
@@ -102,6 +106,11 @@ class Regime:
     level: float
 
     @property
+    def p_value(self) -> float:
+        """The p-value of the chosen threshold; NaN if none is acceptable."""
+        return next((one.p_value for one in self.path if self.found and one.threshold == self.threshold), math.nan)
+
+    @property
     def probability(self) -> float:
         """Probability under the fit that one trial's score is in the regime; NaN without a fit."""
         return self.fit.regime_probability if self.fit else math.nan
@@ -110,12 +119,13 @@ class Regime:
 def find_regime(
     scores: ArrayLike,
     *,
-    minimize: bool = True,
+    minimize: bool | None = None,
+    maximize: bool | None = None,
     alpha: Constraint = None,
     beta: Constraint = None,
     gamma: Constraint = (1, 5),
     sigma: Constraint = None,
-    level: float = 0.1,
+    level: float = LEVEL,
 ) -> Regime:
     """Choose the threshold of the regime.
 
@@ -123,7 +133,7 @@ def find_regime(
     ----------
     scores : array_like, shape (num_scores,)
         One score a trial, as for `nqjax.fit`.
-    minimize, alpha, beta, gamma, sigma
+    minimize, maximize, alpha, beta, gamma, sigma
         As for `nqjax.fit`.
     level : float
         Size of the tests, between 0 and 1: the probability that a true regime is rejected.
@@ -154,7 +164,10 @@ def find_regime(
     True
     """
     level = as_probability("level", level, "such as 0.1")
+    minimize = as_minimize(minimize, maximize)
     (found,) = find_regimes([scores], minimize, read_constraints(alpha, beta, gamma, sigma, minimize), level)
+    if isinstance(found, Failure):
+        raise InputError(found.reason)
     return found
 
 
@@ -180,28 +193,54 @@ def fits_at_shares(
     ]
 
 
-def find_regimes(studies: Sequence[ArrayLike], minimize: bool, constraints: Constraints, level: float) -> list[Regime]:
-    """Choose the thresholds of many studies; all candidates are fitted together."""
-    scores = [_oriented(study, minimize) for study in studies]
-    ends = [_thresholds(y) for y in scores]
-    paths = _paths(scores, ends, minimize, constraints)
-    return [_choose(y, path, minimize, level) for y, path in zip(scores, paths, strict=True)]
+def find_regimes(
+    studies: Sequence[ArrayLike],
+    minimize: bool,
+    constraints: Constraints,
+    level: float = LEVEL,
+    dtype: str = "float64",
+    devices: tuple[jax.Device, ...] | None = None,
+) -> list[Regime | Failure]:
+    """Choose the thresholds of many studies; all candidates are fitted together.
+
+    Where no candidate can be fitted, the result is a `Failure`.
+    """
+    results: list[Regime | Failure] = [Failure("not tried")] * len(studies)
+    scores: dict[int, Floats] = {}
+    for i, study in enumerate(studies):
+        try:
+            scores[i] = _oriented(study, minimize)
+        except InputError as error:
+            results[i] = Failure(str(error))
+    ordered = list(scores.values())
+    paths = _paths(ordered, [_thresholds(y) for y in ordered], minimize, constraints, dtype, devices)
+    for (i, y), path in zip(scores.items(), paths, strict=True):
+        results[i] = path if isinstance(path, Failure) else _choose(y, path, minimize, level)
+    return results
 
 
 def null_path(studies: Sequence[NDArray[np.float64]]) -> list[Candidate]:
     """Return the true regimes of simulated searches as candidates; their p-values have no meaning."""
     scores = [np.sort(y) for y in studies]
     ends = [_thresholds(y, NULL_SHARE) for y in scores]
-    return [path[0] for path in _paths(scores, ends, True, read_constraints(None, None, (1, 5), None, True))]
+    paths = _paths(scores, ends, True, read_constraints(None, None, (1, 5), None, True))
+    return [path[0] for path in paths if not isinstance(path, Failure)]
 
 
 def _oriented(study: ArrayLike, minimize: bool) -> Floats:
     y = as_scores(study)
-    y = np.sort(np.where(np.isfinite(y), y if minimize else -y, math.inf))
-    different = len(np.unique(y[np.isfinite(y)]))
-    if different < FEWEST:
-        raise InputError(f"{different} different scores are too few to find a regime in: run more trials")
-    return y
+    if not len(y):
+        raise InputError("there are no scores: give one a trial")
+    different = np.unique(y[np.isfinite(y)])
+    if not len(different):
+        raise InputError(f"all {len(y)} runs failed: there is no finite score to fit")
+    if len(different) == 1:
+        failed = len(y) - int(np.sum(np.isfinite(y)))
+        others = f", and the other {failed} runs failed" if failed else ""
+        raise InputError(f"all {len(y) - failed} scores are {show(float(different[0]))}{others}: nothing can be fitted")
+    if len(different) < FEWEST:
+        raise InputError(f"{len(different)} different scores are too few to choose a threshold: run more trials")
+    return np.sort(np.where(np.isfinite(y), y if minimize else -y, math.inf))
 
 
 def _thresholds(y: Floats, largest: float = _LARGEST_SHARE) -> list[float]:
@@ -219,21 +258,25 @@ def _thresholds(y: Floats, largest: float = _LARGEST_SHARE) -> list[float]:
 
 
 def _paths(
-    scores: list[Floats], ends: list[list[float]], minimize: bool, constraints: Constraints
-) -> list[tuple[Candidate, ...]]:
+    scores: list[Floats],
+    ends: list[list[float]],
+    minimize: bool,
+    constraints: Constraints,
+    dtype: str = "float64",
+    devices: tuple[jax.Device, ...] | None = None,
+) -> list[tuple[Candidate, ...] | Failure]:
+    """Return the candidates of each study; candidates that cannot be fitted within the constraints are left out."""
     which = np.repeat(np.arange(len(scores)), [len(t) for t in ends])
     limits = [(-math.inf, t) for these in ends for t in these]
     signed = [scores[i] if minimize else -scores[i] for i in which]
     regimes = [oriented_limits(one, minimize) for one in limits]
-    results = fit_studies(signed, regimes, minimize, constraints)
-    # Candidates that cannot be fitted within the constraints are left out; a study needs at least one.
+    results = fit_studies(signed, regimes, minimize, constraints, dtype, devices)
     good = [i for i, result in enumerate(results) if isinstance(result, Fit)]
-    for study in range(len(scores)):
-        if not np.any(which[good] == study):
-            (i, *_) = np.flatnonzero(which == study)
-            raise InputError(str(results.failures[i]))
+    failed = {int(which[i]): result for i, result in reversed(list(enumerate(results))) if isinstance(result, Failure)}
     which, limits = which[good], [limits[i] for i in good]
     fits = [result for result in results if isinstance(result, Fit)]
+    if not fits:
+        return [failed[study] for study in range(len(scores))]
     parameters = [Parameters.of(fit) for fit in fits]
     z = conditional_probabilities(parameters, [scores[i] for i in which], limits)
     data = [spacings(scores[i], one) for i, one in zip(which, limits, strict=True)]
@@ -247,7 +290,7 @@ def _paths(
         found[i].append(
             Candidate(threshold, fit.num_used, fit, misfit, p_values[0], ratio, p_values[1], min(1, 2 * min(p_values)))
         )
-    return [tuple(path) for path in found]
+    return [tuple(path) if path else failed[study] for study, path in enumerate(found)]
 
 
 def _instabilities(

@@ -59,6 +59,10 @@ def _run(args: argparse.Namespace) -> None:
 
     bands = nqjax.confidence_bands(scores, args.confidence, method=args.method, support=args.support)
     document = bands_document(
-        bands, head=output.head(args), confidence=args.confidence, method=args.method, trials=args.trials
+        bands,
+        head=output.head(args),
+        confidence=args.confidence,
+        method=args.method,
+        trials=output.trials(args, len(scores)),
     )
     output.give(args, document, print_confidence)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from nqjax.cli import output, process, threshold
-from nqjax.cli.options import add_command, add_confidence, add_search, add_seed, constraints, read_whole
+from nqjax.cli.options import add_command, add_confidence, add_search, add_seed, read_whole
 from nqjax.errors import InputError
 from nqjax.runtime.extras import require
 
@@ -70,23 +70,14 @@ def _run(args: argparse.Namespace) -> None:
     process.use_compilation_cache()
     import jax
 
-    import nqjax
+    from nqjax.analysis.bootstrap import bootstrap_of
     from nqjax.report import bootstrap as report_bootstrap
 
-    limits, _ = threshold.resolve(args, scores)
-    boot = nqjax.bootstrap(
-        scores,
-        args.resamples,
-        key=jax.random.key(args.seed),
-        limits=limits,
-        minimize=args.minimize,
-        confidence=args.confidence,
-        progress=True,
-        on_interrupt="return",
-        **constraints(args),  # type: ignore[arg-type]
-    )
+    chosen = threshold.resolve(args, scores)
+    key = jax.random.key(args.seed)
+    boot = bootstrap_of(chosen, args.resamples, key, args.confidence, progress=True, on_interrupt="return")
     document = report_bootstrap.bootstrap_document(
-        output.fit_document(args, boot.fit, scores, limits),
+        output.fit_document(args, boot.fit, scores, chosen.study.limits),
         boot,
         method=args.method,
         seed=args.seed,

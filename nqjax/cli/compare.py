@@ -81,7 +81,7 @@ def _run(args: argparse.Namespace) -> None:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", nqjax.SamplingWarning)
             try:
-                limits, _ = threshold.resolve(args, y)
+                limits = threshold.resolve(args, y).study.limits
                 study: dict[str, Any] = {"limits": limits, "minimize": args.minimize, **constraints(args)}
                 posts.append(nqjax.sample_posterior(y, key=key, progress=True, **study, **sampler(args)))
             except InputError as error:
@@ -90,7 +90,7 @@ def _run(args: argparse.Namespace) -> None:
         searches.append({"file": name, "threshold": threshold_of(limits, args.minimize), "num_used": used})
         notes += [f"{name}: {w.message}" for w in caught if issubclass(w.category, nqjax.SamplingWarning)]
     document = comparison_document(
-        nqjax.compare(posts[0], posts[1], np.asarray(args.trials), cost=args.cost),
+        nqjax.compare(posts[0], posts[1], np.asarray(output.trials(args, len(scores[0]))), cost=args.cost),
         (posts[0], posts[1]),
         metric=args.metric,
         minimize=args.minimize,

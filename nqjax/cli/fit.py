@@ -4,7 +4,7 @@ import argparse
 from typing import Any
 
 from nqjax.cli import output, process, threshold
-from nqjax.cli.options import add_command, add_search, constraints
+from nqjax.cli.options import add_command, add_search
 
 _EPILOG = """\
 The options of the parameters take one number, which fixes the parameter, or two, its lowest and its highest value; an
@@ -47,14 +47,11 @@ def run(args: argparse.Namespace) -> None:
     scores = read_scores(args.file, args.metric)
 
     process.use_compilation_cache()
-    import nqjax
+    from nqjax.analysis.fit import fit_of
     from nqjax.report.fit import print_fit
 
-    limits, regime = threshold.resolve(args, scores)
-    if regime is not None and regime.fit is not None:
-        fit = regime.fit
-    else:
-        fit = nqjax.fit(scores, limits=limits, minimize=args.minimize, **constraints(args))
-    document = output.fit_document(args, fit, scores, limits)
-    output.give(args, {**document, "regime": threshold.movement(args, scores, regime)}, print_fit)
+    chosen = threshold.resolve(args, scores)
+    fit = fit_of(chosen)
+    document = output.fit_document(args, fit, scores, chosen.study.limits)
+    output.give(args, {**document, "regime": threshold.movement(args, scores, chosen)}, print_fit)
     output.draw(args, fit, scores)

@@ -10,7 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nqjax.cli import process
-from nqjax.cli.options import add_command, add_constraints, add_study, constraints, limits, read_share, read_threshold
+from nqjax.cli.options import (
+    AUTO,
+    add_command,
+    add_constraints,
+    add_study,
+    constraints,
+    limits,
+    read_regime,
+    read_share,
+    read_trials,
+)
 from nqjax.errors import InputError
 from nqjax.runtime.extras import require
 
@@ -21,15 +31,19 @@ if TYPE_CHECKING:
 
 
 #: Number of files that are read before their scores are fitted.
-_FILES_AT_ONCE = 1024
+_FILES_AT_ONCE = 256
 
+#: Numbers of trials of the columns of the tuning curve.
+_TRIALS = tuple(2**k for k in range(11))
 
 _EPILOG = """\
 Rows that are counted are safe: after Ctrl-C, or a crash, the same command continues, and with more files it adds their
 rows. If a file cannot be read or fitted, the column "failure" has the reason. The column "study" is the path of the
-file from the folder of FITS; a file that has a row is not read again, even if it has changed since.
+file from the folder of FITS; a file that has a row is not read again, even if it has changed since. The columns
+"median_best_N" are the tuning curve: the median of the best score after N trials.
 
 examples:
+  nqjax fit-many 'sweeps/*.csv' --metric val_loss --out fits.parquet
   nqjax fit-many 'sweeps/*.csv' --metric val_loss --quantile 0.4 --out fits.parquet
   nqjax fit-many 'runs/**/*.jsonl' --metric metrics.accuracy --maximize --threshold 0.89 --out fits.parquet
 """
@@ -41,7 +55,7 @@ def add(commands: Any) -> None:
         commands,
         "fit-many",
         _run,
-        usage="nqjax fit-many FILES ... --metric NAME --out FITS.parquet [--quantile Q | --threshold T] [options]",
+        usage="nqjax fit-many FILES ... --metric NAME --out FITS.parquet [--threshold T|auto|none] [options]",
         summary="fit many files, one row each in a Parquet file",
         description="Fit the noisy quadratic distribution to many searches, one in each file.",
         epilog=_EPILOG,
@@ -53,8 +67,22 @@ def add(commands: Any) -> None:
     regime.add_argument(
         "--quantile", metavar="Q", type=read_share, help="the regime is the best share Q of the scores of each file"
     )
-    regime.add_argument("--threshold", metavar="T", type=read_threshold, help="where the regime ends, for all files")
+    regime.add_argument(
+        "--threshold",
+        metavar="T|auto|none",
+        type=read_regime,
+        default=AUTO,
+        help="where the regime ends, for all files; auto chooses it for each by tests; none uses all scores "
+        "(default: auto)",
+    )
     add_constraints(parser)
+    parser.add_argument(
+        "--trials",
+        metavar="N ...",
+        type=read_trials,
+        default=_TRIALS,
+        help="the numbers of trials at which to give the tuning curve, a column each (default: 1 2 4 ... 1024)",
+    )
     parser.add_argument("--float32", action="store_true", help="compute in single precision, for accelerators")
     parser.add_argument("--retry-failed", action="store_true", help="read and fit files again that have a failure")
 
@@ -69,12 +97,13 @@ def _run(args: argparse.Namespace) -> None:
         "metric": args.metric,
         "minimize": args.minimize,
         "quantile": args.quantile,
-        "threshold": args.threshold,
+        "threshold": None if args.quantile is not None else args.threshold,
         "float32": args.float32,
+        "trials": list(args.trials),
         **{name: list(value) if isinstance(value, tuple) else value for name, value in given.items()},
     }
     process.listen_for_ctrl_c()
-    with Store(args.out, settings) as store:
+    with Store(args.out, settings, [f"median_best_{n:g}" for n in args.trials]) as store:
         files = _files(args.files, store)
         done = store.studies()
         skipped = {name for name, good in done.items() if good or not args.retry_failed}
@@ -129,11 +158,11 @@ def _is_of(store: "Store", file: str) -> bool:
 
 def _rows(files: dict[str, str], args: argparse.Namespace, given: dict[str, Any]) -> Iterator[list[dict[str, Any]]]:
     """Read and fit the files, some at a time, and yield their rows."""
-    from nqjax.estimation.constraints import read_constraints
-    from nqjax.estimation.many import fit_stream
-    from nqjax.inputs import as_devices
+    from nqjax.analysis.fit_many import fitted_in_parts
+    from nqjax.analysis.threshold import read_question
 
-    checked = read_constraints(**given, minimize=args.minimize)
+    chosen = args.quantile is None and args.threshold == AUTO
+    question = read_question("auto" if chosen else None, None, args.minimize, None, **given)
     dtype = "float32" if args.float32 else "float64"
     every = iter(files.items())
     while some := list(itertools.islice(every, _FILES_AT_ONCE)):
@@ -149,8 +178,9 @@ def _rows(files: dict[str, str], args: argparse.Namespace, given: dict[str, Any]
                 regimes.append(regime)
         if failures:
             yield failures
-        for places, fits in fit_stream(studies, regimes, args.minimize, checked, dtype, as_devices(None)):
-            yield [_row(names[i], fit, regimes[i]) for i, fit in zip(places, fits, strict=True)]
+        for start, fits in fitted_in_parts(studies, question, None if chosen else regimes, dtype):
+            places = range(start, start + len(fits))
+            yield [_row(names[i], fit, regimes[i], args.trials) for i, fit in zip(places, fits, strict=True)]
 
 
 def _read(file: str, args: argparse.Namespace) -> tuple[Any, tuple[float, float]]:
@@ -159,9 +189,9 @@ def _read(file: str, args: argparse.Namespace) -> tuple[Any, tuple[float, float]
     from nqjax.trials.scores import read_scores
 
     scores = read_scores(file, args.metric)
-    if args.quantile is None:
-        return scores, limits(args.threshold, args.minimize)
-    return scores, quantile_limits(scores, args.quantile, args.minimize)
+    if args.quantile is not None:
+        return scores, quantile_limits(scores, args.quantile, args.minimize)
+    return scores, limits(None if args.threshold == AUTO else args.threshold, args.minimize)
 
 
 def _reason(error: Exception) -> str:
@@ -170,11 +200,11 @@ def _reason(error: Exception) -> str:
     return f"cannot be read: {type(error).__name__}: {error}"
 
 
-def _row(name: str, fit: "Fit | Failure", regime: tuple[float, float]) -> dict[str, Any]:
+def _row(name: str, fit: "Fit | Failure", regime: tuple[float, float], trials: tuple[float, ...]) -> dict[str, Any]:
     if hasattr(fit, "reason"):
         return _failure(name, fit.reason, regime)
     same = (
-        "alpha beta gamma sigma loss converged gradient_norm regime_probability "
+        "alpha beta gamma sigma loss converged gradient_norm regime_probability threshold p_value best_score "
         "num_scores num_used num_censored num_failed"
     )
     return {
@@ -183,6 +213,7 @@ def _row(name: str, fit: "Fit | Failure", regime: tuple[float, float]) -> dict[s
         "limit_low": fit.limits[0],
         "limit_high": fit.limits[1],
         "losses_by_gamma": list(fit.losses_by_gamma.values()),
+        **{f"median_best_{n:g}": score for n, score in zip(trials, fit.quantile_tuning_curve(trials), strict=True)},
         "failure": None,
     }
 

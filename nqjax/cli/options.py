@@ -11,9 +11,6 @@ GAMMA = (1, 5)
 #: The value of --threshold that has a threshold chosen.
 AUTO = "auto"
 
-#: Numbers of trials at which the tuning curve is given.
-TRIALS = (1, 2, 4, 8, 16, 32, 64, 128)
-
 #: Options with other names in earlier versions.
 RENAMED = {"--prob": "--confidence", "--level": "--confidence"}
 
@@ -245,9 +242,16 @@ def add_study(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--metric", metavar="NAME", required=True, help="the column that holds the scores")
     direction = parser.add_mutually_exclusive_group()
     direction.add_argument(
-        "--minimize", dest="minimize", action="store_true", default=True, help="lower scores are better (default)"
+        "--minimize",
+        "--minimise",
+        dest="minimize",
+        action="store_true",
+        default=True,
+        help="lower scores are better (default)",
     )
-    direction.add_argument("--maximize", dest="minimize", action="store_false", help="higher scores are better")
+    direction.add_argument(
+        "--maximize", "--maximise", dest="minimize", action="store_false", help="higher scores are better"
+    )
 
 
 def add_threshold(parser: argparse.ArgumentParser) -> None:
@@ -293,7 +297,7 @@ def add_confidence(parser: argparse.ArgumentParser, of: str) -> None:
     )
 
 
-def constraints(args: argparse.Namespace) -> dict[str, float | tuple[float, float] | None]:
+def constraints(args: argparse.Namespace) -> dict[str, Any]:
     """Return the constraints of the four parameters."""
     return {name: getattr(args, name) for name in ("alpha", "beta", "gamma", "sigma")}
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from nqjax.cli import process
-from nqjax.cli.options import TRIALS, constraints, read_trials, threshold_of
+from nqjax.cli.options import constraints, read_trials, threshold_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,8 +28,7 @@ def add_printed(parser: argparse.ArgumentParser) -> None:
         "--trials",
         metavar="N ...",
         type=read_trials,
-        default=TRIALS,
-        help="the numbers of trials at which to give the tuning curve (default: 1 2 4 ... 128)",
+        help="the numbers of trials at which to give the tuning curve (default: 1 2 4 ... up to 10 times the scores)",
     )
     add_json(parser)
 
@@ -66,8 +65,16 @@ def fit_document(
         metric=args.metric,
         threshold=threshold_of(limits, args.minimize),
         constraints=constraints(args),
-        trials=args.trials,
+        trials=trials(args, len(scores)),
     )
+
+
+def trials(args: argparse.Namespace, num_scores: int) -> tuple[float, ...]:
+    """Return the numbers of trials that were asked for; by default powers of two, to ten times the scores."""
+    if args.trials is not None:
+        return tuple(args.trials)
+    last = 10 * num_scores
+    return (*(2**k for k in range(max(last - 1, 1).bit_length())), last)
 
 
 def give(args: argparse.Namespace, found: Mapping[str, Any], print_tables: Callable[[Any, Any], None]) -> None:

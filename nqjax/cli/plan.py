@@ -57,15 +57,16 @@ def _run(args: argparse.Namespace) -> None:
     scores = read_scores(args.file, args.metric)
     process.use_compilation_cache()
     import nqjax
+    from nqjax.analysis.fit import fit_of
     from nqjax.report.plan import plan_document, print_plan
 
-    limits, _ = threshold.resolve(args, scores)
-    fit = nqjax.fit(scores, limits=limits, minimize=args.minimize, **constraints(args))
+    chosen = threshold.resolve(args, scores)
+    fit = fit_of(chosen)
     if args.score is not None:
         asked = {"score": args.score, "probability": args.probability}
     else:
         asked = {"width": args.width, "at": args.at, "confidence": args.confidence}
-    head = output.head(args, limits)
+    head = output.head(args, chosen.study.limits)
     trials = float(nqjax.required_trials(fit, **asked))
     document = plan_document(fit, scores, trials, head=head, asked=asked, constraints=constraints(args))
     output.give(args, document, print_plan)

@@ -64,19 +64,19 @@ def _run(args: argparse.Namespace) -> None:
     import nqjax
     from nqjax.report.posterior import posterior_document, print_posterior
 
-    limits, chosen = threshold.resolve(args, scores)
+    chosen = threshold.resolve(args, scores)
+    limits, regime = chosen.study.limits, chosen.regime
     study: dict[str, Any] = {"limits": limits, "minimize": args.minimize, **constraints(args)}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", nqjax.SamplingWarning)  # the document has it
         post = nqjax.sample_posterior(scores, key=jax.random.key(args.seed), progress=True, **study, **sampler(args))
     why = None
-    if chosen is not None:
-        p_value = next(one.p_value for one in chosen.path if one.threshold == chosen.threshold)
-        why = {"p_value": p_value, "level": chosen.level, "reason": chosen.reason}
+    if regime is not None:
+        why = {"p_value": regime.p_value, "level": regime.level, "reason": regime.reason}
     document = posterior_document(
         post,
         head=output.head(args, limits),
-        trials=args.trials,
+        trials=output.trials(args, len(scores)),
         seed=args.seed,
         command=args.command_line,
         regime=why,

@@ -1,12 +1,11 @@
 """`nqjax region`."""
 
 import argparse
-import warnings
 from typing import Any
 
 from nqjax.cli import output, process, threshold
 from nqjax.cli.bands import METHODS as BANDS
-from nqjax.cli.options import add_command, add_confidence, add_search, add_seed, constraints, read_whole
+from nqjax.cli.options import add_command, add_confidence, add_search, add_seed, read_whole
 
 _METHODS = ("profile", "consonance", "bootstrap", "posterior")
 
@@ -57,26 +56,17 @@ def _run(args: argparse.Namespace) -> None:
     process.use_compilation_cache()
     import jax
 
-    import nqjax
+    from nqjax.analysis.confidence_region import region_of
     from nqjax.report.confidence import print_confidence, region_document
 
-    limits, _ = threshold.resolve(args, scores)
-    study: dict[str, Any] = {
-        "limits": limits,
-        "confidence": args.confidence,
-        "minimize": args.minimize,
-        **constraints(args),
-    }
-    notes: list[str] = []
-    if args.method == "consonance":
-        region: nqjax.Region = nqjax.consonance_region(scores, method=args.band, **study)
-    else:
-        key = jax.random.key(args.seed)
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            region = nqjax.confidence_region(scores, method=args.method, key=key, num_resamples=args.resamples, **study)
-        notes = [str(w.message) for w in caught if issubclass(w.category, nqjax.SamplingWarning)]
+    chosen = threshold.resolve(args, scores)
+    key = jax.random.key(args.seed)
+    region = region_of(chosen, args.method, args.confidence, key, args.resamples, band=args.band)
     document = region_document(
-        region, head=output.head(args, limits), confidence=args.confidence, method=args.method, trials=args.trials
+        region,
+        head=output.head(args, chosen.study.limits),
+        confidence=args.confidence,
+        method=args.method,
+        trials=output.trials(args, len(scores)),
     )
-    output.give(args, {**document, "warnings": document["warnings"] + notes}, print_confidence)
+    output.give(args, document, print_confidence)

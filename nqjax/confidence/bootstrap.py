@@ -2,32 +2,19 @@
 
 import functools
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 import jax
 import numpy as np
 import scipy.stats
-from jax import Array
 from numpy.typing import ArrayLike, NDArray
 
 from nqjax.confidence.region import PARAMETERS, Region, tails
 from nqjax.errors import InputError
-from nqjax.estimation.constraints import Constraint
 from nqjax.estimation.fit import Fit
 from nqjax.estimation.resamples import COLUMNS, Resampler
-from nqjax.estimation.study import Study
-from nqjax.inputs import (
-    as_count,
-    as_devices,
-    as_dtype,
-    as_key,
-    as_probability,
-    as_quantile,
-    as_trials,
-    oriented_limits,
-)
+from nqjax.inputs import as_probability, as_quantile, as_trials, oriented_limits
 from nqjax.runtime.hosts import from_all_hosts
 from nqjax.runtime.parallel import in_parallel
 from nqjax.runtime.progress import Progress
@@ -66,7 +53,7 @@ class Bootstrap(Region):
     >>> import numpy as np
     >>> import nqjax
     >>> scores = np.random.default_rng(0).random(48)
-    >>> boot = nqjax.bootstrap(scores, 40, key=jax.random.key(0), gamma=2, sigma=0)
+    >>> boot = nqjax.bootstrap(scores, 40, key=jax.random.key(0), threshold=None, gamma=2, sigma=0)
     >>> low, high = boot.interval("alpha", 0.9)
     >>> low < high
     True
@@ -230,81 +217,6 @@ class Bootstrap(Region):
         return np.asarray(low), np.asarray(high)
 
 
-def bootstrap(
-    scores: ArrayLike,
-    num_resamples: int = 1000,
-    *,
-    key: Array,
-    limits: tuple[float, float] = (-math.inf, math.inf),
-    minimize: bool = True,
-    alpha: Constraint = None,
-    beta: Constraint = None,
-    gamma: Constraint = (1, 5),
-    sigma: Constraint = None,
-    confidence: float = 0.95,
-    dtype: str = "float64",
-    devices: Sequence[jax.Device] | None = None,
-    progress: bool = False,
-    on_interrupt: Literal["raise", "return"] = "raise",
-) -> Bootstrap:
-    """Refit resamples of the scores, drawn with replacement.
-
-    Parameters
-    ----------
-    scores : array_like, shape (num_scores,)
-        One score a trial, as for `nqjax.fit`. Failed runs and scores outside the limits are resampled, too.
-    num_resamples : int
-        Number of resamples.
-    key : Array
-        A JAX random key. The i-th resample depends on the key and i alone.
-    limits, minimize, alpha, beta, gamma, sigma
-        As for `nqjax.fit`.
-    confidence : float
-        Coverage of the intervals, unless another is asked for.
-    dtype : {"float64", "float32"}
-        Precision of the computation, see `nqjax.fit_many`.
-    devices : sequence of jax.Device, optional
-        Where to compute; all local devices by default. Results do not depend on the devices.
-    progress : bool
-        Whether to show a progress bar on stderr.
-    on_interrupt : {"raise", "return"}
-        Whether Ctrl-C raises KeyboardInterrupt or returns the resamples that are done, if there are any. On several
-        hosts it always raises.
-
-    Returns
-    -------
-    Bootstrap
-
-    Raises
-    ------
-    InputError
-        As `nqjax.fit`; a number of resamples below 1; an invalid key or confidence.
-
-    Notes
-    -----
-    A gamma is dropped when its loss minus ten times the decrease that Newton's model predicts is above another gamma's
-    best loss. The first 256 resamples are fitted from all starts, as by `nqjax.fit`, and again from the optimum of the
-    scores themselves for every gamma. If these warm starts always find the same losses to 1e-6, the other resamples
-    are fitted from a warm start only, which is several times as fast. Otherwise (small studies have many local optima)
-    all resamples are fitted from all starts.
-
-    Examples
-    --------
-    >>> import jax
-    >>> import numpy as np
-    >>> import nqjax
-    >>> scores = np.random.default_rng(0).random(48)
-    >>> boot = nqjax.bootstrap(scores, 40, key=jax.random.key(0), gamma=2, sigma=0)
-    >>> boot.num_resamples, boot.num_failed
-    (40, 0)
-    """
-    num_resamples, key = as_count("num_resamples", num_resamples), as_key(key)
-    confidence = as_probability("confidence", confidence)
-    study = Study.read(scores, limits, minimize, alpha, beta, gamma, sigma)
-    resampler = Resampler.make(study, key, as_dtype(dtype), as_devices(devices))
-    return refit_all(resampler, num_resamples, confidence, progress, on_interrupt)
-
-
 def refit_all(
     resampler: Resampler,
     num_resamples: int,
@@ -312,7 +224,7 @@ def refit_all(
     progress: bool = False,
     on_interrupt: Literal["raise", "return"] = "raise",
 ) -> Bootstrap:
-    """Refit resamples, see `bootstrap`."""
+    """Refit resamples, see `nqjax.bootstrap`."""
     columns = np.full((len(COLUMNS), num_resamples), math.nan)
     done = np.zeros(num_resamples, bool)
     evaluations = 0.0

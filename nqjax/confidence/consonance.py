@@ -17,7 +17,6 @@ from numpy.typing import ArrayLike
 from nqjax.confidence.bands import BandMethod, order_statistic_band
 from nqjax.confidence.slices import FAR, Slice, SlicedRegion, cdf_ends, log_tails, quantile_ends, values
 from nqjax.confidence.stabbing import stabbing_polygon
-from nqjax.estimation.constraints import Constraint
 from nqjax.estimation.fit import Fit, fit_prepared
 from nqjax.estimation.study import ScaledStudy, Study, prepare
 from nqjax.inputs import oriented_limits
@@ -55,7 +54,7 @@ class ConsonanceRegion(SlicedRegion):
     --------
     >>> import numpy as np
     >>> import nqjax
-    >>> region = nqjax.consonance_region(np.random.default_rng(0).random(32), gamma=2)
+    >>> region = nqjax.consonance_region(np.random.default_rng(0).random(32), threshold=None, gamma=2)
     >>> low, high = region.cdf_bands(0.5)
     >>> bool(0 <= low < high <= 1)
     True
@@ -111,56 +110,6 @@ class ConsonanceRegion(SlicedRegion):
         return (low, high) if self.minimize else (-high, -low)
 
 
-def consonance_region(
-    scores: ArrayLike,
-    *,
-    limits: tuple[float, float] = (-math.inf, math.inf),
-    confidence: float = 0.8,
-    minimize: bool = True,
-    alpha: Constraint = None,
-    beta: Constraint = None,
-    gamma: Constraint = (1, 5),
-    sigma: Constraint = None,
-    method: BandMethod = "ld_highest_density",
-) -> ConsonanceRegion:
-    """Return every noisy quadratic that keeps within a simultaneous confidence band over the regime.
-
-    Parameters
-    ----------
-    scores : array_like, shape (num_scores,)
-        One score a trial. NaN and infinite scores are failed runs: they count on the losing side.
-    limits, minimize, alpha, beta, gamma, sigma
-        As for `nqjax.fit`.
-    confidence : float
-        Confidence of the band, between 0 and 1.
-    method : {"ld_highest_density", "ld_equal_tailed", "ks", "dkw"}
-        The band, see `nqjax.confidence_bands`.
-
-    Returns
-    -------
-    ConsonanceRegion
-        With intervals on the scale of the scores.
-
-    Raises
-    ------
-    InputError
-        As `nqjax.fit`, invalid confidence or unknown method.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import nqjax
-    >>> region = nqjax.consonance_region(np.random.default_rng(0).random(32), gamma=(1, 2))
-    >>> region.gammas
-    (1, 2)
-    >>> low, high = region.interval("alpha")
-    >>> low < high
-    True
-    """
-    study = Study.read(scores, limits, minimize, alpha, beta, gamma, sigma)
-    return region_within(study, confidence, method)
-
-
 def region_within(
     study: Study,
     confidence: float,
@@ -168,13 +117,13 @@ def region_within(
     rounds: int = _ROUNDS,
     ratios: int = _RATIOS,
 ) -> ConsonanceRegion:
-    """Return the consonance region of a study, see `consonance_region`.
+    """Return the consonance region of a study, see `nqjax.consonance_region`.
 
     Parameters
     ----------
     study : Study
     confidence, method
-        See `consonance_region`.
+        See `nqjax.consonance_region`.
     rounds : int
         Rounds of refinement at the region's ends. With fewer than three, extremes in between are not refined, and ends
         are accurate to a few per cent.

@@ -18,7 +18,6 @@ from numpy.typing import ArrayLike
 
 from nqjax.confidence.level_sets import HARDLY, Resolution, level_sets
 from nqjax.confidence.slices import Slice, SlicedRegion, clip_polygon
-from nqjax.estimation.constraints import Constraint
 from nqjax.estimation.fit import Fit, fit_prepared
 from nqjax.estimation.study import ScaledStudy, Study, prepare
 from nqjax.inputs import as_probability
@@ -48,7 +47,8 @@ class ProfileRegion(SlicedRegion):
     --------
     >>> import numpy as np
     >>> import nqjax
-    >>> region = nqjax.profile_region(np.random.default_rng(0).random(48), gamma=2, sigma=(0.01, 0.1))
+    >>> scores = np.random.default_rng(0).random(48)
+    >>> region = nqjax.profile_region(scores, threshold=None, gamma=2, sigma=(0.01, 0.1))
     >>> region.gammas, region.confidence
     ((2,), 0.95)
     """
@@ -60,53 +60,8 @@ class ProfileRegion(SlicedRegion):
         return self.fit.quantile_tuning_curve(n, q)
 
 
-def profile_region(
-    scores: ArrayLike,
-    *,
-    limits: tuple[float, float] = (-math.inf, math.inf),
-    confidence: float = 0.95,
-    minimize: bool = True,
-    alpha: Constraint = None,
-    beta: Constraint = None,
-    gamma: Constraint = (1, 5),
-    sigma: Constraint = None,
-) -> ProfileRegion:
-    """Return every noisy quadratic that fits the scores nearly as well as the best one.
-
-    Parameters
-    ----------
-    scores : array_like, shape (num_scores,)
-        One score a trial. NaN and infinite scores are failed runs: they count on the losing side.
-    limits, minimize, alpha, beta, gamma, sigma
-        As for `nqjax.fit`.
-    confidence : float
-        Coverage of each interval by itself in large samples, between 0 and 1.
-
-    Returns
-    -------
-    ProfileRegion
-        With intervals on the scale of the scores.
-
-    Raises
-    ------
-    InputError
-        As `nqjax.fit`, or an invalid confidence.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import nqjax
-    >>> scores = np.random.default_rng(0).random(48)
-    >>> region = nqjax.profile_region(scores, gamma=2, sigma=(0.01, 0.1))
-    >>> low, high = region.interval("alpha")
-    >>> low <= region.fit.alpha <= high
-    True
-    """
-    return profile_of(Study.read(scores, limits, minimize, alpha, beta, gamma, sigma), confidence)
-
-
 def profile_of(study: Study, confidence: float) -> ProfileRegion:
-    """Return the profile region of a study, see `profile_region`."""
+    """Return the profile region of a study, see `nqjax.profile_region`."""
     scaled = prepare(study)
     excess = allowed_excess(confidence, scaled.data.num_scores, len(study.gammas) > 1)
     fit = fit_prepared(scaled)

@@ -30,7 +30,8 @@ class Region(ABC):
     --------
     >>> import numpy as np
     >>> import nqjax
-    >>> region = nqjax.confidence_region(np.random.default_rng(0).random(48), gamma=2, sigma=(0.01, 0.1))
+    >>> scores = np.random.default_rng(0).random(48)
+    >>> region = nqjax.confidence_region(scores, threshold=None, gamma=2, sigma=(0.01, 0.1))
     >>> isinstance(region, nqjax.Region)
     True
     >>> lower, upper = region.quantile_tuning_curve_band([10, 100])

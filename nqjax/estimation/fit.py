@@ -10,10 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from nqjax.errors import InputError
-from nqjax.estimation.constraints import Constraint
 from nqjax.estimation.solve import is_minimum, solve_prepared
 from nqjax.estimation.spacings import Spacings
-from nqjax.estimation.study import ScaledStudy, Study, prepare
+from nqjax.estimation.study import ScaledStudy, Study
 from nqjax.inputs import as_quantile, as_trials, oriented_limits
 from nqjax.solver.batch import BatchSettings, chunk_shape
 from nqjax.solver.newton import Solution
@@ -53,13 +52,18 @@ class Fit:
         The regime that was fitted. If runs failed and the losing side has no limit, it ends at the worst score.
     num_scores, num_used, num_censored, num_failed : int
         All scores; scores inside the limits; finite scores outside; failed runs (NaN or infinite).
+    best_score : float
+        The best score that was seen.
+    p_value : float
+        Of the tests whether the scores inside the limits follow the fitted distribution; NaN where it was not tested.
+        A threshold that was chosen has passed two tests (see `nqjax.find_regime`), a given one is tested once.
 
     Examples
     --------
     >>> import numpy as np
     >>> import nqjax
     >>> scores = np.random.default_rng(0).random(48)
-    >>> fit = nqjax.fit(scores, gamma=2, sigma=0)
+    >>> fit = nqjax.fit(scores, threshold=None, gamma=2, sigma=0)
     >>> 0 <= fit.regime_probability <= 1
     True
     >>> fit.quantile_tuning_curve([1, 10, 100]).shape
@@ -81,6 +85,14 @@ class Fit:
     num_used: int
     num_censored: int
     num_failed: int
+    best_score: float
+    p_value: float = math.nan
+
+    @property
+    def threshold(self) -> float | None:
+        """The losing end of the regime; None where it has none."""
+        end = self.limits[1] if self.minimize else self.limits[0]
+        return end if math.isfinite(end) else None
 
     @property
     def distribution(self) -> "NoisyQuadratic | Quadratic":
@@ -166,64 +178,6 @@ class Fit:
             return self._score(standard.distribution.average_tuning_curve(n))
 
 
-def fit(
-    scores: ArrayLike,
-    *,
-    limits: tuple[float, float] = (-math.inf, math.inf),
-    minimize: bool = True,
-    alpha: Constraint = None,
-    beta: Constraint = None,
-    gamma: Constraint = (1, 5),
-    sigma: Constraint = None,
-) -> Fit:
-    """Fit the noisy quadratic distribution to the scores of a random search.
-
-    Parameters
-    ----------
-    scores : array_like, shape (num_scores,)
-        One score a trial. NaN and infinite scores are failed runs: they count on the losing side.
-    limits : pair of float
-        The regime, where the theory is taken to hold: ``(lo, hi]`` when minimising, ``[lo, hi)`` when maximising.
-        Scores outside are censored: only their number counts.
-    minimize : bool
-        Whether lower scores are better. Fitting ``-scores`` with the limits and constraints mirrored and this reversed
-        gives the mirrored parameters to the last digit.
-    alpha, beta, gamma, sigma : float or pair of float, optional
-        A number fixes the parameter, a pair bounds it. gamma is whole, from 1 to 50. ``sigma=0`` fits the noiseless
-        quadratic.
-
-    Returns
-    -------
-    Fit
-        The parameters, on the scale of the scores.
-
-    Raises
-    ------
-    InputError
-        Fewer than three different scores inside the limits; limits or constraints that are the wrong way round or
-        exclude the data. It is a ValueError.
-
-    Notes
-    -----
-    Censored maximum product of spacings (Lourie, He, Cho 2025): maximum likelihood on the data grouped between order
-    statistics, which stays consistent where plain maximum likelihood does not. For every gamma a damped Newton method
-    with exact derivatives runs from several starts. Computations are in float64 whatever JAX's setting is.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import nqjax
-    >>> rng = np.random.default_rng(0)
-    >>> scores = 0.1 + 0.5 * rng.random(200) + 0.02 * rng.normal(size=200)  # gamma = 2
-    >>> fit = nqjax.fit(scores, gamma=2)
-    >>> fit.converged
-    True
-    >>> round(fit.alpha, 2), round(fit.beta, 2), round(fit.sigma, 2)
-    (0.1, 0.6, 0.02)
-    """
-    return fit_prepared(prepare(Study.read(scores, limits, minimize, alpha, beta, gamma, sigma)))
-
-
 def fit_prepared(scaled: ScaledStudy) -> Fit:
     """Fit one study on the user's default device, as a batch that holds only this study."""
     device = jax.config.values.get("jax_default_device") or jax.local_devices()[0]
@@ -262,7 +216,14 @@ def finish(solution: Solution, scaled: ScaledStudy) -> Fit:
         num_used=data.num_used,
         num_censored=data.num_censored,
         num_failed=data.num_failed,
+        best_score=_best(study),
     )
+
+
+def _best(study: Study) -> float:
+    """Return the best finite score, in the caller's direction."""
+    finite = study.scores[np.isfinite(study.scores)]
+    return float(np.min(finite) if study.minimize else np.max(finite))
 
 
 def _regime(data: Spacings, study: Study) -> tuple[float, float]:

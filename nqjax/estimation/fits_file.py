@@ -27,7 +27,7 @@ _SETTINGS = b"nqjax settings"
 _LOCK = "lock"
 
 
-def _schema(settings: Mapping[str, Any]) -> "pa.Schema":
+def _schema(settings: Mapping[str, Any], curve: Sequence[str]) -> "pa.Schema":
     import pyarrow as pa
 
     number = pa.float64()
@@ -39,8 +39,10 @@ def _schema(settings: Mapping[str, Any]) -> "pa.Schema":
             *((name, number) for name in ("sigma", "loss")),
             ("converged", pa.bool_()),
             *((name, number) for name in ("gradient_norm", "limit_low", "limit_high", "regime_probability")),
+            *((name, number) for name in ("threshold", "p_value", "best_score")),
             *((name, pa.int64()) for name in ("num_scores", "num_used", "num_censored", "num_failed")),
             ("losses_by_gamma", pa.list_(number)),
+            *((name, number) for name in curve),
             ("failure", pa.string()),
         ],
         metadata={_SETTINGS: json.dumps(settings, sort_keys=True).encode()},
@@ -56,6 +58,8 @@ class Store:
         The file, ending in .parquet.
     settings : mapping
         Settings of the fits, as JSON can hold them: a file has rows of the same settings only.
+    curve : sequence of str
+        Names of the columns of the tuning curve.
 
     Raises
     ------
@@ -63,12 +67,12 @@ class Store:
         The file or its parts have other settings, or cannot be read or written.
     """
 
-    def __init__(self, path: str | Path, settings: Mapping[str, Any]) -> None:
+    def __init__(self, path: str | Path, settings: Mapping[str, Any], curve: Sequence[str] = ()) -> None:
         self.path = Path(path)
         if self.path.suffix != ".parquet":
             raise InputError(f"{self.path} must end in .parquet, the format that is written")
         self.folder = self.path.with_name(self.path.name + ".parts")
-        self._schema = _schema(settings)
+        self._schema = _schema(settings, curve)
 
     def __enter__(self) -> Self:
         try:

@@ -8,14 +8,14 @@ from typing import overload
 
 import jax
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike, NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from nqjax.errors import InputError
-from nqjax.estimation.constraints import Constraint, Constraints, read_constraints
+from nqjax.estimation.constraints import Constraints
 from nqjax.estimation.fit import Fit, finish
 from nqjax.estimation.solve import solve_prepared
 from nqjax.estimation.study import ScaledStudy, Study, prepare
-from nqjax.inputs import Limits, as_devices, as_dtype, as_regimes
+from nqjax.inputs import Limits, as_devices
 from nqjax.runtime.hosts import from_all_hosts
 from nqjax.runtime.parallel import in_parallel, num_workers
 from nqjax.runtime.progress import Progress
@@ -30,7 +30,7 @@ class Failure:
     Examples
     --------
     >>> import nqjax
-    >>> (failure,) = nqjax.fit_many([[0.1, 0.2]])
+    >>> (failure,) = nqjax.fit_many([[0.1, 0.2]], threshold=None)
     >>> failure.reason
     '2 scores are too few to fit: give at least 3, better 24 or more'
     """
@@ -46,7 +46,7 @@ class Fits(Sequence["Fit | Failure"]):
     Examples
     --------
     >>> import nqjax
-    >>> fits = nqjax.fit_many([[0.1, 0.2], []])
+    >>> fits = nqjax.fit_many([[0.1, 0.2], []], threshold=None)
     >>> len(fits), fits.gamma.tolist()
     (2, [0, 0])
     >>> fits.failures[1]
@@ -71,7 +71,8 @@ class Fits(Sequence["Fit | Failure"]):
         return f"Fits({len(self)} studies, {failed} failed, {int(np.sum(self.converged))} converged)"
 
     def _column(self, name: str) -> NDArray[np.float64]:
-        return np.array([getattr(r, name) if isinstance(r, Fit) else math.nan for r in self._results], np.float64)
+        values = [getattr(r, name) if isinstance(r, Fit) else None for r in self._results]
+        return np.array([math.nan if value is None else value for value in values], np.float64)
 
     @property
     def alpha(self) -> NDArray[np.float64]:
@@ -104,6 +105,21 @@ class Fits(Sequence["Fit | Failure"]):
         return self._column("gradient_norm")
 
     @property
+    def threshold(self) -> NDArray[np.float64]:
+        """Where each study's regime ends; NaN where all scores were used, shape (studies,)."""
+        return self._column("threshold")
+
+    @property
+    def p_value(self) -> NDArray[np.float64]:
+        """The p-value of each fit, see `Fit`, shape (studies,)."""
+        return self._column("p_value")
+
+    @property
+    def best_score(self) -> NDArray[np.float64]:
+        """Best score that was seen in each study, shape (studies,)."""
+        return self._column("best_score")
+
+    @property
     def converged(self) -> NDArray[np.bool_]:
         """Whether each fit ended at a minimum, shape (studies,)."""
         return self._column("converged") == 1
@@ -112,63 +128,6 @@ class Fits(Sequence["Fit | Failure"]):
     def failures(self) -> list[str | None]:
         """The reason why each study could not be fitted; None for fitted ones."""
         return [r.reason if isinstance(r, Failure) else None for r in self._results]
-
-
-def fit_many(
-    studies: Sequence[ArrayLike],
-    *,
-    limits: Limits | Sequence[Limits] = (-math.inf, math.inf),
-    minimize: bool = True,
-    alpha: Constraint = None,
-    beta: Constraint = None,
-    gamma: Constraint = (1, 5),
-    sigma: Constraint = None,
-    dtype: DTypeLike = "float64",
-    devices: Sequence[jax.Device] | None = None,
-    progress: bool = False,
-) -> Fits:
-    """Fit the noisy quadratic distribution to each of many studies.
-
-    Parameters
-    ----------
-    studies : sequence of array_like
-        The scores of each study, one score a trial; lengths may differ.
-    limits : pair of float, or a sequence of such pairs
-        The regime, one for all studies or one for each; see `nqjax.fit` and `nqjax.quantile_limits`.
-    minimize, alpha, beta, gamma, sigma
-        As for `nqjax.fit`, for all studies.
-    dtype : {"float64", "float32"}
-        Precision of the optimisation. Single precision is for accelerators that are slow in double; optima are then
-        refined in double on the host's CPU, so that estimates differ by far less than their statistical error.
-    devices : sequence of jax.Device, optional
-        Where to compute; all local devices by default. Results do not depend on it. Where JAX runs on several hosts
-        (`jax.distributed`), call this on all of them with the same studies: each fits its share, and all return the
-        fits of all studies.
-    progress : bool
-        Whether to show a progress bar on stderr.
-
-    Returns
-    -------
-    Fits
-        With a `Failure` for each study that cannot be fitted.
-
-    Raises
-    ------
-    InputError
-        Invalid constraints or options, or a number of limits that is not the number of studies.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import nqjax
-    >>> rng = np.random.default_rng(0)
-    >>> fits = nqjax.fit_many([rng.random(48), rng.random(32)], gamma=2, sigma=0)
-    >>> fits
-    Fits(2 studies, 0 failed, 2 converged)
-    """
-    constraints = read_constraints(alpha, beta, gamma, sigma, minimize)
-    regimes = as_regimes(limits, len(studies))
-    return fit_studies(studies, regimes, minimize, constraints, as_dtype(dtype), as_devices(devices), progress)
 
 
 def fit_studies(
@@ -180,7 +139,7 @@ def fit_studies(
     devices: tuple[jax.Device, ...] | None = None,
     progress: bool = False,
 ) -> Fits:
-    """Fit many studies, each within its limits, on all local devices by default; see `fit_many`."""
+    """Fit many studies, each within its limits, on all local devices by default; see `nqjax.fit_many`."""
     devices = as_devices(devices)
     mine = range(jax.process_index(), len(studies), jax.process_count())
     results: list[Fit | Failure] = [Failure("not fitted")] * len(mine)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nqjax.errors import InputError
-from nqjax.inputs import as_limits, as_scores, oriented_limits
+from nqjax.inputs import as_limits, as_minimize, as_number, as_scores, oriented_limits
 
 #: Scores no more than this many units in the last place apart are equal.
 _TIE_ULPS = 8
@@ -61,7 +61,9 @@ class Spacings:
         return self.num_below + self.num_above - self.num_failed
 
 
-def quantile_limits(scores: ArrayLike, q: float, minimize: bool = True) -> tuple[float, float]:
+def quantile_limits(
+    scores: ArrayLike, q: float, minimize: bool | None = None, maximize: bool | None = None
+) -> tuple[float, float]:
     """Return limits that keep about the best share ``q`` of all scores.
 
     Scores equal to the last one that is kept are kept, too.
@@ -72,8 +74,8 @@ def quantile_limits(scores: ArrayLike, q: float, minimize: bool = True) -> tuple
         One score a trial; failed runs (NaN, infinite) rank last.
     q : float
         Share of the scores to keep, more than 0 and at most 1.
-    minimize : bool
-        Whether lower scores are better.
+    minimize, maximize : bool, optional
+        Whether lower or higher scores are better; one of the two is enough. By default lower scores are better.
 
     Returns
     -------
@@ -94,7 +96,8 @@ def quantile_limits(scores: ArrayLike, q: float, minimize: bool = True) -> tuple
     >>> nqjax.quantile_limits([0.3, 0.1, 0.2, 0.5], 0.5, minimize=False)
     (0.3, inf)
     """
-    if not 0 < q <= 1:
+    share, minimize = as_number("q", q), as_minimize(minimize, maximize)
+    if not 0 < share <= 1:
         raise InputError(f"the share of the best scores is {q}: give a number above 0, at most 1")
     y = as_scores(scores)
     if not y.size:
@@ -102,7 +105,7 @@ def quantile_limits(scores: ArrayLike, q: float, minimize: bool = True) -> tuple
     y = y if minimize else -y
     y = np.where(np.isfinite(y), y, math.inf)
     # Rounding errors of the product must not add a score.
-    rank = max(math.ceil(q * y.size - 1e-9), 1) - 1
+    rank = max(math.ceil(share * y.size - 1e-9), 1) - 1
     threshold = float(np.partition(y, rank)[rank])
     return oriented_limits((-math.inf, threshold), minimize)
 

@@ -38,7 +38,7 @@ class Comparison:
     >>> import numpy as np
     >>> import nqjax
     >>> scores = np.random.default_rng(0).random(24)
-    >>> post = nqjax.sample_posterior(scores, gamma=2, key=jax.random.key(0), method="quadrature")
+    >>> post = nqjax.sample_posterior(scores, threshold=None, gamma=2, key=jax.random.key(0), method="quadrature")
     >>> found = nqjax.compare(post, post, [8.0, 16.0])
     >>> low, high = found.interval(0.9)
     >>> low.shape, bool(np.all(low < high))
@@ -110,7 +110,8 @@ def compare(
     >>> import nqjax
     >>> scores = np.random.default_rng(0).random(24)
     >>> post, other = (
-    ...     nqjax.sample_posterior(y, gamma=2, key=jax.random.key(0), method="quadrature") for y in (scores, scores - 1)
+    ...     nqjax.sample_posterior(y, threshold=None, gamma=2, key=jax.random.key(0), method="quadrature")
+    ...     for y in (scores, scores - 1)
     ... )
     >>> float(nqjax.compare(post, other, 16).probability) < 0.01
     True

@@ -70,7 +70,7 @@ class Posterior(Region):
     >>> import numpy as np
     >>> import nqjax
     >>> scores = np.random.default_rng(0).random(24)
-    >>> post = nqjax.sample_posterior(scores, gamma=2, key=jax.random.key(0), method="quadrature")
+    >>> post = nqjax.sample_posterior(scores, threshold=None, gamma=2, key=jax.random.key(0), method="quadrature")
     >>> low, high = post.interval("alpha", 0.9)
     >>> low < high
     True

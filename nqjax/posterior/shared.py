@@ -10,25 +10,22 @@ import numpy as np
 import numpyro.distributions as dist
 import scipy.special
 from jax import Array
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from nqjax.errors import InputError
-from nqjax.estimation.constraints import Constraint, read_constraints
 from nqjax.estimation.study import Study
-from nqjax.inputs import as_key, as_regimes
 from nqjax.posterior.chains import errors_of
 from nqjax.posterior.density.data import make_model, read_regime
 from nqjax.posterior.density.log_density import Evaluator
-from nqjax.posterior.draws import Draws, make_seed
+from nqjax.posterior.draws import Draws, Request, make_seed
 from nqjax.posterior.posterior import Posterior, SamplingWarning
-from nqjax.posterior.prior import Prior
 from nqjax.posterior.quadrature.integrate import integrate
 from nqjax.posterior.quadrature.pooling import NoisePooling, common_posterior, draw_hyper, draw_search, reweighting
-from nqjax.posterior.sample import finish_draws, read_request
+from nqjax.posterior.sample import finish_draws
 from nqjax.types import Floats
 
 #: Independent draws are arranged in this number of chains, as those of a sampler.
-_CHAINS = 4
+CHAINS = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +49,8 @@ class SharedPosterior:
     >>> import numpy as np
     >>> import nqjax
     >>> rng = np.random.default_rng(0)
-    >>> shared = nqjax.sample_posterior_shared([rng.random(24), rng.random(24)], gamma=(1, 2), key=jax.random.key(0))
+    >>> searches = [rng.random(24), rng.random(24)]
+    >>> shared = nqjax.sample_posterior_shared(searches, threshold=None, gamma=(1, 2), key=jax.random.key(0))
     >>> shared.gamma.shape, len(shared.posteriors)
     ((4, 1000), 2)
     """
@@ -69,85 +67,22 @@ class SharedPosterior:
         return self.posteriors[0].gamma
 
 
-def sample_posterior_shared(
-    studies: Sequence[ArrayLike],
-    *,
-    limits: tuple[float, float] | Sequence[tuple[float, float]] = (-math.inf, math.inf),
-    minimize: bool = True,
-    alpha: Constraint = None,
-    beta: Constraint = None,
-    gamma: Constraint = (1, 5),
-    sigma: Constraint = None,
-    prior: Prior | None = None,
-    pooling: NoisePooling | None = None,
-    key: Array,
-    num_samples: int = 1000,
-    confidence: float = 0.95,
-) -> SharedPosterior:
-    """Sample the posterior of searches that share a search space, and so gamma.
-
-    gamma is a property of the hyperparameters' space, not of the tuned model (Lourie, He, Cho 2025), so that searches
-    of one space have it in common. Their noise levels are pooled as far as they agree.
-
-    Parameters
-    ----------
-    studies : sequence of array_like
-        The scores of each search.
-    limits : pair of float, or one for each study
-    minimize, alpha, beta, gamma, sigma
-        As for `nqjax.sample_posterior`, for all searches.
-    prior : Prior, optional
-        Its ``relative_noise`` is replaced by the pooling.
-    pooling : NoisePooling, optional
-    key : Array
-        A JAX random key.
-    num_samples : int
-        Draws of each of four chains; all draws are independent, from linearly interpolated grids.
-    confidence : float
-        Probability of the intervals, unless another is asked for.
-
-    Returns
-    -------
-    SharedPosterior
+def sample_shared(checked: Sequence[Study], key: Array, request: Request, pooling: NoisePooling) -> SharedPosterior:
+    """Sample the posterior of searches that share gamma, see `nqjax.sample_posterior_shared`.
 
     Raises
     ------
     InputError
-        No search, a search that cannot be sampled (the message names it), or invalid options.
-
-    Notes
-    -----
-    Computed by quadrature: given gamma and the centre and spread of the noise levels, the searches are independent, and
-    each evidence is a sum over the search's grid, reweighted from the prior under which the grid was computed.
-
-    Examples
-    --------
-    >>> import jax
-    >>> import numpy as np
-    >>> import nqjax
-    >>> rng = np.random.default_rng(0)
-    >>> shared = nqjax.sample_posterior_shared([rng.random(24), rng.random(24)], gamma=(1, 2), key=jax.random.key(0))
-    >>> round(sum(shared.gamma_probabilities.values()), 6)
-    1.0
+        A search that cannot be sampled; the message names it.
     """
-    request = read_request(prior, "quadrature", _CHAINS, 50, num_samples, confidence)
-    key = as_key(key)
-    pooling = NoisePooling() if pooling is None else pooling
-    if not isinstance(pooling, NoisePooling):
-        raise InputError(f"the pooling is {pooling!r}: give a nqjax.NoisePooling")
     # Grids are computed under the pooling's prior for a single search.
     wide = math.hypot(pooling.center_sd, 2 * pooling.spread)
     prior = replace(request.prior, relative_noise=dist.LogNormal(math.log(pooling.center), wide))
     request = request._replace(prior=prior)
-    constraints = read_constraints(alpha, beta, gamma, sigma, minimize)
-    regimes = as_regimes(limits, len(studies))
-    if not len(studies):
-        raise InputError("there is no search: give at least one")
-    checked, prepared = [], []
-    for i, (scores, pair) in enumerate(zip(studies, regimes, strict=True)):
+    constraints, prepared = checked[0].constraints, []
+    for i, study in enumerate(checked):
         try:
-            checked.append(Study.constrained(scores, pair, minimize, constraints))
-            prepared.append(read_regime(checked[i]))
+            prepared.append(read_regime(study))
         except InputError as error:
             raise InputError(f"search {i}: {error}") from None
     span = constraints.gamma
@@ -161,15 +96,15 @@ def sample_posterior_shared(
     seed = make_seed(key)
     rng = np.random.default_rng(seed)
     group = _group_name(checked, seed)
-    hyper = draw_hyper(common, _CHAINS * num_samples, rng)
+    hyper = draw_hyper(common, CHAINS * request.num_samples, rng)
     by_gamma = scipy.special.logsumexp(common.log_joint, axis=(1, 2))
     log_probability = by_gamma - scipy.special.logsumexp(by_gamma)
     posteriors = []
     for i, (data, study) in enumerate(zip(prepared, checked, strict=True)):
         theta = draw_search(i, grids[i], tables[i], hyper, Evaluator(model, span), span[0], rng)
         draws = Draws(
-            (hyper.number + span[0]).reshape(_CHAINS, -1).astype(np.int64),
-            theta.reshape(_CHAINS, -1, 3),
+            (hyper.number + span[0]).reshape(CHAINS, -1).astype(np.int64),
+            theta.reshape(CHAINS, -1, 3),
             {},
             0,
             log_probability,
@@ -181,13 +116,13 @@ def sample_posterior_shared(
     poor = [i for i, post in enumerate(posteriors) if not post.is_good]
     if poor:
         text = f"search {poor[0]}: {posteriors[poor[0]].diagnostics.verdict}"
-        warnings.warn(text, SamplingWarning, stacklevel=2)
+        warnings.warn(text, SamplingWarning, stacklevel=3)
     numbers = range(span[0], span[1] + 1)
     return SharedPosterior(
         posteriors,
         {g: float(p) for g, p in zip(numbers, np.exp(log_probability), strict=True)},
-        np.exp(hyper.center).reshape(_CHAINS, -1),
-        hyper.spread.reshape(_CHAINS, -1),
+        np.exp(hyper.center).reshape(CHAINS, -1),
+        hyper.spread.reshape(CHAINS, -1),
         {g: float(e) for g, e in zip(numbers, by_gamma, strict=True)},
     )
 

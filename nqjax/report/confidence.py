@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nqjax.analysis.threshold import REJECTED, rejection
 from nqjax.report.documents import BandsDocument, Head, RegionDocument
 from nqjax.report.tables import finite, indented, print_head, small_table, warn
 from nqjax.runtime.text import percent, significant
@@ -63,8 +64,18 @@ def region_document(
         "gammas": list(region.gammas),
         "intervals": {name: {"low": finite(a), "high": finite(b)} for name, (a, b) in ends.items()},
         "tuning_curve": _curve(trials, low, None, high),
-        "warnings": [empty] if region.is_empty else [_UNDERCOVERAGE] if method == "bootstrap" else [],
+        "warnings": [empty] if region.is_empty else _warnings(region, method),
     }
+
+
+def _warnings(region: "Region", method: str) -> list[str]:
+    warnings = [_UNDERCOVERAGE] if method == "bootstrap" else []
+    fit = getattr(region, "fit", None)
+    if fit is not None and fit.p_value < REJECTED:
+        warnings.append(rejection(fit))
+    if not getattr(region, "is_good", True):
+        warnings.append(region.diagnostics.verdict)  # type: ignore[attr-defined]
+    return warnings
 
 
 def print_confidence(document: "Mapping[str, Any]", console: "Console") -> None:

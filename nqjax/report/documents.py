@@ -64,6 +64,8 @@ class FitDocument(Head):
     num_used: int
     num_censored: int
     num_failed: int
+    best_score: Number
+    p_value: Number  # of the tests of the fit; null where it was not tested
     regime_probability: Number
     regime_start: Number
     tuning_curve: list[CurvePoint]

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nqjax.analysis.threshold import REJECTED, rejection
 from nqjax.errors import show
 from nqjax.report.documents import CurvePoint, FitDocument, Number
 from nqjax.report.tables import (
@@ -89,6 +90,8 @@ def fit_document(
         "num_used": int(fit.num_used),
         "num_censored": int(fit.num_censored),
         "num_failed": int(fit.num_failed),
+        "best_score": finite(fit.best_score),
+        "p_value": finite(fit.p_value),
         "regime_probability": finite(fit.regime_probability) if bounded else None,
         "regime_start": finite(fit.regime_start) if bounded else None,
         "tuning_curve": _curve(fit, trials, bounded),
@@ -141,6 +144,8 @@ def _warnings(fit: "Fit", constraints: "Mapping[str, Constraint]") -> list[str]:
                 continue
             if math.isfinite(end) and abs(getattr(fit, name) - end) <= _EDGE_TOLERANCE * scale:
                 warnings.append(f"{name} lies at the {word} value that its constraint allows, {show(end)}")
+    if fit.p_value < REJECTED:
+        warnings.append(rejection(fit))
     if fit.num_used < _ENOUGH_SCORES:
         warnings.append(f"only {fit.num_used} scores shape the fit, and {_ENOUGH_SCORES} or more are better")
     warnings += _rivals(fit)

@@ -72,7 +72,7 @@ def test_the_table_agrees_with_a_parametric_bootstrap(scores):
 
 
 def test_errors(scores):
-    fit = nqjax.fit(scores)
+    fit = nqjax.fit(scores, threshold=None)
     with pytest.raises(InputError, match="too few to test"):
         nqjax.goodness_of_fit(scores, fit, (-math.inf, np.sort(scores)[3]))
     with pytest.raises(InputError, match="num_simulations"):

@@ -16,9 +16,12 @@ from rich.console import Console
 
 import nqjax
 from nqjax import cli
+from nqjax.analysis import fit as analysis_fit
+from nqjax.analysis import threshold
 from nqjax.cli import demo
 from nqjax.cli import options as arguments
 from nqjax.errors import InputError
+from nqjax.inputs import limits_up_to
 from nqjax.report import fit as report
 
 ROOT = Path(cli.__file__).parents[2]
@@ -42,6 +45,8 @@ def fake_fit(scores, *, limits, minimize, **constraints):
         num_used=len(scores) - 2,
         num_censored=1,
         num_failed=1,
+        best_score=span[0] if minimize else span[1],
+        p_value=0.5,
         regime_probability=0.2,
         regime_start=math.log(0.5) / math.log(0.8),
     )
@@ -62,15 +67,26 @@ def calls(monkeypatch) -> list[dict]:
     """Replace the fit by a fake and return the list of calls it got."""
     calls = []
 
-    def fit(scores, **options):
-        calls.append({"scores": scores, **options})
-        return fake_fit(scores, **options)
+    real = threshold.read_question
 
-    monkeypatch.setattr(nqjax, "fit", fit, raising=False)
+    def question(end, _, minimize, maximize, **constraints):
+        if end != "auto":
+            calls.append({"limits": limits_up_to(end, minimize), "minimize": minimize, **constraints})
+        return real(end, None, minimize, maximize, **constraints)
+
+    def fit(chosen):
+        calls[-1]["scores"] = chosen.study.scores
+        return fake_fit(chosen.study.scores, limits=chosen.study.limits, minimize=chosen.study.minimize)
+
+    monkeypatch.setattr(threshold, "read_question", question)
+    monkeypatch.setattr(analysis_fit, "fit_of", fit)
     return calls
 
 
 # --- what reaches the fit -------------------------------------------------------------------------------------------
+
+#: Numbers of trials at which the tuning curve of 21 scores is given.
+TRIALS = (1, 2, 4, 8, 16, 32, 64, 128, 210)
 
 DEFAULTS = {"alpha": None, "beta": None, "gamma": (1, 5), "sigma": None}
 
@@ -145,13 +161,11 @@ def test_report(calls, trials, capsys, monkeypatch, minimize):
     assert "21: 19 used, 1 censored (beyond the threshold), 1 failed (missing, NaN or infinite: counted as" in text
     assert "0.062500 (converged); by gamma: 1=0.12500, 2=0.062500, 3=?" in text
 
-    curve = [line.split() for line in lines if line.split() and line.split()[0] in map(str, arguments.TRIALS)]
+    curve = [line.split() for line in lines if line.split() and line.split()[0] in map(str, TRIALS)]
     sign = 1 if minimize else -1
-    best_scores = [(0.08 if minimize else 0.92) + sign * 0.05 / n for n in arguments.TRIALS]
-    marks = ["outside the regime" if n < 4 else "extrapolated" if n > 21 else "" for n in arguments.TRIALS]
-    expected = [
-        [str(n), f"{y:.5f}", *mark.split()] for n, y, mark in zip(arguments.TRIALS, best_scores, marks, strict=True)
-    ]
+    best_scores = [(0.08 if minimize else 0.92) + sign * 0.05 / n for n in TRIALS]
+    marks = ["outside the regime" if n < 4 else "extrapolated" if n > 21 else "" for n in TRIALS]
+    expected = [[str(n), f"{y:.5f}", *mark.split()] for n, y, mark in zip(TRIALS, best_scores, marks, strict=True)]
     assert curve == expected
     assert "  outside the regime: it governs from n = 4 on; the fit says nothing here" in lines
     assert lines[-1] == "  extrapolated: more trials than were run"
@@ -229,8 +243,8 @@ def test_json(calls, trials, capsys):
     assert document["losses_by_gamma"] == {"1": 0.125, "2": 0.0625, "3": None}
     assert (document["num_scores"], document["num_used"]) == (21, 19)
     assert (document["num_censored"], document["num_failed"]) == (1, 1)
-    assert [point["trials"] for point in document["tuning_curve"]] == list(arguments.TRIALS)
-    assert [point["in_regime"] for point in document["tuning_curve"]] == [False, False] + [True] * 6
+    assert [point["trials"] for point in document["tuning_curve"]] == list(TRIALS)
+    assert [point["in_regime"] for point in document["tuning_curve"]] == [False, False] + [True] * 7
 
 
 def document_of(
@@ -420,7 +434,7 @@ def test_input_errors_of_the_fit_are_one_line(calls, capsys, trials, monkeypatch
     def fit(*_, **__):
         raise InputError("all scores are censored;\n  raise the threshold")
 
-    monkeypatch.setattr(nqjax, "fit", fit)
+    monkeypatch.setattr(analysis_fit, "fit_of", fit)
     assert cli.main(["fit", str(trials), "--metric", "val_loss", "--threshold", "none"]) == 2
     assert error_line(capsys) == "nqjax: error: all scores are censored; raise the threshold"
 
@@ -429,7 +443,7 @@ def test_bugs_show_their_traceback(calls, trials, monkeypatch):
     def fit(*_, **__):
         raise ValueError("a bug")
 
-    monkeypatch.setattr(nqjax, "fit", fit)
+    monkeypatch.setattr(analysis_fit, "fit_of", fit)
     with pytest.raises(ValueError, match="a bug"):
         cli.main(["fit", str(trials), "--metric", "val_loss", "--threshold", "none"])
 
@@ -438,7 +452,7 @@ def test_interruption_is_quiet(calls, capsys, trials, monkeypatch):
     def fit(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(nqjax, "fit", fit)
+    monkeypatch.setattr(analysis_fit, "fit_of", fit)
     assert cli.main(["fit", str(trials), "--metric", "val_loss", "--threshold", "none"]) == 130
     captured = capsys.readouterr()
     assert captured.out == captured.err == ""
@@ -535,7 +549,8 @@ def test_a_cache_that_cannot_be_written_is_no_error(tmp_path, without_cache):
 def test_a_reader_that_goes_away(trials):
     """`nqjax fit ... | head -1`: no traceback, no message."""
     program = (
-        "import sys, tests.cli.test_cli as t; from nqjax import cli; import nqjax; nqjax.fit = t.fake_fit;"
+        "import sys, tests.cli.test_cli as t; from nqjax import cli; import nqjax.analysis.fit as f;"
+        "f.fit_of = lambda chosen: t.fake_fit(chosen.study.scores, limits=chosen.study.limits, minimize=True);"
         "sys.exit(cli.main())"
     )
     for option in ([], ["--json"]):
@@ -591,7 +606,7 @@ def test_published_fits(shared_data, capsys, file, metric, threshold, published)
 @pytest.mark.parametrize(
     ("scores", "options", "part"),
     [
-        ([0.1, 0.2], [], "2 different scores are too few to find a regime in"),
+        ([0.1, 0.2], [], "2 different scores are too few to choose a threshold"),
         ([0.1, 0.2], ["--threshold", "none"], "3"),
         ([0.1, 0.2, 0.3, 0.4], ["--threshold", "0.05"], "no score lies inside"),
         ([0.1, 0.2, 0.3, 0.4], ["--alpha", "0.5", "1", "--beta", "0", "0.4"], ""),

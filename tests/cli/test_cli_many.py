@@ -83,10 +83,10 @@ def test_a_killed_run_goes_on(sweeps, tmp_path, capsys):
     program = (
         "import signal, sys, time\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background jobs ignore it
-        "from nqjax.estimation import fits_file, many\n"
-        "from nqjax.solver import batch\n"
+        "from nqjax.analysis import fit_many\n"
+        "from nqjax.estimation import fits_file\n"
         "from nqjax.cli import main\n"
-        "many.chunk_shape = lambda _: batch.ChunkShape(2, 64, 8)\n"
+        "fit_many._STUDIES_AT_ONCE = 2\n"
         "add = fits_file.Store.add\n"
         "def slow(self, rows):\n    add(self, rows)\n    time.sleep(0.5)\n"
         "fits_file.Store.add = slow\n"
@@ -113,10 +113,10 @@ def test_a_real_ctrl_c(sweeps, tmp_path):
     program = (
         "import signal, sys, time\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background jobs ignore it
-        "from nqjax.estimation import fits_file, many\n"
-        "from nqjax.solver import batch\n"
+        "from nqjax.analysis import fit_many\n"
+        "from nqjax.estimation import fits_file\n"
         "from nqjax.__main__ import main\n"
-        "many.chunk_shape = lambda _: batch.ChunkShape(2, 64, 8)\n"
+        "fit_many._STUDIES_AT_ONCE = 2\n"
         "add = fits_file.Store.add\n"
         "def slow(self, rows):\n    add(self, rows)\n    time.sleep(0.5)\n"
         "fits_file.Store.add = slow\n"

@@ -8,6 +8,7 @@ import pytest
 
 import nqjax
 from nqjax import cli
+from nqjax.analysis import fit as analysis_fit
 from support import searches
 
 
@@ -25,11 +26,11 @@ def calls(monkeypatch):
     """Replace the fit by one that is known, and return the options it was asked with."""
     calls = []
 
-    def fit(scores, **options):
-        calls.append(options)
-        return searches.known_fit(len(scores))
+    def fit(chosen):
+        calls.append({"limits": chosen.study.limits, "minimize": chosen.study.minimize, "gamma": chosen.study.gammas})
+        return searches.known_fit(len(chosen.study.scores))
 
-    monkeypatch.setattr(nqjax, "fit", fit, raising=False)
+    monkeypatch.setattr(analysis_fit, "fit_of", fit)
     return calls
 
 
@@ -65,9 +66,7 @@ def test_noise_of_accuracies(runs, tmp_path, capsys):
 def test_plan_for_a_score(runs, calls, capsys):
     argv = ["plan", runs, "--metric", "error", "--threshold", "0.11", "--gamma", "1", "3"]
     assert cli.main([*argv, "--score", "0.095", "--probability", "0.9", "--json"]) == 0
-    assert calls == [
-        {"limits": (-math.inf, 0.11), "minimize": True, "alpha": None, "beta": None, "gamma": (1, 3), "sigma": None}
-    ]
+    assert calls == [{"limits": (-math.inf, 0.11), "minimize": True, "gamma": range(1, 4)}]
     document = json.loads(capsys.readouterr().out)
     expected = nqjax.required_trials(searches.known_fit(), score=0.095, probability=0.9)
     assert document["required_trials"] == expected

@@ -216,7 +216,7 @@ def test_what_has_no_end(scores):
 def test_nothing_is_consonant_with_two_heaps():
     rng = np.random.default_rng(0)
     y = np.concatenate([rng.normal(0, 1e-3, 150), rng.normal(1, 1e-3, 150)])
-    region = nqjax.consonance_region(y, confidence=0.8)
+    region = nqjax.consonance_region(y, confidence=0.8, threshold=None)
     assert region.is_empty
     assert all(math.isnan(x) for x in region.interval("alpha"))
     band = nqjax.confidence_bands(y, 0.8)
@@ -230,7 +230,7 @@ def test_failed_runs_ties_and_few_scores():
     region = nqjax.consonance_region(failed, limits=(-INF, 0.8), gamma=(1, 2))
     assert region.num_scores == 46
     assert not region.is_empty
-    few = nqjax.consonance_region([0.1, 0.2, 0.4], gamma=(1, 2))
+    few = nqjax.consonance_region([0.1, 0.2, 0.4], gamma=(1, 2), threshold=None)
     low, high = few.interval("alpha")
     assert low < 0.1 < high
 
@@ -241,9 +241,9 @@ def test_failed_runs_ties_and_few_scores():
         (lambda r: r.interval("delta"), "no parameter"),
         (lambda r: r.quantile_tuning_curve_band([0]), "positive"),
         (lambda r: r.quantile_tuning_curve_band([1], 1.5), "between 0 and 1"),
-        (lambda r: nqjax.consonance_region([1.0, 2.0]), "too few"),
-        (lambda r: nqjax.consonance_region([1.0, 2.0, 3.0], confidence=2), "between 0 and 1"),
-        (lambda r: nqjax.consonance_region([1.0, 2.0, 3.0], method="x"), "no method"),
+        (lambda r: nqjax.consonance_region([1.0, 2.0], threshold=None), "too few"),
+        (lambda r: nqjax.consonance_region([1.0, 2.0, 3.0], confidence=2, threshold=None), "between 0 and 1"),
+        (lambda r: nqjax.consonance_region([1.0, 2.0, 3.0], method="x", threshold=None), "no method"),
     ],
 )
 def test_mistakes(region, call, part):

@@ -187,14 +187,14 @@ def test_bootstrap_probabilities_mirror(scores):
 
 def test_errors(scores):
     with pytest.raises(InputError, match="no method"):
-        nqjax.confidence_region(scores, method="magic")
+        nqjax.confidence_region(scores, method="magic", threshold=None)
     with pytest.raises(InputError, match="give a key"):
-        nqjax.confidence_region(scores, method="bootstrap")
+        nqjax.confidence_region(scores, method="bootstrap", threshold=None)
     for method in ("profile", "consonance", "bootstrap", "posterior"):
         with pytest.raises(InputError, match="confidence"):
-            nqjax.confidence_region(scores, method=method, confidence=1.5, key=jax.random.key(0))
+            nqjax.confidence_region(scores, method=method, confidence=1.5, key=jax.random.key(0), threshold=None)
     with pytest.raises(InputError, match="different scores"):
-        nqjax.profile_region([1.0, 1.0, 1.0, 2.0])
+        nqjax.profile_region([1.0, 1.0, 1.0, 2.0], threshold=None)
 
 
 # --- coverage -------------------------------------------------------------------------------------------------------

@@ -115,9 +115,9 @@ def test_resamples_that_cannot_be_fitted():
 def test_without_noise():
     rng = np.random.default_rng(0)
     scores = rng.uniform(size=50) ** 2
-    boot = nqjax.bootstrap(scores, 30, key=jax.random.key(0), sigma=0)
+    boot = nqjax.bootstrap(scores, 30, key=jax.random.key(0), sigma=0, threshold=None)
     assert np.all(boot.sigma == 0)
-    direct = nqjax.fit_many(drawn(scores, 30, jax.random.key(0)), sigma=0)
+    direct = nqjax.fit_many(drawn(scores, 30, jax.random.key(0)), sigma=0, threshold=None)
     np.testing.assert_allclose(boot.loss, direct.loss, atol=1e-8)
 
 
@@ -161,7 +161,7 @@ def test_tuning_curves(boot):
 
 
 def test_bca_needs_every_study_with_one_left_out():
-    boot = nqjax.bootstrap([0.1, 0.2, 0.4], 300, key=jax.random.key(0), gamma=(1, 3))
+    boot = nqjax.bootstrap([0.1, 0.2, 0.4], 300, key=jax.random.key(0), gamma=(1, 3), threshold=None)
     with pytest.raises(InputError, match="without each score"):
         boot.interval("alpha", method="bca")
 
@@ -170,8 +170,8 @@ def test_it_can_be_stored(boot):
     again = pickle.loads(pickle.dumps(boot))
     assert again.interval("alpha", method="bca") == boot.interval("alpha", method="bca")
     assert again.quantile_tuning_curves([[1, 2], [3, 4]]).shape == (600, 2, 2)
-    old = nqjax.bootstrap(case("plain")[0], 10, key=jax.random.PRNGKey(5), gamma=(1, 3))
-    new = nqjax.bootstrap(case("plain")[0], 10, key=jax.random.key(5), gamma=(1, 3))
+    old = nqjax.bootstrap(case("plain")[0], 10, key=jax.random.PRNGKey(5), gamma=(1, 3), threshold=None)
+    new = nqjax.bootstrap(case("plain")[0], 10, key=jax.random.key(5), gamma=(1, 3), threshold=None)
     np.testing.assert_array_equal(old.alpha, new.alpha)
 
 
@@ -190,11 +190,14 @@ _TAILS = np.array([0.0005, 0.9995])
         (lambda b: b.quantile_tuning_curve([0]), "positive"),
         (lambda b: _bca(0.975 * np.ones(2), np.arange(100.0), 99.4, np.arange(5.0), np.ones(5)), "beyond"),
         (lambda b: _bca(_TAILS, np.arange(100.0), 50.0, np.array([1e9] + [0.0] * 999), np.ones(1000)), "beyond"),
-        (lambda b: nqjax.bootstrap([1.0, 2.0, 3.0], 9, key=0), "random key"),
-        (lambda b: nqjax.bootstrap([1.0, 2.0, 3.0], 9, key=jax.random.split(jax.random.key(0))), "random key"),
-        (lambda b: nqjax.bootstrap([1.0, 2.0, 3.0], 1e2, key=jax.random.key(0)), "whole number"),
-        (lambda b: nqjax.bootstrap([1.0, 2.0, 3.0], 0, key=jax.random.key(0)), "at least 1"),
-        (lambda b: nqjax.bootstrap([1.0, 2.0], 9, key=jax.random.key(0)), "too few"),
+        (lambda b: nqjax.bootstrap([1.0, 2.0, 3.0], 9, key=0, threshold=None), "random key"),
+        (
+            lambda b: nqjax.bootstrap([1.0, 2.0, 3.0], 9, key=jax.random.split(jax.random.key(0)), threshold=None),
+            "random key",
+        ),
+        (lambda b: nqjax.bootstrap([1.0, 2.0, 3.0], 1e2, key=jax.random.key(0), threshold=None), "whole number"),
+        (lambda b: nqjax.bootstrap([1.0, 2.0, 3.0], 0, key=jax.random.key(0), threshold=None), "at least 1"),
+        (lambda b: nqjax.bootstrap([1.0, 2.0], 9, key=jax.random.key(0), threshold=None), "too few"),
     ],
 )
 def test_mistakes(boot, call, part):

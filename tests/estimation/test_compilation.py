@@ -61,13 +61,13 @@ def test_other_sizes_gammas_and_noise_compile_nothing(compilations):
     def scores(size):
         return rng.uniform(size=size) ** 2 + 0.02 * rng.normal(size=size)
 
-    nqjax.fit(scores(48))
-    assert nqjax.fit(scores(48)).converged
+    nqjax.fit(scores(48), threshold=None)
+    assert nqjax.fit(scores(48), threshold=None).converged
     compilations.clear()
-    nqjax.fit(scores(30), gamma=(2, 3))
+    nqjax.fit(scores(30), gamma=(2, 3), threshold=None)
     nqjax.fit(scores(400), limits=(-np.inf, 0.6))
-    nqjax.fit(scores(1500), gamma=6, sigma=0.02)
-    nqjax.fit(np.linspace(0.1, 1.0, 50), sigma=0)
+    nqjax.fit(scores(1500), gamma=6, sigma=0.02, threshold=None)
+    nqjax.fit(np.linspace(0.1, 1.0, 50), sigma=0, threshold=None)
     nqjax.fit(-scores(64), limits=(-0.6, np.inf), minimize=False, alpha=(-2, 0))
-    nqjax.fit_many([scores(20), scores(200)])
+    nqjax.fit_many([scores(20), scores(200)], threshold=None)
     assert compilations == []

@@ -567,7 +567,7 @@ def test_two_sided_limits():
 
 @pytest.mark.parametrize("scores", [[1.0, 2.0, 3.0], [0.1, 0.10001, 5.0], [-1.0, 0.0, 1e-3]])
 def test_three_scores(scores):
-    fit = nqjax.fit(scores)
+    fit = nqjax.fit(scores, threshold=None)
     assert math.isfinite(fit.loss)
     assert fit.alpha < fit.beta
     assert fit.num_used == 3
@@ -634,7 +634,7 @@ def test_failed_runs_without_a_threshold_bound_the_regime():
     scores = np.append(search.scores, [math.nan] * 48)
     worst = float(np.max(search.scores))
     for sign, minimize in ((1, True), (-1, False)):
-        fit = nqjax.fit(sign * scores, minimize=minimize)
+        fit = nqjax.fit(sign * scores, minimize=minimize, threshold=None)
         assert fit.limits == ((-INF, worst) if minimize else (-worst, INF))
         # 49 of 97 counts lie beyond the worst score.
         assert fit.regime_probability == pytest.approx(48 / 97, abs=0.05)
@@ -681,7 +681,7 @@ def test_parameters_by_gamma():
 def test_the_scores_given_are_not_changed():
     scores = search_of().scores
     before = scores.copy()
-    nqjax.fit(scores, minimize=False)
+    nqjax.fit(scores, minimize=False, threshold=None)
     np.testing.assert_array_equal(scores, before)
 
 
@@ -761,7 +761,7 @@ SPREAD = [0.1, 0.2, 0.3, 0.4, 0.5]
 )
 def test_bad_input(scores, options, part):
     with pytest.raises(InputError) as caught:
-        nqjax.fit(scores, **options)
+        nqjax.fit(scores, **({} if "limits" in options else {"threshold": None}), **options)
     message = str(caught.value)
     assert part in message
     assert "\n" not in message
@@ -770,7 +770,7 @@ def test_bad_input(scores, options, part):
 
 def test_input_error_is_a_value_error():
     with pytest.raises(ValueError, match="too few"):
-        nqjax.fit([1.0])
+        nqjax.fit([1.0], threshold=None)
 
 
 @pytest.mark.parametrize(

@@ -83,8 +83,8 @@ def test_studies_that_cannot_be_fitted_are_flagged(sample, fitted):
 
 
 def test_nothing_to_fit():
-    assert len(nqjax.fit_many([])) == 0
-    assert nqjax.fit_many([[1.0]]).failures[0] is not None
+    assert len(nqjax.fit_many([], threshold=None)) == 0
+    assert nqjax.fit_many([[1.0]], threshold=None).failures[0] is not None
 
 
 @pytest.mark.parametrize(
@@ -101,8 +101,9 @@ def test_nothing_to_fit():
     ],
 )
 def test_mistakes(options, part):
+    studies = [[1.0, 2.0, 3.0], [1.0, 2.0, 4.0]]
     with pytest.raises(InputError, match=part):
-        nqjax.fit_many([[1.0, 2.0, 3.0], [1.0, 2.0, 4.0]], **options)
+        nqjax.fit_many(studies, **({} if "limits" in options else {"threshold": None}), **options)
 
 
 def test_mirror_image_and_constraints(sample, fitted):
@@ -115,7 +116,7 @@ def test_mirror_image_and_constraints(sample, fitted):
     fixed = nqjax.fit_many(scores[:4], limits=limits[:4], gamma=2, alpha=(0.0, math.inf))
     assert np.all(fixed.gamma == 2)
     assert np.all(fixed.alpha >= 0)
-    assert np.all(nqjax.fit_many(scores[:2], sigma=0).sigma == 0)
+    assert np.all(nqjax.fit_many(scores[:2], sigma=0, threshold=None).sigma == 0)
 
 
 def test_threads_that_ask_at_once_get_one_program():

@@ -122,7 +122,7 @@ def whole(found: nqjax.Fit) -> tuple:
 
 @given(anything, st.booleans())
 def test_fits_of_anything(scores, minimize):
-    check_fit(answer(nqjax.fit, scores, minimize=minimize, gamma=GAMMA), np.array(scores))
+    check_fit(answer(nqjax.fit, scores, threshold=None, minimize=minimize, gamma=GAMMA), np.array(scores))
 
 
 @given(samples())
@@ -149,7 +149,9 @@ def check_fit(found, scores):
 @few
 @given(anything, st.booleans())
 def test_regions_of_anything(scores, minimize):
-    check_region(answer(nqjax.consonance_region, scores, minimize=minimize, gamma=GAMMA), np.array(scores))
+    check_region(
+        answer(nqjax.consonance_region, scores, threshold=None, minimize=minimize, gamma=GAMMA), np.array(scores)
+    )
 
 
 @few

@@ -66,7 +66,7 @@ def test_probabilities_are_between_0_and_1(value):
 def test_every_method_checks_its_confidence():
     for method in ("profile", "consonance", "bootstrap", "posterior"):
         with pytest.raises(InputError, match="confidence is 2: give a number between 0 and 1"):
-            nqjax.confidence_region(SCORES, method=method, confidence=2, key=jax.random.key(0))
+            nqjax.confidence_region(SCORES, method=method, confidence=2, key=jax.random.key(0), threshold=None)
 
 
 def test_searches_of_other_calls_are_other_groups():

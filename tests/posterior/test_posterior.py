@@ -465,7 +465,7 @@ def test_many_searches_are_single_ones(scores):
     nuts = nqjax.sample_posterior_many(sizes, limits=limits, key=key, num_samples=300, num_warmup=200)
     test = scipy.stats.ks_2samp(thinned(nuts[2].beta), thinned(found[2].beta))
     assert test.pvalue > 1e-4
-    assert nqjax.sample_posterior_many([], key=key) == []
+    assert nqjax.sample_posterior_many([], key=key, threshold=None) == []
 
 
 _PROGRAM = """

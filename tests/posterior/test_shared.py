@@ -89,11 +89,11 @@ def test_what_belongs_together_stays_together():
 
 def test_mistakes():
     with pytest.raises(InputError, match="search 1: 2 scores are too few"):
-        nqjax.sample_posterior_shared([search(1), [1.0, 2.0]], key=KEY)
+        nqjax.sample_posterior_shared([search(1), [1.0, 2.0]], key=KEY, threshold=None)
     with pytest.raises(InputError, match="no search"):
-        nqjax.sample_posterior_shared([], key=KEY)
+        nqjax.sample_posterior_shared([], key=KEY, threshold=None)
     with pytest.raises(InputError, match="one JAX random key"):
-        nqjax.sample_posterior_shared([search(1)], key=0)
+        nqjax.sample_posterior_shared([search(1)], key=0, threshold=None)
     with pytest.raises(InputError, match="above 0"):
         nqjax.NoisePooling(spread=0.0)
 

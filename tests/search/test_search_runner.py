@@ -95,7 +95,7 @@ def test_what_other_hosts_left_is_taken_over(line, reference, out):
 
 
 def test_the_table_goes_into_a_fit(reference):
-    assert np.isfinite(nqjax.fit(reference.scores).alpha)
+    assert np.isfinite(nqjax.fit(reference.scores, threshold=None).alpha)
     assert reference["epochs"].dtype == np.int64
     assert reference.best["val_loss"] == reference.scores.min()
     assert [len(curve) for curve in reference.curves("val_error")] == reference["rounds"].tolist()
