@@ -61,19 +61,19 @@ def as_choice(name: str, value: Any, choices: Sequence[str]) -> str:
 
 def as_number(name: str, value: Any) -> float:
     """Return a finite number; raise InputError, which names it, for anything else."""
-    number = _read_number(value)
+    number = read_number(value)
     if not math.isfinite(number):
         raise InputError(f"{name} is {shortened(value)}: give a finite number")
     return number
 
 
-def _read_number(value: Any) -> float:
+def read_number(value: Any) -> float:
     """Return a real number; NaN for text, truth values, complex numbers, arrays of several, and all else."""
-    if isinstance(value, str | bytes | bool | np.bool_ | complex | np.complexfloating) or np.ndim(value):
+    if isinstance(value, str | bytes | bool | np.bool_ | complex | np.complexfloating | np.datetime64 | np.timedelta64):
         return math.nan
     try:
-        return float(value)
-    except (TypeError, ValueError, OverflowError):
+        return math.nan if value is np.ma.masked or np.ndim(value) else float(value)
+    except Exception:  # noqa: BLE001 - objects of other libraries raise errors of their own
         return math.nan
 
 
@@ -85,7 +85,7 @@ def as_count(name: str, number: Any, least: int = 1, most: int = _LARGEST_COUNT)
     """Return a whole number from ``least`` to ``most``; raise InputError, which names it, for anything else."""
     try:
         count = operator.index(number) if not isinstance(number, bool | np.bool_) else None
-    except TypeError:
+    except Exception:  # noqa: BLE001 - as above
         count = None
     if count is None:
         raise InputError(f"{name} is {shortened(number)}: give a whole number")
@@ -117,7 +117,7 @@ def as_threshold(threshold: Any) -> Threshold:
     """Return a threshold: a finite number, "auto" or None; raise InputError for anything else."""
     if threshold is None or (isinstance(threshold, str) and threshold == AUTO):
         return threshold
-    number = _read_number(threshold)
+    number = read_number(threshold)
     if not math.isfinite(number):
         raise InputError(
             f"threshold is {shortened(threshold)}: give a score, 'auto' to have one chosen, or None to use all scores"
@@ -151,6 +151,8 @@ def as_numbers(name: str, values: ArrayLike) -> NDArray[np.float64]:
     """
     try:
         array = values if isinstance(values, np.ma.MaskedArray) else np.asarray(values)
+        if array.dtype == bool and array.size:
+            raise TypeError("they are True or False")
         if array.dtype == object:  # mixed columns, as of a data frame with missing values
             flat = [_read_missing(value) for value in array.ravel()]
             array = np.asarray(flat, np.float64).reshape(array.shape)
@@ -169,24 +171,24 @@ def _read_missing(value: Any) -> float:
         return math.nan
     if isinstance(value, float | np.floating) and math.isnan(value):
         return math.nan
-    number = _read_number(value)
+    number = read_number(value)
     if math.isnan(number):
         raise TypeError(f"one is {shortened(value)}")
     return number
 
 
-def as_limits(limits: tuple[float, float]) -> tuple[float, float]:
-    """Return limits as an ordered pair of numbers, or raise InputError."""
+def as_limits(limits: tuple[float, float], name: str = "limits") -> tuple[float, float]:
+    """Return limits as an ordered pair of numbers; raise InputError, which names them, for anything else."""
     try:
-        low, high = (_read_number(limit) for limit in limits)
-    except (TypeError, ValueError):
+        low, high = (read_number(limit) for limit in limits)
+    except Exception:  # noqa: BLE001 - as above
         low = high = math.nan
     if math.isnan(low) or math.isnan(high):
         raise InputError(
-            f"the limits are {shortened(limits)}: give a pair of numbers, such as (-inf, 0.5), infinite ones for none"
+            f"the {name} are {shortened(limits)}: give a pair of numbers, such as (-inf, 0.5), infinite ones for none"
         )
     if not low < high:
-        raise InputError(f"the limits ({show(low)}, {show(high)}) are the wrong way round: give the lower one first")
+        raise InputError(f"the {name} ({show(low)}, {show(high)}) are the wrong way round: give the lower one first")
     return low, high
 
 
@@ -200,7 +202,7 @@ def as_trials(n: ArrayLike) -> NDArray[np.float64]:
 
 def as_probability(name: str, value: Any, hint: str = "such as 0.95") -> float:
     """Return a number strictly between 0 and 1; raise InputError, which names it, for anything else."""
-    number = _read_number(value)
+    number = read_number(value)
     if not 0 < number < 1:
         raise InputError(f"{name} is {shortened(value)}: give a number between 0 and 1, {hint}")
     return number

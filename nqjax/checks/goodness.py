@@ -17,10 +17,10 @@ from numpy.typing import ArrayLike
 from nqjax.checks.null_distributions import p_value
 from nqjax.confidence.bands import order_statistic_band
 from nqjax.errors import InputError
-from nqjax.estimation.constraints import Constraint, read_constraints
+from nqjax.estimation.constraints import Constraint, Constraints, read_constraints
 from nqjax.estimation.fit import Fit
 from nqjax.estimation.many import fit_studies
-from nqjax.inputs import as_limits, oriented_limits
+from nqjax.inputs import as_count, as_flag, as_key, as_limits, as_probability, as_scores, oriented_limits, shortened
 from nqjax.special.chunked import standard_cdf, standard_quantile
 from nqjax.types import Floats
 
@@ -170,11 +170,14 @@ def goodness_of_fit(
     >>> nqjax.goodness_of_fit(scores, nqjax.Quadratic(0.2, 0.7, 1.0), estimated=False).p_value < 0.01
     True
     """
-    minimize = distribution.minimize if isinstance(distribution, Fit) else bool(distribution.convex)
+    estimated, confidence = as_flag("estimated", estimated), as_probability("confidence", confidence)
+    num_simulations = as_count("num_simulations", num_simulations)
+    allowed = read_constraints(None, None, gamma, None, True)
+    minimize = _direction(distribution)
     if limits is None:
         limits = distribution.limits if isinstance(distribution, Fit) else (-math.inf, math.inf)
     low, high = oriented_limits(as_limits(limits), minimize)
-    y = np.asarray(scores, np.float64)
+    y = as_scores(scores)
     y = np.where(np.isfinite(y), y if minimize else -y, math.inf)
     parameters = Parameters.of(distribution)
     (z,) = conditional_probabilities([parameters], [y], [(low, high)])
@@ -186,7 +189,7 @@ def goodness_of_fit(
     elif key is None:
         p = p_value("misfit", statistic, parameters.noise_in(high), parameters.gamma, len(z) + math.isfinite(high))
     else:
-        p = _by_simulation(statistic, parameters, len(y), (low, high), key, num_simulations, gamma)
+        p = _by_simulation(statistic, parameters, len(y), (low, high), as_key(key), num_simulations, allowed)
     inside = np.sort(y[(y > low) & (y < high)])
     band = order_statistic_band(len(z), confidence)
     middle = scipy.special.betaincinv(np.arange(1, len(z) + 1), len(z) - np.arange(len(z)), 0.5)
@@ -195,6 +198,17 @@ def goodness_of_fit(
         inside, z, places, middle = -inside[::-1], 1 - z[::-1], -places[[0, 2, 1], ::-1], 1 - middle[::-1]
     expected, lowest, highest = places
     return GoodnessOfFit(statistic, p, len(z), confidence, inside, expected, lowest, highest, z, middle)
+
+
+def _direction(distribution: "Fit | NoisyQuadratic | Quadratic") -> bool:
+    """Return whether lower scores are better under a fit or a distribution; raise InputError for anything else."""
+    if isinstance(distribution, Fit):
+        return distribution.minimize
+    from nqjax.distributions.quadratic import NoisyQuadratic, Quadratic
+
+    if not isinstance(distribution, NoisyQuadratic | Quadratic) or distribution.batch_shape:
+        raise InputError(f"{shortened(distribution)} cannot be tested: give a fit, or one noisy quadratic")
+    return bool(distribution.convex)
 
 
 def misfit_p_values(fits: Sequence[Fit], scores: Sequence[Floats]) -> Floats:
@@ -242,11 +256,9 @@ def _by_simulation(
     limits: tuple[float, float],
     key: Array,
     count: int,
-    gamma: Constraint,
+    constraints: Constraints,
 ) -> float:
     """Return the p-value: the share of searches that fit no better, among the simulated ones and the search itself."""
-    if count < 1:
-        raise InputError(f"num_simulations is {count}: give at least 1, better 500 or more")
     with jax.enable_x64(True):
         noise, place = jax.random.split(key)
         v = np.asarray(jax.random.uniform(place, (count, size), np.float64)) ** (2 / parameters.gamma)
@@ -255,7 +267,7 @@ def _by_simulation(
             + parameters.delta * v
             + parameters.sigma * np.asarray(jax.random.normal(noise, (count, size), np.float64))
         )
-    fits = fit_studies(list(y), [limits] * count, True, read_constraints(None, None, gamma, None, True))
+    fits = fit_studies(list(y), [limits] * count, True, constraints)
     good = [i for i, fit in enumerate(fits) if isinstance(fit, Fit)]
     found = [Parameters.of(fit) for fit in fits if isinstance(fit, Fit)]
     inside = conditional_probabilities(found, [y[i] for i in good], [limits] * len(good))

@@ -21,7 +21,7 @@ from nqjax.checks.noise_tests import NoiseTest
 from nqjax.checks.noise_verdict import ConfigurationNoise, SigmaComparison, verdict_of, warnings_of
 from nqjax.confidence.bands import order_statistic_band
 from nqjax.errors import InputError
-from nqjax.inputs import as_limits, as_minimize, as_probability
+from nqjax.inputs import as_count, as_limits, as_minimize, as_probability, as_scores, read_number, shortened
 from nqjax.trials.labels import as_labels, read_labels
 from nqjax.trials.scores import read_scores
 from nqjax.types import Floats
@@ -185,7 +185,7 @@ def noise_diagnostics(
     """
     limits, minimize = as_limits(limits), as_minimize(minimize, maximize)
     level = as_probability("level", level, "such as 0.05")
-    fitted = _fitted_sigma(fit, minimize)
+    fitted, seed = _fitted_sigma(fit, minimize), as_count("seed", seed, 0)
     ids, scores = _columns(table, config, score)
     return _judge(_grouped(ids, scores), limits, minimize, fitted, level, seed)
 
@@ -240,9 +240,9 @@ def _fitted_sigma(fit: "Fit | float | None", minimize: bool) -> float | None:
         return None
     if getattr(fit, "minimize", minimize) != minimize:
         raise InputError(f"the fit is of the other direction: give minimize={not minimize}")
-    sigma = float(getattr(fit, "sigma", fit))  # type: ignore[arg-type]
+    sigma = read_number(getattr(fit, "sigma", fit))
     if not (math.isfinite(sigma) and sigma >= 0):
-        raise InputError(f"the fitted sigma is {sigma}: give a standard deviation")
+        raise InputError(f"the fit is {shortened(fit)}: give a fit, or its sigma, a standard deviation")
     return sigma
 
 
@@ -255,12 +255,11 @@ def _columns(table: "str | Path | Mapping[str, ArrayLike]", config: str, score: 
         if names is None:
             raise InputError(f"the table is a {type(table).__name__}: give a file's path, or a mapping of columns")
         for name in (config, score):
-            if name not in names:
-                raise InputError(f"the table has no column {name!r}; its columns: {', '.join(map(str, names))}")
-        try:
-            scores = np.asarray(table[score], np.float64)
-        except (TypeError, ValueError, OverflowError) as error:
-            raise InputError(f"the scores are not numbers: {error}") from None
+            if not isinstance(name, str) or name not in names:
+                raise InputError(
+                    f"the table has no column {shortened(name)}; its columns: {', '.join(map(str, names))}"
+                )
+        scores = as_scores(table[score])
         ids = as_labels(np.asarray(table[config], object).ravel(), config)
     if scores.ndim != 1 or len(ids) != len(scores):
         raise InputError(f"{len(ids)} ids and scores of shape {scores.shape}: give one of each a run")

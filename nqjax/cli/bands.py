@@ -60,7 +60,7 @@ def _run(args: argparse.Namespace) -> None:
     bands = nqjax.confidence_bands(scores, args.confidence, method=args.method, support=args.support)
     document = bands_document(
         bands,
-        head=output.head(args),
+        head=output.head(args, None, scores),
         confidence=args.confidence,
         method=args.method,
         trials=output.trials(args, len(scores)),

@@ -87,7 +87,14 @@ def _run(args: argparse.Namespace) -> None:
             except InputError as error:
                 raise InputError(f"{name}: {error}") from None
         used = posts[-1].num_used
-        searches.append({"file": name, "threshold": threshold_of(limits, args.minimize), "num_used": used})
+        searches.append(
+            {
+                "file": name,
+                "threshold": threshold_of(limits, args.minimize),
+                "num_used": used,
+                "best_score": output.head(args, limits, y)["best_score"],
+            }
+        )
         notes += [f"{name}: {w.message}" for w in caught if issubclass(w.category, nqjax.SamplingWarning)]
     document = comparison_document(
         nqjax.compare(posts[0], posts[1], np.asarray(output.trials(args, len(scores[0]))), cost=args.cost),

@@ -46,10 +46,14 @@ def check_output(args: argparse.Namespace) -> None:
         check_picture(args.plot)
 
 
-def head(args: argparse.Namespace, limits: tuple[float, float] | None = None) -> "Head":
+def head(
+    args: argparse.Namespace, limits: tuple[float, float] | None = None, scores: "np.ndarray | None" = None
+) -> "Head":
     """Return the part that the documents of all commands have in common."""
+    from nqjax.report.head import head_of
+
     threshold = None if limits is None else threshold_of(limits, args.minimize)
-    return {"file": args.file, "metric": args.metric, "minimize": args.minimize, "threshold": threshold}
+    return head_of(args.file, args.metric, args.minimize, threshold, scores)
 
 
 def fit_document(

@@ -66,7 +66,7 @@ def _run(args: argparse.Namespace) -> None:
         asked = {"score": args.score, "probability": args.probability}
     else:
         asked = {"width": args.width, "at": args.at, "confidence": args.confidence}
-    head = output.head(args, chosen.study.limits)
+    head = output.head(args, chosen.study.limits, scores)
     trials = float(nqjax.required_trials(fit, **asked))
     document = plan_document(fit, scores, trials, head=head, asked=asked, constraints=constraints(args))
     output.give(args, document, print_plan)

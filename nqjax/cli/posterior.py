@@ -75,7 +75,7 @@ def _run(args: argparse.Namespace) -> None:
         why = {"p_value": regime.p_value, "level": regime.level, "reason": regime.reason}
     document = posterior_document(
         post,
-        head=output.head(args, limits),
+        head=output.head(args, limits, scores),
         trials=output.trials(args, len(scores)),
         seed=args.seed,
         command=args.command_line,

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import signal
 import sys
 import warnings
@@ -19,7 +20,22 @@ def console() -> Any:
             self.quiet = True
             raise BrokenPipeError
 
-    return PipedConsole(highlight=False)
+    return PipedConsole(highlight=False, file=_Trimmed(sys.stdout))  # type: ignore[arg-type]
+
+
+class _Trimmed:
+    """A stream that leaves out spaces at the ends of lines, with which tables are padded."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write a text; return its length, as streams do."""
+        self._stream.write(re.sub(r"[ \t]+(?=\n)", "", text))
+        return len(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 def use_compilation_cache() -> None:

@@ -53,7 +53,11 @@ def _run(args: argparse.Namespace) -> None:
     from nqjax.report.regime import print_regime, regime_document
 
     regime = nqjax.find_regime(scores, minimize=args.minimize, level=args.level, **constraints(args))
-    output.give(args, {**output.head(args), **regime_document(regime)}, print_regime)
+    output.give(
+        args,
+        {**output.head(args, regime.limits if regime.found else None, scores), **regime_document(regime)},
+        print_regime,
+    )
     if args.plot is not None:
         from nqjax.plots.regime import plot_regime
         from nqjax.plots.style import save

@@ -64,7 +64,7 @@ def _run(args: argparse.Namespace) -> None:
     region = region_of(chosen, args.method, args.confidence, key, args.resamples, band=args.band)
     document = region_document(
         region,
-        head=output.head(args, chosen.study.limits),
+        head=output.head(args, chosen.study.limits, scores),
         confidence=args.confidence,
         method=args.method,
         trials=output.trials(args, len(scores)),

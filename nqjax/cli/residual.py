@@ -10,7 +10,6 @@ from nqjax.cli.searching import add_data, add_running, check_out, task_of, telli
 from nqjax.errors import InputError
 
 if TYPE_CHECKING:
-    from nqjax.report.documents import Head
     from nqjax.trials.table import Trials
 
 _EPILOG = """\
@@ -81,6 +80,7 @@ def _run(args: argparse.Namespace) -> None:
 
 def _judge(args: argparse.Namespace, trials: "Trials") -> None:
     from nqjax.checks.noise import noise_diagnostics
+    from nqjax.report.head import head_of
     from nqjax.report.noise import noise_document, print_noise
 
     threshold, sigma = args.threshold, None
@@ -89,7 +89,7 @@ def _judge(args: argparse.Namespace, trials: "Trials") -> None:
     regime = limits(threshold, trials.minimize)
     found = noise_diagnostics(args.out, "config_id", trials.score, limits=regime, minimize=trials.minimize, fit=sigma)
     end = threshold_of(regime, trials.minimize)
-    head: Head = {"file": args.out, "metric": trials.score, "minimize": trials.minimize, "threshold": end}
+    head = head_of(args.out, trials.score, trials.minimize, end, trials.scores)
     print_noise(noise_document(found, head=head, config="config_id"), process.console())
 
 

@@ -14,7 +14,7 @@ from nqjax.confidence.region import PARAMETERS, Region, tails
 from nqjax.errors import InputError
 from nqjax.estimation.fit import Fit
 from nqjax.estimation.resamples import COLUMNS, Resampler
-from nqjax.inputs import as_probability, as_quantile, as_trials, oriented_limits
+from nqjax.inputs import as_choice, as_probability, as_quantile, as_trials, oriented_limits
 from nqjax.runtime.hosts import from_all_hosts
 from nqjax.runtime.parallel import in_parallel
 from nqjax.runtime.progress import Progress
@@ -149,10 +149,8 @@ class Bootstrap(Region):
             Unknown name or method, invalid confidence; too few resamples for the confidence, or for where a BCa
             interval ends; a study that cannot be fitted without one of its scores.
         """
-        if name not in _PARAMETERS:
-            raise InputError(f"there is no parameter {name!r}: choose one of {', '.join(_PARAMETERS)}")
-        if method not in ("percentile", "bca"):
-            raise InputError(f"there is no method {method!r}: choose percentile or bca")
+        as_choice("parameter", name, _PARAMETERS)
+        as_choice("method", method, ("percentile", "bca"))
         shares = self._tails(confidence)
         values = self.regime_probability if name == "regime_probability" else getattr(self, name)[self.gamma > 0]
         if method == "bca":

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from nqjax.confidence.bands import order_statistic_band, shortest_interval
 from nqjax.errors import InputError, show
-from nqjax.inputs import as_probability
+from nqjax.inputs import as_flag, as_number, as_numbers, as_probability
 from nqjax.types import Floats
 
 if TYPE_CHECKING:
@@ -92,6 +92,7 @@ def required_trials(
     29
     """
     d = _as_float64(fit_or_distribution)
+    confidence = as_probability("confidence", confidence)
     better_low = _direction(fit_or_distribution, d, minimize)
     by_score, by_width = (score is not None, probability is not None), (width is not None, at is not None)
     if any(by_score) == any(by_width) or any(by_score) != all(by_score) or any(by_width) != all(by_width):
@@ -100,7 +101,7 @@ def required_trials(
         return _to_reach(d, better_low, score, probability)
     assert width is not None
     assert at is not None
-    return _to_narrow(d, better_low, float(width), float(at), float(confidence))
+    return _to_narrow(d, better_low, as_number("width", width), as_number("at", at), confidence)
 
 
 def _as_float64(given: "Fit | NoisyQuadratic | Quadratic") -> "NoisyQuadratic | Quadratic":
@@ -119,6 +120,7 @@ def _direction(
 ) -> bool:
     if minimize is None:
         return d.convex
+    minimize = as_flag("minimize", minimize)
     if minimize != getattr(given, "minimize", minimize):
         raise InputError(f"the fit is of the other direction: leave minimize out, or give minimize={not minimize}")
     return bool(minimize)
@@ -127,14 +129,13 @@ def _direction(
 def _to_reach(
     d: "NoisyQuadratic | Quadratic", minimize: bool, score: ArrayLike, probability: ArrayLike
 ) -> float | Floats:
-    try:
-        y, p = np.asarray(score, np.float64), np.asarray(probability, np.float64)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise InputError(f"scores and probabilities are numbers: {error}") from None
+    y, p = as_numbers("scores", score), as_numbers("probabilities", probability)
     if np.any(np.isnan(y)):
         raise InputError("the score is NaN: give a number")
     if not np.all((p > 0) & (p < 1)):
-        raise InputError("a probability must lie between 0 and 1, both excluded: nothing is certain in a random search")
+        raise InputError(
+            "the probability must lie between 0 and 1, both excluded: nothing is certain in a random search"
+        )
     try:
         np.broadcast_shapes(y.shape, p.shape, d.batch_shape)
     except ValueError:
@@ -154,9 +155,8 @@ def _to_reach(
 
 def _to_narrow(d: "NoisyQuadratic | Quadratic", minimize: bool, width: float, at: float, confidence: float) -> int:
     for name, value in (("width", width), ("at", at)):
-        if not (value > 0 and math.isfinite(value)):
+        if value <= 0:
             raise InputError(f"{name} is {value}: give a number above 0")
-    confidence = as_probability("confidence", confidence)
     if d.batch_shape:
         raise InputError(f"the distribution has the batch shape {d.batch_shape}: give one distribution")
     tail = -math.expm1(math.log(0.5) / at)  # one trial is as good as the median of the best of `at` with this chance

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 
 from numpy.typing import ArrayLike
 
-from nqjax.errors import InputError
+from nqjax.inputs import as_choice
 from nqjax.types import Floats
 
 PARAMETERS = ("alpha", "beta", "gamma", "sigma", "regime_probability")
@@ -109,8 +109,7 @@ class Region(ABC):
 
 def check_name(name: str) -> None:
     """Raise InputError for an unknown parameter."""
-    if name not in PARAMETERS:
-        raise InputError(f"there is no parameter {name!r}: choose one of {', '.join(PARAMETERS)}")
+    as_choice("parameter", name, PARAMETERS)
 
 
 def tails(confidence: float) -> tuple[float, float]:

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from nqjax.confidence.region import Region, check_name
 from nqjax.errors import InputError
 from nqjax.estimation.study import ScaledStudy
-from nqjax.inputs import as_quantile, as_trials, oriented_limits
+from nqjax.inputs import as_probability, as_quantile, as_trials, oriented_limits
 from nqjax.special.chunked import standard_cdf, standard_quantile
 from nqjax.types import Floats
 
@@ -145,7 +145,7 @@ class SlicedRegion(Region):
     _scaled: ScaledStudy = field(repr=False)
 
     def _check_confidence(self, confidence: float | None) -> None:
-        if confidence is not None and confidence != self.confidence:
+        if confidence is not None and as_probability("confidence", confidence) != self.confidence:
             raise InputError(
                 f"this region was computed at the confidence {self.confidence:g}: make another at {confidence:g}"
             )

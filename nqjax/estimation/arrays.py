@@ -12,6 +12,7 @@ from jax.typing import ArrayLike
 from nqjax.errors import InputError
 from nqjax.estimation.constraints import Constraint, Constraints, read_constraints
 from nqjax.estimation.study import standard_box
+from nqjax.inputs import as_count, as_flag, shortened
 from nqjax.solver.knots import families
 from nqjax.solver.newton import Options
 from nqjax.solver.pieces import BEYOND, PIECE, Problems, num_pieces
@@ -19,6 +20,10 @@ from nqjax.solver.program import fit_program
 
 #: Scores this many units in the last place apart are one point, as in `nqjax.spacing`.
 _TIE_ULPS = 8
+
+
+#: The largest number of pieces that are evaluated side by side.
+_WIDEST = 2**20
 
 
 class Estimate(NamedTuple):
@@ -79,21 +84,37 @@ def fit_arrays(
     ends at a millionth of the scores' range; where all small noise levels fit equally well, at one of them. Many
     searches in one call share the program's turns, which is faster than mapping it over them with `jax.vmap`.
     """
-    constraints = read_constraints(alpha, beta, gamma, sigma, minimize)
+    constraints = read_constraints(alpha, beta, gamma, sigma, as_flag("minimize", minimize))
+    width = as_count("width", width, most=_WIDEST)
     if constraints.sigma[1] == 0:
         raise InputError("sigma = 0 is not for compiled programs: allow some noise, or use nqjax.fit_many")
-    scores = jnp.asarray(scores)
+    scores = _as_array("scores", scores)
     if jnp.issubdtype(scores.dtype, jnp.integer):
         scores = scores.astype(float)
     if scores.dtype.name not in ("float32", "float64"):
         raise InputError(f"scores are {scores.dtype.name}: convert them to float32 or float64")
     if scores.ndim == 0 or scores.size == 0:
         raise InputError(f"scores have shape {scores.shape}: give at least one search with at least one score")
-    low, high = (jnp.asarray(limit, scores.dtype) for limit in limits)
+    low, high = _as_limits(limits, scores.dtype)
     if minimize:
         return _fit_oriented(scores, low, high, constraints=constraints, width=width)
     found = _fit_oriented(-scores, -high, -low, constraints=constraints, width=width)
     return found._replace(alpha=-found.beta, beta=-found.alpha)
+
+
+def _as_array(name: str, values: ArrayLike) -> Array:
+    """Return an array of JAX, which may be traced; raise InputError, which names it, for what is none."""
+    try:
+        return values if isinstance(values, Array) else jnp.asarray(np.asarray(values))
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InputError(f"the {name} are not numbers: {shortened(error, quoted=False)}") from None
+
+
+def _as_limits(limits: tuple[ArrayLike, ArrayLike], dtype: jnp.dtype) -> tuple[Array, Array]:
+    if not isinstance(limits, tuple | list) or len(limits) != 2:
+        raise InputError(f"the limits are {shortened(limits)}: give a pair, such as (-inf, 0.5)")
+    low, high = (_as_array("limits", limit).astype(dtype) for limit in limits)
+    return low, high
 
 
 # Compiled here, too: operation by operation a call outside of `jax.jit` would take minutes.

@@ -4,6 +4,7 @@ import math
 from typing import NamedTuple
 
 from nqjax.errors import InputError, show
+from nqjax.inputs import read_number, shortened
 
 #: A fixed value, an interval, or None.
 Constraint = float | tuple[float, float] | None
@@ -49,19 +50,19 @@ def read_constraints(
 def _gamma(gamma: Constraint) -> tuple[int, int]:
     low, high = _interval("gamma", gamma, (1.0, 5.0))
     if not (low >= 1 and high <= _LARGEST_GAMMA and low == round(low) and high == round(high)):
-        raise InputError(f"gamma is a whole number from 1 to {_LARGEST_GAMMA}, not {gamma}")
+        raise InputError(f"gamma is a whole number from 1 to {_LARGEST_GAMMA}, not {shortened(gamma)}")
     return int(low), int(high)
 
 
 def _interval(name: str, constraint: Constraint, default: tuple[float, float]) -> tuple[float, float]:
     if constraint is None:
         return default
-    try:
-        low, high = constraint if isinstance(constraint, tuple | list) else (constraint, constraint)
-        low, high = float(low), float(high)
-    except (TypeError, ValueError):
-        raise InputError(f"the constraint on {name} is {constraint!r}: give a number or a pair (low, high)") from None
-    if math.isnan(low) or math.isnan(high) or low > high:
+    ends = constraint if isinstance(constraint, tuple | list) else (constraint, constraint)
+    numbers = [read_number(end) for end in ends]
+    if len(numbers) != 2 or any(map(math.isnan, numbers)):
+        raise InputError(f"the constraint on {name} is {shortened(constraint)}: give a number or a pair (low, high)")
+    low, high = numbers
+    if low > high:
         raise InputError(f"the constraint on {name} is ({show(low)}, {show(high)}): give the lower end first")
     if low == high and math.isinf(low):
         raise InputError(f"{name} cannot be fixed at {show(low)}: give a finite number or an interval")

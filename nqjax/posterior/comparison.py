@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from nqjax.confidence.region import tails
 from nqjax.errors import InputError
-from nqjax.inputs import as_probability, as_trials
+from nqjax.inputs import as_key, as_probability, as_trials, read_number, shortened
 from nqjax.posterior.posterior import Posterior
 from nqjax.types import Floats
 
@@ -116,17 +116,20 @@ def compare(
     >>> float(nqjax.compare(post, other, 16).probability) < 0.01
     True
     """
+    for name, post in (("first", a), ("second", b)):
+        if not isinstance(post, Posterior):
+            raise InputError(f"the {name} search is {shortened(post)}: give a posterior from nqjax.sample_posterior")
     if a.minimize != b.minimize:
         raise InputError("one search minimises and the other maximises: they cannot be compared")
     first = as_trials(n)
     try:
-        costs = np.array([float(c) for c in cost])
-    except (TypeError, ValueError):
+        costs = np.array([read_number(c) for c in cost])
+    except TypeError:
         costs = np.zeros(0)
     if costs.shape != (2,) or not np.all((costs > 0) & np.isfinite(costs)):
-        raise InputError(f"the costs are {cost!r}: give two positive numbers")
+        raise InputError(f"the costs are {shortened(cost)}: give two positive numbers")
     second = first * costs[0] / costs[1]
-    seed = [a.draws.seed, b.draws.seed] if key is None else [int(jax.random.bits(key, dtype=np.uint32))]
+    seed = [a.draws.seed, b.draws.seed] if key is None else [int(jax.random.bits(as_key(key), dtype=np.uint32))]
     rng = np.random.default_rng([*seed, 3])
     draws = min(a.alpha.size, b.alpha.size)
     if a.group is not None and a.group == b.group:

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from nqjax.confidence.region import Region, check_name, tails
 from nqjax.errors import InputError
 from nqjax.estimation.study import Study
-from nqjax.inputs import as_probability, as_quantile, as_trials, oriented_limits
+from nqjax.inputs import as_numbers, as_probability, as_quantile, as_trials, oriented_limits
 from nqjax.posterior import diagnostics, predictive
 from nqjax.posterior.density.data import RegimeData
 from nqjax.posterior.density.log_joint import log_joint
@@ -219,9 +219,10 @@ class Posterior(Region):
     def probability_below(self, score: ArrayLike, n: ArrayLike = 1) -> Floats:
         """Return the posterior probability that the best score of ``n`` more trials is at most ``score``.
 
-        The best score is the lowest when minimising, and the highest when maximising. Arguments broadcast.
+        The best score is the lowest when minimising, and the highest when maximising. Arguments broadcast; the
+        probability of a score that is NaN is NaN.
         """
-        score, n = np.broadcast_arrays(np.asarray(score, np.float64), as_trials(n))
+        score, n = np.broadcast_arrays(as_numbers("scores", score), as_trials(n))
         out = np.empty(score.shape)
         for place in np.ndindex(score.shape):
             if self.minimize:

@@ -1,25 +1,28 @@
 """JSON document, terminal tables and Parquet file of a bootstrap."""
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nqjax.errors import InputError
 from nqjax.report.documents import BootstrapDocument, CurvePoint, FitDocument, ParameterInterval, Resamples
+from nqjax.report.head import print_head
 from nqjax.report.tables import (
     counts_of,
     curve_table,
     explain_notes,
     indented,
-    print_head,
     score_format,
     small_table,
     warn,
 )
 from nqjax.runtime.files import written_whole
-from nqjax.runtime.text import percent, significant
+from nqjax.runtime.text import chance, percent, significant
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from rich.console import Console
 
     from nqjax.confidence.bootstrap import Bootstrap, Method
@@ -128,7 +131,7 @@ def print_bootstrap(document: BootstrapDocument, console: "Console") -> None:
     found = document["bootstrap"]
     print_head(document, console)
     console.print(indented(_estimates(document), below=1))
-    shares = ", ".join(f"{gamma}={percent(share, 3)}" for gamma, share in found["gamma_probabilities"].items())
+    shares = ", ".join(f"{gamma}={chance(share)}" for gamma, share in found["gamma_probabilities"].items())
     used = found["num_resamples"] - found["num_failed"]
     console.print(Text.assemble(("Scores     ", "bold"), counts_of(document)))
     console.print(Text.assemble(("Resamples  ", "bold"), f"{used:,}, refitted; seed {found['seed']}"))
@@ -138,9 +141,14 @@ def print_bootstrap(document: BootstrapDocument, console: "Console") -> None:
     of = percent(found["confidence"])
     console.print(Text(f"Tuning curve: the median of the best score, with pointwise {of} intervals", "bold"))
     show = score_format(document)
-    ends = [("low", lambda point: show(point["low"])), ("high", lambda point: show(point["high"]))]
+    ends = [(end, functools.partial(_end, end, show)) for end in ("low", "high")]
     console.print(indented(curve_table(document, ends)))
     explain_notes(document, console)
+
+
+def _end(name: str, show: "Callable[[float | None], str]", point: "Mapping[str, Any]") -> str:
+    """Return the cell of an end of the band; outside the regime it has two digits."""
+    return significant(point[name], 2) if point["in_regime"] is False else show(point[name])
 
 
 def _estimates(document: BootstrapDocument) -> Any:

@@ -6,7 +6,7 @@ import numpy as np
 
 from nqjax.report.documents import ComparisonDocument
 from nqjax.report.tables import finite, indented, note, small_table, warn
-from nqjax.runtime.text import percent, significant
+from nqjax.runtime.text import chance, percent, significant
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,6 +75,8 @@ def print_comparison(document: ComparisonDocument, console: "Console") -> None:
     first, second = document["names"]
     direction = "lower" if document["minimize"] else "higher"
     console.print(Text(f"A: {first}\nB: {second}\n{document['metric']}, {direction} is better", "bold"))
+    for name, search in zip("AB", document["searches"], strict=True):
+        console.print(f"Best score seen in {name}: {significant(search['best_score'], 5)}")
     console.print()
     warn(document, console)
     table = small_table(
@@ -90,8 +92,8 @@ def print_comparison(document: ComparisonDocument, console: "Console") -> None:
         trials = f"{trials} {marks[note(row)]}".rstrip()
         table.add_row(
             trials,
-            f"{100 * row['probability']:.1f} %",
-            f"{100 * row['probability_median']:.1f} %",
+            chance(row["probability"]),
+            chance(row["probability_median"]),
             significant(d["median"], 3),
             f"{significant(d['low'], 3)} to {significant(d['high'], 3)}",
             style="" if row["in_regime"] else "dim",

@@ -6,8 +6,9 @@ import numpy as np
 
 from nqjax.analysis.threshold import REJECTED, rejection
 from nqjax.report.documents import BandsDocument, Head, RegionDocument
-from nqjax.report.tables import finite, indented, print_head, small_table, warn
-from nqjax.runtime.text import percent, significant
+from nqjax.report.head import print_head
+from nqjax.report.tables import finite, indented, small_table, start_of_regime, warn
+from nqjax.runtime.text import as_sure, percent, significant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -54,6 +55,8 @@ def region_document(
     """Return the document of a region: its intervals, its gammas and its band for the tuning curve."""
     ends = {name: region.interval(name) for name in ("alpha", "beta", "sigma", "regime_probability")}
     low, high = region.quantile_tuning_curve_band(trials)
+    # A consonance region has the band of all distributions outside the regime, which holds there, too.
+    start = getattr(getattr(region, "fit", region), "regime_start", None)
     within = "keeps within the band over the regime" if method == "consonance" else "fits well enough"
     empty = f"no noisy quadratic {within}: choose a threshold with fewer scores"
     return {
@@ -63,7 +66,10 @@ def region_document(
         "num_scores": region.num_scores,
         "gammas": list(region.gammas),
         "intervals": {name: {"low": finite(a), "high": finite(b)} for name, (a, b) in ends.items()},
-        "tuning_curve": _curve(trials, low, None, high),
+        "tuning_curve": [
+            {**row, "in_regime": start is None or row["trials"] >= start} for row in _curve(trials, low, None, high)
+        ],
+        "regime_start": None if start is None else finite(start),
         "warnings": [empty] if region.is_empty else _warnings(region, method),
     }
 
@@ -87,7 +93,7 @@ def print_confidence(document: "Mapping[str, Any]", console: "Console") -> None:
     if "intervals" in document:
         table = small_table("", [f"{confidence} {document['method']}"])
         for name, ends in document["intervals"].items():
-            found = f"{_show(ends['low'])} to {_show(ends['high'])}" if document["gammas"] else "none"
+            found = " to ".join(as_sure([*ends.values()], ends["low"], ends["high"])) if document["gammas"] else "none"
             table.add_row(name.replace("_", " "), found)
         table.add_row("gamma", ", ".join(map(str, document["gammas"])) or "none")
         console.print(indented(table, below=1))
@@ -101,11 +107,20 @@ def print_confidence(document: "Mapping[str, Any]", console: "Console") -> None:
         )
     )
     with_point = "median_best_score" in document["tuning_curve"][0]
-    table = small_table("trials", ["low", *["empirical"] * with_point, "high"])
+    table = small_table("trials", ["low", *["empirical"] * with_point, "high"], "")
+    outside = False
     for point in document["tuning_curve"]:
+        inside = point.get("in_regime", True)
+        outside |= not inside
         middle = [_show(point["median_best_score"])] if with_point else []
-        table.add_row(f"{point['trials']:,}", _show(point["low"]), *middle, _show(point["high"]))
+        ends = point["low"], point["high"]
+        low, high = as_sure(ends, *ends) if inside else (significant(end, 2) for end in ends)
+        note = "" if inside else "outside the regime"
+        table.add_row(f"{point['trials']:,}", low, *middle, high, note, style="" if inside else "dim")
     console.print(indented(table))
+    if outside:
+        start = start_of_regime(document["regime_start"])
+        console.print(Text(f"  outside the regime: it {start}; the region says nothing here", "dim"))
 
 
 def _curve(

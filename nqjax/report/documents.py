@@ -15,6 +15,8 @@ class Head(TypedDict):
     metric: str
     minimize: bool
     threshold: Number
+    threshold_shown: str | None  # with the fewest digits that keep the same scores
+    best_score: Number  # the best score that was seen
 
 
 class Interval(TypedDict):
@@ -64,7 +66,6 @@ class FitDocument(Head):
     num_used: int
     num_censored: int
     num_failed: int
-    best_score: Number
     p_value: Number  # of the tests of the fit; null where it was not tested
     regime_probability: Number
     regime_start: Number
@@ -123,6 +124,7 @@ class RegionDocument(ConfidenceDocument):
 
     gammas: list[int]
     intervals: dict[str, Interval]
+    regime_start: Number
 
 
 class PosteriorDocument(Head):

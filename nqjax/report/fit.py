@@ -8,19 +8,19 @@ import numpy as np
 from nqjax.analysis.threshold import REJECTED, rejection
 from nqjax.errors import show
 from nqjax.report.documents import CurvePoint, FitDocument, Number
+from nqjax.report.head import head_of, print_head
 from nqjax.report.tables import (
     counts_of,
     curve_table,
     explain_notes,
     finite,
     indented,
-    print_head,
     score_format,
     small_table,
     start_of_regime,
     warn,
 )
-from nqjax.runtime.text import listed, percent, significant
+from nqjax.runtime.text import chance, listed, significant
 
 if TYPE_CHECKING:  # rich is imported inside the functions: `--json` does without it
     from collections.abc import Mapping, Sequence
@@ -73,10 +73,7 @@ def fit_document(
     # Without a limit on the losing side, there is no regime.
     bounded = math.isfinite(losing)
     return {
-        "file": file,
-        "metric": metric,
-        "minimize": bool(fit.minimize),
-        "threshold": None if threshold is None else finite(threshold),
+        **head_of(file, metric, fit.minimize, threshold, scores),  # type: ignore[typeddict-item]
         "limits": [finite(limit) for limit in fit.limits],
         "alpha": finite(fit.alpha),
         "beta": finite(fit.beta),
@@ -90,7 +87,6 @@ def fit_document(
         "num_used": int(fit.num_used),
         "num_censored": int(fit.num_censored),
         "num_failed": int(fit.num_failed),
-        "best_score": finite(fit.best_score),
         "p_value": finite(fit.p_value),
         "regime_probability": finite(fit.regime_probability) if bounded else None,
         "regime_start": finite(fit.regime_start) if bounded else None,
@@ -221,7 +217,8 @@ def _findings(document: FitDocument) -> "Table":
     table.add_column()
     table.add_row("Regime", Text(_regime(document)))
     table.add_row("Scores", Text(counts_of(document)))
-    table.add_row("Loss", Text(f"{significant(document['loss'], 5)} ({converged}); by gamma: {losses}"))
+    objective = f"{significant(document['loss'], 5)} ({converged}), lower is better; by gamma: {losses}"
+    table.add_row("Fit's objective", Text(objective))
     return table
 
 
@@ -234,7 +231,7 @@ def _regime(document: FitDocument) -> str:
             f"threshold be chosen (--threshold auto), or try one{example}"
         )
     side = "below" if document["minimize"] else "above"
-    probability = percent(document["regime_probability"], 3)
+    probability = chance(document["regime_probability"])
     start = start_of_regime(document["regime_start"])
     return f"a score is at or {side} the threshold with probability {probability}; the regime {start}"
 
@@ -243,5 +240,5 @@ def _failures(document: FitDocument) -> str:
     """Say where the fit holds if runs failed and no threshold was given."""
     if not document["num_failed"] or document["regime_probability"] is None:
         return ""
-    share = percent(document["regime_probability"], 3)
+    share = chance(document["regime_probability"])
     return f"; a run succeeds with probability {share}, and what is fitted {start_of_regime(document['regime_start'])}"

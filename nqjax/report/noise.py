@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING, Any
 
 from nqjax.report.documents import Head, NoiseDocument
-from nqjax.report.tables import finite, indented, print_head, small_table, warn
+from nqjax.report.head import print_head
+from nqjax.report.tables import finite, indented, small_table, warn
 from nqjax.runtime.text import percent, significant
 
 if TYPE_CHECKING:

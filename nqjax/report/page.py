@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from nqjax.errors import InputError
 from nqjax.plots.style import new_figure
-from nqjax.report.documents import Head, PosteriorDocument
-from nqjax.report.tables import finite
+from nqjax.report.documents import PosteriorDocument
+from nqjax.report.head import head_of
 from nqjax.runtime.extras import require
 from nqjax.runtime.files import written_whole
 
@@ -79,7 +79,7 @@ def save_report(
 
     check_page(path)
     losing = post.limits[1] if post.minimize else post.limits[0]
-    head: Head = {"file": None, "metric": name, "minimize": post.minimize, "threshold": finite(losing)}
+    head = head_of(None, name, post.minimize, losing, post.study.scores)
     save_page(path, post, posterior_document(post, head=head, trials=trials))
 
 

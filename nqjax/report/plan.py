@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 from nqjax.errors import show
 from nqjax.report.documents import Head, PlanDocument
 from nqjax.report.fit import fit_document
-from nqjax.report.tables import print_head, warn
+from nqjax.report.head import print_head
+from nqjax.report.tables import warn
 from nqjax.runtime.text import percent, significant
 
 if TYPE_CHECKING:

@@ -10,8 +10,9 @@ from numpyro.distributions import Distribution
 from numpyro.distributions.transforms import Transform
 
 from nqjax.report.documents import Head, PosteriorDocument
-from nqjax.report.tables import finite, indented, note, print_head, small_table
-from nqjax.runtime.text import percent, significant
+from nqjax.report.head import print_head
+from nqjax.report.tables import finite, indented, note, small_table
+from nqjax.runtime.text import as_sure, chance, percent, significant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -188,9 +189,9 @@ def in_words(document: "Mapping[str, Any]") -> list[str]:
         f"{significant(shown['low'], 4)} and {significant(shown['high'], 4)} with probability {confidence}, if the "
         f"model holds: more trials cannot bring its noiseless score {direction} {best}."
     )
-    shares = ", ".join(f"{g} with {percent(p, 2)}" for g, p in chances.items() if p >= _LEAST_PROBABILITY)
+    shares = ", ".join(f"{g} with {chance(p, 2)}" for g, p in chances.items() if p >= _LEAST_PROBABILITY)
     effective = (
-        f"About {matter} (gamma = {likely}, with probability {percent(chances[likely], 3)})."
+        f"About {matter} (gamma = {likely}, with probability {chance(chances[likely])})."
         if sure
         else f"How many hyperparameters matter is not settled: gamma may be {shares}."
     )
@@ -213,10 +214,10 @@ def print_posterior(document: "Mapping[str, Any]", console: "Console") -> None:
     confidence = percent(document["confidence"])
     table = small_table("", ["median", f"{confidence} credible"])
     for name, found in document["parameters"].items():
-        interval = f"{significant(found['low'], 5)} to {significant(found['high'], 5)}"
-        table.add_row(name.replace("_", " "), significant(found["median"], 5), interval)
+        median, low, high = as_sure([found[key] for key in ("median", "low", "high")], found["low"], found["high"])
+        table.add_row(name.replace("_", " "), median, f"{low} to {high}")
     console.print(indented(table, below=1))
-    shares = ", ".join(f"{gamma}={percent(p, 3)}" for gamma, p in document["gamma_probabilities"].items())
+    shares = ", ".join(f"{gamma}={chance(p)}" for gamma, p in document["gamma_probabilities"].items())
     console.print(Text.assemble(("Gamma  ", "bold"), shares))
     counts = f"{document['num_used']:,} of {document['num_scores']:,} inside the regime"
     failed = f", {document['num_failed']:,} failed" if document["num_failed"] else ""
@@ -228,6 +229,8 @@ def print_posterior(document: "Mapping[str, Any]", console: "Console") -> None:
     )
     table = small_table("trials", ["low", "median", "high"], "")
     for point in document["tuning_curve"]:
-        cells = [significant(point[name], 5) for name in ("low", "median_best_score", "high")]
+        numbers = [point[name] for name in ("low", "median_best_score", "high")]
+        inside = point["in_regime"]
+        cells = as_sure(numbers, point["low"], point["high"]) if inside else [significant(x, 2) for x in numbers]
         table.add_row(f"{point['trials']:,}", *cells, note(point), style="" if point["in_regime"] else "dim")
     console.print(indented(table))

@@ -3,8 +3,9 @@
 from typing import TYPE_CHECKING, Any
 
 from nqjax.report.documents import RegimeDocument
+from nqjax.report.head import print_best
 from nqjax.report.tables import finite, indented, small_table
-from nqjax.runtime.text import percent, significant
+from nqjax.runtime.text import chance, significant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -51,6 +52,7 @@ def print_regime(document: "Mapping[str, Any]", console: "Console") -> None:
 
     direction = "minimized" if document["minimize"] else "maximized"
     console.print(Text(f"{document['metric']} in {document['file']}, {direction}", style="bold"))
+    print_best(document, console)
     console.print()
     best = "alpha" if document["minimize"] else "beta"
     table = small_table("threshold", ["scores", best, "gamma", "own", "inside", "both"], "")
@@ -71,8 +73,10 @@ def print_regime(document: "Mapping[str, Any]", console: "Console") -> None:
     )
     console.print()
     if document["found"]:
-        share = percent(document["regime_probability"], 3)
-        console.print(Text(f"Threshold {document['threshold']!r}: a score is in the regime with probability {share}"))
+        share = chance(document["regime_probability"])
+        console.print(
+            Text(f"Threshold {document['threshold_shown']}: a score is in the regime with probability {share}")
+        )
         console.print(Text(f"Because {document['reason']}."))
     else:
         console.print(Text(f"No regime: {document['reason']}.", style="yellow"))
@@ -85,7 +89,7 @@ def print_movement(document: "Mapping[str, Any]", console: "Console") -> None:
     regime = document["regime"]
     chosen = next(one for one in regime["path"] if one["chosen"])
     p = _p(chosen["p_value"])
-    console.print(Text(f"Threshold {chosen['threshold']!r}, chosen automatically (p = {p}): {regime['reason']}."))
+    console.print(Text(f"Threshold {document['threshold_shown']}, chosen automatically (p = {p}): {regime['reason']}."))
     rows = [*regime["movement"], {"share": chosen["num_used"] / document["num_scores"], **chosen}]
     best = "alpha" if document["minimize"] else "beta"
     table = small_table("best scores", ["threshold", best, "gamma", "sigma"], "")

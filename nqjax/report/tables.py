@@ -26,16 +26,6 @@ def explain_notes(document: "Mapping[str, Any]", console: "Console") -> None:
             console.print(Text(f"  {note}: {reason}", style="dim"))
 
 
-def print_head(document: "Mapping[str, Any]", console: "Console") -> None:
-    """Print the metric, the file, the direction and the threshold."""
-    from rich.text import Text
-
-    direction = "minimized" if document["minimize"] else "maximized"
-    limit = "no threshold" if document["threshold"] is None else f"threshold {document['threshold']!r}"
-    console.print(Text(f"{document['metric']} in {document['file']}, {direction}, {limit}", style="bold"))
-    console.print()
-
-
 def warn(document: "Mapping[str, Any]", console: "Console") -> None:
     """Print the warnings, a line each."""
     from rich.text import Text
@@ -66,7 +56,8 @@ def counts_of(document: "Mapping[str, Any]") -> str:
     counts = [f"{document['num_used']:,} used"]
     if document["num_censored"] or document["threshold"] is not None:
         counts.append(f"{document['num_censored']:,} censored (beyond the threshold)")
-    counts.append(f"{document['num_failed']:,} failed (missing, NaN or infinite: counted as worse than all scores)")
+    if document["num_failed"]:
+        counts.append(f"{document['num_failed']:,} failed (missing, NaN or infinite: counted as worse than all scores)")
     return f"{document['num_scores']:,}: {', '.join(counts)}"
 
 
@@ -85,8 +76,10 @@ def curve_table(
     table = small_table("trials", ["best score", *(name for name, _ in more)], "")
     table.columns[0].justify = "right"
     for point in document["tuning_curve"]:
-        style = "dim" if point["in_regime"] is False else ""
-        cells = [show(point["median_best_score"]), *(cell(point) for _, cell in more)]
+        outside = point["in_regime"] is False
+        style = "dim" if outside else ""
+        score = point["median_best_score"]
+        cells = [significant(score, 2) if outside else show(score), *(cell(point) for _, cell in more)]
         table.add_row(f"{point['trials']:,}", *cells, ", ".join(_notes_of(point, document)), style=style)
     return table
 

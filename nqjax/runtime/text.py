@@ -3,6 +3,9 @@
 import math
 from collections.abc import Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 
 def significant(number: float | None, digits: int) -> str:
     """Return a number to a count of significant digits, trailing zeros kept; ``?`` for None."""
@@ -12,6 +15,39 @@ def significant(number: float | None, digits: int) -> str:
 def percent(share: float | None, digits: int = 6) -> str:
     """Return a share as a percentage of at most ``digits`` significant digits; ``?`` for NaN and None."""
     return "?" if share is None or math.isnan(share) else f"{100 * share:.{digits}g} %"
+
+
+def chance(probability: float | None, digits: int = 3) -> str:
+    """Return a probability as a percentage; ``< 0.1 %`` and ``> 99.9 %`` near the ends, ``?`` for NaN and None."""
+    if probability is None or math.isnan(probability) or 1e-3 <= probability <= 1 - 1e-3:
+        return percent(probability, digits)
+    if probability in (0, 1):
+        return percent(probability)
+    return "< 0.1 %" if probability < 0.5 else "> 99.9 %"
+
+
+def same_side(threshold: float, scores: NDArray[np.float64], minimize: bool) -> str:
+    """Return a threshold with the fewest digits that keep the same scores on its better side."""
+    sign = 1 if minimize else -1
+    kept = int(np.sum(sign * scores <= sign * threshold))
+    for digits in range(3, 17):
+        for end in (threshold, threshold + sign * 10.0 ** (math.floor(math.log10(abs(threshold) or 1)) + 1 - digits)):
+            text = f"{end:.{digits}g}"
+            if int(np.sum(sign * scores <= sign * float(text))) == kept:
+                return text
+    return repr(threshold)
+
+
+def as_sure(numbers: Sequence[float | None], low: float | None, high: float | None) -> list[str]:
+    """Return numbers with as many decimals as an interval gives them: its width has three significant digits."""
+    if low is None or high is None or not 0 < high - low < math.inf:
+        return [significant(number, 5) for number in numbers]
+    decimals = 2 - math.floor(math.log10(high - low))
+    size = max((abs(number) for number in (*numbers, low, high) if number is not None), default=0.0)
+    if decimals > 12 or size >= 1e7 or size < 1e-4:
+        digits = min(max(decimals + math.floor(math.log10(size)) + 1, 3), 16) if size else 3
+        return [significant(number, digits) for number in numbers]
+    return ["?" if number is None else f"{round(number, decimals):.{max(decimals, 0)}f}" for number in numbers]
 
 
 def span(low: float, high: float) -> str:
