@@ -23,6 +23,8 @@ from .confidence.bands import Bands as Bands
 from .confidence.bands import confidence_bands as confidence_bands
 from .confidence.bootstrap import Bootstrap as Bootstrap
 from .confidence.consonance import ConsonanceRegion as ConsonanceRegion
+from .confidence.gains import Gains as Gains
+from .confidence.gains import expected_gains as expected_gains
 from .confidence.planning import required_trials as required_trials
 from .confidence.profile import ProfileRegion as ProfileRegion
 from .confidence.region import Region as Region

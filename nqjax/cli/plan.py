@@ -15,9 +15,11 @@ from nqjax.cli.options import (
 )
 
 _EPILOG = """\
-The fit to the trials that were run is taken as exact. It says nothing about scores beyond the threshold.
+Without a question, the answer is what 10, 100 and 1,000 more trials would bring. The fit to the trials that were run is
+taken as exact. It says nothing about scores beyond the threshold.
 
 examples:
+  nqjax plan trials.csv --metric error
   nqjax plan trials.csv --metric error --threshold 0.11 --score 0.096 --probability 0.9
   nqjax plan trials.csv --metric accuracy --maximize --threshold 0.89 --score 0.904 --probability 0.5 --json
   nqjax plan trials.csv --metric error --threshold 0.11 --width 0.002 --at 20 --confidence 0.8
@@ -30,9 +32,9 @@ def add(commands: Any) -> None:
         commands,
         "plan",
         _run,
-        usage="nqjax plan FILE --metric NAME (--score S --probability P | --width W --at N) [options]",
-        summary="how many trials it takes to reach a score, or for a narrow band of the tuning curve",
-        description="How many trials does a search need to reach a score, or for a narrow band of its tuning curve?",
+        usage="nqjax plan FILE --metric NAME [--score S --probability P | --width W --at N] [options]",
+        summary="what more trials would bring, or how many it takes to reach a score or a narrow band",
+        description="What would more trials bring? How many reach a score, or make the tuning curve's band narrow?",
         epilog=_EPILOG,
     )
     add_search(parser)
@@ -50,23 +52,26 @@ def add(commands: Any) -> None:
 
 def _run(args: argparse.Namespace) -> None:
     given = tuple(getattr(args, name) is not None for name in ("score", "probability", "width", "at"))
-    if given not in ((True, True, False, False), (False, False, True, True)):
-        args.parser.error("give either --score and --probability, or --width and --at")
+    if given not in ((False,) * 4, (True, True, False, False), (False, False, True, True)):
+        args.parser.error("give --score and --probability, or --width and --at, or none of them")
     from nqjax.trials.scores import read_scores
 
     scores = read_scores(args.file, args.metric)
     process.use_compilation_cache()
     import nqjax
     from nqjax.analysis.fit import fit_of
-    from nqjax.report.plan import plan_document, print_plan
+    from nqjax.report.plan import gains_document, plan_document, print_gains, print_plan
 
     chosen = threshold.resolve(args, scores)
     fit = fit_of(chosen)
+    head = output.head(args, chosen.study.limits, scores)
+    if not any(given):
+        output.give(args, gains_document(fit, scores, head=head, constraints=constraints(args)), print_gains)
+        return
     if args.score is not None:
         asked = {"score": args.score, "probability": args.probability}
     else:
         asked = {"width": args.width, "at": args.at, "confidence": args.confidence}
-    head = output.head(args, chosen.study.limits, scores)
     trials = float(nqjax.required_trials(fit, **asked))
     document = plan_document(fit, scores, trials, head=head, asked=asked, constraints=constraints(args))
     output.give(args, document, print_plan)

@@ -179,11 +179,9 @@ class NoiseDocument(Head):
     warnings: list[str]
 
 
-class PlanDocument(Head):
-    """Number of trials that is needed (`nqjax plan`)."""
+class PlanBasis(Head):
+    """Fit that a plan follows from."""
 
-    asked: dict[str, float]
-    required_trials: Number
     alpha: Number
     beta: Number
     gamma: int
@@ -191,3 +189,25 @@ class PlanDocument(Head):
     regime_start: Number
     num_scores: int
     warnings: list[str]
+
+
+class PlanDocument(PlanBasis):
+    """Number of trials that is needed (`nqjax plan` with a question)."""
+
+    asked: dict[str, float]
+    required_trials: Number
+
+
+class Gain(TypedDict):
+    """What some more trials would bring."""
+
+    trials: float
+    probability: float  # of a better score than the best one seen
+    probability_beyond_noise: float  # of one that is better by more than sigma
+    median_best_score: Number
+
+
+class GainsDocument(PlanBasis):
+    """What more trials would bring (`nqjax plan` without a question)."""
+
+    gains: list[Gain]

@@ -1,14 +1,15 @@
-"""JSON document and sentences about a number of trials that is needed."""
+"""JSON documents and sentences about what more trials would bring, and about a number of trials that is needed."""
 
 import math
 from typing import TYPE_CHECKING, Any
 
+from nqjax.confidence.gains import expected_gains
 from nqjax.errors import show
-from nqjax.report.documents import Head, PlanDocument
+from nqjax.report.documents import GainsDocument, Head, PlanBasis, PlanDocument
 from nqjax.report.fit import fit_document
 from nqjax.report.head import print_head
-from nqjax.report.tables import warn
-from nqjax.runtime.text import percent, significant
+from nqjax.report.tables import finite, indented, small_table, warn
+from nqjax.runtime.text import chance, percent, significant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,6 +18,13 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from nqjax.estimation.fit import Fit
+
+
+#: Numbers of further trials in the table of what they would bring.
+_FURTHER = (10, 100, 1000)
+
+#: If as many trials again beat the best score by more than the noise less often than this, stopping is reasonable.
+_SELDOM = 0.1
 
 
 def plan_document(
@@ -29,6 +37,35 @@ def plan_document(
     constraints: "Mapping[str, Any]",
 ) -> PlanDocument:
     """Return the number of trials that is needed, and the fit that it follows from."""
+    basis = _basis(fit, scores, head, constraints)
+    return {
+        **basis,
+        "asked": dict(asked),
+        "required_trials": (int(trials) if trials < 2**53 else trials) if math.isfinite(trials) else None,
+        "warnings": basis["warnings"] + _warnings(fit, head["threshold"], asked),
+    }
+
+
+def gains_document(fit: "Fit", scores: "np.ndarray", *, head: Head, constraints: "Mapping[str, Any]") -> GainsDocument:
+    """Return what more trials would bring, among them as many as were run."""
+    trials = sorted({*_FURTHER, len(scores)})
+    gains = expected_gains(fit, trials)
+    columns = zip(gains.probability, gains.probability_beyond_noise, gains.median_best, strict=True)
+    return {
+        **_basis(fit, scores, head, constraints),
+        "gains": [
+            {
+                "trials": n,
+                "probability": float(p),
+                "probability_beyond_noise": float(beyond),
+                "median_best_score": finite(best),
+            }
+            for n, (p, beyond, best) in zip(trials, columns, strict=True)
+        ],
+    }
+
+
+def _basis(fit: "Fit", scores: "np.ndarray", head: Head, constraints: "Mapping[str, Any]") -> PlanBasis:
     fitted = fit_document(
         fit,
         scores,
@@ -39,16 +76,14 @@ def plan_document(
         trials=(1,),
     )
     return {
-        **head,
-        "asked": dict(asked),
-        "required_trials": (int(trials) if trials < 2**53 else trials) if math.isfinite(trials) else None,
+        **head,  # type: ignore[typeddict-item]
         "alpha": fitted["alpha"],
         "beta": fitted["beta"],
         "gamma": fitted["gamma"],
         "sigma": fitted["sigma"],
         "regime_start": fitted["regime_start"],
         "num_scores": fitted["num_scores"],
-        "warnings": fitted["warnings"] + _warnings(fit, head["threshold"], asked),
+        "warnings": fitted["warnings"],
     }
 
 
@@ -74,7 +109,43 @@ def print_plan(document: "Mapping[str, Any]", console: "Console") -> None:
     console.print(Text(_answer(document)))
     console.print()
     warn(document, console)
-    numbers = ", ".join(f"{name} {significant(document[name], 5)}" for name in ("alpha", "beta", "sigma"))
+    _print_basis(document, console)
+
+
+def print_gains(document: "Mapping[str, Any]", console: "Console") -> None:
+    """Print what more trials would bring, and whether stopping is reasonable."""
+    from rich.text import Text
+
+    print_head(document, console)
+    warn(document, console)
+    console.print(Text("What more trials would bring, beyond the best score seen", "bold"))
+    table = small_table("more trials", ["better", "better by sigma", "median of the best"], "")
+    table.columns[0].justify = "right"
+    for row in document["gains"]:
+        chances = chance(row["probability"]), chance(row["probability_beyond_noise"])
+        note = "as many again" if row["trials"] == document["num_scores"] else ""
+        table.add_row(f"{row['trials']:,}", *chances, significant(row["median_best_score"], 4), note)
+    console.print(indented(table, below=1))
+    console.print(Text(_advice(document)))
+    console.print()
+    _print_basis(document, console)
+
+
+def _advice(document: "Mapping[str, Any]") -> str:
+    (again,) = (row for row in document["gains"] if row["trials"] == document["num_scores"])
+    found, beyond = chance(again["probability"], 2), chance(again["probability_beyond_noise"], 2)
+    stop = again["probability_beyond_noise"] < _SELDOM
+    verdict = "stopping is reasonable" if stop else "going on may pay"
+    return (
+        f"As many trials again find a better score with probability {found}, and one that is better by more than one "
+        f"run's noise (sigma) with probability {beyond}: {verdict}, as far as the fit can tell."
+    )
+
+
+def _print_basis(document: "Mapping[str, Any]", console: "Console") -> None:
+    from rich.text import Text
+
+    numbers = ", ".join(f"{name} {significant(document[name], 4)}" for name in ("alpha", "beta", "sigma"))
     console.print(Text(f"From a fit to {document['num_scores']:,} trials: {numbers}, gamma {document['gamma']}", "dim"))
 
 

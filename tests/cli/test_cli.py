@@ -159,13 +159,16 @@ def test_report(calls, trials, capsys, monkeypatch, minimize):
     side = "below" if minimize else "above"
     assert f"a score is at or {side} the threshold with probability 20 %; the regime governs from n = 4 on" in text
     assert "21: 19 used, 1 censored (beyond the threshold), 1 failed (missing, NaN or infinite: counted as" in text
-    assert "0.062500 (converged); by gamma: 1=0.12500, 2=0.062500, 3=?" in text
+    assert "0.062500 (converged), lower is better; by gamma: 1=0.12500, 2=0.062500, 3=?" in text
 
     curve = [line.split() for line in lines if line.split() and line.split()[0] in map(str, TRIALS)]
     sign = 1 if minimize else -1
     best_scores = [(0.08 if minimize else 0.92) + sign * 0.05 / n for n in TRIALS]
     marks = ["outside the regime" if n < 4 else "extrapolated" if n > 21 else "" for n in TRIALS]
-    expected = [[str(n), f"{y:.5f}", *mark.split()] for n, y, mark in zip(TRIALS, best_scores, marks, strict=True)]
+    expected = [
+        [str(n), f"{y:#.2g}" if n < 4 else f"{y:.5f}", *mark.split()]
+        for n, y, mark in zip(TRIALS, best_scores, marks, strict=True)
+    ]
     assert curve == expected
     assert "  outside the regime: it governs from n = 4 on; the fit says nothing here" in lines
     assert lines[-1] == "  extrapolated: more trials than were run"
@@ -370,7 +373,7 @@ def error_line(capsys) -> str:
         (["fit"], ["nqjax fit: error:", "FILE, --metric", "(see nqjax fit --help)"]),
         (["fit", "t.csv"], ["--metric"]),
         (["fit", "t.csv", "--metric"], ["--metric"]),
-        (["fit", "t.csv", "--metric", "x", "--maximise"], ["'--maximise'", "did you mean --maximize?"]),
+        (["fit", "t.csv", "--metric", "x", "--maximyse"], ["'--maximyse'", "did you mean --maximize?"]),
         (["fit", "t.csv", "--metric", "x", "u.csv"], ["nqjax fit: error: unknown argument 'u.csv'"]),
         (["fit", "t.csv", "--metric", "x", "--minimize", "--maximize"], ["--maximize", "not allowed with"]),
         (["fit", "t.csv", "--metric", "x", "--threshold"], ["--threshold", "expected one argument"]),

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 
 import jax
 import numpy as np
@@ -53,7 +54,9 @@ def test_regime(file, scores, capsys, tmp_path, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     assert cli.main(["regime", file, "--metric", "y"]) == 0
     text = output(capsys)
-    assert repr(regime.threshold) in text
+    shown = re.search(r"Threshold (\S+):", text)[1]
+    assert np.sum(scores <= float(shown)) == np.sum(scores <= regime.threshold)
+    assert len(shown) <= 6
     lines = text.splitlines()
     assert max(map(len, lines)) <= 80
     # A row a candidate, whole at the width of a terminal: its threshold and scores first, what became of it last.
