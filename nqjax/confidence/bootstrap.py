@@ -29,6 +29,7 @@ from nqjax.inputs import (
     oriented_limits,
 )
 from nqjax.runtime.hosts import from_all_hosts
+from nqjax.runtime.memory import check_memory
 from nqjax.runtime.parallel import in_parallel
 from nqjax.runtime.progress import Progress
 from nqjax.special.best_of import best_of
@@ -299,10 +300,16 @@ def bootstrap(
     (40, 0)
     """
     num_resamples, key = as_count("num_resamples", num_resamples), as_key(key)
+    check_resamples(num_resamples)
     confidence = as_probability("confidence", confidence)
     study = Study.read(scores, limits, minimize, alpha, beta, gamma, sigma)
     resampler = Resampler.make(study, key, as_dtype(dtype), as_devices(devices))
     return refit_all(resampler, num_resamples, confidence, progress, on_interrupt)
+
+
+def check_resamples(num_resamples: int) -> None:
+    """Raise InputError if the memory does not hold the estimates of all resamples."""
+    check_memory("num_resamples", num_resamples, 8 * len(COLUMNS) + 1)
 
 
 def refit_all(
@@ -313,6 +320,7 @@ def refit_all(
     on_interrupt: Literal["raise", "return"] = "raise",
 ) -> Bootstrap:
     """Refit resamples, see `bootstrap`."""
+    check_resamples(num_resamples)
     columns = np.full((len(COLUMNS), num_resamples), math.nan)
     done = np.zeros(num_resamples, bool)
     evaluations = 0.0
