@@ -1,7 +1,5 @@
 """The process of the `nqjax` command; `python -m nqjax` is the same."""
 
-import sys
-
 from nqjax.runtime import interrupt
 
 
@@ -19,4 +17,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

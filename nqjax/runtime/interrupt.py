@@ -5,13 +5,12 @@ it. But the interpreter also writes the number of a signal to a pipe as soon as 
 The process may end at any moment without harm, as if it were killed: files are written whole or line by line.
 """
 
-import contextlib
+# Until `begin` has run, Ctrl-C gives a traceback: so only what Python has loaded already is imported here.
+import _thread
 import os
 import signal
 import sys
-import threading
 from collections.abc import Callable
-from typing import Any
 
 #: Exit status of an interrupted process.
 STATUS = 130
@@ -22,8 +21,14 @@ _PATIENCE = 1.4
 #: Seconds that the last output may take, because a terminal or a pipe may be stuck.
 _LAST_OUTPUT = 0.2
 
-#: Held for good by whoever says what is safe after Ctrl-C, so that it is said once.
-_TELLING = threading.Lock()
+#: Taken for good by the thread that answers the first Ctrl-C.
+_ANNOUNCING = _thread.allocate_lock()
+
+#: Taken for good by the thread that says what is safe.
+_TELLING = _thread.allocate_lock()
+
+
+_Hook = Callable[["sys.UnraisableHookArgs"], object]
 
 
 class _State:
@@ -42,7 +47,7 @@ def begin() -> None:
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     try:
-        threading.Thread(target=_watch, args=(reading,), name="nqjax-ctrl-c", daemon=True).start()
+        _thread.start_new_thread(_watch, (reading,))
     except RuntimeError:  # no more threads: the system ends the process
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         return
@@ -85,7 +90,9 @@ def tell(text: str) -> None:
     """Print to stderr what is safe; after a real Ctrl-C only the first text is printed."""
     if _State.is_interrupted and not _TELLING.acquire(blocking=False):
         return
-    with contextlib.suppress(OSError, ValueError):
+    import contextlib
+
+    with contextlib.suppress(OSError, ValueError):  # closed
         print(text, file=sys.stderr, flush=True)  # noqa: T201
 
 
@@ -94,22 +101,32 @@ def _leave_to_the_thread(*_: object) -> None:
 
 
 def _raise_once(*_: object) -> None:
+    _announce()
     if not _State.has_raised:
         _State.has_raised = True
         raise KeyboardInterrupt
 
 
+def _announce() -> None:
+    """Note the first Ctrl-C and answer it, in the thread that hears of it first."""
+    if _ANNOUNCING.acquire(blocking=False):
+        _State.is_interrupted = True
+        if _State.waiting:
+            _write(f"{_State.waiting}\n")
+
+
 def _watch(pipe: int) -> None:
     """Read the numbers of signals, and see to it that the process ends."""
+    import threading
+
+    is_first = True
     for number in iter(lambda: os.read(pipe, 1), b""):
         if number[0] != signal.SIGINT:
             continue
-        if _State.safe is None or _State.is_interrupted:
+        if _State.safe is None or not is_first:
             _stop()
-        _State.is_interrupted = True
-        if _State.waiting:
-            with contextlib.suppress(OSError):
-                os.write(2, _State.waiting.encode() + b"\n")
+        is_first = False
+        _announce()
         timer = threading.Timer(_PATIENCE, _give_up)
         timer.daemon = True
         timer.start()
@@ -126,14 +143,23 @@ def _give_up() -> None:
 def _stop() -> None:
     """End the process; threads that are still in compiled code would make an orderly end crash."""
     _within(_LAST_OUTPUT, sys.stdout.flush)
-    with contextlib.suppress(OSError):
-        if os.isatty(2):
-            os.write(2, b"\x1b[?25h")  # the cursor, which a progress bar hides
+    if os.isatty(2):
+        _write("\x1b[?25h")  # the cursor, which a progress bar hides
     os._exit(STATUS)
+
+
+def _write(text: str) -> None:
+    """Write to stderr, but not by `print`, which may be what was interrupted."""
+    import contextlib
+
+    with contextlib.suppress(OSError):  # closed
+        os.write(2, text.encode())
 
 
 def _within(seconds: float, work: Callable[[], object]) -> None:
     """Do something that may get stuck or fail, and wait for it for some seconds at most."""
+    import contextlib
+    import threading
 
     def quiet() -> None:
         with contextlib.suppress(Exception):
@@ -145,6 +171,6 @@ def _within(seconds: float, work: Callable[[], object]) -> None:
         thread.join(seconds)
 
 
-def _without_interrupts(hook: Callable[[Any], object]) -> Callable[[Any], object]:
+def _without_interrupts(hook: "_Hook") -> "_Hook":
     """Return a hook for exceptions that cannot be raised, such as in a destructor, which leaves out Ctrl-C."""
     return lambda found: None if issubclass(found.exc_type, KeyboardInterrupt) else hook(found)

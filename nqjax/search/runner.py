@@ -30,7 +30,8 @@ from nqjax.search.engine.trial import Trial
 from nqjax.search.run_options import RunOptions
 from nqjax.search.task import Task, check_task
 from nqjax.search.trials_file import TrialsFile
-from nqjax.trials.table import Row, Trials, best_row, read_trials
+from nqjax.trials.search_lines import Row
+from nqjax.trials.table import Trials, best_row, read_trials
 
 #: Bytes that a trial takes at least, before it is trained: its configuration and its key.
 _BYTES_PER_TRIAL = 500

@@ -21,7 +21,15 @@ from typing import Any, Self
 from nqjax.errors import InputError
 from nqjax.runtime.files import lock, remove_drafts, written_whole
 from nqjax.trials.json_lines import JSON_ENDINGS, json_object
-from nqjax.trials.search_lines import HEADER, Row, SearchLines, header_line, row_line, trial_problem
+from nqjax.trials.search_lines import (
+    HEADER,
+    Row,
+    SearchLines,
+    header_line,
+    row_line,
+    settings_problem,
+    trial_problem,
+)
 
 
 class TrialsFile:
@@ -138,6 +146,8 @@ class TrialsFile:
             if not settings:
                 raise checks.error(number, "the header has no settings of the search: give another --out")
             self._check(settings)
+            if problem := settings_problem(settings):
+                raise checks.error(number, problem)
             self._headers.append(line)
             return
         if not self._headers:

@@ -12,7 +12,7 @@ from nqjax.errors import InputError
 #: A message lists at most this many columns.
 _MOST_LISTED = 30
 
-#: Most characters of the columns that a message lists, unless the first one alone is longer.
+#: Most characters of the columns that a message lists.
 _LONGEST_LIST = 250
 
 #: Most characters of one column's name in a message.

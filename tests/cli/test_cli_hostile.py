@@ -1,4 +1,4 @@
-"""Command lines, files and machines that nobody would wish for: one line on stderr and status 2, and no traceback."""
+"""Hostile command lines, files and machines: one line on stderr and status 2, and no traceback."""
 
 import contextlib
 import io

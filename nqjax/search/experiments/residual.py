@@ -19,7 +19,8 @@ from nqjax.runtime.memory import check_memory
 from nqjax.search.run_options import RunOptions
 from nqjax.search.runner import as_trials, check_trials, execute, key_words, trial_words
 from nqjax.search.task import Task, check_task
-from nqjax.trials.table import Row, Trials
+from nqjax.trials.search_lines import Row
+from nqjax.trials.table import Trials
 
 #: Bytes that a run takes at least, before it is trained.
 _BYTES_PER_RUN = 500
