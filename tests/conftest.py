@@ -63,3 +63,12 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"the reference data are not at {folder} (set {_DATA_VARIABLE} to the folder that holds them)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def shared_cases(shared_data) -> Path:
+    """Return the folder of small inputs on which the package failed; skip the test where there is none."""
+    folder = shared_data.parent / "cases"
+    if not folder.is_dir():
+        pytest.skip(f"the cases are not at {folder}")
+    return folder

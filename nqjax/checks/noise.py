@@ -6,7 +6,7 @@ for all configurations inside the regime (Lourie, He, Cho 2025).
 
 import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -126,7 +126,7 @@ class NoiseDiagnostics:
 
 def noise_diagnostics(
     table: "str | Path | Mapping[str, ArrayLike]",
-    config: str = "config_id",
+    config: str | Sequence[str] = "config_id",
     score: str = "y",
     *,
     limits: tuple[float, float] = (-math.inf, math.inf),
@@ -142,9 +142,11 @@ def noise_diagnostics(
     ----------
     table : str, Path or mapping
         One run a row: a file (see `nqjax.trials.read_scores`), or columns by name.
-    config, score : str
-        Names of the columns of the configurations' ids (numbers or text) and of the scores. NaN and infinite scores are
-        failed runs: they are counted and left out.
+    config : str or sequence of str
+        Name of the column of the configurations' ids (numbers or text), or of several columns, such as the
+        hyperparameters, which together identify a configuration.
+    score : str
+        Name of the column of the scores. NaN and infinite scores are failed runs: they are counted and left out.
     limits : pair of float
         The regime, as in `nqjax.fit`. Configurations with a mean score outside are reported but not tested.
     minimize, maximize : bool, optional
@@ -186,7 +188,7 @@ def noise_diagnostics(
     limits, minimize = as_limits(limits), as_minimize(minimize, maximize)
     level = as_probability("level", level, "such as 0.05")
     fitted, seed = _fitted_sigma(fit, minimize), as_count("seed", seed, 0)
-    ids, scores = _columns(table, config, score)
+    ids, scores = _columns(table, [config] if isinstance(config, str) else list(config), score)
     return _judge(_grouped(ids, scores), limits, minimize, fitted, level, seed)
 
 
@@ -246,26 +248,37 @@ def _fitted_sigma(fit: "Fit | float | None", minimize: bool) -> float | None:
     return sigma
 
 
-def _columns(table: "str | Path | Mapping[str, ArrayLike]", config: str, score: str) -> tuple[list[str], Floats]:
+def _columns(table: "str | Path | Mapping[str, ArrayLike]", config: list[str], score: str) -> tuple[list[str], Floats]:
+    if not config:
+        raise InputError("config is empty: give the column, or the columns, that identify a configuration")
     if isinstance(table, str | Path):
         scores = read_scores(table, score)
-        ids = read_labels(table, config)
+        labels = [read_labels(table, name) for name in config]
     else:
         names = list(table.keys()) if hasattr(table, "keys") else None
         if names is None:
             raise InputError(f"the table is a {type(table).__name__}: give a file's path, or a mapping of columns")
-        for name in (config, score):
+        for name in (*config, score):
             if not isinstance(name, str) or name not in names:
-                raise InputError(
-                    f"the table has no column {shortened(name)}; its columns: {', '.join(map(str, names))}"
-                )
+                there = ", ".join(map(str, names))
+                raise InputError(f"the table has no column {shortened(name)}; its columns: {there}")
         scores = as_scores(table[score])
-        ids = as_labels(np.asarray(table[config], object).ravel(), config)
-    if scores.ndim != 1 or len(ids) != len(scores):
-        raise InputError(f"{len(ids)} ids and scores of shape {scores.shape}: give one of each a run")
-    if not ids:
+        labels = [as_labels(np.asarray(table[name], object).ravel(), name) for name in config]
+    if scores.ndim != 1 or any(len(column) != len(scores) for column in labels):
+        raise InputError(f"{len(labels[0])} ids and scores of shape {scores.shape}: give one of each a run")
+    if not labels[0]:
         raise InputError("the table has no rows: give one a run")
-    return ids, scores
+    return _joined(labels), scores
+
+
+def _joined(columns: list[list[str]]) -> list[str]:
+    """Return one id for each run from the labels of several columns."""
+    if len(columns) == 1:
+        return columns[0]
+    labels = list(zip(*columns, strict=True))
+    ids = [", ".join(parts) for parts in labels]
+    # Labels that hold commas may give the same text for different configurations.
+    return ids if len(set(ids)) == len(set(labels)) else [repr(parts) for parts in labels]
 
 
 def _grouped(ids: list[str], scores: Floats) -> dict[str, Floats]:

@@ -7,11 +7,13 @@ the input file are checked before JAX is imported, so that a mistake is reported
 import argparse
 import contextlib
 import difflib
+import functools
 import io
 import os
 import shlex
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from nqjax.cli import (
     ablation,
@@ -25,13 +27,15 @@ from nqjax.cli import (
     noise,
     plan,
     posterior,
+    process,
     regime,
     region,
     residual,
     search,
 )
 from nqjax.cli.options import RENAMED, Parser, Version, join_numbers
-from nqjax.errors import InputError
+from nqjax.errors import InputError, one_line
+from nqjax.runtime import interrupt
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -62,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except OSError as error:
-        print(f"nqjax: error: the output cannot be written: {error.strerror or error}", file=sys.stderr)
+        print(f"nqjax: error: the output cannot be written: {one_line(error.strerror or str(error))}", file=sys.stderr)
         with contextlib.suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 2
@@ -79,12 +83,21 @@ def _run(argv: list[str]) -> int:
         print(f"nqjax: error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        return 130
+        return interrupt.STATUS
+    except Exception:
+        # Whatever fails in compiled code while it is interrupted, or without a device, would be a traceback of JAX.
+        if interrupt.is_interrupted():
+            return interrupt.STATUS
+        if message := process.missing_platform():
+            print(f"nqjax: error: {one_line(message)}", file=sys.stderr)
+            return 2
+        raise
     return 0
 
 
-def parse(argv: list[str]) -> argparse.Namespace:
-    """Parse the arguments; the first one is the command."""
+@functools.cache
+def _parsers() -> tuple[Parser, Any]:
+    """Return the parser of the command line, and its action that has those of the commands."""
     parser = Parser(
         prog="nqjax",
         usage="nqjax COMMAND ...",
@@ -100,7 +113,12 @@ def parse(argv: list[str]) -> argparse.Namespace:
     analyses = fit, regime, region, posterior, compare, bootstrap, bands, plan, noise, many
     for command in (*analyses, search, residual, ablation, demo, doctor):
         command.add(commands)
+    return parser, commands
 
+
+def parse(argv: list[str]) -> argparse.Namespace:
+    """Parse the arguments; the first one is the command."""
+    parser, commands = _parsers()
     args, unknown = parser.parse_known_args(join_numbers(argv))
     if args.command is None:
         parser.error(f"no command given; choose one of: {', '.join(commands.choices)}")

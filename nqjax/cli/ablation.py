@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from nqjax.cli import process
 from nqjax.cli.options import add_command, add_file, read_seed, read_whole
-from nqjax.cli.searching import add_data, add_running, task_of
-from nqjax.errors import InputError
+from nqjax.cli.searching import add_data, add_running, task_of, telling
+from nqjax.errors import InputError, visible
 
 if TYPE_CHECKING:
     from nqjax.search.experiments.ablation import Stage
@@ -59,7 +59,11 @@ def _run(args: argparse.Namespace) -> None:
     except OSError as error:
         raise InputError(f"{folder} cannot be made: {error.strerror}; give another --out-dir") from error
     process.use_compilation_cache()
-    process.listen_for_ctrl_c("finishing the round")
+
+    def safe() -> str:
+        return f"interrupted; the finished trials are safe in {visible(str(folder))}, and the same command continues"
+
+    process.listen_for_ctrl_c("finishing the round", safe)
     process.say_warnings()
     import jax
 
@@ -67,24 +71,20 @@ def _run(args: argparse.Namespace) -> None:
 
     stages = []
     try:
-        for stage in ablation(
-            task,
-            trials,
-            num_trials=args.count,
-            key=jax.random.key(args.seed),
-            order=args.order,
-            space=space_of(trials, task.space),
-            folder=folder,
-            population=args.population,
-            progress=True,
-        ):
-            stages.append(stage)
-            print(_line(stage), flush=True)
-    except KeyboardInterrupt:
-        import sys
-
-        print(f"interrupted; the finished trials are safe in {folder}, and the same command continues", file=sys.stderr)
-        raise
+        with telling(safe):
+            for stage in ablation(
+                task,
+                trials,
+                num_trials=args.count,
+                key=jax.random.key(args.seed),
+                order=args.order,
+                space=space_of(trials, task.space),
+                folder=folder,
+                population=args.population,
+                progress=True,
+            ):
+                stages.append(stage)
+                print(visible(_line(stage)), flush=True)
     except InputError as error:  # about the file of a search
         raise InputError(str(error).replace("give another --out", "give another --out-dir")) from error
 

@@ -9,9 +9,11 @@ from nqjax.cli import output, process, threshold
 from nqjax.cli.options import add_command, add_confidence, add_search, add_seed, read_whole
 from nqjax.errors import InputError
 from nqjax.runtime.extras import require
+from nqjax.runtime.files import check_writable
 
 _EPILOG = """\
-Ctrl-C ends the resampling early: the report is then about the resamples so far, and the exit status is 130.
+Ctrl-C ends the resampling early, with exit status 130; if there is time (two seconds), the report is then about the
+resamples so far.
 
 With few scores, percentile intervals cover less than their confidence (docs/coverage.md): nqjax region has better ones.
 
@@ -63,10 +65,11 @@ def _run(args: argparse.Namespace) -> None:
         require("pyarrow", "parquet", "--save")
         if not Path(args.save).absolute().parent.is_dir():
             raise InputError(f"the folder of --save {args.save!r} does not exist: make it first")
+        check_writable(args.save)
     output.check_output(args)
     scores = read_scores(args.file, args.metric)
 
-    process.listen_for_ctrl_c()
+    process.listen_for_ctrl_c(safe=lambda: "interrupted before there was a report: nothing is kept")
     process.use_compilation_cache()
     import jax
 

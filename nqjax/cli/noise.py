@@ -4,7 +4,7 @@ import argparse
 from typing import Any
 
 from nqjax.cli import output
-from nqjax.cli.options import add_command, add_file, add_study, limits, read_positive, read_share, read_threshold
+from nqjax.cli.options import add_command, add_study, limits, read_positive, read_share, read_threshold
 
 _EPILOG = """\
 The file has one run in each row: configurations that were retrained with many seeds, for example those at the 12.5, 25,
@@ -14,6 +14,7 @@ Failed runs (missing, NaN or infinite scores) are counted and left out.
 examples:
   nqjax noise retrained.csv --config config_id --metric error --threshold 0.11
   nqjax noise retrained.jsonl --config config.id --metric accuracy --maximize --threshold 0.89 --plot noise.png
+  nqjax noise runs.csv --config learning_rate batch_size --metric val_loss
   nqjax noise retrained.parquet --config trial --metric val_loss --sigma 0.028 --json | jq .holds
 """
 
@@ -24,15 +25,21 @@ def add(commands: Any) -> None:
         commands,
         "noise",
         _run,
-        usage="nqjax noise FILE --config NAME --metric NAME [--minimize | --maximize] [--threshold T] [options]",
+        usage="nqjax noise FILE --config NAME ... --metric NAME [--minimize | --maximize] [--threshold T] [options]",
         summary="check from retrained configurations whether the noise is normal and of one size",
         description="Check from configurations that were retrained with many seeds whether the noise model holds:\n"
         "normal residuals, with one standard deviation for all configurations inside the regime.",
         epilog=_EPILOG,
     )
-    add_file(parser)
+    # Not required here: in `--config NAME FILE`, argparse takes the file for another name, see `_file_and_config`.
+    parser.add_argument("file", metavar="FILE", nargs="?", help="the runs: .csv, .tsv, .jsonl, .ndjson or .parquet")
     parser.add_argument(
-        "--config", metavar="NAME", required=True, help="the column that names the configuration of each run"
+        "--config",
+        metavar="NAME",
+        nargs="+",
+        action="extend",
+        required=True,
+        help="the column that names the configuration of each run, or several that together do",
     )
     add_study(parser)
     parser.add_argument(
@@ -50,7 +57,17 @@ def add(commands: Any) -> None:
     parser.add_argument("--plot", metavar="PICTURE", help="draw the residuals and spreads: a .png, .svg or .pdf file")
 
 
+def _file_and_config(args: argparse.Namespace) -> tuple[str, list[str]]:
+    """Return the file and the columns; the file may be the last of what follows --config."""
+    if args.file is not None:
+        return args.file, args.config
+    if len(args.config) == 1:
+        args.parser.error("the following arguments are required: FILE")
+    return args.config[-1], args.config[:-1]
+
+
 def _run(args: argparse.Namespace) -> None:
+    args.file, args.config = _file_and_config(args)
     output.check_output(args)
     from nqjax.checks.noise import noise_diagnostics
     from nqjax.report.noise import noise_document, print_noise
@@ -65,7 +82,7 @@ def _run(args: argparse.Namespace) -> None:
         fit=args.sigma,
         level=args.level,
     )
-    document = noise_document(diagnostics, head=output.head(args, regime), config=args.config)
+    document = noise_document(diagnostics, head=output.head(args, regime), config=", ".join(args.config))
     output.give(args, document, print_noise)
     if args.plot is not None:
         from nqjax.plots.noise import plot_noise

@@ -5,11 +5,17 @@ import math
 from collections.abc import Callable
 from typing import Any, NoReturn
 
+from nqjax.errors import InputError, one_line
+from nqjax.runtime.memory import check_memory
+
 #: The default of nqjax.fit, whose import would take too long here.
 GAMMA = (1, 5)
 
 #: The value of --threshold that has a threshold chosen.
 AUTO = "auto"
+
+#: Bytes that each of a counted thing takes at least: a resample, a draw, a trial.
+_LEAST_BYTES = 100
 
 #: Options with other names in earlier versions.
 RENAMED = {"--prob": "--confidence", "--level": "--confidence"}
@@ -40,7 +46,13 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print the message in one line and exit with status 2."""
-        self.exit(2, f"{self.prog}: error: {' '.join(message.split())} (see {self.prog} --help)\n")
+        self.exit(2, f"{self.prog}: error: {one_line(' '.join(message.split()))} (see {self.prog} --help)\n")
+
+    def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
+        # For an option, argparse would take the value "--" away, and fail without it.
+        if action.option_strings and arg_strings == ["--"]:
+            raise argparse.ArgumentError(action, "'--' is not a value")
+        return super()._get_values(action, arg_strings)
 
 
 class Version(argparse.Action):
@@ -183,6 +195,10 @@ def at_least(least: int) -> Callable[[str], int]:
             number = least - 1
         if number < least:
             raise argparse.ArgumentTypeError(f"give a whole number from {least} up")
+        try:
+            check_memory("it", number, _LEAST_BYTES)
+        except InputError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
         return number
 
     return read

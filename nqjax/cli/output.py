@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from nqjax.cli import process
 from nqjax.cli.options import constraints, read_trials, threshold_of
+from nqjax.errors import visible
 
 if TYPE_CHECKING:
     import numpy as np
@@ -86,7 +87,18 @@ def give(args: argparse.Namespace, found: Mapping[str, Any], print_tables: Calla
     if args.json:
         print(json.dumps(found, indent=2, allow_nan=False))
     else:
-        print_tables(found, process.console())
+        print_tables(printable(found), process.console())
+
+
+def printable(value: Any) -> Any:
+    """Return a document whose texts can do nothing to a terminal: they hold names of files and columns."""
+    if isinstance(value, str):
+        return visible(value)
+    if isinstance(value, Mapping):
+        return {key: printable(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [printable(inner) for inner in value]
+    return value
 
 
 def draw(args: argparse.Namespace, result: "Fit | Bootstrap", scores: "np.ndarray") -> None:

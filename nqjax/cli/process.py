@@ -1,13 +1,14 @@
-"""Console, compilation cache and Ctrl-C handling of the command line."""
+"""Console, compilation cache, warnings and Ctrl-C handling of the command line."""
 
-import contextlib
 import os
 import re
-import signal
 import sys
 import warnings
+from collections.abc import Callable
 from typing import Any
 
+from nqjax.errors import one_line
+from nqjax.runtime import interrupt
 from nqjax.runtime.files import cache_folder
 
 
@@ -63,35 +64,32 @@ def use_compilation_cache() -> None:
 
 def say_warnings() -> None:
     """Print warnings in one line, without their place in the program."""
-    warnings.showwarning = lambda message, *_: print(f"nqjax: warning: {message}", file=sys.stderr)
+    warnings.showwarning = lambda message, *_: print(f"nqjax: warning: {one_line(str(message))}", file=sys.stderr)
 
 
-def listen_for_ctrl_c(waiting: str = "") -> None:
-    """Let Ctrl-C raise KeyboardInterrupt, for work that can be interrupted; see `nqjax.__main__` for the rest.
+def listen_for_ctrl_c(waiting: str = "", safe: Callable[[], str] | None = None) -> None:
+    """Let Ctrl-C raise KeyboardInterrupt, for work that stops in order; see `nqjax.runtime.interrupt` for the rest.
 
     Parameters
     ----------
     waiting : str
-        A message for the first Ctrl-C, if stopping takes a while; a second Ctrl-C then ends the process at once.
+        The message of the first Ctrl-C, if stopping takes a while.
+    safe : function, optional
+        Returns the message for work that has not stopped after some time: what is safe.
     """
-    if signal.getsignal(signal.SIGINT) is not signal.SIG_DFL:
-        return
-    if not waiting:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        return
+    interrupt.expect(
+        f"{waiting}; Ctrl-C again stops at once" if waiting else "",
+        safe or (lambda: "interrupted; files that were written are whole"),
+    )
 
-    def first(*_: object) -> None:
-        signal.signal(signal.SIGINT, second)
-        os.write(
-            2, f"{waiting}; Ctrl-C again stops at once\n".encode()
-        )  # not by print, which may be what was interrupted
-        raise KeyboardInterrupt
 
-    def second(*_: object) -> None:
-        with contextlib.suppress(OSError, RuntimeError, ValueError):
-            sys.stdout.flush()
-        if sys.stderr.isatty():
-            os.write(2, b"\x1b[?25h")  # the cursor, which the progress bar hides
-        os._exit(130)  # threads that are still in compiled code would make an orderly end crash
-
-    signal.signal(signal.SIGINT, first)
+def missing_platform() -> str | None:
+    """Return a message if JAX cannot use the platforms that the environment asks for, or None."""
+    asked, jax = os.environ.get("JAX_PLATFORMS"), sys.modules.get("jax")
+    if not asked or jax is None:
+        return None
+    try:
+        jax.devices()
+    except Exception:  # noqa: BLE001 - JAX raises anything, even an empty AssertionError
+        return f"JAX_PLATFORMS is {asked!r}, but JAX finds no such device here: set it to cpu, or unset it"
+    return None

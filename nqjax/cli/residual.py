@@ -4,9 +4,9 @@ import argparse
 import math
 from typing import TYPE_CHECKING, Any
 
-from nqjax.cli import process
+from nqjax.cli import output, process
 from nqjax.cli.options import AUTO, add_command, add_file, limits, read_regime, read_whole, threshold_of
-from nqjax.cli.searching import add_data, add_running, check_out, task_of, telling
+from nqjax.cli.searching import add_data, add_running, check_out, safe_in, task_of, telling
 from nqjax.errors import InputError
 
 if TYPE_CHECKING:
@@ -61,11 +61,12 @@ def _run(args: argparse.Namespace) -> None:
     trials = read_trials(args.file)
     task = task_of(trials, args.file, args.data)
     process.use_compilation_cache()
-    process.listen_for_ctrl_c("finishing the round")
+    safe = safe_in(args.out)
+    process.listen_for_ctrl_c("finishing the round", safe)
     process.say_warnings()
     from nqjax.search.experiments.residual import residual
 
-    with telling(args.out):
+    with telling(safe):
         residual(
             task,
             trials,
@@ -90,7 +91,7 @@ def _judge(args: argparse.Namespace, trials: "Trials") -> None:
     found = noise_diagnostics(args.out, "config_id", trials.score, limits=regime, minimize=trials.minimize, fit=sigma)
     end = threshold_of(regime, trials.minimize)
     head = head_of(args.out, trials.score, trials.minimize, end, trials.scores)
-    print_noise(noise_document(found, head=head, config="config_id"), process.console())
+    print_noise(output.printable(noise_document(found, head=head, config="config_id")), process.console())
 
 
 def _regime(trials: "Trials") -> tuple[float | None, float | None]:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from nqjax.cli import process
 from nqjax.cli.options import add_command, read_seed, read_whole
-from nqjax.cli.searching import add_running, check_out, task_options, telling
-from nqjax.errors import InputError
+from nqjax.cli.searching import add_running, check_out, safe_in, task_options, telling
+from nqjax.errors import InputError, visible
+from nqjax.trials.columns import listed_names
 
 if TYPE_CHECKING:
     from nqjax.search.task import Task
@@ -66,7 +67,8 @@ def _run(args: argparse.Namespace) -> None:
         args.parser.error("give --out, the file of the trials")
     check_out(args.out)
     process.use_compilation_cache()
-    process.listen_for_ctrl_c("finishing the round")
+    safe = safe_in(args.out)
+    process.listen_for_ctrl_c("finishing the round", safe)
     process.say_warnings()
     import jax
 
@@ -74,7 +76,7 @@ def _run(args: argparse.Namespace) -> None:
 
     task = tasks.load(args.task, **options)
     space = {**task.space, **_fixed(args.fix, task)}
-    with telling(args.out):
+    with telling(safe):
         trials = run(
             task,
             space,
@@ -115,7 +117,9 @@ def _fixed(texts: list[str], task: "Task") -> dict[str, Any]:
         if name not in task.space:
             close = difflib.get_close_matches(name, task.space, n=1)
             hint = f" (did you mean {close[0]!r}?)" if close else ""
-            raise InputError(f"--fix {text}: {task.name} has no {name!r}{hint}; it has {', '.join(task.space)}")
+            raise InputError(
+                f"--fix {text}: {task.name} has no {name!r}{hint}; it has {listed_names(list(task.space))}"
+            )
         fixed[name] = Fixed(read_value(value))
     return fixed
 
@@ -144,6 +148,7 @@ def print_summary(trials: "Trials", out: str) -> None:
     """Print the number of trials, the best one, and the next commands."""
     failed = int(trials.failed.sum())
     console = process.console()
+    out = visible(out)
     console.print(f"{len(trials):,} trials in {out}, {failed:,} failed", soft_wrap=True, markup=False)
     best = trials.best
     if best is None:

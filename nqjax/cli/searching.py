@@ -2,13 +2,13 @@
 
 import argparse
 import contextlib
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nqjax.cli.options import read_whole
-from nqjax.errors import InputError
+from nqjax.errors import InputError, visible
+from nqjax.runtime import interrupt
 
 if TYPE_CHECKING:
     from nqjax.search.task import Task
@@ -47,20 +47,27 @@ def task_options(name: str, data: str | None) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def telling(out: str) -> Iterator[None]:
-    """After Ctrl-C, say how many trials are safe and how to continue."""
+def telling(safe: Callable[[], str]) -> Iterator[None]:
+    """After Ctrl-C, say what is safe and how to continue."""
     try:
         yield
     except KeyboardInterrupt:
-        from nqjax.trials.table import read_trials
-
-        try:
-            done = len(read_trials(out))
-        except InputError:  # nothing was written yet
-            done = 0
-        text = f"interrupted; {done:,} trials are safe in {out}, and the same command continues"
-        print(text, file=sys.stderr)
+        interrupt.tell(safe())
         raise
+
+
+def safe_in(out: str) -> Callable[[], str]:
+    """Return a fast function that says how many trials are safe in a file, also while trials are added."""
+
+    def say() -> str:
+        from nqjax.trials.search_lines import HEADER
+
+        done, header = 0, HEADER.encode()
+        with contextlib.suppress(OSError), Path(out).open("rb") as file:  # nothing was written yet
+            done = sum(line.endswith(b"\n") and header not in line[: len(header) + 8] for line in file)
+        return f"interrupted; {done:,} trials are safe in {visible(out)}, and the same command continues"
+
+    return say
 
 
 def check_out(out: str) -> None:

@@ -16,6 +16,7 @@ from nqjax.estimation.fit import Fit
 from nqjax.estimation.resamples import COLUMNS, Resampler
 from nqjax.inputs import as_choice, as_probability, as_quantile, as_trials, oriented_limits
 from nqjax.runtime.hosts import from_all_hosts
+from nqjax.runtime.memory import check_memory
 from nqjax.runtime.parallel import in_parallel
 from nqjax.runtime.progress import Progress
 from nqjax.special.best_of import best_of
@@ -215,6 +216,11 @@ class Bootstrap(Region):
         return np.asarray(low), np.asarray(high)
 
 
+def check_resamples(num_resamples: int) -> None:
+    """Raise InputError if the memory does not hold the estimates of all resamples."""
+    check_memory("num_resamples", num_resamples, 8 * len(COLUMNS) + 1)
+
+
 def refit_all(
     resampler: Resampler,
     num_resamples: int,
@@ -223,6 +229,7 @@ def refit_all(
     on_interrupt: Literal["raise", "return"] = "raise",
 ) -> Bootstrap:
     """Refit resamples, see `nqjax.bootstrap`."""
+    check_resamples(num_resamples)
     columns = np.full((len(COLUMNS), num_resamples), math.nan)
     done = np.zeros(num_resamples, bool)
     evaluations = 0.0

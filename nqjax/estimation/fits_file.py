@@ -154,8 +154,14 @@ class Store:
     def _write(self, table: "pa.Table", path: Path) -> None:
         from pyarrow import parquet
 
-        with written_whole(path, "wb") as file:
-            parquet.write_table(table, file)
+        try:
+            with written_whole(path, "wb") as file:
+                parquet.write_table(table, file)
+        except OSError as error:
+            raise InputError(
+                f"{self.path} cannot be written: {error.strerror or error}; the rows before are safe: make room and "
+                "run the same again"
+            ) from error
 
 
 def _difference(found: bytes | None, wanted: bytes) -> str:

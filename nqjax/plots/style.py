@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 
 from nqjax.errors import InputError
 from nqjax.runtime.extras import require
+from nqjax.runtime.files import check_writable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,6 +43,7 @@ def check_picture(path: str) -> None:
     if not path.lower().endswith((".png", ".svg", ".pdf")):
         raise InputError(f"cannot tell the kind of picture from {path!r}: give it the ending .png, .svg or .pdf")
     new_figure()
+    check_writable(path)
 
 
 def new_figure(size: tuple[float, float] = (6.4, 4.2)) -> "Figure":

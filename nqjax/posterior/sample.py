@@ -15,9 +15,13 @@ from nqjax.posterior.density.data import RegimeData, read_regime
 from nqjax.posterior.draws import Draws, Request
 from nqjax.posterior.posterior import Posterior, SamplingWarning
 from nqjax.posterior.prior import Prior
+from nqjax.runtime.memory import check_memory
 from nqjax.runtime.progress import Progress
 
 METHODS = ("nuts", "quadrature")
+
+#: Bytes that a draw takes at least: gamma, three parameters in two scales, and the sampler's statistics.
+_BYTES_PER_DRAW = 100
 
 
 def sample_study(study: Study, key: Array, request: Request, progress: bool = False) -> Posterior:
@@ -81,6 +85,7 @@ def read_request(
     numbers = {"num_chains": (num_chains, 1), "num_warmup": (num_warmup, 50), "num_samples": (num_samples, 4)}
     for name, (value, least) in numbers.items():
         as_count(name, value, least)
+    check_memory("num_chains * (num_warmup + num_samples)", num_chains * (num_warmup + num_samples), _BYTES_PER_DRAW)
     confidence = as_probability("confidence", confidence)
     return Request(prior, method, num_chains, num_warmup, num_samples, confidence)
 

@@ -30,6 +30,13 @@ _NOTES = {
     "failed": "runs whose score is missing, NaN or infinite; left out",
 }
 
+#: Numbers of configurations that are shown from the beginning and the end of a long table.
+_FIRST = 6
+_LAST = 4
+
+#: Most characters of a configuration's id, and of the names of its columns, in the table.
+_LONGEST_ID = 24
+
 
 def noise_document(diagnostics: "NoiseDiagnostics", *, head: Head, config: str) -> NoiseDocument:
     """Return the document of noise diagnostics; ``config`` is the column that holds the configurations."""
@@ -102,11 +109,18 @@ def _ratio(document: "Mapping[str, Any]", confidence: str) -> str:
 
 
 def _configurations(document: "Mapping[str, Any]", confidence: str) -> "Table":
-    table = small_table(document["config"], ["runs", "mean", "deviation", confidence, "p"], "")
-    for row in document["configurations"]:
+    """Return the table of the configurations; of many, the first and the last ones, and how many are between."""
+    table = small_table(_escaped(_shortened(document["config"])), ["runs", "mean", "deviation", confidence, "p"], "")
+    rows = document["configurations"]
+    between = len(rows) - _FIRST - _LAST
+    for place, row in enumerate(rows):
+        if between > 1 and _FIRST <= place < len(rows) - _LAST:
+            if place == _FIRST:
+                table.add_row(f"... {between:,} more", style="dim")
+            continue
         low, high = (significant(end, 3) for end in row["sd_interval"])
         table.add_row(
-            _escaped(row["id"]),
+            _escaped(_shortened(row["id"])),
             str(row["number"]),
             significant(row["mean"], 5),
             significant(row["sd"], 3),
@@ -116,6 +130,12 @@ def _configurations(document: "Mapping[str, Any]", confidence: str) -> "Table":
             style="" if row["used"] else "dim",
         )
     return table
+
+
+def _shortened(text: str) -> str:
+    """Return the two ends of a long text, so that a configuration has one line."""
+    end = (_LONGEST_ID - 3) // 2
+    return text if len(text) <= _LONGEST_ID else f"{text[: _LONGEST_ID - 3 - end]}...{text[-end:]}"
 
 
 def _escaped(text: str) -> str:

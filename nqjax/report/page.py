@@ -12,7 +12,7 @@ from nqjax.plots.style import new_figure
 from nqjax.report.documents import PosteriorDocument
 from nqjax.report.head import head_of
 from nqjax.runtime.extras import require
-from nqjax.runtime.files import written_whole
+from nqjax.runtime.files import check_writable, written_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -39,6 +39,7 @@ def check_page(path: "str | Path") -> None:
         raise InputError(f"there is no folder {str(Path(path).parent)!r} for the report")
     require("matplotlib", "report", "the report")
     require("jinja2", "report", "the report")
+    check_writable(path)
 
 
 def save_report(

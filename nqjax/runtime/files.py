@@ -1,6 +1,7 @@
 """Files that are written whole, locked against a second writer, or kept in the user's cache folder."""
 
 import contextlib
+import errno
 import glob
 import os
 import uuid
@@ -58,6 +59,21 @@ def written_whole(path: str | Path, mode: Literal["w", "wb"] = "w") -> Iterator[
             os.fsync(folder)
         finally:
             os.close(folder)
+
+
+def check_writable(path: str | Path) -> None:
+    """Raise InputError if a file cannot be written, before the work whose result it is to hold; write nothing to it."""
+    path = Path(path)
+    if path.is_dir():
+        raise InputError(f"{path} is a folder: give the name of a file in it")
+    draft = Path(f"{path}.{uuid.uuid4().hex[:8]}.draft")
+    try:
+        if path.exists() and not os.access(path, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        draft.touch(exist_ok=False)
+        draft.unlink()
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror or error}; give another file") from error
 
 
 def remove_drafts(path: str | Path) -> None:

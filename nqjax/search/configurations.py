@@ -76,6 +76,8 @@ def grid(space: Mapping[str, Any], points: int) -> Iterator[Config]:
     checked = check(space)
     if points < 1:
         raise InputError(f"a grid needs points: give 1 or more, not {points}")
+    if points > LARGEST_GRID:
+        raise InputError(f"a grid of more than {LARGEST_GRID:,} points is a mistake: give fewer")
     counts = [len(entry.points(points)) for entry in checked.values() if not isinstance(entry, Derived | When)]
     size = math.prod(counts)  # a lower bound: conditional hyperparameters add more
     if size > LARGEST_GRID:

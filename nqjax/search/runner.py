@@ -18,6 +18,7 @@ import numpy as np
 from nqjax._version import __version__
 from nqjax.errors import InputError
 from nqjax.runtime.compiled import power_of_two
+from nqjax.runtime.memory import check_memory
 from nqjax.runtime.progress import Progress
 from nqjax.search import configurations
 from nqjax.search import space as spaces
@@ -29,7 +30,11 @@ from nqjax.search.engine.trial import Trial
 from nqjax.search.run_options import RunOptions
 from nqjax.search.task import Task, check_task
 from nqjax.search.trials_file import TrialsFile
-from nqjax.trials.table import Row, Trials, best_row, read_trials
+from nqjax.trials.search_lines import Row
+from nqjax.trials.table import Trials, best_row, read_trials
+
+#: Bytes that a trial takes at least, before it is trained: its configuration and its key.
+_BYTES_PER_TRIAL = 500
 
 # The front page `nqjax.search` can only list names of its own package: the table's are passed on from here.
 __all__ = ["Trials", "execute", "read_trials", "run"]
@@ -151,6 +156,7 @@ def _configs(space: Mapping[str, Any], key: Any, num_trials: int | None, grid: i
     if grid is None:
         if num_trials is None:
             raise InputError("give num_trials, or grid for a grid search")
+        check_memory("num_trials", num_trials, _BYTES_PER_TRIAL)
         return list(configurations.samples(space, key, range(num_trials)))
     return list(itertools.islice(configurations.grid(space, grid), num_trials))
 

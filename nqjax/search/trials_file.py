@@ -2,23 +2,34 @@
 
 Lines are appended as trials end and flushed to the disk, so that every counted trial is safe. An incomplete last line
 (the process was killed, the disk was full) is removed when the search is continued. The file is locked while a search
-writes it.
+writes it. Programs that do not ask for the lock may still replace it; then the search stops, and writes its trials to
+another file.
 """
 
 from __future__ import annotations
 
 import contextlib
+import io
+import itertools
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from nqjax.errors import InputError
 from nqjax.runtime.files import lock, remove_drafts, written_whole
-from nqjax.trials.json_lines import HEADER, JSON_ENDINGS
-from nqjax.trials.table import Row
+from nqjax.trials.json_lines import JSON_ENDINGS, json_object
+from nqjax.trials.search_lines import (
+    HEADER,
+    Row,
+    SearchLines,
+    header_line,
+    row_line,
+    settings_problem,
+    trial_problem,
+)
 
 
 class TrialsFile:
@@ -45,7 +56,7 @@ class TrialsFile:
     Raises
     ------
     InputError
-        If the file has other settings, was not written by a search, or cannot be read or written.
+        If the file has other settings, was not written by a search, was changed since, or cannot be read or written.
     """
 
     def __init__(
@@ -60,7 +71,9 @@ class TrialsFile:
         self._resume = resume
         self._headers: list[bytes] = []
         self._header_due = True
+        self._is_in_order = True
         self._size = 0
+        self._rescue: Path | None = None  # the file to which trials go after this one was replaced
 
     def __enter__(self) -> Self:
         try:
@@ -83,61 +96,76 @@ class TrialsFile:
     def add(self, rows: Iterable[Row]) -> None:
         """Append finished trials; they are on the disk when this returns."""
         new = {row["trial"]: row for row in rows}
-        self._append(b"".join(map(_line, new.values())), new)
+        self._append(b"".join(map(row_line, new.values())), new)
 
     def finish(self) -> None:
         """Sort the trials by number, so that the same search gives the same file."""
-        if list(self.rows) == sorted(self.rows):
+        if self._is_in_order and list(self.rows) == sorted(self.rows):
             return
+        self._check_unchanged()
         with contextlib.suppress(OSError):  # unsorted trials are safe, too
             remove_drafts(self.path)
             with written_whole(self.path, "wb") as file:
-                file.write(b"".join([*self._headers, *(_line(self.rows[number]) for number in sorted(self.rows))]))
+                file.writelines(self._sorted())
+
+    def _sorted(self) -> Iterator[bytes]:
+        yield from dict.fromkeys(self._headers)
+        yield from (row_line(self.rows[number]) for number in sorted(self.rows))
 
     def _read(self) -> None:
         try:
             text = self.path.read_bytes()
         except OSError as error:
             raise InputError(f"{self.path} cannot be read: {error.strerror}; give another --out") from error
-        lines = text.splitlines(keepends=True)
-        if lines and not _whole(lines[-1]):
+        lines = io.BytesIO(text).readlines()
+        if lines and not lines[-1].endswith(b"\n"):
             lines.pop()
         self._size = sum(map(len, lines))
-        parsed = [self._parse(line, number) for number, line in enumerate(lines, start=1)]
-        if text and (not parsed or HEADER not in parsed[0]) and not _cut_header(text):
+        if text and not lines and not _cut_header(text):
             raise InputError(f"{self.path} was not written by this command; give another --out")
-        for line, value in zip(lines, parsed, strict=True):
-            if HEADER in value:
-                self._check(value[HEADER].get("settings", {}))
-                self._headers.append(line)
-            else:
-                self.rows[value["trial"]] = value
+        checks = SearchLines(self.path)
+        for number, line in enumerate(lines, start=1):
+            self._read_line(number, line, checks)
+        self._is_in_order = not checks.has_repetitions
         if self.rows and not self._resume:
             raise InputError(f"{self.path} holds {len(self.rows):,} trials already; give another --out, or resume")
         if self._size < len(text):
             os.ftruncate(self._file, self._size)
         if self._headers:
-            first, last = (json.loads(self._headers[i])[HEADER]["made_by"] for i in (0, -1))
-            self.made_by["lanes"] = first["lanes"]
-            self._header_due = last != self.made_by
+            if "lanes" not in checks.made_by:
+                raise checks.error(1, "the header of the search lacks 'lanes': restore the line, or give another --out")
+            self.made_by["lanes"] = checks.made_by["lanes"]
+            last = json.loads(self._headers[-1])[HEADER]["made_by"]
+            self._header_due = last != self.made_by or not checks.has_check_sums
+
+    def _read_line(self, number: int, line: bytes, checks: SearchLines) -> None:
+        value = json_object(line, self.path, number)
+        if HEADER in value:
+            checks.read(number, value)
+            settings = value[HEADER]["settings"]
+            if not settings:
+                raise checks.error(number, "the header has no settings of the search: give another --out")
+            self._check(settings)
+            if problem := settings_problem(settings):
+                raise checks.error(number, problem)
+            self._headers.append(line)
+            return
+        if not self._headers:
+            raise checks.error(number, "not the header of a search: give another --out")
+        row = checks.read(number, value)
+        if row is not None:
+            if problem := trial_problem(row, self.settings):
+                raise checks.error(number, problem)
+            self.rows[row["trial"]] = row
 
     def begin(self, lanes: int) -> None:
         """Write the header, unless the file's last one is the same."""
         self.made_by["lanes"] = lanes
         if self._header_due:
-            header = _line({HEADER: {"settings": self.settings, "made_by": self.made_by}})
+            header = header_line(self.settings, self.made_by)
             self._append(header)
             self._headers.append(header)
             self._header_due = False
-
-    def _parse(self, line: bytes, number: int) -> Row:
-        try:
-            value = json.loads(line)
-        except ValueError as error:
-            raise InputError(f"{self.path}, line {number}: not a JSON object; mend it or give another --out") from error
-        if not isinstance(value, dict) or (HEADER not in value and not isinstance(value.get("trial"), int)):
-            raise InputError(f"{self.path}, line {number}: not a trial of a search; give another --out")
-        return value
 
     def _check(self, theirs: Mapping[str, Any]) -> None:
         found, wanted = _flat(theirs), _flat(self.settings)
@@ -151,6 +179,7 @@ class TrialsFile:
             )
 
     def _append(self, text: bytes, rows: Mapping[int, Row] | None = None) -> None:
+        self._check_unchanged(rows)
         safe = len(self.rows)
         try:
             os.lseek(self._file, self._size, os.SEEK_SET)
@@ -171,24 +200,39 @@ class TrialsFile:
                 "and run the same again"
             ) from error
 
+    def _check_unchanged(self, rows: Mapping[int, Row] | None = None) -> None:
+        """Raise InputError if another program has replaced the file, removed it, or changed its length.
 
-def _line(value: Mapping[str, Any]) -> bytes:
-    return json.dumps(value, allow_nan=False, separators=(", ", ": ")).encode() + b"\n"
+        What is written from then on would be lost with the old file, so all trials go to another one.
+        """
+        own = os.fstat(self._file)
+        with contextlib.suppress(OSError):  # removed
+            if os.path.samestat(own, self.path.stat()) and own.st_size == self._size:
+                return
+        self.rows.update(rows or {})
+        found = f"{self.path} was replaced or changed by another program, so the search has stopped"
+        if not self.rows:
+            raise InputError(f"{found}: give another --out")
+        try:
+            self._rescue = self._rescue or next(path for path in _names_beside(self.path) if not path.exists())
+            with written_whole(self._rescue, "wb") as file:
+                file.writelines(self._sorted())
+        except OSError as error:
+            raise InputError(f"{found}, and its trials cannot be written to another file: {error.strerror}") from error
+        raise InputError(
+            f"{found}; its {len(self.rows):,} trials are safe in {self._rescue}: go on with one of the two"
+        )
 
 
-def _whole(line: bytes) -> bool:
-    if not line.endswith(b"\n"):
-        return False
-    try:
-        json.loads(line)
-    except ValueError:
-        return False
-    return True
+def _names_beside(path: Path) -> Iterator[Path]:
+    """Yield paths in the folder of a file, to which its trials may be written when it was replaced."""
+    for number in itertools.count(1):
+        yield path.with_name(f"{path.stem}.rescued{number}{path.suffix}")
 
 
 def _cut_header(text: bytes) -> bool:
     """Return whether a text is the beginning of a header and nothing else."""
-    beginning = _line({HEADER: None})[: len(HEADER) + 5]
+    beginning = header_line({}, {})[: len(HEADER) + 5]
     return b"\n" not in text and (text.startswith(beginning) or beginning.startswith(text))
 
 

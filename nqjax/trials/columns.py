@@ -12,6 +12,15 @@ from nqjax.errors import InputError
 #: A message lists at most this many columns.
 _MOST_LISTED = 30
 
+#: Most characters of the columns that a message lists.
+_LONGEST_LIST = 250
+
+#: Most characters of one column's name in a message.
+_LONGEST_NAME = 60
+
+#: Most bytes of a line. A longer one is not read: a small .gz file may hold a line that no memory holds.
+LONGEST_LINE = 64_000_000
+
 
 def open_binary(path: Path) -> gzip.GzipFile | io.BufferedReader:
     """Open a file for reading bytes, unpacked if its name ends in .gz."""
@@ -23,10 +32,30 @@ def missing_column(path: Path, column: str, names: list[str]) -> InputError:
     wanted = column.casefold()
     same = [name for name in names if wanted in (name.casefold(), name.casefold().rsplit(".", 1)[-1])]
     close = same or difflib.get_close_matches(column, names, n=1)
-    hint = f" (did you mean {close[0]!r}?)" if close else ""
-    if len(names) > _MOST_LISTED:
-        names = [*names[:_MOST_LISTED], f"and {len(names) - _MOST_LISTED} more"]
-    return InputError(f"{path} has no column {column!r}{hint}; its columns: {', '.join(names)}")
+    hint = f" (did you mean {_cut(close[0])!r}?)" if close else ""
+    return InputError(f"{path} has no column {_cut(column)!r}{hint}; its columns: {listed_names(names)}")
+
+
+def listed_names(names: list[str]) -> str:
+    """Return names for a message; if they are many or long, only the first ones, and how many more there are."""
+    shown: list[str] = []
+    for name in names[:_MOST_LISTED]:
+        if shown and sum(len(one) + 2 for one in shown) + len(_cut(name)) > _LONGEST_LIST:
+            break
+        shown.append(_cut(name))
+    more = len(names) - len(shown)
+    return ", ".join([*shown, f"and {more} more"] if more else shown)
+
+
+def _cut(name: str) -> str:
+    """Return the beginning of a long name."""
+    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 3]}..."
+
+
+def long_line(path: Path, line: int | None = None) -> InputError:
+    """Return the error for a line that is too long to be read."""
+    where = f"{path}, line {line}: it" if line else f"{path}: a line"
+    return InputError(f"{where} is longer than {LONGEST_LINE // 1_000_000} MB; give each trial a line of its own")
 
 
 def first_line(error: Exception) -> str:

@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from nqjax.errors import InputError
-from nqjax.trials.columns import missing_column, open_binary
+from nqjax.trials.columns import LONGEST_LINE, long_line, missing_column, open_binary
 from nqjax.trials.numbers import LineOf, parse_number, parse_texts
 
 #: Most characters of a cell; Python's own limit, 131,072, is too low for logged prompts and configurations.
-_LARGEST_CELL = 1 << 30
+_LARGEST_CELL = LONGEST_LINE
 
 #: Held while the limit is changed, which is one for the whole process.
 _LIMIT_LOCK = threading.Lock()
@@ -39,6 +39,7 @@ def read_csv(path: Path, metric: str, delimiter: str) -> np.ndarray:
 
 def csv_texts(path: Path, metric: str, delimiter: str) -> tuple[list[str], LineOf]:
     """Return the cells of one column as text, and a function from a row to its line in the file."""
+    quotes = _check_lines(path)
     with _large_cells():
         names, header_lines = _csv_header(path, delimiter)
         found = [i for i, name in enumerate(names) if name == metric]
@@ -48,7 +49,8 @@ def csv_texts(path: Path, metric: str, delimiter: str) -> tuple[list[str], LineO
             raise missing_column(path, metric, names)
         if len(found) > 1:
             raise InputError(f"{path} has {len(found)} columns named {metric!r}; rename all but one")
-        _check_quotes(path, delimiter, header_lines)
+        if quotes % 2:
+            _check_quotes(path, delimiter, header_lines)
         texts = _column(path, found[0], len(names), delimiter, header_lines)
 
     def line_of(row: int) -> int | None:
@@ -136,14 +138,29 @@ def _rows_by_line(path: Path, delimiter: str, header_lines: int) -> Iterator[tup
                 yield line, cells
 
 
+def _check_lines(path: Path) -> int:
+    """Return how many quotes a file has; raise InputError if a line of it is too long to be read.
+
+    The file is read in blocks, so that neither a long line nor what a .gz file holds is in the memory as a whole.
+    """
+    quotes = since = 0
+    with open_binary(path) as file:
+        for block in iter(lambda: file.read(1 << 22), b""):
+            quotes += block.count(b'"')
+            ends = [i for i in (block.find(b"\n"), block.find(b"\r")) if i >= 0]
+            since += min(ends, default=len(block))
+            if since > LONGEST_LINE:
+                raise long_line(path)
+            if ends:
+                since = len(block) - 1 - max(block.rfind(b"\n"), block.rfind(b"\r"))
+    return quotes
+
+
 def _check_quotes(path: Path, delimiter: str, header_lines: int) -> None:
     """Raise InputError if a quoted cell never ends, because such a cell would contain the trials after it.
 
     Quotes come in pairs, so only a file with an odd number of them is read row by row.
     """
-    with open_binary(path) as file:
-        quotes = sum(block.count(b'"') for block in iter(lambda: file.read(1 << 24), b""))
-    if quotes % 2:
-        for line, cells in _rows_by_line(path, delimiter, header_lines):
-            if isinstance(cells, csv.Error) and "end of data" in str(cells):
-                raise InputError(f"{path}, line {line}: a quote opens in this row and is never closed")
+    for line, cells in _rows_by_line(path, delimiter, header_lines):
+        if isinstance(cells, csv.Error) and "end of data" in str(cells):
+            raise InputError(f"{path}, line {line}: a quote opens in this row and is never closed")

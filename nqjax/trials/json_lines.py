@@ -11,19 +11,19 @@ import numpy as np
 
 from nqjax.errors import InputError
 from nqjax.trials.columns import (
+    LONGEST_LINE,
     dotted_names,
     find_keys,
     first_line,
+    long_line,
     missing_column,
     nested_value,
     open_binary,
 )
 from nqjax.trials.numbers import parse_number, raise_not_a_number
+from nqjax.trials.search_lines import SearchLines
 
 JSON_ENDINGS = (".jsonl", ".ndjson")
-
-#: Key of the header line that `nqjax.search` writes before its trials; the line has no other key.
-HEADER = "nqjax_search"
 
 
 def read_json_lines(path: Path, metric: str) -> np.ndarray:
@@ -48,19 +48,36 @@ def json_values(path: Path, metric: str) -> Iterator[tuple[int, Any]]:
 
 
 def json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield the line number and the object of each trial; a search's header is left out."""
+    """Yield the line number and the object of each trial.
+
+    In the file of a search, headers are left out, and each trial comes once.
+    """
+    lines = SearchLines(path)
+    for line, value in json_objects(path):
+        trial = lines.read(line, value)
+        if trial is not None:
+            yield line, trial
+
+
+def json_objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield the line number and the object of each line that is not blank."""
     with open_binary(path) as file:
-        for line, text in enumerate(file, start=1):
-            if not text.strip():
-                continue
-            try:
-                value = json.loads(text.removeprefix(b"\xef\xbb\xbf"))
-            except (ValueError, RecursionError) as error:
-                raise InputError(f"{path}, line {line}: not a JSON object ({first_line(error)})") from error
-            if not isinstance(value, dict):
-                raise InputError(f"{path}, line {line}: a {type(value).__name__}; each line must be one JSON object")
-            if value.keys() != {HEADER}:
-                yield line, value
+        for line, text in enumerate(iter(lambda: file.readline(LONGEST_LINE + 1), b""), start=1):
+            if len(text) > LONGEST_LINE:
+                raise long_line(path, line)
+            if text.strip():
+                yield line, json_object(text, path, line)
+
+
+def json_object(text: bytes, path: Path, line: int) -> dict[str, Any]:
+    """Return the object of one line, or raise InputError."""
+    try:
+        value = json.loads(text.removeprefix(b"\xef\xbb\xbf"))
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}, line {line}: not a JSON object ({first_line(error)})") from error
+    if not isinstance(value, dict):
+        raise InputError(f"{path}, line {line}: a {type(value).__name__}; each line must be one JSON object")
+    return value
 
 
 def _find_metric(path: Path, metric: str) -> list[str]:

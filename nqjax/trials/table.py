@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -13,11 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nqjax.errors import InputError
-from nqjax.trials.json_lines import HEADER, json_lines
+from nqjax.trials.columns import listed_names
+from nqjax.trials.json_lines import JSON_ENDINGS, json_objects
 from nqjax.trials.scores import checked_ending
-
-#: One trial: from names of columns to Python values.
-Row = dict[str, Any]
+from nqjax.trials.search_lines import HEADER, Row, SearchLines, settings_problem, trial_problem
 
 
 @dataclass(frozen=True)
@@ -67,7 +65,7 @@ class Trials:
 
     def __getitem__(self, name: str) -> NDArray[Any]:
         if name not in self.keys():
-            raise KeyError(f"there is no column {name!r}; the columns: {', '.join(self.keys())}")
+            raise KeyError(f"there is no column {name!r}; the columns: {listed_names(self.keys())}")
         values = [row.get(name) for row in self.rows]
         if any(isinstance(value, str) for value in values):
             return np.array(values, object)
@@ -132,12 +130,12 @@ def read_trials(path: str | Path) -> Trials:
     Returns
     -------
     Trials
-        The trials in the order of their numbers; of lines with the same number the last one counts.
+        The trials in the order of their numbers; a line that is there twice counts once.
 
     Raises
     ------
     InputError
-        If the file cannot be read, or was not written by a search.
+        If the file cannot be read, was not written by a search, or was changed since; the message names the line.
 
     Examples
     --------
@@ -148,14 +146,18 @@ def read_trials(path: str | Path) -> Trials:
     ('digits-mlp', ['dropout', 'init_scale'])
     """
     path = Path(path)
-    with checked_ending(path):
-        with path.open("rb") as file:
-            first = file.readline()
-        try:
-            header = json.loads(first)[HEADER]
-        except (ValueError, KeyError, TypeError):
-            raise InputError(
-                f"{path} was not written by nqjax search: its first line does not say what made it"
-            ) from None
-        rows: dict[int, Row] = {row["trial"]: row for _, row in json_lines(path) if "trial" in row}
-    return Trials(tuple(rows[number] for number in sorted(rows)), header["settings"], header["made_by"])
+    lines, rows = SearchLines(path), {}
+    unknown = f"{path} was not written by nqjax search: its first line does not say what made it"
+    with checked_ending(path) as ending:
+        if ending not in JSON_ENDINGS:
+            raise InputError(unknown)
+        for line, value in json_objects(path):
+            if not lines.settings and HEADER not in value:
+                raise InputError(unknown)
+            row = lines.read(line, value)
+            problem = settings_problem(lines.settings) if row is None else trial_problem(row, lines.settings)
+            if problem is not None:
+                raise lines.error(line, problem)
+            if row is not None:
+                rows[row["trial"]] = row
+    return Trials(tuple(rows[number] for number in sorted(rows)), lines.settings, lines.made_by)

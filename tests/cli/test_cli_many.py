@@ -19,7 +19,7 @@ from nqjax.estimation import fits_file
 
 @pytest.fixture(autouse=True)
 def own_handler_of_ctrl_c(monkeypatch):
-    monkeypatch.setattr(process, "listen_for_ctrl_c", lambda: None)
+    monkeypatch.setattr(process, "listen_for_ctrl_c", lambda *_, **__: None)
 
 
 @pytest.fixture

@@ -25,13 +25,15 @@ from support import tiny_task
 
 @pytest.fixture(autouse=True)
 def here(monkeypatch, tmp_path):
-    monkeypatch.setattr(process, "listen_for_ctrl_c", lambda waiting: None)
+    monkeypatch.setattr(process, "listen_for_ctrl_c", lambda *_: None)
     monkeypatch.chdir(tmp_path)
     entry = tasks.Entry("support.tiny_task", "Line")
     monkeypatch.setitem(tasks.REGISTRY, "line", entry)
     line = tiny_task.Line()  # one for all commands, so that its programs are compiled once
     monkeypatch.setattr(tiny_task, "Line", lambda: line)
 
+
+SETTINGS = {"task": "line", "task_settings": {}, "score": "val_loss", "minimize": True, "space": {}, "key": [0, 0]}
 
 COMMAND = ["search", "line", "--trials", "12", "--out", "trials.jsonl", "--fix", "batch_size=8"]
 
@@ -173,8 +175,8 @@ def test_without_scikit_learn(task, monkeypatch, capsys):
 
 
 def test_another_search_s_file_is_refused(capsys):
-    header = {"nqjax_search": {"settings": {"task": "mine"}, "made_by": {"lanes": 16}}}
-    Path("trials.jsonl").write_text(json.dumps(header) + '\n{"trial": 0, "val_loss": 1}\n')
+    header = {"nqjax_search": {"settings": {**SETTINGS, "task": "mine"}, "made_by": {"lanes": 16}}}
+    Path("trials.jsonl").write_text(json.dumps(header) + '\n{"trial": 0, "val_loss": 1, "failed": false}\n')
     assert cli.main(COMMAND) == 2
     assert 'was made with task = "mine"' in capsys.readouterr().err
     assert cli.main(["residual", "trials.jsonl", "--out", "x.jsonl"]) == 2
@@ -223,9 +225,9 @@ def test_data_are_where_they_were(monkeypatch, capsys):
     [("python", "use the Python that made it"), ("pretrained", "use the machine that made it")],
 )
 def test_what_differs_is_said(capsys, name, part):
-    settings = {"task": "line", "task_settings": {name: "1"}, "score": "val_loss", "minimize": True}
+    settings = {**SETTINGS, "task_settings": {name: "1"}}
     header = {"nqjax_search": {"settings": settings, "made_by": {"lanes": 4}}}
-    Path("trials.jsonl").write_text(json.dumps(header) + '\n{"trial": 0, "val_loss": 1}\n')
+    Path("trials.jsonl").write_text(json.dumps(header) + '\n{"trial": 0, "val_loss": 1, "failed": false}\n')
     assert cli.main(["ablation", "trials.jsonl", "--out-dir", "x", "--trials", "4"]) == 2
     assert f"was made with {name} = '1' (here None): {part}" in capsys.readouterr().err
 

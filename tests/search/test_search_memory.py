@@ -7,10 +7,10 @@ import jax.numpy as jnp
 import pytest
 
 from nqjax import search
+from nqjax.runtime.memory import available
 from nqjax.search import Choice
 from nqjax.search.configurations import sample
 from nqjax.search.engine import population
-from nqjax.search.engine.memory import available
 from nqjax.search.engine.scheduler import Schedule
 from nqjax.search.runner import as_trials, trial_words
 from support import tiny_task

@@ -20,7 +20,7 @@ from nqjax.errors import InputError
 from nqjax.runtime.hosts import from_all_hosts
 from nqjax.search.engine.checkpoint import checkpoints_of
 from nqjax.search.trials_file import TrialsFile
-from nqjax.trials.table import Row
+from nqjax.trials.search_lines import Row
 
 #: What the name of one host's file adds to the stem of the joined file's name.
 _PART = re.compile(r"\.host\d+\.[a-z]+")

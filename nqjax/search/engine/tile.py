@@ -13,9 +13,10 @@ import numpy as np
 from nqjax.errors import InputError
 from nqjax.search.engine.population import Program
 from nqjax.search.engine.trial import Lane, Part, Trial
+from nqjax.trials.search_lines import CHECK
 
 #: Keys of a trial's row that are not hyperparameters or metrics.
-RESERVED = ("trial", "failed", "best_round", "rounds", "curve")
+RESERVED = ("trial", "failed", "best_round", "rounds", "curve", CHECK)
 
 
 class Tile:

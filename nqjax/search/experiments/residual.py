@@ -15,10 +15,15 @@ import jax
 import numpy as np
 
 from nqjax.errors import InputError
+from nqjax.runtime.memory import check_memory
 from nqjax.search.run_options import RunOptions
 from nqjax.search.runner import as_trials, check_trials, execute, key_words, trial_words
 from nqjax.search.task import Task, check_task
-from nqjax.trials.table import Row, Trials
+from nqjax.trials.search_lines import Row
+from nqjax.trials.table import Trials
+
+#: Bytes that a run takes at least, before it is trained.
+_BYTES_PER_RUN = 500
 
 #: Folded into the search's key, so that no run repeats a trial of the search.
 _KEY_DOMAIN = 0x72657369
@@ -80,6 +85,7 @@ def residual(
     check_trials(task, trials)
     if num_seeds < 1:
         raise InputError(f"num_seeds is {num_seeds}: give 1 or more")
+    check_memory("num_seeds * num_quantiles", num_seeds * num_quantiles, _BYTES_PER_RUN)
     names = list(trials.settings["space"])
     if key is None:
         with jax.enable_x64(False):
