@@ -2,6 +2,7 @@
 
 import functools
 import math
+import warnings
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from numpy.typing import ArrayLike
 from nqjax.errors import InputError
 from nqjax.estimation.constraints import Constraint
 from nqjax.estimation.solve import is_minimum, solve_prepared
-from nqjax.estimation.spacings import Spacings
+from nqjax.estimation.spacings import Spacings, spacings
 from nqjax.estimation.study import ScaledStudy, Study, prepare
 from nqjax.inputs import as_quantile, as_trials, oriented_limits
 from nqjax.solver.batch import BatchSettings, chunk_shape
@@ -23,6 +24,9 @@ from nqjax.types import Floats
 
 if TYPE_CHECKING:
     from nqjax.distributions.quadratic import NoisyQuadratic, Quadratic
+
+#: Fewer scores are not fitted.
+_FEWEST = 3
 
 
 @dataclass(frozen=True)
@@ -200,8 +204,13 @@ def fit(
     Raises
     ------
     InputError
-        Fewer than three different scores inside the limits; limits or constraints that are the wrong way round or
-        exclude the data. It is a ValueError.
+        Fewer than three different scores inside the limits (two suffice with ``sigma=0``); limits or constraints that
+        are the wrong way round, exclude the data or are out of the solver's reach. It is a ValueError.
+
+    Warns
+    -----
+    UserWarning
+        All scores are equal and none is censored: the fit is a point mass, whose gamma cannot be told.
 
     Notes
     -----
@@ -221,7 +230,46 @@ def fit(
     >>> round(fit.alpha, 2), round(fit.beta, 2), round(fit.sigma, 2)
     (0.1, 0.6, 0.02)
     """
-    return fit_prepared(prepare(Study.read(scores, limits, minimize, alpha, beta, gamma, sigma)))
+    study = Study.read(scores, limits, minimize, alpha, beta, gamma, sigma)
+    point = point_mass(study)
+    if point is None:
+        return fit_prepared(prepare(study))
+    warnings.warn(
+        f"all {point.num_scores} scores are {point.alpha:g}: the fit is a point mass, of any gamma", stacklevel=2
+    )
+    return point
+
+
+def point_mass(study: Study) -> Fit | None:
+    """Return the fit without noise and without width where all scores are equal; None if that is not the fit.
+
+    Its loss is 0 for every gamma, and the lowest gamma is reported. It is no fit if scores are censored or failed, or if
+    the constraints do not allow it.
+    """
+    data, (alphas, betas, gammas, sigmas) = spacings(*study[:3]), study.constraints
+    if data.num_scores < _FEWEST or data.num_used < data.num_scores or data.num_distinct > 1:
+        return None
+    place = data.best
+    if not (alphas[0] <= place <= alphas[1] and betas[0] <= place <= betas[1] and sigmas[0] == 0):
+        return None
+    score = (place if study.minimize else -place) + 0.0  # no negative zero
+    return Fit(
+        alpha=score,
+        beta=score,
+        gamma=gammas[0],
+        sigma=0.0,
+        loss=0.0,
+        converged=True,
+        gradient_norm=0.0,
+        losses_by_gamma=dict.fromkeys(study.gammas, 0.0),
+        parameters_by_gamma=dict.fromkeys(study.gammas, (score, score, 0.0)),
+        minimize=study.minimize,
+        limits=oriented_limits(study.ends, study.minimize),
+        num_scores=data.num_scores,
+        num_used=data.num_used,
+        num_censored=0,
+        num_failed=0,
+    )
 
 
 def fit_prepared(scaled: ScaledStudy) -> Fit:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nqjax.confidence.bands import tie_warning
 from nqjax.report.documents import BandsDocument, Head, RegionDocument
 from nqjax.report.tables import finite, indented, print_head, small_table, warn
 from nqjax.runtime.text import percent, significant
@@ -43,7 +44,7 @@ def bands_document(
             {"score": float(at), "low": float(low), "empirical": float(point), "high": float(high)}
             for at, low, point, high in zip(y, *(one.cdf(y) for one in bands), strict=True)
         ],
-        "warnings": [],
+        "warnings": [text] if (text := tie_warning(bands.point.scores, bands.point.support)) else [],
     }
 
 

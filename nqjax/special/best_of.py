@@ -9,7 +9,8 @@ import numpy as np
 from jax import Array
 
 from nqjax.special.noisy_quadratic import one_rank
-from nqjax.special.quantile import log_complement, quantile
+from nqjax.special.log_probability import log_complement, logs_of_probability
+from nqjax.special.quantile import quantile
 
 #: Log of the probability that the best is beyond either end of the range of integration.
 _LOG_REST = -42.0
@@ -53,7 +54,8 @@ def average_of_best(
     """
     # The best of n draws is beyond a place with probability p if each draw is with p**(1/n).
     logs = jnp.array([-float(np.exp(_LOG_REST)), float(np.log(0.5)), _LOG_REST], n.dtype)
-    tail = logs.reshape((3,) + (1,) * max(n.ndim, delta.ndim)) / n
+    # Never 0, which is the log of certainty.
+    tail = jnp.minimum(logs.reshape((3,) + (1,) * max(n.ndim, delta.ndim)) / n, -float(jnp.finfo(n.dtype).tiny))
     rest = log_complement(tail)
     near, middle, far = quantile(rest, tail) if lowest else quantile(tail, rest)
     low, high = (near, far) if lowest else (far, near)
@@ -82,4 +84,5 @@ def log_tail_of_one(n: Array, q: Array, lowest: bool) -> Array:
 
     The best is worse than a score when all ``n`` draws are, so its tail is the nth power of the tail of one draw.
     """
-    return (jnp.log1p(-q) if lowest else jnp.log(q)) / n
+    log_p, log_q = logs_of_probability(q)
+    return (log_q if lowest else log_p) / n
