@@ -297,7 +297,8 @@ class PowerLaw(ByParameters, Distribution):
         Parameters
         ----------
         n : ArrayLike
-            Numbers of trials, positive, not necessarily whole; they broadcast against the batch shape.
+            Numbers of trials, not necessarily whole; they broadcast against the batch shape. Where they are not
+            positive, this is an InputError, unless they are traced.
         q : ArrayLike
             Probability of the quantile, in [0, 1].
         minimize : bool, optional
@@ -308,11 +309,6 @@ class PowerLaw(ByParameters, Distribution):
         Array
             Scores in the broadcast shape: ``F^-1(1 - (1 - q)**(1/n))`` when minimising, ``F^-1(q**(1/n))`` when
             maximising (Lourie, Cho, He 2023, "Show Your Work with Confidence").
-
-        Raises
-        ------
-        InputError
-            Numbers of trials that are not positive. Where they are traced, nothing is checked.
 
         Examples
         --------
@@ -331,7 +327,8 @@ class PowerLaw(ByParameters, Distribution):
         Parameters
         ----------
         n : ArrayLike
-            Numbers of trials, positive, not necessarily whole; they broadcast against the batch shape.
+            Numbers of trials, not necessarily whole; they broadcast against the batch shape. Where they are not
+            positive, this is an InputError, unless they are traced.
         minimize : bool, optional
             Whether lower scores are better; by default, whether the distribution is convex.
 
@@ -340,11 +337,6 @@ class PowerLaw(ByParameters, Distribution):
         Array
             Scores in the broadcast shape: ``int y d(1 - (1 - F(y))**n)`` when minimising, ``int y d F(y)**n`` when
             maximising (Dodge et al. 2019, "Show Your Work", for the expected best of n draws).
-
-        Raises
-        ------
-        InputError
-            Numbers of trials that are not positive. Where they are traced, nothing is checked.
 
         Examples
         --------

@@ -1,17 +1,15 @@
 """The empirical distribution of scores, with its tuning curves: no model, only the trials."""
 
 import math
-from typing import TYPE_CHECKING
 
+import jax
 import numpy as np
+from jax import Array
 from numpy.typing import ArrayLike, NDArray
 
 from nqjax.errors import InputError
 from nqjax.inputs import as_key, as_trials
 from nqjax.types import Floats
-
-if TYPE_CHECKING:
-    from jax import Array
 
 
 class Empirical:
@@ -71,9 +69,8 @@ class Empirical:
     def __repr__(self) -> str:
         weights = "" if self._weights is None else ", weighted"
         support = "" if self._support == (-math.inf, math.inf) else ", within ({:g}, {:g})".format(*self._support)
-        return (
-            f"Empirical({len(self._scores)} scores from {self._values[0]:g} to {self._values[-1]:g}{weights}{support})"
-        )
+        ends = "from {:g} to {:g}".format(*self._values[[0, -1]])
+        return f"Empirical({len(self._scores)} scores {ends}{weights}{support})"
 
     def __eq__(self, other: object) -> bool:
         """Whether both have the same scores in the same order, weights and support."""
@@ -106,7 +103,7 @@ class Empirical:
         mean = self.mean
         return float(self._masses @ (self._values - mean) ** 2) if math.isfinite(mean) else math.inf
 
-    def sample(self, key: "Array", sample_shape: tuple[int, ...] = ()) -> Floats:
+    def sample(self, key: Array, sample_shape: tuple[int, ...] = ()) -> Floats:
         """Draw scores with replacement.
 
         Parameters
@@ -123,8 +120,6 @@ class Empirical:
         >>> nqjax.Empirical([0.3, 0.1, 0.2, 0.1]).sample(jax.random.key(0), (1000,)).shape
         (1000,)
         """
-        import jax
-
         with jax.enable_x64(True):
             uniform = np.asarray(jax.random.uniform(as_key(key), sample_shape, np.float64))
         return self.icdf(1 - uniform)  # uniform draws may be 0, but not 1

@@ -243,8 +243,8 @@ def fit(
 def point_mass(study: Study) -> Fit | None:
     """Return the fit without noise and without width where all scores are equal; None if that is not the fit.
 
-    Its loss is 0 for every gamma, and the lowest gamma is reported. It is no fit if scores are censored or failed, or if
-    the constraints do not allow it.
+    Its loss is 0 for every gamma, and the lowest gamma is reported. It is no fit if scores are censored or failed, or
+    if the constraints do not allow it.
     """
     data, (alphas, betas, gammas, sigmas) = spacings(*study[:3]), study.constraints
     if data.num_scores < _FEWEST or data.num_used < data.num_scores or data.num_distinct > 1:

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from nqjax.special.noisy_quadratic import one_rank
 from nqjax.special.log_probability import log_complement, logs_of_probability
+from nqjax.special.noisy_quadratic import one_rank
 from nqjax.special.quantile import quantile
 
 #: Log of the probability that the best is beyond either end of the range of integration.

@@ -10,8 +10,8 @@ Derivatives follow from the model, not from differentiating the quadrature. With
 
     P[k, m] = E[V**m * d^k/dr^k phi_s(r - delta * V)],        R[k, m] = unit**k * P[k, m] / P[0, 0].
 
-The density is ``P[0, 0]``. The unit of length is sigma, which keeps R within the range of single precision at any scale;
-without noise it is r. Because the normal density solves the heat equation, the family is closed:
+The density is ``P[0, 0]``. The unit of length is sigma, which keeps R within the range of single precision at any
+scale; without noise it is r. Because the normal density solves the heat equation, the family is closed:
 
     dP[k, m]/dr = P[k+1, m],    dP[k, m]/ddelta = -P[k+1, m+1],    dP[k, m]/dsigma = sigma * P[k+2, m],
 

@@ -1,8 +1,8 @@
 r"""The quadratic: the noisy quadratic without noise, and with so little noise that the dtype cannot tell it from none.
 
 ``F(r) = (r / delta)**(gamma / 2)`` on [0, delta]. Arguments are those of `nqjax.special.noisy_quadratic` without sigma.
-Everything is a plain formula, which JAX differentiates, with its inputs cleaned: no derivative is NaN or infinite. Where
-a derivative has no finite value, at the ends of the range and outside, it is 0 by convention.
+Everything is a plain formula, which JAX differentiates, with its inputs cleaned: no derivative is NaN. Where the
+derivative does not exist, at the ends of the range, it is 0 by convention, as it is outside.
 """
 
 import math
