@@ -51,12 +51,12 @@ class Bands:
     Examples
     --------
     >>> import nqjax
-    >>> bands = nqjax.confidence_bands([0.1, 0.2, 0.4], support=(0, 1))
+    >>> bands = nqjax.confidence_bands([0.1, 0.2, 0.4, 0.5, 0.6, 0.7], 0.5, support=(0, 1))
     >>> bool(bands.lower.cdf(0.2) < bands.point.cdf(0.2) < bands.upper.cdf(0.2))
     True
-    >>> low, high = bands.quantile_tuning_curve_band([1, 2])
-    >>> high.tolist(), bands.bounded_trials()
-    ([1.0, 0.4], 1)
+    >>> low, high = bands.quantile_tuning_curve_band([1, 2, 3])
+    >>> low.tolist(), high[0].item(), bands.bounded_trials()
+    ([0.2, 0.1, 0.0], 0.6, 2)
     """
 
     lower: Empirical
@@ -207,7 +207,7 @@ def bounded_trials(
     --------
     >>> import nqjax
     >>> nqjax.bounded_trials(48), nqjax.bounded_trials(480)
-    (6, 60)
+    (5, 50)
     """
     band = order_statistic_band(as_count("num_scores", num_scores), confidence, method)
     return _bounded(float(band.high[0]), as_quantile(q), minimize=True)

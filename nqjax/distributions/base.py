@@ -388,7 +388,8 @@ def _sample(d: PowerLaw, key: Array, *, shape: tuple[int, ...]) -> Array:
 def _moments(d: PowerLaw) -> tuple[Array, Array]:
     g = d.gamma
     mean = d._score(d._delta * g / (g + 2))
-    variance = d._delta**2 * 4 * g / ((g + 4) * (g + 2) ** 2) + d._noise_variance
+    # In this order single precision holds whatever its squares hold.
+    variance = d._delta * (d._delta * (4 * g / ((g + 4) * (g + 2) ** 2))) + d._noise_variance
     return jnp.broadcast_to(mean, d.batch_shape), jnp.broadcast_to(variance, d.batch_shape)
 
 

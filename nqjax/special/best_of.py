@@ -64,9 +64,18 @@ def average_of_best(
     x, w = (jnp.asarray(a, n.dtype) for a in _double_exponential_rule())
     start, length = cuts[:-1], jnp.diff(cuts, axis=0)
 
+    tail_of_one, rest_of_one = (log_sf, log_cdf) if lowest else (log_cdf, log_sf)
+
+    def log_tail_at(r: Array) -> Array:
+        value = tail_of_one(r)
+        if n.dtype == jnp.float64:
+            return value
+        # In single precision the log of a probability near 1, of which n is a multiple, follows from the small rest.
+        return jnp.where(value > -0.5, log_complement(jnp.minimum(rest_of_one(r), 0.0)), value)
+
     def add(total: Array, node: tuple[Array, Array]) -> tuple[Array, None]:
         r = start + length * node[0]
-        return total + node[1] * jnp.exp(n * (log_sf(r) if lowest else log_cdf(r))), None
+        return total + node[1] * jnp.exp(n * log_tail_at(r)), None
 
     area = jnp.sum(length * jax.lax.scan(add, jnp.zeros_like(start), (x, w))[0], axis=0)
     return cuts[0] + area if lowest else cuts[-1] - area

@@ -253,12 +253,12 @@ def _mass_tangent(primals: Primals, tangents: Tangents, log_mass: Array, sign: f
     distance = jnp.maximum(r if sign < 0 else delta - r, 0.0) / positive
     huge = 1e70 if r.dtype == jnp.float64 else 1e17
     most = jnp.where(bare, jnp.inf, (jnp.minimum(distance, huge) + 1) / positive)
-    hazard = sign * jnp.where(empty, 0.0, jnp.minimum(hazard, most))
+    hazard = _cut_off(sign * jnp.where(empty, 0.0, jnp.minimum(hazard, most)))
     return _combine(
         (tangents[0], lambda: hazard),
         (tangents[1], lambda: -hazard * value[0, 1, 0]),
-        (tangents[2], lambda: hazard * in_units(r, delta, sigma) * value[1, 0, 0]),
-        (tangents[3], lambda: hazard * 2 * delta / gamma * value[0, 1, 1]),
+        (tangents[2], lambda: hazard * (in_units(r, delta, sigma) * value[1, 0, 0])),
+        (tangents[3], lambda: hazard * (2 * delta / gamma * value[0, 1, 1])),
     )
 
 

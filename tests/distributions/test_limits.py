@@ -1,4 +1,4 @@
-"""Distributions without noise or without width, equality, representation, and numbers of trials that are not positive."""
+"""Distributions without noise or without width, their equality and representation, and invalid numbers of trials."""
 
 import math
 

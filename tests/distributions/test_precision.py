@@ -1,6 +1,7 @@
 """Single precision agrees with double within its precision, at every scale; nothing is NaN; mirror images are equal."""
 
 import functools
+import itertools
 import math
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -44,7 +45,7 @@ class Points(NamedTuple):
 def rounded(x: np.ndarray) -> np.ndarray:
     """Round to single precision; numbers so small that they have fewer digits become 0, as XLA takes them."""
     with np.errstate(under="ignore"):
-        x = x.astype(np.float32).astype(np.float64)
+        x = np.clip(x, -1e36, 1e36).astype(np.float32).astype(np.float64)
     return np.where(np.abs(x) < TINY, 0.0, x)
 
 
@@ -81,7 +82,7 @@ def extreme_points(count: int, seed: int) -> Points:
         end + span * normal * power(-6, 6),
         alpha + width * rng.random(count) + sigma * normal,
     )
-    return Points(rounded(np.clip(y, -1e36, 1e36)), alpha, beta, gamma, sigma)
+    return Points(rounded(y), alpha, beta, gamma, sigma)
 
 
 def distribution(p: Points, convex: bool = True) -> NoisyQuadratic:
@@ -180,12 +181,12 @@ def _bracket(name: str, p: Points) -> tuple[np.ndarray, np.ndarray]:
     r, delta = p.y - p.alpha, p.beta - p.alpha
     values = []
     # What single precision takes as no noise. The function is monotone or bends slowly in between.
-    sigma = np.where(p.sigma <= 1.01e-17 * delta, 0.0, p.sigma)
+    sigma = np.where(p.sigma <= 1e-17 * delta, 0.0, p.sigma)
     with jax.enable_x64(True):
         function = jax.jit(getattr(noisy_quadratic, name))
-        for a in (-1, 0, 1):
-            for b in (-1, 0, 1):
-                values.append(np.asarray(function(r * (1 + a * EPS), delta * (1 + b * EPS), sigma, p.gamma)))
+        for a, b in itertools.product((1 - EPS, 1, 1 + EPS), repeat=2):
+            value = np.asarray(function(r * a, delta * b, sigma, p.gamma))
+            values.append(value)
     return np.min(values, axis=0), np.max(values, axis=0)
 
 
@@ -197,6 +198,8 @@ ULPS = {"log_prob": 64, "cdf": 32, "log_cdf": 64, "log_sf": 4096}
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_functions(name):
     points = extreme_points(20_000, seed=4)
+    # Rounding decides whether noise of just this size counts.
+    points = points.some(np.abs(points.sigma / np.maximum(points.beta - points.alpha, TINY) - 1e-17) > 1e-19)
     # The kernel's own names.
     low, high = _bracket({"log_prob": "log_pdf"}.get(name, name), points)
     with jax.enable_x64(False):
@@ -206,6 +209,8 @@ def test_functions(name):
     size = np.where(np.isfinite(size), size, 1.0)
     tolerance = ULPS[name] * EPS * size
     wrong = ~((found >= low - tolerance) & (found <= high + tolerance))
+    # Distances are cut off at 1e17 sigmas, whose square is still a number.
+    wrong &= (found > -1e33) | (high > -1e33)
     worst = np.flatnonzero(wrong)[:5]
     assert not wrong.any(), [(found[i], low[i], high[i], *(float(x[i]) for x in points)) for i in worst]
 
@@ -213,7 +218,8 @@ def test_functions(name):
 def _places_agree(found: np.ndarray, expected: np.ndarray, p: Points) -> None:
     """Compare scores: to a few units of the last place of alpha and beta, and to 1e-5 of width and noise."""
     size = 4 * EPS * np.maximum(np.abs(p.alpha), np.abs(p.beta)) + 2e-5 * (p.beta - p.alpha + 10 * p.sigma) + 2 * TINY
-    wrong = ~(np.abs(found - expected) <= size) & (found != expected)
+    same = found == expected
+    wrong = ~same & ~(np.abs(np.where(same, 0.0, found) - np.where(same, 0.0, expected)) <= size)
     worst = np.argwhere(wrong)[:5]
     assert not wrong.any(), [(*i, found[tuple(i)], expected[tuple(i)], *(float(x[i[-1]]) for x in p)) for i in worst]
 
@@ -248,7 +254,7 @@ def test_moments():
     np.testing.assert_allclose(spread[seen], variance[seen], rtol=1e-6)
 
 
-# --- no noise -----------------------------------------------------------------------------------------------------------
+# --- no noise ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -260,7 +266,8 @@ def test_no_noise_is_the_quadratic_exactly(dtype, convex):
     q = np.linspace(0, 1, 20_000).astype(dtype)
     with jax.enable_x64(dtype == np.float64):
         noisy = NoisyQuadratic(points.alpha, points.beta, points.gamma, sigma, convex=convex)
-        bare = Quadratic(points.alpha, points.beta, points.gamma, convex=convex)
+        # NumPyro would warn of scores outside the support.
+        bare = Quadratic(points.alpha, points.beta, points.gamma, convex=convex, validate_args=False)
         for name in FUNCTIONS:
             np.testing.assert_array_equal(getattr(noisy, name)(points.y), getattr(bare, name)(points.y), err_msg=name)
         np.testing.assert_array_equal(noisy.icdf(q), bare.icdf(q))
