@@ -44,7 +44,7 @@ def bands_document(
             {"score": float(at), "low": float(low), "empirical": float(point), "high": float(high)}
             for at, low, point, high in zip(y, *(one.cdf(y) for one in bands), strict=True)
         ],
-        "warnings": [text] if (text := tie_warning(bands.point.scores, bands.point.support)) else [],
+        "warnings": [text] if (text := tie_warning(bands.point.scores, bands.point.support, method)) else [],
     }
 
 
