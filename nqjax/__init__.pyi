@@ -20,6 +20,7 @@ from .checks.noise import noise_diagnostics as noise_diagnostics
 from .checks.regime import Regime as Regime
 from .checks.regime import find_regime as find_regime
 from .confidence.bands import Bands as Bands
+from .confidence.bands import bounded_trials as bounded_trials
 from .confidence.bands import confidence_bands as confidence_bands
 from .confidence.bootstrap import Bootstrap as Bootstrap
 from .confidence.consonance import ConsonanceRegion as ConsonanceRegion

@@ -1,12 +1,14 @@
 """`nqjax.fit`: the fit of one search, within a regime that is chosen unless it is given."""
 
+import warnings
 from dataclasses import replace
 
 from numpy.typing import ArrayLike
 
 from nqjax.analysis.threshold import Selection, p_value_of, read_question, select, warn_if_rejected
+from nqjax.errors import FitWarning, show
 from nqjax.estimation.constraints import Constraint
-from nqjax.estimation.fit import Fit, fit_prepared
+from nqjax.estimation.fit import Fit, fit_prepared, point_mass
 from nqjax.estimation.study import prepare
 from nqjax.inputs import AUTO, Limits, Threshold
 
@@ -52,13 +54,15 @@ def fit(
     Raises
     ------
     InputError
-        No threshold is acceptable; fewer than three different scores in the regime; limits or constraints that are the
-        wrong way round or exclude the data. It is a ValueError.
+        No threshold is acceptable; fewer than three different scores in the regime (two suffice with ``sigma=0``);
+        limits or constraints that are the wrong way round, exclude the data or are out of the solver's reach. It is a
+        ValueError.
 
     Warns
     -----
     FitWarning
-        The scores in the regime do not follow the fitted distribution (p < 0.05).
+        The scores in the regime do not follow the fitted distribution (p < 0.05); or all scores are used and are
+        equal, so that the fit is a point mass, whose gamma cannot be told.
 
     Notes
     -----
@@ -79,11 +83,21 @@ def fit(
     (0.1, 0.6, 0.02)
     """
     question = read_question(threshold, limits, minimize, maximize, alpha, beta, gamma, sigma)
-    return warn_if_rejected(fit_of(select(scores, question)))
+    found = fit_of(select(scores, question))
+    if found.alpha == found.beta:
+        warnings.warn(
+            f"all {found.num_scores} scores are {show(found.alpha)}: the fit is a point mass, of any gamma",
+            FitWarning,
+            stacklevel=2,
+        )
+    return warn_if_rejected(found)
 
 
 def fit_of(chosen: Selection) -> Fit:
     """Fit a study within its limits, and test the fit; see `fit`."""
+    point = point_mass(chosen.study)
+    if point is not None:
+        return point
     found = chosen.regime.fit if chosen.regime is not None else None
     if found is None:
         found = fit_prepared(prepare(chosen.study))

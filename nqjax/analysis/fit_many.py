@@ -72,7 +72,9 @@ def fit_many(
     Returns
     -------
     Fits
-        With a `Failure` for each study that cannot be fitted, or for which no threshold is acceptable.
+        With a `Failure` for each study that cannot be fitted, or for which no threshold is acceptable. Where all scores
+        are used and equal, the fit is a point mass: alpha and beta are that score, sigma is 0, and gamma, which cannot
+        be told, is the lowest one allowed.
 
     Raises
     ------

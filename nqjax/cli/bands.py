@@ -54,10 +54,15 @@ def _run(args: argparse.Namespace) -> None:
     scores = read_scores(args.file, args.metric)
     worst = args.support[1] if args.minimize else args.support[0]
     scores = np.where(np.isfinite(scores), scores, worst)
+    import warnings
+
     import nqjax
     from nqjax.report.confidence import bands_document, print_confidence
 
-    bands = nqjax.confidence_bands(scores, args.confidence, method=args.method, support=args.support)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # about ties: the document has it
+        options: Any = {"method": args.method, "support": args.support, "minimize": args.minimize}
+        bands = nqjax.confidence_bands(scores, args.confidence, **options)
     document = bands_document(
         bands,
         head=output.head(args, None, scores),

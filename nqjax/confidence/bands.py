@@ -6,18 +6,20 @@ band bounds the CDF at every score, whatever the CDF is. With ties the coverage 
 
 import functools
 import math
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import numpy as np
 import scipy.optimize
 import scipy.special
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from nqjax.confidence.crossing import probability_within
 from nqjax.distributions.empirical import Empirical
 from nqjax.errors import InputError
-from nqjax.inputs import as_probability
+from nqjax.inputs import as_count, as_probability, as_quantile
 from nqjax.types import Floats
 
 BandMethod = Literal["ld_highest_density", "ld_equal_tailed", "ks", "dkw"]
@@ -33,20 +35,63 @@ _LARGEST_LOGIT = 60.0
 _COVERAGE_ERROR = 1e-9
 
 
-class Bands(NamedTuple):
-    """A confidence band for a CDF, as three distributions.
+@dataclass(frozen=True, eq=False)
+class Bands:
+    """A confidence band for a CDF, as three distributions; unpacks as ``lower, point, upper``.
+
+    Attributes
+    ----------
+    lower, point, upper : Empirical
+        The band's lower end as a CDF, the empirical CDF, and the band's upper end.
+    confidence : float
+        Probability that the whole CDF lies within the band.
+    minimize : bool
+        Whether lower scores are better.
 
     Examples
     --------
     >>> import nqjax
-    >>> bands = nqjax.confidence_bands([0.1, 0.2, 0.4], support=(0, 1))
+    >>> bands = nqjax.confidence_bands([0.1, 0.2, 0.4, 0.5, 0.6, 0.7], 0.5, support=(0, 1))
     >>> bool(bands.lower.cdf(0.2) < bands.point.cdf(0.2) < bands.upper.cdf(0.2))
     True
+    >>> low, high = bands.quantile_tuning_curve_band([1, 2, 3])
+    >>> low.tolist(), high[0].item(), bands.bounded_trials()
+    ([0.2, 0.1, 0.0], 0.6, 2)
     """
 
-    lower: Empirical  # its CDF is the lower end of the band
+    lower: Empirical
     point: Empirical
     upper: Empirical
+    confidence: float
+    minimize: bool = True
+
+    def __iter__(self) -> Iterator[Empirical]:
+        return iter((self.lower, self.point, self.upper))
+
+    def quantile_tuning_curve(self, n: ArrayLike, q: float = 0.5) -> Floats:
+        """Return a quantile of the best of n draws from the scores, the median by default; see `Empirical`."""
+        return self.point.quantile_tuning_curve(n, q, minimize=self.minimize)
+
+    def quantile_tuning_curve_band(self, n: ArrayLike, q: float = 0.5) -> tuple[Floats, Floats]:
+        """Return the lower and the upper end of the band for the tuning curve, for all n and q at once.
+
+        Raises
+        ------
+        InputError
+            ``n`` is not positive, or ``q`` outside [0, 1].
+        """
+        # A higher CDF has lower quantiles.
+        low, high = (one.quantile_tuning_curve(n, q, minimize=self.minimize) for one in (self.upper, self.lower))
+        return low, high
+
+    def bounded_trials(self, q: float = 0.5) -> int:
+        """Return the largest number of trials at which the scores bound how good the best may be, 0 for none.
+
+        Beyond it this end of the band for the tuning curve is that of the support.
+        """
+        # The share of the CDF that the band leaves beyond the best score.
+        best = self.upper.pmf(self.upper.support[0]) if self.minimize else self.lower.pmf(self.lower.support[1])
+        return _bounded(float(best), as_quantile(q), self.minimize)
 
 
 class OrderStatisticBand(NamedTuple):
@@ -62,6 +107,7 @@ def confidence_bands(
     *,
     method: BandMethod = "ld_highest_density",
     support: tuple[float, float] = (-math.inf, math.inf),
+    minimize: bool = True,
 ) -> Bands:
     """Return a simultaneous confidence band for the CDF that scores were drawn from.
 
@@ -78,6 +124,8 @@ def confidence_bands(
         which is at least as wide.
     support : pair of float
         Bounds on the scores, at which the band puts the probability beyond the extreme scores.
+    minimize : bool
+        Whether lower scores are better: the direction of the tuning curve. The band itself does not depend on it.
 
     Returns
     -------
@@ -89,6 +137,12 @@ def confidence_bands(
     ------
     InputError
         No scores, NaN, scores beyond the support, invalid confidence or unknown method.
+
+    Warns
+    -----
+    UserWarning
+        Scores inside the support are repeated: the coverage is then higher than ``confidence``. Not for ``dkw``, whose
+        coverage is higher in any case.
 
     Notes
     -----
@@ -106,9 +160,71 @@ def confidence_bands(
     y = np.sort(point.scores)
     band = order_statistic_band(len(y), confidence, method)
     low, high = support
+    if text := tie_warning(y, support, method):
+        warnings.warn(text, stacklevel=2)
     lower = Empirical(np.append(y, high), np.append(np.diff(band.low, prepend=0.0), 1 - band.low[-1]), support)
     upper = Empirical(np.append(low, y), np.append(band.high[0], np.diff(band.high, append=1.0)), support)
-    return Bands(lower, point, upper)
+    return Bands(lower, point, upper, float(confidence), bool(minimize))
+
+
+def tie_warning(scores: NDArray[np.float64], support: tuple[float, float], method: str) -> str | None:
+    """Return the warning on repeated scores, for bands that are exact without; None where there is nothing to say.
+
+    Scores at an end of the support, such as failed runs, are expected to be equal.
+    """
+    if method == "dkw":
+        return None
+    inside = scores[np.isfinite(scores) & (scores != support[0]) & (scores != support[1])]
+    repeated = len(inside) - len(np.unique(inside))
+    if not repeated:
+        return None
+    return f"{repeated} of {len(scores)} scores repeat others: the band is wider than it need be, and covers more"
+
+
+def bounded_trials(
+    num_scores: int, confidence: float = 0.95, *, q: float = 0.5, method: BandMethod = "ld_highest_density"
+) -> int:
+    """Return up to which number of trials a set of scores bounds how good the best of them may be.
+
+    Beyond it, the end of the band for the tuning curve on the better side is the end of the scores' support.
+
+    Parameters
+    ----------
+    num_scores : int
+        Number of trials that are run.
+    confidence : float
+        Confidence of the band.
+    q : float
+        Probability of the quantile that the tuning curve shows, between 0 and 1; that of ``1 - q`` when maximising.
+    method : str
+        Kind of band; see `confidence_bands`.
+
+    Returns
+    -------
+    int
+        The largest number of trials, 0 if there is none.
+
+    Raises
+    ------
+    InputError
+        A number of scores that is not positive, an invalid confidence or ``q``, or an unknown method.
+
+    Examples
+    --------
+    >>> import nqjax
+    >>> nqjax.bounded_trials(48), nqjax.bounded_trials(480)
+    (5, 50)
+    """
+    band = order_statistic_band(as_count("num_scores", num_scores), confidence, method)
+    return _bounded(float(band.high[0]), as_quantile(q), minimize=True)
+
+
+def _bounded(share: float, q: float, minimize: bool) -> int:
+    """Return the largest n whose best has its quantile above the share next to the end of the support."""
+    if share >= 1:
+        return 0
+    log_rest = math.log1p(-q) if minimize else math.log(q)
+    return max(math.ceil(log_rest / math.log1p(-share)) - 1, 0)
 
 
 def order_statistic_band(n: int, confidence: float, method: BandMethod = "ld_highest_density") -> OrderStatisticBand:

@@ -2,6 +2,7 @@
 
 import copy
 import functools
+import math
 from typing import Any
 
 import jax
@@ -13,8 +14,10 @@ from numpyro.distributions import Distribution
 from numpyro.distributions.util import promote_shapes, validate_sample
 from numpyro.util import is_prng_key
 
+from nqjax.distributions.by_parameters import ByParameters
+from nqjax.inputs import as_trials
 from nqjax.special.best_of import average_of_best, log_tail_of_one
-from nqjax.special.quantile import log_complement
+from nqjax.special.log_probability import log_complement, logs_of_probability
 from nqjax.special.uniforms import uniform
 
 
@@ -23,7 +26,7 @@ def _array(x: ArrayLike) -> Any:
     return x if hasattr(x, "dtype") or np.isscalar(x) else jnp.asarray(x)
 
 
-class PowerLaw(Distribution):
+class PowerLaw(ByParameters, Distribution):
     """Base class of both distributions: location, scale, direction, and all that follows from the CDF.
 
     Subclasses define the convex form in the distance ``r = y - alpha`` from the best score: ``_log_pdf``, ``_log_cdf``,
@@ -93,6 +96,10 @@ class PowerLaw(Distribution):
     def _quantile(self, log_p: Array, log_q: Array) -> Array:
         raise NotImplementedError
 
+    def _is_bare(self) -> ArrayLike:
+        """Return where there is no noise."""
+        raise NotImplementedError
+
     def _sample_noise(self, key: Array, shape: tuple[int, ...]) -> ArrayLike:
         raise NotImplementedError
 
@@ -116,8 +123,10 @@ class PowerLaw(Distribution):
         delta = self._delta
         return jnp.where(r < delta / 2, self.alpha + r, self.beta - (delta - r))
 
-    def _evaluate(self, name: str, value: ArrayLike) -> Array:
-        return _evaluate(self._twin, self._mirrored(_array(value)), name=name)
+    def _evaluate(self, name: str, value: ArrayLike, at_atom: float | None = None) -> Array:
+        """Evaluate a function of the convex form; ``at_atom`` is the mirrored form's value at a point mass."""
+        atom = None if self.convex else at_atom
+        return _evaluate(self._twin, self._mirrored(_array(value)), name=name, at_atom=atom)
 
     @validate_sample
     def log_prob(self, value: ArrayLike) -> Array:
@@ -162,7 +171,7 @@ class PowerLaw(Distribution):
         >>> print(d.cdf([0.1, 0.3]).round(2))
         [0.02 0.5 ]
         """
-        return self._evaluate("_cdf" if self.convex else "_sf", value)
+        return self._evaluate("_cdf" if self.convex else "_sf", value, at_atom=1.0)
 
     def log_cdf(self, value: ArrayLike) -> Array:
         """Return the log of the CDF, accurate where the CDF itself underflows.
@@ -184,7 +193,7 @@ class PowerLaw(Distribution):
         >>> round(float(d.log_cdf(-0.3)), 1)
         -209.9
         """
-        return self._evaluate("_log_cdf" if self.convex else "_log_sf", value)
+        return self._evaluate("_log_cdf" if self.convex else "_log_sf", value, at_atom=0.0)
 
     def log_sf(self, value: ArrayLike) -> Array:
         """Return the log of the survival function, ``log P(Y > value)``, accurate where that underflows.
@@ -206,7 +215,7 @@ class PowerLaw(Distribution):
         >>> round(float(d.log_sf(0.9)), 1)
         -209.9
         """
-        return self._evaluate("_log_sf" if self.convex else "_log_cdf", value)
+        return self._evaluate("_log_sf" if self.convex else "_log_cdf", value, at_atom=-math.inf)
 
     def _icdf_from_logs(self, log_p: Array, log_q: Array) -> Array:
         """Return the quantile from the logs of the probability at or below it and of the probability above."""
@@ -262,6 +271,12 @@ class PowerLaw(Distribution):
         assert is_prng_key(key)
         return self._mirrored(_sample(self._twin, key, shape=tuple(sample_shape) + self.batch_shape))
 
+    def _trials(self, n: ArrayLike) -> Array:
+        """Return numbers of trials in the distribution's dtype; raise InputError unless they are positive."""
+        if not isinstance(n, jax.core.Tracer):
+            as_trials(n)
+        return jnp.asarray(n, self.alpha.dtype)
+
     @property
     def _noise_variance(self) -> ArrayLike:
         return 0.0
@@ -282,7 +297,8 @@ class PowerLaw(Distribution):
         Parameters
         ----------
         n : ArrayLike
-            Numbers of trials, positive, not necessarily whole; they broadcast against the batch shape.
+            Numbers of trials, not necessarily whole; they broadcast against the batch shape. Where they are not
+            positive, this is an InputError, unless they are traced.
         q : ArrayLike
             Probability of the quantile, in [0, 1].
         minimize : bool, optional
@@ -302,7 +318,7 @@ class PowerLaw(Distribution):
         [0.3   0.126 0.086]
         """
         minimize = self.convex if minimize is None else bool(minimize)
-        n, q = (jnp.asarray(x, self.alpha.dtype) for x in (n, q))
+        n, q = self._trials(n), jnp.asarray(q, self.alpha.dtype)
         return self._icdf_from_logs(*_logs_of_best(n, q, minimize=minimize))
 
     def average_tuning_curve(self, n: ArrayLike, minimize: bool | None = None) -> Array:
@@ -311,7 +327,8 @@ class PowerLaw(Distribution):
         Parameters
         ----------
         n : ArrayLike
-            Numbers of trials, positive, not necessarily whole; they broadcast against the batch shape.
+            Numbers of trials, not necessarily whole; they broadcast against the batch shape. Where they are not
+            positive, this is an InputError, unless they are traced.
         minimize : bool, optional
             Whether lower scores are better; by default, whether the distribution is convex.
 
@@ -329,15 +346,19 @@ class PowerLaw(Distribution):
         [0.3   0.132 0.085]
         """
         minimize = self.convex if minimize is None else bool(minimize)
-        n = jnp.asarray(n, self.alpha.dtype)
+        n = self._trials(n)
         lowest = minimize == self.convex
         return self._mirrored(_average_of_best(self._twin, n, lowest=lowest))
 
 
-@functools.partial(jax.jit, static_argnames="name")
-def _evaluate(d: PowerLaw, value: Array, *, name: str) -> Array:
-    result: Array = getattr(d, name)(value - d.alpha)
-    return result
+@functools.partial(jax.jit, static_argnames=("name", "at_atom"))
+def _evaluate(d: PowerLaw, value: Array, *, name: str, at_atom: float | None) -> Array:
+    r = value - d.alpha
+    result: Array = getattr(d, name)(r)
+    if at_atom is None:
+        return result
+    # A point mass counts to the probability at or below it, in the mirror image, too.
+    return jnp.where((r == 0) & (d._delta == 0) & d._is_bare(), at_atom, result)
 
 
 @jax.jit
@@ -345,14 +366,7 @@ def _quantile(d: PowerLaw, log_p: Array, log_q: Array) -> Array:
     return d._score(d._quantile(log_p, log_q))
 
 
-@jax.jit
-def _logs_of_probability(q: Array) -> tuple[Array, Array]:
-    # Replaced where unused: the derivatives at 0 and 1 would be infinite, and NaN when multiplied by 0.
-    inside = (q > 0) & (q < 1)
-    safe = jnp.where(inside, q, 0.5)
-    log_p = jnp.where(inside, jnp.log(safe), jnp.where(q == 0, -jnp.inf, jnp.where(q == 1, 0.0, jnp.nan)))
-    log_q = jnp.where(inside, jnp.log1p(-safe), jnp.where(q == 1, -jnp.inf, jnp.where(q == 0, 0.0, jnp.nan)))
-    return log_p, log_q
+_logs_of_probability = jax.jit(logs_of_probability)
 
 
 @functools.partial(jax.jit, static_argnames="minimize")
@@ -374,7 +388,8 @@ def _sample(d: PowerLaw, key: Array, *, shape: tuple[int, ...]) -> Array:
 def _moments(d: PowerLaw) -> tuple[Array, Array]:
     g = d.gamma
     mean = d._score(d._delta * g / (g + 2))
-    variance = d._delta**2 * 4 * g / ((g + 4) * (g + 2) ** 2) + d._noise_variance
+    # In this order single precision holds whatever its squares hold.
+    variance = d._delta * (d._delta * (4 * g / ((g + 4) * (g + 2) ** 2))) + d._noise_variance
     return jnp.broadcast_to(mean, d.batch_shape), jnp.broadcast_to(variance, d.batch_shape)
 
 

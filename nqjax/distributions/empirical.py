@@ -2,13 +2,14 @@
 
 import math
 
+import jax
 import numpy as np
+from jax import Array
 from numpy.typing import ArrayLike, NDArray
 
 from nqjax.errors import InputError
-from nqjax.inputs import as_trials
-
-Floats = NDArray[np.float64]
+from nqjax.inputs import as_key, as_trials
+from nqjax.types import Floats
 
 
 class Empirical:
@@ -55,10 +56,10 @@ class Empirical:
                 f"scores from {np.min(y):g} to {np.max(y):g} are not within the support ({low:g}, {high:g})"
             )
         self._scores = y
-        self._weighted = weights is not None
+        self._weights = None if weights is None else _weights(weights, len(y))
         self._support = (low, high)
         values, place = np.unique(y, return_inverse=True)
-        masses = np.bincount(place, _weights(weights, len(y)))
+        masses = np.bincount(place, _weights(None, len(y)) if self._weights is None else self._weights)
         # Scores without weight are left out: a rounding error must not make one the quantile of probability 1.
         self._values, self._masses = values[masses > 0], masses[masses > 0]
         # Sums from either end, so that small tails keep their digits; both end at exactly 1.
@@ -66,7 +67,20 @@ class Empirical:
         self._sf = np.append(_up_to_one(np.cumsum(self._masses[::-1]))[::-1], 0.0)
 
     def __repr__(self) -> str:
-        return f"Empirical({len(self._scores)} scores from {self._values[0]:g} to {self._values[-1]:g})"
+        weights = "" if self._weights is None else ", weighted"
+        support = "" if self._support == (-math.inf, math.inf) else ", within ({:g}, {:g})".format(*self._support)
+        ends = "from {:g} to {:g}".format(*self._values[[0, -1]])
+        return f"Empirical({len(self._scores)} scores {ends}{weights}{support})"
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both have the same scores in the same order, weights and support."""
+        if not isinstance(other, Empirical):
+            return NotImplemented
+        same = self._support == other._support and (self._weights is None) == (other._weights is None)
+        return same and np.array_equal(self._scores, other._scores) and np.array_equal(self._masses, other._masses)
+
+    def __hash__(self) -> int:
+        return hash((len(self._scores), float(self._values[0]), self._support))
 
     @property
     def scores(self) -> Floats:
@@ -77,6 +91,38 @@ class Empirical:
     def support(self) -> tuple[float, float]:
         """Bounds on the scores that are possible."""
         return self._support
+
+    @property
+    def mean(self) -> float:
+        """Mean of the scores; raises InputError where both ``-inf`` and ``inf`` are among them."""
+        return float(self._mean(self._values, self._masses))
+
+    @property
+    def variance(self) -> float:
+        """Variance of the scores, the mean squared distance from `mean`; infinite where a score is."""
+        mean = self.mean
+        return float(self._masses @ (self._values - mean) ** 2) if math.isfinite(mean) else math.inf
+
+    def sample(self, key: Array, sample_shape: tuple[int, ...] = ()) -> Floats:
+        """Draw scores with replacement.
+
+        Parameters
+        ----------
+        key : Array
+            A JAX random key.
+        sample_shape : tuple of int
+            Shape of the draws, and of the array that is returned.
+
+        Examples
+        --------
+        >>> import jax
+        >>> import nqjax
+        >>> nqjax.Empirical([0.3, 0.1, 0.2, 0.1]).sample(jax.random.key(0), (1000,)).shape
+        (1000,)
+        """
+        with jax.enable_x64(True):
+            uniform = np.asarray(jax.random.uniform(as_key(key), sample_shape, np.float64))
+        return self.icdf(1 - uniform)  # uniform draws may be 0, but not 1
 
     def pmf(self, y: ArrayLike) -> Floats:
         """Return the probability of exactly y.
@@ -324,7 +370,7 @@ class Empirical:
             return np.clip(np.sum(held * shares, axis=-1), self._values[0], self._values[-1])
 
     def _whole(self, n: ArrayLike) -> NDArray[np.int64]:
-        if self._weighted:
+        if self._weights is not None:
             raise InputError(
                 "this tuning curve does not support weights: use quantile_tuning_curve or average_tuning_curve"
             )

@@ -11,7 +11,8 @@ from jax.typing import ArrayLike
 
 from nqjax.errors import InputError
 from nqjax.estimation.constraints import Constraint, Constraints, read_constraints
-from nqjax.estimation.study import standard_box
+from nqjax.estimation.spacings import LARGEST_ERROR, ROUNDING_ULPS, SMALLEST_SHARE
+from nqjax.estimation.study import reachable, standard_box
 from nqjax.inputs import as_count, as_flag, shortened
 from nqjax.solver.knots import families
 from nqjax.solver.newton import Options
@@ -125,6 +126,8 @@ def _fit_oriented(scores: Array, low: Array, high: Array, *, constraints: Constr
     rows = scores.reshape(-1, size)
     ends = (jnp.broadcast_to(limit, tuple(lead)).reshape(-1) for limit in (low, high))
     problems, location, scale, valid = _prepare(rows, *ends)
+    for fits in reachable(constraints, location, scale):
+        valid = valid & fits
     gammas = np.arange(constraints.gamma[0], constraints.gamma[1] + 1, dtype=scores.dtype)
     box = jax.vmap(lambda x, s: standard_box(constraints, x, s))(location, scale)
     box = jax.tree.map(lambda a: a.astype(scores.dtype), box)
@@ -194,14 +197,17 @@ def _spacings(y: Array, low: Array, high: Array) -> tuple[Array, ...]:
     three different values.
     """
     y = jnp.sort(jnp.where(jnp.isfinite(y), y, jnp.inf))
-    below, above = y <= low + _tolerance(low), y > high + _tolerance(high)
+    between = (y > low) & (y <= high) & jnp.isfinite(y)
+    tie = _tie_distance(jnp.min(jnp.where(between, y, jnp.inf)), jnp.max(jnp.where(between, y, -jnp.inf)))
+    low_tolerance, high_tolerance = (jnp.maximum(_tolerance(limit), tie) for limit in (low, high))
+    below, above = y <= low + low_tolerance, y > high + high_tolerance
     inside = ~below & ~above
     after, inside_after = jnp.append(y[1:], jnp.inf), jnp.append(inside[1:], False)
-    apart = after - y > _TIE_ULPS * jnp.maximum(_ulp(after), _ulp(y))
+    apart = after - y > jnp.maximum(_TIE_ULPS * jnp.maximum(_ulp(after), _ulp(y)), tie)
     values = jnp.where(inside & (apart | ~inside_after), y, jnp.inf)
     num_below, num_above = jnp.sum(below), jnp.sum(above)
     worst = jnp.max(jnp.where(jnp.isfinite(values), values, -jnp.inf))
-    to_high = (num_above > 0) & jnp.isfinite(high) & (worst < high - _tolerance(high))
+    to_high = (num_above > 0) & jnp.isfinite(high) & (worst < high - high_tolerance)
     limits = jnp.stack([jnp.where(num_below > 0, low, jnp.inf), jnp.where(to_high, high, jnp.inf)])
     knots = jnp.sort(jnp.concatenate([values, limits]))
     used = jnp.sum(jnp.isfinite(knots))
@@ -224,6 +230,14 @@ def _spacings(y: Array, low: Array, high: Array) -> tuple[Array, ...]:
 def _ulp(x: Array) -> Array:
     finite = jnp.where(jnp.isfinite(x), jnp.abs(x), 0.0)
     return jnp.nextafter(finite, jnp.full_like(finite, jnp.inf)) - finite
+
+
+def _tie_distance(best: Array, worst: Array) -> Array:
+    """Do the same as `nqjax.estimation.spacings.tie_distance`."""
+    rounding, span = ROUNDING_ULPS * _ulp(jnp.maximum(jnp.abs(best), jnp.abs(worst))), worst - best
+    share = jnp.maximum(SMALLEST_SHARE * span, jnp.minimum(rounding, LARGEST_ERROR * span))
+    distance = jnp.where(span <= rounding, rounding, share)
+    return jnp.where(jnp.isfinite(span), distance, 0.0)  # without any score
 
 
 def _tolerance(limit: Array) -> Array:

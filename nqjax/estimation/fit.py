@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from nqjax.errors import InputError
 from nqjax.estimation.solve import is_minimum, solve_prepared
-from nqjax.estimation.spacings import Spacings
+from nqjax.estimation.spacings import Spacings, spacings
 from nqjax.estimation.study import ScaledStudy, Study
 from nqjax.inputs import as_quantile, as_trials, oriented_limits
 from nqjax.solver.batch import BatchSettings, chunk_shape
@@ -22,6 +22,9 @@ from nqjax.types import Floats
 
 if TYPE_CHECKING:
     from nqjax.distributions.quadratic import NoisyQuadratic, Quadratic
+
+#: Fewer scores are not fitted.
+_FEWEST = 3
 
 
 @dataclass(frozen=True)
@@ -176,6 +179,39 @@ class Fit:
         standard = replace(self, alpha=0.0, beta=delta, sigma=sigma, minimize=True)
         with jax.enable_x64(True):
             return self._score(standard.distribution.average_tuning_curve(n))
+
+
+def point_mass(study: Study) -> Fit | None:
+    """Return the fit without noise and without width where all scores are equal; None if that is not the fit.
+
+    Its loss is 0 for every gamma, and the lowest gamma is reported. It is no fit if scores are censored or failed, or
+    if the constraints do not allow it.
+    """
+    data, (alphas, betas, gammas, sigmas) = spacings(*study[:3]), study.constraints
+    if data.num_scores < _FEWEST or data.num_used < data.num_scores or data.num_distinct > 1:
+        return None
+    place = data.best
+    if not (alphas[0] <= place <= alphas[1] and betas[0] <= place <= betas[1] and sigmas[0] == 0):
+        return None
+    score = (place if study.minimize else -place) + 0.0  # no negative zero
+    return Fit(
+        alpha=score,
+        beta=score,
+        gamma=gammas[0],
+        sigma=0.0,
+        loss=0.0,
+        converged=True,
+        gradient_norm=0.0,
+        losses_by_gamma=dict.fromkeys(study.gammas, 0.0),
+        parameters_by_gamma=dict.fromkeys(study.gammas, (score, score, 0.0)),
+        minimize=study.minimize,
+        limits=oriented_limits(study.ends, study.minimize),
+        num_scores=data.num_scores,
+        num_used=data.num_used,
+        num_censored=0,
+        num_failed=0,
+        best_score=score,
+    )
 
 
 def fit_prepared(scaled: ScaledStudy) -> Fit:

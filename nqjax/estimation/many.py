@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from nqjax.errors import InputError
 from nqjax.estimation.constraints import Constraints
-from nqjax.estimation.fit import Fit, finish
+from nqjax.estimation.fit import Fit, finish, point_mass
 from nqjax.estimation.solve import solve_prepared
 from nqjax.estimation.study import ScaledStudy, Study, prepare
 from nqjax.inputs import Limits, as_devices
@@ -194,15 +194,20 @@ def fit_chunk(
     good: dict[int, ScaledStudy] = {}
     for i, (scores, limits) in enumerate(studies):
         try:
-            good[i] = prepare(Study.constrained(scores, limits, minimize, constraints))
+            study = Study.constrained(scores, limits, minimize, constraints)
+            point = point_mass(study)
+            if point is None:
+                good[i] = prepare(study)
+            else:
+                results[i] = point
         except InputError as error:
             results[i] = Failure(str(error))
     if not good:
         return results
     solutions, _ = solve_prepared(list(good.values()), settings, shape, device)
-    for (i, study), solution in zip(good.items(), solutions, strict=True):
+    for (i, one), solution in zip(good.items(), solutions, strict=True):
         try:
-            results[i] = finish(solution, study)
+            results[i] = finish(solution, one)
         except InputError as error:
             results[i] = Failure(str(error))
     return results

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from nqjax.estimation.fit import Fit, finish
 from nqjax.estimation.solve import is_as_good, is_minimum, is_needless, solve_prepared, without_noise
-from nqjax.estimation.study import ScaledStudy, Study, prepare
+from nqjax.estimation.study import ScaledStudy, Study, pooled_at_bounds, prepare
 from nqjax.runtime.parallel import in_parallel, num_workers
 from nqjax.solver.batch import BatchSettings, ChunkShape, Packed, ScaledProblem, chunk_shape, solve, solve_chunk
 from nqjax.solver.newton import Box, Solution
@@ -228,6 +228,9 @@ class Resampler:
         every = np.arange(len(counts))
         weights[every, used] += above
         weights[every, np.where((below > 0) & (above == 0), 0, used)] += 1
+        if self.settings.noiseless:
+            for row, ends, n in zip(weights, knots, used, strict=True):
+                row[: n + 1] = pooled_at_bounds(ends[1 : n + 1], row[: n + 1], self.scaled.problem.box)
         return knots, weights / np.sum(weights, axis=1, keepdims=True), used
 
     def _pack(

@@ -16,6 +16,14 @@ from nqjax.inputs import as_limits, as_minimize, as_number, as_scores, oriented_
 #: Scores no more than this many units in the last place apart are equal.
 _TIE_ULPS = 8
 
+#: Scores this many units in the last place of the largest one apart differ by rounding errors of their computation,
+#: unless that is more than `LARGEST_ERROR` of their range.
+ROUNDING_ULPS = 256
+LARGEST_ERROR = 1e-9
+
+#: Scores closer than this share of their range cannot be told apart by the CDF, whose error is 1e-13.
+SMALLEST_SHARE = 1e-12
+
 #: Largest score; beyond it the parameters of a fit may overflow.
 _LARGEST = 1e301
 
@@ -136,8 +144,9 @@ def spacings(scores: ArrayLike, limits: tuple[float, float] = (-math.inf, math.i
     Notes
     -----
     The grouping is that of Lourie, He, Cho 2025, appendix on estimation: maximum likelihood on data grouped between the
-    order statistics. Scores a few units in the last place from a limit or from another score are equal to it; if all
-    scores are single precision numbers, limits are compared in units of single precision.
+    order statistics. Scores that differ by rounding errors are ties: by less than 1e-12 of their range, or by 256
+    units in the last place of the largest score. Likewise scores this close to a limit are equal to it; if all scores
+    are single precision numbers, limits are also compared in units of single precision.
     """
     y = as_scores(scores)
     low, high = oriented_limits(as_limits(limits), minimize)
@@ -146,15 +155,16 @@ def spacings(scores: ArrayLike, limits: tuple[float, float] = (-math.inf, math.i
     y, num_failed = np.sort(y[finite]), int(np.sum(~finite))
     # A score equal to the losing limit is inside, one equal to the winning limit is not.
     unit = _precision(y)
-    above = y > high + _tolerance(high, unit)
-    below = y <= low + _tolerance(low, unit)
+    apart = tie_distance(y[(y > low) & (y <= high)])
+    low_tolerance, high_tolerance = (max(_tolerance(limit, unit), apart) for limit in (low, high))
+    above, below = y > high + high_tolerance, y <= low + low_tolerance
     inside = y[~above & ~below]
-    values, counts = _merge_ties(inside)
+    values, counts = _merge_ties(inside, apart)
     num_above, num_below = int(np.sum(above)) + num_failed, int(np.sum(below))
     knots, ends = values, np.concatenate([counts, [0.0]])
     if num_below and (not values.size or values[0] > low):
         knots, ends = np.concatenate([[low], knots]), np.concatenate([[0.0], ends])
-    if num_above and math.isfinite(high) and (not values.size or values[-1] < high - _tolerance(high, unit)):
+    if num_above and math.isfinite(high) and (not values.size or values[-1] < high - high_tolerance):
         knots, ends = np.concatenate([knots, [high]]), np.concatenate([ends, [0.0]])
     if knots.size and max(-knots[0], knots[-1]) > _LARGEST:
         raise InputError(f"scores and limits beyond {_LARGEST:g} cannot be used: divide all by the same number")
@@ -192,11 +202,23 @@ def _tolerance(value: float, unit: type[np.floating]) -> float:
     return _TIE_ULPS * (math.ulp(value) if double else float(np.spacing(unit(abs(value)))))
 
 
-def _merge_ties(y: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def tie_distance(y: NDArray[np.float64]) -> float:
+    """Return the distance up to which scores, sorted, differ by rounding errors alone."""
+    if not y.size:
+        return 0.0
+    with np.errstate(over="ignore"):
+        span = float(y[-1] - y[0])
+    rounding = ROUNDING_ULPS * math.ulp(min(max(abs(y[0]), abs(y[-1])), 8e307))
+    if span <= rounding:
+        return rounding
+    return max(SMALLEST_SHARE * span, min(rounding, LARGEST_ERROR * span))
+
+
+def _merge_ties(y: NDArray[np.float64], apart: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the distinct values of a sorted array, near-ties joined at their highest, and how often each occurs."""
     if not y.size:
         return y, y
     larger = np.minimum(np.maximum(np.abs(y[1:]), np.abs(y[:-1])), 8e307)  # the largest number has no neighbour
     with np.errstate(over="ignore"):
-        last = np.append(np.diff(y) > _TIE_ULPS * np.spacing(larger), True)
+        last = np.append(np.diff(y) > np.maximum(_TIE_ULPS * np.spacing(larger), apart), True)
     return y[last], np.diff(np.flatnonzero(last), prepend=-1).astype(np.float64)

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from nqjax.errors import InputError, show
 from nqjax.estimation.constraints import Constraint, Constraints, read_constraints
-from nqjax.estimation.spacings import Spacings, spacings
+from nqjax.estimation.spacings import Spacings, spacings, tie_distance
 from nqjax.inputs import as_limits, as_scores, oriented_limits
 from nqjax.solver.batch import ScaledProblem
 from nqjax.solver.newton import Box
@@ -111,12 +111,41 @@ def checked_spacings(study: Study) -> Spacings:
 
 
 def scaled(study: Study, data: Spacings) -> ScaledStudy:
-    """Scale checked spacings, and cut them into pieces."""
+    """Scale checked spacings, and cut them into pieces; raise InputError if the constraints are out of reach."""
     location = float(data.knots[0])
     scale = float(data.knots[-1] - data.knots[0])
-    problem = cut((data.knots - location) / scale, data.counts)
-    box = standard_box(study.constraints, location, scale)
-    return ScaledStudy(study, data, ScaledProblem(problem, box), location, scale)
+    _check_reach(study, location, scale)
+    box = standard_box(_touching(data, study.constraints), location, scale)
+    knots = (data.knots - location) / scale
+    counts = pooled_at_bounds(knots, data.counts, box) if study.constraints.sigma[1] == 0 else data.counts
+    return ScaledStudy(study, data, ScaledProblem(cut(knots, counts), box), location, scale)
+
+
+def pooled_at_bounds(knots: Floats, counts: Floats, box: Box) -> Floats:
+    """Return the counts between scaled knots without noise: those beyond a bound on a knot go to its other side.
+
+    There alpha or beta is fixed at the extreme score, beyond which no interval has any mass.
+    """
+    counts = np.array(counts)
+    if knots[0] <= box.low[0]:
+        counts[1] += counts[0]
+        counts[0] = 0
+    if knots[-1] >= box.high[1]:
+        counts[-2] += counts[-1]
+        counts[-1] = 0
+    return counts
+
+
+def _touching(data: Spacings, constraints: Constraints) -> Constraints:
+    """Without noise, fix alpha or beta at the extreme score that its bound equals, apart from rounding errors."""
+    if constraints.sigma[1] > 0:
+        return constraints
+    apart = tie_distance(data.values)
+    if constraints.alpha[0] >= data.best - apart:
+        constraints = constraints._replace(alpha=(data.best, data.best))
+    if constraints.beta[1] <= data.worst + apart:
+        constraints = constraints._replace(beta=(data.worst, data.worst))
+    return constraints
 
 
 def _check(data: Spacings, study: Study) -> None:
@@ -130,9 +159,15 @@ def _check(data: Spacings, study: Study) -> None:
     if data.num_used == 0:
         outside = f"{data.num_censored} are outside, {data.num_failed} failed"
         raise InputError(f"no score lies{inside}: {outside}; choose limits that keep the best scores")
-    if data.num_distinct < 3:
-        remedy = "run more trials" if unlimited else "widen the limits"
-        raise InputError(f"only {data.num_distinct} different scores{inside}, at least 3 are needed: {remedy}")
+    remedy = "run more trials" if unlimited else "widen the limits"
+    if data.num_distinct == 1:
+        value = show(float(study.orient(data.values)[0]))
+        raise InputError(
+            f"all {data.num_used} scores{inside} are {value}, at least 3 different ones are needed: {remedy}"
+        )
+    # Without noise, two scores tell both ends.
+    if data.num_distinct == 2 and study.constraints.sigma[1] > 0:
+        raise InputError(f"only 2 different scores{inside}, at least 3 are needed: {remedy}")
     _check_constraints(data, study, inside)
 
 
@@ -144,9 +179,47 @@ def _check_constraints(data: Spacings, study: Study, inside: str) -> None:
         raise InputError(f"the constraint on {winning} excludes the data: every score{inside} is better than it allows")
     if beta <= data.best:
         raise InputError(f"the constraint on {losing} excludes the data: every score{inside} is worse than it allows")
-    if study.constraints.sigma[1] == 0 and (alpha >= data.best or beta <= data.worst):
+    if study.constraints.sigma[1] > 0:
+        return
+    # A score may lie on a bound, but with scores beyond it there is no distribution.
+    apart = tie_distance(data.values)
+    below = alpha > data.best + apart or (data.num_below and alpha >= data.best - apart)
+    above = beta < data.worst - apart or (data.num_above and beta <= data.worst + apart)
+    if below or above:
         raise InputError(
             "without noise (sigma = 0) the scores must lie between alpha and beta: widen their constraints"
+        )
+
+
+def reachable(constraints: Constraints, location: Any, scale: Any) -> tuple[Any, Any, Any]:
+    """Return whether the constraints on alpha, on beta and on sigma allow what the solver can search.
+
+    They are oriented to minimisation; location and scale may be arrays.
+    """
+    (alpha, beta, _, sigma), (least, most) = constraints, _DELTA_RANGE
+    first, last = _ALPHA_RANGE
+    low, high = ((end - location) / scale for end in alpha)
+    alpha_fits = (high >= first) & (low <= last)
+    # The range of beta - alpha that both constraints leave.
+    shortest, longest = (
+        (beta[0] - location) / scale - high.clip(max=last),
+        (beta[1] - location) / scale - low.clip(first),
+    )
+    beta_fits = (shortest <= most) & (longest >= least)
+    small, large = (scale * end for end in SIGMA_RANGE)
+    return alpha_fits, beta_fits, (sigma[0] <= large) & ((sigma[1] >= small) | (sigma[1] == 0))
+
+
+def _check_reach(study: Study, location: float, scale: float) -> None:
+    names = ("alpha", "beta", "sigma") if study.minimize else ("beta", "alpha", "sigma")
+    for name, fits in zip(names, reachable(study.constraints, np.float64(location), np.float64(scale)), strict=True):
+        if fits:
+            continue
+        lengths = _DELTA_RANGE if name != "sigma" else SIGMA_RANGE
+        what = "sigma" if name == "sigma" else "the distance of alpha and beta from the scores and from each other"
+        raise InputError(
+            f"the constraint on {name} is out of reach: for scores that span {scale:.3g}, {what} can be from "
+            f"{lengths[0] * scale:.3g} to {lengths[1] * scale:.3g}"
         )
 
 

@@ -5,19 +5,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from nqjax.errors import InputError
 from nqjax.plots.style import BLUE, GREY, ORANGE, empirical_curve, new_figure, zoom
 from nqjax.runtime.text import percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from nqjax.confidence.bands import Bands
     from nqjax.confidence.bootstrap import Bootstrap
     from nqjax.estimation.fit import Fit
 
 
 def plot_tuning_curve(
-    result: "Fit | Bootstrap",
-    scores: ArrayLike,
+    result: "Fit | Bootstrap | Bands",
+    scores: ArrayLike | None = None,
     *,
     name: str = "score",
     confidence: float = 0.95,
@@ -28,16 +30,16 @@ def plot_tuning_curve(
 
     Parameters
     ----------
-    result : Fit or Bootstrap
-        With a bootstrap the curve has a pointwise percentile band.
-    scores : array_like, shape (num_scores,)
-        The scores that were fitted.
+    result : Fit, Bootstrap or Bands
+        With a bootstrap the curve has a pointwise percentile band; bands are drawn with the curve of their own scores.
+    scores : array_like, shape (num_scores,), optional
+        The scores that were fitted; not for bands, which have them.
     name : str
         The score's name, for the axis.
     confidence : float
-        Nominal coverage of the band.
+        Nominal coverage of a bootstrap's band.
     max_trials : float, optional
-        Where the curve ends; ten times the number of scores by default.
+        Where the curve ends; ten times the number of scores by default, and the number of scores for bands.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure by default.
 
@@ -48,7 +50,7 @@ def plot_tuning_curve(
     Raises
     ------
     InputError
-        Matplotlib is missing, or too few resamples for the confidence.
+        Matplotlib is missing, too few resamples for the confidence, or no scores for a fit.
 
     Examples
     --------
@@ -60,10 +62,24 @@ def plot_tuning_curve(
     >>> ax.get_ylabel()
     'median of the best loss'
     """
-    boot: Any = result if hasattr(result, "fit") else None
-    fit: Any = boot.fit if boot else result
     if ax is None:
         ax = new_figure().subplots()
+    if hasattr(result, "bounded_trials"):
+        _draw_bands(ax, result, max_trials)  # type: ignore[arg-type]
+    else:
+        if scores is None:
+            raise InputError("scores is missing: give the scores that were fitted")
+        _draw_fit(ax, result, scores, confidence, max_trials)  # type: ignore[arg-type]
+    ax.set(xscale="log", xlabel="trials", ylabel=f"median of the best {name}")
+    ax.legend(frameon=False, fontsize="small")
+    return ax
+
+
+def _draw_fit(
+    ax: "Axes", result: "Fit | Bootstrap", scores: ArrayLike, confidence: float, max_trials: float | None
+) -> None:
+    boot: Any = result if hasattr(result, "fit") else None
+    fit: Any = boot.fit if boot else result
     most = 10 * fit.num_scores if max_trials is None else max_trials
     trials = np.geomspace(1, most, 80)
     seen = trials[trials <= fit.num_scores]
@@ -82,7 +98,26 @@ def plot_tuning_curve(
     ax.axhline(end, color=ORANGE, linestyle="--", linewidth=1, label=f"{text}: best without luck")
     if most > fit.num_scores:
         ax.axvspan(fit.num_scores, most, color=GREY, alpha=0.12, linewidth=0, label="more trials than there are")
-    ax.set(xscale="log", xlim=(1, most), xlabel="trials", ylabel=f"median of the best {name}")
+    ax.set_xlim(1, most)
     zoom(ax, curve[governed] if np.any(governed) else curve, end)
-    ax.legend(frameon=False, fontsize="small")
-    return ax
+
+
+def _draw_bands(ax: "Axes", bands: "Bands", max_trials: float | None) -> None:
+    """Draw the curve of the scores and its band, as far as the scores bound it; what has no end is left open."""
+    most = len(bands.point.scores) if max_trials is None else max_trials
+    trials = np.geomspace(1, most, 400)
+    curve = bands.quantile_tuning_curve(trials)
+    low, high = bands.quantile_tuning_curve_band(trials)
+    y = bands.point.scores
+    y = y[np.isfinite(y)]
+    room = 0.15 * float(np.ptp(y)) or 1.0
+    edges = float(np.min(y)) - room, float(np.max(y)) + room
+    label = f"{percent(bands.confidence)} band, at all trials together"
+    ax.fill_between(
+        trials, np.clip(low, *edges), np.clip(high, *edges), color=BLUE, alpha=0.2, linewidth=0, label=label
+    )
+    ax.plot(trials, np.where(np.isfinite(curve), curve, np.nan), color=GREY, linewidth=2, label="empirical")
+    end = bands.bounded_trials()
+    if 1 <= end < most:
+        ax.axvline(end, color=ORANGE, linestyle="--", linewidth=1, label="beyond: no bound on how good it gets")
+    ax.set(xlim=(1, most), ylim=edges)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nqjax.analysis.threshold import REJECTED, rejection
+from nqjax.confidence.bands import tie_warning
 from nqjax.report.documents import BandsDocument, Head, RegionDocument
 from nqjax.report.head import print_head
 from nqjax.report.tables import finite, indented, small_table, start_of_regime, warn
@@ -45,7 +46,7 @@ def bands_document(
             {"score": float(at), "low": float(low), "empirical": float(point), "high": float(high)}
             for at, low, point, high in zip(y, *(one.cdf(y) for one in bands), strict=True)
         ],
-        "warnings": [],
+        "warnings": [text] if (text := tie_warning(bands.point.scores, bands.point.support, method)) else [],
     }
 
 

@@ -128,6 +128,8 @@ def _median(scores: np.ndarray, *, minimize: bool) -> float | None:
 
 def _warnings(fit: "Fit", constraints: "Mapping[str, Constraint]") -> list[str]:
     warnings = []
+    if fit.alpha == fit.beta:
+        warnings.append(f"all {fit.num_scores} scores are {show(fit.alpha)}: the fit is a point mass, of any gamma")
     if not fit.converged:
         warnings.append("the fit did not converge: do not rely on it; try another threshold or fix a parameter")
     scale = max(abs(fit.beta - fit.alpha), fit.sigma)

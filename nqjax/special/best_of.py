@@ -8,8 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from nqjax.special.log_probability import log_complement, logs_of_probability
 from nqjax.special.noisy_quadratic import one_rank
-from nqjax.special.quantile import log_complement, quantile
+from nqjax.special.quantile import quantile
 
 #: Log of the probability that the best is beyond either end of the range of integration.
 _LOG_REST = -42.0
@@ -53,7 +54,8 @@ def average_of_best(
     """
     # The best of n draws is beyond a place with probability p if each draw is with p**(1/n).
     logs = jnp.array([-float(np.exp(_LOG_REST)), float(np.log(0.5)), _LOG_REST], n.dtype)
-    tail = logs.reshape((3,) + (1,) * max(n.ndim, delta.ndim)) / n
+    # Never 0, which is the log of certainty.
+    tail = jnp.minimum(logs.reshape((3,) + (1,) * max(n.ndim, delta.ndim)) / n, -float(jnp.finfo(n.dtype).tiny))
     rest = log_complement(tail)
     near, middle, far = quantile(rest, tail) if lowest else quantile(tail, rest)
     low, high = (near, far) if lowest else (far, near)
@@ -62,9 +64,18 @@ def average_of_best(
     x, w = (jnp.asarray(a, n.dtype) for a in _double_exponential_rule())
     start, length = cuts[:-1], jnp.diff(cuts, axis=0)
 
+    tail_of_one, rest_of_one = (log_sf, log_cdf) if lowest else (log_cdf, log_sf)
+
+    def log_tail_at(r: Array) -> Array:
+        value = tail_of_one(r)
+        if n.dtype == jnp.float64:
+            return value
+        # In single precision the log of a probability near 1, of which n is a multiple, follows from the small rest.
+        return jnp.where(value > -0.5, log_complement(jnp.minimum(rest_of_one(r), 0.0)), value)
+
     def add(total: Array, node: tuple[Array, Array]) -> tuple[Array, None]:
         r = start + length * node[0]
-        return total + node[1] * jnp.exp(n * (log_sf(r) if lowest else log_cdf(r))), None
+        return total + node[1] * jnp.exp(n * log_tail_at(r)), None
 
     area = jnp.sum(length * jax.lax.scan(add, jnp.zeros_like(start), (x, w))[0], axis=0)
     return cuts[0] + area if lowest else cuts[-1] - area
@@ -82,4 +93,5 @@ def log_tail_of_one(n: Array, q: Array, lowest: bool) -> Array:
 
     The best is worse than a score when all ``n`` draws are, so its tail is the nth power of the tail of one draw.
     """
-    return (jnp.log1p(-q) if lowest else jnp.log(q)) / n
+    log_p, log_q = logs_of_probability(q)
+    return (log_q if lowest else log_p) / n

@@ -37,7 +37,7 @@ def log_pdf(r: Array, delta: Array, sigma: Array, gamma: Array, bits: int) -> Ar
     """Return the log-density; ``bits`` is the number of binary digits of whole gammas plus one, 0 for any gamma."""
     num_nodes, depth = accuracy(r.dtype)
     w = window(r, delta, sigma, gamma, depth)
-    return jnp.log(gamma / 2) + jnp.log(w.width_over_delta) + _log_integral(w, gamma, 0, num_nodes, bits)
+    return jnp.log(gamma / 2) + w.log_width_over_delta + _log_integral(w, gamma, 0, num_nodes, bits)
 
 
 def log_cdf(r: Array, delta: Array, sigma: Array, gamma: Array, bits: int) -> Array:
@@ -100,7 +100,8 @@ def masses(r: Array, delta: Array, sigma: Array, gamma: Array) -> tuple[Array, A
     scale = -_LOG_SQRT_2PI - w.peak**2 / 2
     below, tail = _log_normal_cdf(jnp.stack(jnp.broadcast_arrays(-w.edge, jnp.where(w.from_zero, w.edge, -w.z))))
     inside = scale + jnp.log(w.width * weighted) + gamma / 2 * log_top
-    log_pdf = scale + jnp.log(gamma / 2 * w.width_over_delta * total) + b * log_top
+    # Two logarithms, because the product underflows in single precision.
+    log_pdf = scale + jnp.log(gamma / 2 * total) + w.log_width_over_delta + b * log_top
     from_zero_sf = tail + jnp.log1p(-jnp.exp(jnp.minimum(inside - tail, -1e-30)))
     away = scale + jnp.log(w.width * jnp.sum(n.weight * -jnp.expm1(power), axis=-1))
     log_sf = jnp.where(w.from_zero, from_zero_sf, jnp.logaddexp(away, tail))

@@ -1,5 +1,6 @@
 """The noisy quadratic's functions on long NumPy arrays, in chunks that fit in memory."""
 
+import functools
 import math
 from collections.abc import Callable
 
@@ -9,9 +10,10 @@ import numpy as np
 from jax import Array
 from numpy.typing import ArrayLike
 
-from nqjax.special import at_ends, by_quadrature
+from nqjax.special import at_ends, by_quadrature, without_noise
 from nqjax.special.fast_cdf import cdf_by_quadrature
-from nqjax.special.quantile import log_complement, quantile_by_newton
+from nqjax.special.log_probability import log_complement
+from nqjax.special.quantile import quantile_by_newton
 from nqjax.types import Floats
 
 #: Elements in a chunk.
@@ -30,27 +32,36 @@ def _quantile(log_tail: Array, s: Array, gamma: Array) -> Array:
     one, log_p = jnp.ones_like(s), log_complement(log_tail)
     inside = (log_p < 0) & (log_tail < 0) & (log_p > -jnp.inf) & (log_tail > -jnp.inf)
     safe_p, safe_q = (jnp.where(inside, a, -math.log(2)) for a in (log_p, log_tail))
-    return at_ends.quantile(quantile_by_newton(safe_p, safe_q, one, s, gamma), log_p, log_tail, one, s)
+    bare = without_noise.applies(one, s)
+    noisy = quantile_by_newton(safe_p, safe_q, one, without_noise.replaced(bare, one, s), gamma)
+    r = jnp.where(bare, without_noise.quantile(safe_p, one, gamma), noisy)
+    return at_ends.quantile(r, log_p, log_tail, one, bare)
+
+
+_any_cdf = without_noise.or_noisy(without_noise.cdf, functools.partial(cdf_by_quadrature, bits=0))
+_any_log_pdf = without_noise.or_noisy(without_noise.log_pdf, functools.partial(by_quadrature.log_pdf, bits=0))
+_any_log_cdf = without_noise.or_noisy(without_noise.log_cdf, functools.partial(by_quadrature.log_cdf, bits=0))
+_any_log_sf = without_noise.or_noisy(without_noise.log_sf, functools.partial(by_quadrature.log_sf, bits=0))
 
 
 @jax.jit
 def _cdf(r: Array, delta: Array, sigma: Array, gamma: Array) -> Array:
-    return at_ends.cdf(cdf_by_quadrature(r, delta, sigma, gamma, 0), r, delta, sigma)
+    return _any_cdf(r, delta, sigma, gamma)
 
 
 @jax.jit
 def _log_pdf(r: Array, delta: Array, sigma: Array, gamma: Array) -> Array:
-    return at_ends.log_pdf(by_quadrature.log_pdf(r, delta, sigma, gamma, 0), r, delta, sigma)
+    return at_ends.log_pdf(_any_log_pdf(r, delta, sigma, gamma), r)
 
 
 @jax.jit
 def _log_cdf(r: Array, delta: Array, sigma: Array, gamma: Array) -> Array:
-    return at_ends.log_cdf(by_quadrature.log_cdf(r, delta, sigma, gamma, 0), r, delta, sigma)
+    return at_ends.log_cdf(_any_log_cdf(r, delta, sigma, gamma), r)
 
 
 @jax.jit
 def _log_sf(r: Array, delta: Array, sigma: Array, gamma: Array) -> Array:
-    return at_ends.log_sf(by_quadrature.log_sf(r, delta, sigma, gamma, 0), r, delta, sigma)
+    return at_ends.log_sf(_any_log_sf(r, delta, sigma, gamma), r)
 
 
 def standard_quantile(log_tail: ArrayLike, s: ArrayLike, gamma: ArrayLike) -> Floats:

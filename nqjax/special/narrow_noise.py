@@ -83,9 +83,19 @@ class _Places(NamedTuple):
     share: Array  # (center / w)**(gamma / 2)
     root_width: Array  # w**(-1/2)
     inverse: Array  # 1 / sigma
+    log_factor: Array | float  # what has been left out of the share and of the root of the width
 
 
-def _places(r: Array, delta: Array, sigma: Array, gamma: Array) -> _Places:
+def _apart(at: _Places, width: Array, gamma: Array) -> _Places:
+    """Return the places with small powers as logarithms: in single precision the powers themselves underflow."""
+    far = at.c >= REACH
+    ratio = jnp.where(at.left, 1.0, at.center) / width
+    factor = jnp.where(at.left | far, gamma / 2 * jnp.log(jnp.where(at.left | far, ratio, 1.0)), 0.0)
+    one = jnp.ones_like(at.root_width)
+    return at._replace(share=jnp.where(far, 1.0, at.share), root_width=one, log_factor=factor)
+
+
+def _places(r: Array, delta: Array, sigma: Array, gamma: Array, logarithm: bool = False) -> _Places:
     inverse = 1 / effective_sigma(delta, sigma)
     huge = 1e70 if r.dtype == jnp.float64 else 1e17
     z = jnp.clip(r * inverse, -huge, huge)
@@ -94,7 +104,8 @@ def _places(r: Array, delta: Array, sigma: Array, gamma: Array) -> _Places:
     width = jnp.maximum(delta * inverse, NARROW)
     # Cut off at the series' reach, so that a place at infinity gives no infinite product.
     share = whole_power(jnp.sqrt(jnp.minimum(center / width, 2.0)), gamma)
-    return _Places(z, z < FAR, center, c, share, jax.lax.rsqrt(width), inverse)
+    at = _Places(z, z < FAR, center, c, share, jax.lax.rsqrt(width), inverse, 0.0)
+    return _apart(at, width, gamma) if logarithm and r.dtype != jnp.float64 else at
 
 
 class _Right(NamedTuple):
@@ -146,11 +157,12 @@ def cdf(r: Array, delta: Array, sigma: Array, gamma: Array) -> Array:
 @one_gamma_at_a_time
 def log_cdf(r: Array, delta: Array, sigma: Array, gamma: Array) -> Array:
     """Return the logarithm of the CDF."""
-    at = _places(r, delta, sigma, gamma)
+    at = _places(r, delta, sigma, gamma, logarithm=True)
     (low,), exponent = _left(at, gamma, (0,))
     right = _right(at, gamma, (0,))
     high = at.share * (right.below + right.series[0]) + right.above
-    return jnp.minimum(jnp.log(jnp.where(at.left, low, high)) + jnp.where(at.left, exponent, 0.0), 0.0)
+    value = jnp.log(jnp.where(at.left, low, high)) + jnp.where(at.left, exponent, 0.0)
+    return jnp.minimum(value + at.log_factor, 0.0)
 
 
 def _upper_tail(at: _Places, delta: Array, r: Array, gamma: Array, right: _Right) -> Array:
@@ -174,12 +186,14 @@ def log_sf(r: Array, delta: Array, sigma: Array, gamma: Array) -> Array:
 @one_gamma_at_a_time
 def log_pdf(r: Array, delta: Array, sigma: Array, gamma: Array) -> Array:
     """Return the log-density."""
-    at = _places(r, delta, sigma, gamma)
+    at = _places(r, delta, sigma, gamma, logarithm=True)
     (low,), exponent = _left(at, gamma, (1,))
     right = _right(at, gamma, (1,))
     high = at.share / at.center * (gamma / 2) * (right.below + right.series[0])
-    value = jnp.log(jnp.where(at.left, low, high) * at.inverse)
-    return value + jnp.where(at.left, exponent, 0.0)
+    value = jnp.where(at.left, low, high)
+    double = r.dtype == jnp.float64
+    log_value = jnp.log(value * at.inverse) if double else jnp.log(value) + jnp.log(at.inverse)
+    return log_value + jnp.where(at.left, exponent, 0.0) + at.log_factor
 
 
 def upper_tail(r: Array, delta: Array, sigma: Array, gamma: Array) -> tuple[Array, Array]:

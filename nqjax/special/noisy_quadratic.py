@@ -8,14 +8,17 @@ sigma = 0 (the noiseless quadratic) and delta = 0 (a normal distribution).
 Derivatives follow from the model, not from differentiating the quadrature. With ``phi_s``, the density of
 ``N(0, sigma**2)``,
 
-    P[k, m] = E[V**m * d^k/dr^k phi_s(r - delta * V)],        R[k, m] = P[k, m] / P[0, 0].
+    P[k, m] = E[V**m * d^k/dr^k phi_s(r - delta * V)],        R[k, m] = unit**k * P[k, m] / P[0, 0].
 
-The density is ``P[0, 0]``. Because the normal density solves the heat equation, the family is closed:
+The density is ``P[0, 0]``. The unit of length is sigma, which keeps R within the range of single precision at any
+scale; without noise it is r. Because the normal density solves the heat equation, the family is closed:
 
     dP[k, m]/dr = P[k+1, m],    dP[k, m]/ddelta = -P[k+1, m+1],    dP[k, m]/dsigma = sigma * P[k+2, m],
 
 and a derivative in gamma differentiates the weight ``v**(gamma/2 - 1)``. So one custom JVP rule for the ratios R gives
-derivatives of every order, which are finite even where the density underflows.
+derivatives of every order, which are finite even where the density underflows. Noise too small for the dtype to tell
+counts as none (`nqjax.special.without_noise`): derivatives by sigma are then 0, their limit inside the range, and at
+the ends of the range and outside all derivatives are 0 by convention.
 
 All functions are elementwise over arguments that broadcast against each other, jit-able and dtype-generic; they assume
 clean input (``delta >= 0``, ``sigma >= 0``, gamma in [1, 50]).
@@ -30,16 +33,19 @@ import jax.numpy as jnp
 from jax import Array
 from jax.custom_derivatives import SymbolicZero
 
-from nqjax.special import at_ends, by_quadrature, narrow_noise
+from nqjax.special import at_ends, by_quadrature, narrow_noise, without_noise
 from nqjax.special.by_quadrature import accuracy
-from nqjax.special.dispatch import three_ways
+from nqjax.special.dispatch import by_case
 from nqjax.special.fast_cdf import cdf_by_quadrature
-from nqjax.special.quadrature import Window, effective_sigma, nodes, window
+from nqjax.special.quadrature import Window, nodes, window
 
 
 def one_rank(*args: Array) -> tuple[Array, ...]:
-    """Return the arguments in one floating dtype and of one rank, without broadcasting their sizes."""
-    dtype = jnp.result_type(float, *args)
+    """Return the arguments in one floating dtype and of one rank, without broadcasting their sizes.
+
+    Half precision becomes single precision, because its range is too small to compute in.
+    """
+    dtype = jnp.promote_types(jnp.result_type(float, *args), jnp.float32)
     arrays = [jnp.asarray(a, dtype) for a in args]
     rank = max(a.ndim for a in arrays)
     return tuple(a.reshape((1,) * (rank - a.ndim) + a.shape) for a in arrays)
@@ -56,7 +62,7 @@ def hermite(k: int, x: Array) -> Array:
 def _raw_moments(
     powers: Sequence[tuple[int, int]], w: Window, delta: Array, sigma: Array, gamma: Array, reference: Array
 ) -> tuple[Array, ...]:
-    """Return ``d^k/dr^k int v**(gamma/2 - 1 + m) phi(x) dx`` for each (k, m), in units of the integral (0, 0).
+    """Return ``sigma**k d^k/dr^k int v**(gamma/2 - 1 + m) phi(x) dx`` for each (k, m), in units of the integral (0, 0).
 
     The units, of which ``top_v**reference`` is part, are constants when the result is differentiated in gamma.
     """
@@ -69,26 +75,27 @@ def _raw_moments(
     n = n._replace(weight=n.weight / total[..., None])
     from_zero = w.from_zero[..., None]
     v = w.top_v[..., None] * n.q
-    safe_v = jnp.where(from_zero, 1.0, v)
+    # The height above v = 0, in units of sigma.
+    height = jnp.where(from_zero, 1.0, w.top_height[..., None] * n.q)
     lift = w.top_v ** (b - reference)
-    safe_delta = jnp.where(delta > 0, delta, 1.0)
     # The boundary at v = 1 matters only where the window ends there, and there top_v**b = 1 whatever b.
     touches = w.top >= w.edge
-    edge, scale = jnp.where(touches, w.edge, 0.0), jnp.where(touches, sigma, 1.0)
+    edge = jnp.where(touches, w.edge, 0.0)
     at_edge = jnp.exp(jnp.maximum((w.peak - edge) * (w.peak + edge) / 2, -700.0))
     at_edge = jnp.where(touches, at_edge / (jnp.where(w.width > 0, w.width, 1.0) * total), 0.0)
+    relative_noise = jnp.where(touches, sigma / jnp.where(delta > 0, delta, 1.0), 0.0)
 
     def moment(k: int, m: int) -> Array:
         # Differentiating the Gaussian: exact, except that for small sigma / r the terms cancel.
-        gaussian = lift * jnp.sum(n.weight * v**m * hermite(k, n.x), axis=-1) / sigma**k
+        gaussian = lift * jnp.sum(n.weight * v**m * hermite(k, n.x), axis=-1)
         if k == 0:
             return gaussian
         # Differentiating the power instead, by parts, when v = 0 is out of reach; the boundary at v = 1 remains.
         falling = [jnp.ones_like(b)]
         for i in range(k):
             falling.append(falling[-1] * (b + m - i))
-        inner = falling[k] / safe_delta**k * lift * jnp.sum(n.weight * safe_v ** (m - k), axis=-1)
-        outer = [falling[j] / safe_delta**j * hermite(k - 1 - j, edge) / scale ** (k - j) for j in range(k)]
+        inner = falling[k] * lift * jnp.sum(n.weight * v**m / height**k, axis=-1)
+        outer = [falling[j] * relative_noise**j * hermite(k - 1 - j, edge) for j in range(k)]
         return jnp.where(w.from_zero, gaussian, inner - sum(outer) * at_edge)
 
     return tuple(moment(k, m) for k, m in powers)
@@ -108,12 +115,29 @@ Primals = tuple[Array, Array, Array, Array]
 Tangents = tuple[Any, Any, Any, Any]
 
 
+def unit_of(r: Array, delta: Array, sigma: Array) -> Array:
+    """Return the unit of length of `ratios`, a constant when it is differentiated."""
+    bare = without_noise.applies(delta, sigma)
+    unit = jnp.where(bare, jnp.where((r > 0) & (r < delta), r, 1.0), sigma)
+    return jax.lax.stop_gradient(unit)
+
+
+def in_units(r: Array, delta: Array, sigma: Array) -> Array:
+    """Return sigma in units of `unit_of`, but 0 where there is no noise: so are derivatives by sigma there."""
+    bare = without_noise.applies(delta, sigma)
+    return jnp.where(bare, 0.0, sigma / jnp.where(bare, 1.0, unit_of(r, delta, sigma)))
+
+
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
 def ratios(moments: tuple[Moment, ...], r: Array, delta: Array, sigma: Array, gamma: Array) -> tuple[Array, ...]:
-    """Return R[k, m] for each moment, with ``v**(gamma/2 - 1)`` in P[k, m] differentiated ``order`` times in gamma."""
+    """Return R[k, m] for each moment, with ``v**(gamma/2 - 1)`` in P[k, m] differentiated ``order`` times in gamma.
+
+    Lengths are in units of `unit_of`.
+    """
+    bare = without_noise.applies(delta, sigma)
+    positive = without_noise.replaced(bare, delta, sigma)
     # Moments of high order need a deeper window than the density.
-    w = window(r, delta, sigma, gamma, accuracy(r.dtype)[1] + 3)
-    positive = effective_sigma(delta, sigma)
+    w = window(r, delta, positive, gamma, accuracy(r.dtype)[1] + 3)
     reference = gamma / 2 - 1
 
     def numerators(order: int) -> tuple[Array, ...]:
@@ -124,27 +148,36 @@ def ratios(moments: tuple[Moment, ...], r: Array, delta: Array, sigma: Array, ga
 
         f: Callable[[Array], Any] = moments_at
         for _ in range(order):
-            f = _derivative(f)
+            f = without_noise.derivative(f)
         values: tuple[Array, ...] = f(gamma)
         return values
 
     by_order = {order: iter(numerators(order)) for order in sorted({0, *(o for *_, o in moments)})}
     first = {order: next(values) for order, values in by_order.items()}
-    # Where the density is 0 (no noise, outside the support) the derivatives of its logarithm are 0 by convention.
-    nothing = ((sigma == 0) & ((r <= 0) | (r >= delta))) | jnp.isinf(r)
     # In single precision the density may underflow even in its own units.
     total = jnp.where(first[0] > 0, first[0], jnp.inf)
-    return tuple(jnp.where(nothing, 0.0, next(by_order[order]) / total) for *_, order in moments)
 
+    def ratio(moment: Moment) -> Array:
+        noisy = next(by_order[moment[2]]) / total
+        value = jnp.where(bare, without_noise.moment_ratio(moment, r, delta, gamma), noisy)
+        return jnp.where(jnp.isinf(r), 0.0, value)
 
-def _derivative(f: Callable[[Array], Any]) -> Callable[[Array], Any]:
-    return lambda g: jax.jvp(f, (g,), (jnp.ones_like(g),))[1]
+    return tuple(ratio(moment) for moment in moments)
 
 
 def _combine(*terms: tuple[Any, Callable[[], Array]]) -> Any:
-    """Return the sum of tangent times slope over the tangents that are not symbolic zeros."""
-    live = [slope() * tangent for tangent, slope in terms if not isinstance(tangent, SymbolicZero)]
+    """Return the sum of tangent times slope over the tangents that are not symbolic zeros.
+
+    A slope beyond the dtype's range is cut off there: an infinite one would become NaN when multiplied by 0.
+    """
+    live = [_cut_off(slope()) * tangent for tangent, slope in terms if not isinstance(tangent, SymbolicZero)]
     return sum(live[1:], live[0])
+
+
+def _cut_off(slope: Array) -> Array:
+    # An eighth, so that sums of slopes stay finite, too.
+    largest = float(jnp.finfo(slope.dtype).max) / 8
+    return jnp.clip(slope, -largest, largest)
 
 
 def _shifted(moment: Moment, by: Moment) -> Moment:
@@ -154,7 +187,8 @@ def _shifted(moment: Moment, by: Moment) -> Moment:
 @functools.partial(ratios.defjvp, symbolic_zeros=True)
 def _ratios_jvp(moments: tuple[Moment, ...], primals: Primals, tangents: Tangents) -> tuple[Any, Any]:
     """Apply the quotient rule: a derivative changes numerator and denominator to neighbouring moments."""
-    sigma = primals[2]
+    r, delta, sigma, _ = primals
+    unit = unit_of(r, delta, sigma)
     moving = [move for move, t in zip(_MOVES, tangents, strict=True) if not isinstance(t, SymbolicZero)]
     wanted = dict.fromkeys([*moments, *moving, *(_shifted(moment, move) for moment in moments for move in moving)])
     value = dict(zip(wanted, ratios(tuple(wanted), *primals), strict=True))
@@ -164,35 +198,36 @@ def _ratios_jvp(moments: tuple[Moment, ...], primals: Primals, tangents: Tangent
             return value[_shifted(moment, _MOVES[i])] - value[moment] * value[_MOVES[i]]
 
         return _combine(
-            (tangents[0], lambda: slope(0)),
-            (tangents[1], lambda: -slope(1)),
-            (tangents[2], lambda: sigma * slope(2)),
+            (tangents[0], lambda: slope(0) / unit),
+            (tangents[1], lambda: -slope(1) / unit),
+            (tangents[2], lambda: in_units(r, delta, sigma) * slope(2) / unit),
             (tangents[3], lambda: slope(3)),
         )
 
     return tuple(value[m] for m in moments), tuple(tangent(m) for m in moments)
 
 
-_log_pdf_by_case = three_ways(narrow_noise.log_pdf, by_quadrature.log_pdf, beyond=True)
-_log_cdf_by_case = three_ways(narrow_noise.log_cdf, by_quadrature.log_cdf, beyond=False)
-_cdf_by_case = three_ways(narrow_noise.cdf, cdf_by_quadrature, beyond=False)
-_log_sf_by_case = three_ways(narrow_noise.log_sf, by_quadrature.log_sf, beyond=True)
+_log_pdf_by_case = by_case(narrow_noise.log_pdf, by_quadrature.log_pdf, without_noise.log_pdf, beyond=True)
+_log_cdf_by_case = by_case(narrow_noise.log_cdf, by_quadrature.log_cdf, without_noise.log_cdf, beyond=False)
+_cdf_by_case = by_case(narrow_noise.cdf, cdf_by_quadrature, without_noise.cdf, beyond=False)
+_log_sf_by_case = by_case(narrow_noise.log_sf, by_quadrature.log_sf, without_noise.log_sf, beyond=True)
 
 
 @jax.custom_jvp
 def _log_pdf(r: Array, delta: Array, sigma: Array, gamma: Array) -> Array:
-    return at_ends.log_pdf(_log_pdf_by_case(r, delta, sigma, gamma), r, delta, sigma)
+    return at_ends.log_pdf(_log_pdf_by_case(r, delta, sigma, gamma), r)
 
 
 @functools.partial(_log_pdf.defjvp, symbolic_zeros=True)
 def _log_pdf_jvp(primals: Primals, tangents: Tangents) -> tuple[Any, Any]:
-    _, _, sigma, gamma = primals
+    r, delta, sigma, gamma = primals
+    unit = unit_of(r, delta, sigma)
     moving = [m for m, t in zip(_MOVES, tangents, strict=True) if not isinstance(t, SymbolicZero)]
     value = dict(zip(moving, ratios(tuple(moving), *primals), strict=True))
     tangent = _combine(
-        (tangents[0], lambda: value[1, 0, 0]),
-        (tangents[1], lambda: -value[1, 1, 0]),
-        (tangents[2], lambda: sigma * value[2, 0, 0]),
+        (tangents[0], lambda: value[1, 0, 0] / unit),
+        (tangents[1], lambda: -value[1, 1, 0] / unit),
+        (tangents[2], lambda: in_units(r, delta, sigma) * value[2, 0, 0] / unit),
         (tangents[3], lambda: 1 / gamma + value[0, 0, 1]),
     )
     return _log_pdf(*primals), tangent
@@ -208,26 +243,28 @@ def _mass_tangent(primals: Primals, tangents: Tangents, log_mass: Array, sign: f
     moving = [m for m, t in zip(needs, tangents, strict=True) if m and not isinstance(t, SymbolicZero)]
     value = dict(zip(moving, ratios(tuple(moving), *primals), strict=True)) if moving else {}
     log_density = _log_pdf(*primals)
-    # Where mass or density is 0 the derivative is 0 by convention.
-    empty = (log_mass == -jnp.inf) | (log_density == -jnp.inf)
+    # Where mass or density is 0, and where the density is infinite, the derivative is 0 by convention.
+    empty = (log_mass == -jnp.inf) | jnp.isinf(log_density)
     hazard = jnp.exp(jnp.where(empty, 0.0, log_density - log_mass))
     # Far out the difference of the logs has rounding errors, so the hazard is bounded: a mixture of normals has at most
     # that of its farthest component, and a normal one below its standardised distance + 1.
-    positive = effective_sigma(delta, sigma)
+    bare = without_noise.applies(delta, sigma)
+    positive = without_noise.replaced(bare, delta, sigma)
     distance = jnp.maximum(r if sign < 0 else delta - r, 0.0) / positive
     huge = 1e70 if r.dtype == jnp.float64 else 1e17
-    hazard = sign * jnp.where(empty, 0.0, jnp.minimum(hazard, (jnp.minimum(distance, huge) + 1) / positive))
+    most = jnp.where(bare, jnp.inf, (jnp.minimum(distance, huge) + 1) / positive)
+    hazard = _cut_off(sign * jnp.where(empty, 0.0, jnp.minimum(hazard, most)))
     return _combine(
         (tangents[0], lambda: hazard),
         (tangents[1], lambda: -hazard * value[0, 1, 0]),
-        (tangents[2], lambda: hazard * sigma * value[1, 0, 0]),
-        (tangents[3], lambda: hazard * 2 * delta / gamma * value[0, 1, 1]),
+        (tangents[2], lambda: hazard * (in_units(r, delta, sigma) * value[1, 0, 0])),
+        (tangents[3], lambda: hazard * (2 * delta / gamma * value[0, 1, 1])),
     )
 
 
 @jax.custom_jvp
 def _log_cdf(r: Array, delta: Array, sigma: Array, gamma: Array) -> Array:
-    return at_ends.log_cdf(_log_cdf_by_case(r, delta, sigma, gamma), r, delta, sigma)
+    return at_ends.log_cdf(_log_cdf_by_case(r, delta, sigma, gamma), r)
 
 
 @functools.partial(_log_cdf.defjvp, symbolic_zeros=True)
@@ -238,7 +275,7 @@ def _log_cdf_jvp(primals: Primals, tangents: Tangents) -> tuple[Any, Any]:
 
 @jax.custom_jvp
 def _cdf(r: Array, delta: Array, sigma: Array, gamma: Array) -> Array:
-    return at_ends.cdf(_cdf_by_case(r, delta, sigma, gamma), r, delta, sigma)
+    return _cdf_by_case(r, delta, sigma, gamma)  # type: ignore[no-any-return]
 
 
 @functools.partial(_cdf.defjvp, symbolic_zeros=True)
@@ -248,13 +285,18 @@ def _cdf_jvp(primals: Primals, tangents: Tangents) -> tuple[Any, Any]:
 
 @jax.custom_jvp
 def _log_sf(r: Array, delta: Array, sigma: Array, gamma: Array) -> Array:
-    return at_ends.log_sf(_log_sf_by_case(r, delta, sigma, gamma), r, delta, sigma)
+    return at_ends.log_sf(_log_sf_by_case(r, delta, sigma, gamma), r)
 
 
 @functools.partial(_log_sf.defjvp, symbolic_zeros=True)
 def _log_sf_jvp(primals: Primals, tangents: Tangents) -> tuple[Any, Any]:
     value = _log_sf(*primals)
     return value, _mass_tangent(primals, tangents, value, -1.0)
+
+
+def _broadcast(function: Callable[..., Array], *arguments: Array) -> Array:
+    """Return the function of numbers or arrays of any ranks, in the dtype of the arguments."""
+    return function(*one_rank(*arguments)).astype(jnp.result_type(float, *arguments))
 
 
 def log_pdf(r: Array, delta: Array, sigma: Array, gamma: Array) -> Array:
@@ -265,19 +307,19 @@ def log_pdf(r: Array, delta: Array, sigma: Array, gamma: Array) -> Array:
     r, delta, sigma, gamma : Array
         ``y - alpha``, ``beta - alpha``, the noise and the effective number of hyperparameters; they broadcast.
     """
-    return _log_pdf(*one_rank(r, delta, sigma, gamma))
+    return _broadcast(_log_pdf, r, delta, sigma, gamma)
 
 
 def cdf(r: Array, delta: Array, sigma: Array, gamma: Array) -> Array:
     """Return the CDF; arguments as for `log_pdf`."""
-    return _cdf(*one_rank(r, delta, sigma, gamma))
+    return _broadcast(_cdf, r, delta, sigma, gamma)
 
 
 def log_cdf(r: Array, delta: Array, sigma: Array, gamma: Array) -> Array:
     """Return the log of the CDF; arguments as for `log_pdf`."""
-    return _log_cdf(*one_rank(r, delta, sigma, gamma))
+    return _broadcast(_log_cdf, r, delta, sigma, gamma)
 
 
 def log_sf(r: Array, delta: Array, sigma: Array, gamma: Array) -> Array:
     """Return the log of the survival function, 1 - CDF; arguments as for `log_pdf`."""
-    return _log_sf(*one_rank(r, delta, sigma, gamma))
+    return _broadcast(_log_sf, r, delta, sigma, gamma)

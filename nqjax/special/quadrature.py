@@ -128,7 +128,7 @@ class Window(NamedTuple):
     width: Array  # its length in x
     top_height: Array  # its upper end measured from v = 0, in units of sigma: top + z
     top_v: Array  # v at the upper end; exactly 1 where the window ends at v = 1
-    width_over_delta: Array  # width / delta, finite for delta = 0
+    log_width_over_delta: Array  # log(width / delta), finite for delta = 0
     peak: Array  # the x in the window that is nearest 0: exp(-peak**2 / 2) is the common scale
     from_zero: Array  # bool: the window starts at v = 0
 
@@ -174,9 +174,12 @@ def window(r: Array, delta: Array, sigma: Array, gamma: Array, depth: float | Ar
     missing = (edge - top) / positive_span
     top_v = jnp.where(at_edge, 1.0, jnp.where(missing < 0.5, 1 - missing, top_height / positive_span))
     safe_delta = jnp.where(delta > 0, delta, 1.0)
-    width_over_delta = jnp.where(from_zero, top_v / sigma, width / safe_delta)
+    above, below = jnp.where(from_zero, top_v, width), jnp.where(from_zero, sigma, safe_delta)
+    # In single precision the quotient may leave the range.
+    double = sigma.dtype == jnp.float64
+    log_width_over_delta = jnp.log(above / below) if double else jnp.log(above) - jnp.log(below)
     peak = jnp.clip(0.0, top - width, top)
-    return Window(z, edge, top, width, top_height, top_v, width_over_delta, peak, from_zero)
+    return Window(z, edge, top, width, top_height, top_v, log_width_over_delta, peak, from_zero)
 
 
 class Nodes(NamedTuple):

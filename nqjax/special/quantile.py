@@ -5,21 +5,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from nqjax.special import at_ends, by_quadrature, narrow_quantile, noisy_quadratic
+from nqjax.special import at_ends, by_quadrature, narrow_quantile, noisy_quadratic, without_noise
 from nqjax.special.dispatch import elementwise
 
 _MAX_STEPS = 200
 
 #: Number of steps, r, its lower and upper bound, and whether it has settled.
 _State = tuple[Array, Array, Array, Array, Array]
-
-
-def log_complement(log_p: Array) -> Array:
-    """Return ``log(1 - exp(log_p))`` for ``log_p <= 0``, accurate at both ends; NaN for other arguments."""
-    near_one = log_p > -0.6931471805599453
-    safe = jnp.where(log_p < 0, log_p, -1.0)
-    value = jnp.where(near_one, jnp.log(-jnp.expm1(safe)), jnp.log1p(-jnp.exp(safe)))
-    return jnp.where(log_p < 0, value, jnp.where(log_p == 0, -jnp.inf, jnp.nan))
 
 
 def quantile_by_newton(log_p: Array, log_q: Array, delta: Array, sigma: Array, gamma: Array) -> Array:
@@ -55,10 +47,21 @@ def quantile_by_newton(log_p: Array, log_q: Array, delta: Array, sigma: Array, g
 
 @elementwise
 def _quantile_by_case(log_p: Array, log_q: Array, delta: Array, sigma: Array, gamma: Array) -> Array:
-    quick = narrow_quantile.serves(log_q, delta, sigma, gamma)
-    return jax.lax.cond(  # type: ignore[no-any-return]
-        quick, narrow_quantile.quantile, quantile_by_newton, log_p, log_q, delta, sigma, gamma
-    )
+    bare = without_noise.applies(delta, sigma)
+    shape = jnp.broadcast_shapes(*(a.shape for a in (log_p, log_q, delta, sigma, gamma)))
+
+    def by_newton(log_p: Array, log_q: Array, delta: Array, sigma: Array, gamma: Array) -> Array:
+        noisy = quantile_by_newton(log_p, log_q, delta, without_noise.replaced(bare, delta, sigma), gamma)
+        return jnp.where(bare, without_noise.quantile(log_p, delta, gamma), noisy)
+
+    def without(log_p: Array, _: Array, delta: Array, sigma: Array, gamma: Array) -> Array:
+        del sigma
+        return jnp.broadcast_to(without_noise.quantile(log_p, delta, gamma), shape)
+
+    ways = narrow_quantile.quantile, by_newton, without
+    number = jnp.where(narrow_quantile.serves(log_q, delta, sigma, gamma) & ~jnp.any(bare), 0, 1)
+    number = jnp.where(jnp.all(bare), 2, number)
+    return jax.lax.switch(number, ways, log_p, log_q, delta, sigma, gamma)  # type: ignore[no-any-return]
 
 
 @jax.custom_jvp
@@ -76,7 +79,7 @@ def quantile(log_p: Array, log_q: Array, delta: Array, sigma: Array, gamma: Arra
     inside = (log_p < 0) & (log_q < 0) & (log_p > -jnp.inf) & (log_q > -jnp.inf)
     half = jnp.full_like(log_p, -0.6931471805599453)
     r = _quantile_by_case(jnp.where(inside, log_p, half), jnp.where(inside, log_q, half), delta, sigma, gamma)
-    return at_ends.quantile(r, log_p, log_q, delta, sigma)
+    return at_ends.quantile(r, log_p, log_q, delta, without_noise.applies(delta, sigma))
 
 
 @quantile.defjvp
@@ -91,5 +94,6 @@ def _quantile_jvp(primals: tuple[Array, ...], tangents: tuple[Array, ...]) -> tu
     left = log_p < log_q
     dp = jnp.where(left, dlog_p, -dlog_q) * jnp.exp(jnp.where(left, log_p, log_q) - log_density)
     by_delta, by_sigma, by_gamma = noisy_quadratic.ratios(((0, 1, 0), (1, 0, 0), (0, 1, 1)), *place)
-    dr = dp + by_delta * ddelta - sigma * by_sigma * dsigma - 2 * delta / gamma * by_gamma * dgamma
+    noise = noisy_quadratic.in_units(*place[:3])
+    dr = dp + by_delta * ddelta - noise * by_sigma * dsigma - 2 * delta / gamma * by_gamma * dgamma
     return r, jnp.where(finite, dr, 0.0)

@@ -153,6 +153,48 @@ def test_the_band_holds_a_cdf_and_its_tuning_curve():
     assert upper.icdf(1e-9) == 0
 
 
+@pytest.mark.parametrize("minimize", [True, False])
+def test_bands_know_their_direction(minimize):
+    y = np.random.default_rng(3).uniform(size=30)
+    bands = nqjax.confidence_bands(y, 0.8, support=(0, 1), minimize=minimize)
+    lower, point, upper = bands
+    assert (lower, point, upper) == (bands.lower, bands.point, bands.upper)
+    assert (bands.minimize, bands.confidence) == (minimize, 0.8)
+    n = np.arange(1, 60)
+    low, high = bands.quantile_tuning_curve_band(n)
+    np.testing.assert_array_equal(low, upper.quantile_tuning_curve(n, minimize=minimize))
+    np.testing.assert_array_equal(high, lower.quantile_tuning_curve(n, minimize=minimize))
+    np.testing.assert_array_equal(bands.quantile_tuning_curve(n), point.quantile_tuning_curve(n, minimize=minimize))
+
+
+@pytest.mark.parametrize("minimize", [True, False])
+@pytest.mark.parametrize("method", METHODS)
+def test_up_to_which_number_of_trials_the_best_is_bounded(minimize, method):
+    for count in (1, 5, 48, 300):
+        for q in (0.5, 0.1):
+            y = np.random.default_rng(count).uniform(size=count)
+            bands = nqjax.confidence_bands(y, 0.9, method=method, minimize=minimize)
+            found = bands.bounded_trials(q)
+            assert found == nqjax.bounded_trials(count, 0.9, q=q if minimize else 1 - q, method=method)
+            low, high = bands.quantile_tuning_curve_band(np.arange(1, found + 3), q)
+            bounded = np.isfinite(low if minimize else high)
+            np.testing.assert_array_equal(bounded, np.arange(1, found + 3) <= found)
+
+
+def test_ties_are_told():
+    with pytest.warns(UserWarning, match="2 of 5 scores repeat others"):
+        nqjax.confidence_bands([0.1, 0.1, 0.1, 0.2, 0.3])
+    # Failed runs at the end of the support are meant to be equal.
+    nqjax.confidence_bands([0.1, 0.2, 1.0, 1.0], support=(0, 1))
+    nqjax.confidence_bands([0.1, 0.2, math.inf, math.inf])
+
+
+@pytest.mark.parametrize("given", [0, -3, 1.5, "many"])
+def test_numbers_of_scores(given):
+    with pytest.raises(InputError, match="num_scores"):
+        nqjax.bounded_trials(given)
+
+
 @pytest.mark.parametrize(
     ("options", "part"),
     [

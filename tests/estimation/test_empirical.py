@@ -3,6 +3,7 @@
 import itertools
 import math
 
+import jax
 import numpy as np
 import pytest
 from opda.nonparametric import EmpiricalDistribution
@@ -58,6 +59,50 @@ def test_opda_agrees(y, weights, support):
                     rtol=1e-12,
                     atol=1e-12,
                 )
+
+
+@pytest.mark.parametrize(("y", "weights", "support"), list(samples()))
+def test_moments(y, weights, support):
+    ours = nqjax.Empirical(y, weights, support)
+    total = None if weights is None else weights / weights.sum()
+    theirs = EmpiricalDistribution(y, ws=total, a=support[0], b=support[1])
+    assert ours.mean == pytest.approx(theirs.mean, abs=1e-12)
+    assert ours.variance == pytest.approx(theirs.variance, abs=1e-12)
+
+
+def test_samples():
+    d = nqjax.Empirical([0.3, 0.1, 0.2, 0.1], [1, 1, 3, 2], support=(0, 1))
+    draws = d.sample(jax.random.key(0), (4, 5000))
+    assert draws.shape == (4, 5000)
+    for value in (0.1, 0.2, 0.3):
+        p = float(d.pmf(value))
+        # Five standard errors.
+        assert abs(np.mean(draws == value) - p) < 5 * math.sqrt(p * (1 - p) / draws.size)
+    np.testing.assert_array_equal(np.unique(draws), [0.1, 0.2, 0.3])
+    assert d.sample(jax.random.key(0)).shape == ()
+    with pytest.raises(InputError, match="key"):
+        d.sample(0)
+
+
+def test_moments_of_infinite_scores():
+    d = nqjax.Empirical([0.0, INF])
+    assert d.mean == d.variance == INF
+    with pytest.raises(InputError, match="no average"):
+        nqjax.Empirical([-INF, INF]).mean  # noqa: B018
+
+
+def test_equality_and_representation():
+    d = nqjax.Empirical([0.3, 0.1], support=(0, 1))
+    assert d == nqjax.Empirical(np.array([0.3, 0.1]), support=(0, 1))
+    assert hash(d) == hash(nqjax.Empirical([0.3, 0.1], support=(0, 1)))
+    assert repr(d) == "Empirical(2 scores from 0.1 to 0.3, within (0, 1))"
+    others = [
+        nqjax.Empirical([0.1, 0.3], support=(0, 1)),
+        nqjax.Empirical([0.3, 0.1]),
+        nqjax.Empirical([0.3, 0.1], [1, 2], (0, 1)),
+        [0.3, 0.1],
+    ]
+    assert all(d != other for other in others)
 
 
 @pytest.mark.parametrize("minimize", [True, False])

@@ -60,6 +60,23 @@ def test_the_band_is_the_bootstraps(scores, boot):
         nqjax.plot_tuning_curve(boot, scores, confidence=0.999)
 
 
+@pytest.mark.parametrize("minimize", [True, False])
+def test_bands_are_drawn_in_their_direction(scores, minimize):
+    y = scores if minimize else -scores
+    bands = nqjax.confidence_bands(y, 0.8, minimize=minimize)
+    ax = nqjax.plot_tuning_curve(bands, name="loss")
+    (curve,) = (line.get_xydata() for line in ax.get_lines() if line.get_label() == "empirical")
+    np.testing.assert_array_equal(curve[:, 1], bands.quantile_tuning_curve(curve[:, 0]))
+    assert curve[-1, 0] == pytest.approx(60)
+    (end,) = (line.get_xdata()[0] for line in ax.get_lines() if str(line.get_label()).startswith("beyond"))
+    assert end == bands.bounded_trials()
+    (band,) = ax.collections
+    assert band.get_label().startswith("80 % band")
+    assert np.all(np.isfinite(band.get_paths()[0].vertices))
+    with pytest.raises(InputError, match="scores is missing"):
+        nqjax.plot_tuning_curve(nqjax.fit(scores, limits=(-math.inf, 0.8)))
+
+
 @pytest.mark.parametrize("kind", ["png", "svg", "pdf"])
 def test_files(kind, scores, boot, tmp_path):
     path = tmp_path / f"curve.{kind}"

@@ -10,7 +10,8 @@ import pytest
 
 import nqjax
 from nqjax.special import by_quadrature, fast_cdf, narrow_noise, narrow_quantile, power_moments
-from nqjax.special.quantile import log_complement, quantile_by_newton
+from nqjax.special.log_probability import log_complement
+from nqjax.special.quantile import quantile_by_newton
 
 pytestmark = pytest.mark.usefixtures("x64")
 
