@@ -208,6 +208,14 @@ def as_probability(name: str, value: Any, hint: str = "such as 0.95") -> float:
     return number
 
 
+def as_probabilities(name: str, values: ArrayLike) -> NDArray[np.float64]:
+    """Return probabilities from 0 to 1, ends included; raise InputError, which names them, for anything else."""
+    p = as_numbers(name, values)
+    if not np.all((p >= 0) & (p <= 1)):
+        raise InputError(f"the {name} must lie between 0 and 1")
+    return p
+
+
 def as_quantile(q: Any) -> float:
     """Return the probability of a quantile, or raise InputError."""
     return as_probability("q", q, "0.5 for the median")

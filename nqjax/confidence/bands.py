@@ -18,8 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from nqjax.confidence.crossing import probability_within
 from nqjax.distributions.empirical import Empirical
-from nqjax.errors import InputError
-from nqjax.inputs import as_count, as_probability, as_quantile
+from nqjax.inputs import as_choice, as_count, as_minimize, as_probability, as_quantile
 from nqjax.types import Floats
 
 BandMethod = Literal["ld_highest_density", "ld_equal_tailed", "ks", "dkw"]
@@ -107,7 +106,8 @@ def confidence_bands(
     *,
     method: BandMethod = "ld_highest_density",
     support: tuple[float, float] = (-math.inf, math.inf),
-    minimize: bool = True,
+    minimize: bool | None = None,
+    maximize: bool | None = None,
 ) -> Bands:
     """Return a simultaneous confidence band for the CDF that scores were drawn from.
 
@@ -124,8 +124,9 @@ def confidence_bands(
         which is at least as wide.
     support : pair of float
         Bounds on the scores, at which the band puts the probability beyond the extreme scores.
-    minimize : bool
-        Whether lower scores are better: the direction of the tuning curve. The band itself does not depend on it.
+    minimize, maximize : bool, optional
+        Whether lower or higher scores are better: the direction of the tuning curve. The band itself does not depend
+        on it. By default lower scores are better.
 
     Returns
     -------
@@ -156,15 +157,16 @@ def confidence_bands(
     >>> float(point.quantile_tuning_curve(2)), float(lower.quantile_tuning_curve(2))
     (0.1, 0.4)
     """
+    confidence, minimize = as_probability("confidence", confidence), as_minimize(minimize, maximize)
     point = Empirical(scores, support=support)
-    y = np.sort(point.scores)
+    support, y = point.support, np.sort(point.scores)
     band = order_statistic_band(len(y), confidence, method)
     low, high = support
     if text := tie_warning(y, support, method):
         warnings.warn(text, stacklevel=2)
     lower = Empirical(np.append(y, high), np.append(np.diff(band.low, prepend=0.0), 1 - band.low[-1]), support)
     upper = Empirical(np.append(low, y), np.append(band.high[0], np.diff(band.high, append=1.0)), support)
-    return Bands(lower, point, upper, float(confidence), bool(minimize))
+    return Bands(lower, point, upper, confidence, minimize)
 
 
 def tie_warning(scores: NDArray[np.float64], support: tuple[float, float], method: str) -> str | None:
@@ -236,8 +238,7 @@ def order_statistic_band(n: int, confidence: float, method: BandMethod = "ld_hig
         Invalid confidence or unknown method.
     """
     confidence = as_probability("confidence", confidence)
-    if method not in _METHODS:
-        raise InputError(f"there is no method {method!r}: choose one of {', '.join(_METHODS)}")
+    as_choice("method", method, _METHODS)
     return _band(n, confidence, method)
 
 

@@ -8,7 +8,7 @@ from jax import Array
 from numpy.typing import ArrayLike, NDArray
 
 from nqjax.errors import InputError
-from nqjax.inputs import as_key, as_trials
+from nqjax.inputs import as_flag, as_key, as_numbers, as_probabilities, as_scores, as_trials, read_number, shortened
 from nqjax.types import Floats
 
 
@@ -40,17 +40,12 @@ class Empirical:
     def __init__(
         self, scores: ArrayLike, weights: ArrayLike | None = None, support: tuple[float, float] = (-math.inf, math.inf)
     ) -> None:
-        try:
-            y = np.asarray(scores, np.float64)
-        except (TypeError, ValueError, OverflowError) as error:
-            raise InputError(f"the scores are not numbers: {error}") from None
-        low, high = map(float, support)
-        if y.ndim != 1 or y.size == 0:
-            raise InputError(f"scores have shape {y.shape}: give a list of at least one number")
+        y = as_scores(scores)
+        low, high = _support(support)
+        if y.size == 0:
+            raise InputError("there are no scores: give at least one number")
         if np.any(np.isnan(y)):
             raise InputError("NaN among the scores: leave failed runs out, or give them the worst score of the support")
-        if not low <= high:
-            raise InputError(f"the support ({low:g}, {high:g}) is the wrong way round")
         if np.min(y) < low or np.max(y) > high:
             raise InputError(
                 f"scores from {np.min(y):g} to {np.max(y):g} are not within the support ({low:g}, {high:g})"
@@ -143,7 +138,7 @@ class Empirical:
         >>> nqjax.Empirical([0.3, 0.1, 0.2, 0.1]).pmf([0.1, 0.15]).tolist()
         [0.5, 0.0]
         """
-        y = np.asarray(y, np.float64)
+        y = as_numbers("scores", y)
         i = np.minimum(np.searchsorted(self._values, y), len(self._values) - 1)
         return np.where(self._values[i] == y, self._masses[i], 0.0)
 
@@ -166,7 +161,7 @@ class Empirical:
         >>> nqjax.Empirical([0.3, 0.1, 0.2, 0.1]).cdf([0.15, 0.3]).tolist()
         [0.5, 1.0]
         """
-        i = np.searchsorted(self._values, np.asarray(y, np.float64), side="right")
+        i = np.searchsorted(self._values, as_numbers("scores", y), side="right")
         return np.append(0.0, self._cdf)[i]
 
     def icdf(self, q: ArrayLike) -> Floats:
@@ -193,9 +188,7 @@ class Empirical:
         >>> nqjax.Empirical([0.3, 0.1, 0.2, 0.1]).icdf([0.5, 0.75]).tolist()
         [0.1, 0.2]
         """
-        q = np.asarray(q, np.float64)
-        if not np.all((q >= 0) & (q <= 1)):
-            raise InputError("probabilities must lie between 0 and 1")
+        q = as_probabilities("probabilities", q)
         return np.where(q == 0, self._support[0], self._values[np.searchsorted(self._cdf, q)])
 
     def quantile_tuning_curve(self, n: ArrayLike, q: float = 0.5, *, minimize: bool = True) -> Floats:
@@ -226,10 +219,10 @@ class Empirical:
         >>> nqjax.Empirical([0.4, 0.1, 0.3, 0.2]).quantile_tuning_curve([1, 2, 3]).tolist()
         [0.2, 0.2, 0.1]
         """
-        n = as_trials(n)
+        n, q = as_trials(n), read_number(q)
         if not 0 <= q <= 1:
-            raise InputError(f"q is {q}: give a number between 0 and 1, 0.5 for the median")
-        if minimize:
+            raise InputError(f"q is {shortened(q)}: give a number between 0 and 1, 0.5 for the median")
+        if as_flag("minimize", minimize):
             return self.icdf(-np.expm1(np.log1p(-q) / n) if q < 1 else np.ones_like(n))
         return self.icdf(q ** (1 / n))
 
@@ -259,7 +252,7 @@ class Empirical:
         >>> nqjax.Empirical([0.4, 0.1, 0.3, 0.2]).average_tuning_curve([1, 2]).round(4).tolist()
         [0.25, 0.1875]
         """
-        n = as_trials(n)[..., None]
+        n, minimize = as_trials(n)[..., None], as_flag("minimize", minimize)
         shares = -np.diff(self._sf**n, axis=-1) if minimize else np.diff(np.append(0.0, self._cdf) ** n, axis=-1)
         return self._mean(self._values, shares)
 
@@ -290,7 +283,11 @@ class Empirical:
         [0.4, 0.1, 0.1]
         """
         n = self._whole(n)
-        best = np.minimum.accumulate(self._scores) if minimize else np.maximum.accumulate(self._scores)
+        best = (
+            np.minimum.accumulate(self._scores)
+            if as_flag("minimize", minimize)
+            else np.maximum.accumulate(self._scores)
+        )
         return best[np.minimum(n, len(best)) - 1]
 
     def v_tuning_curve(self, n: ArrayLike, *, minimize: bool = True) -> Floats:
@@ -351,7 +348,7 @@ class Empirical:
         """
         n = self._whole(n)
         size = len(self._scores)
-        ordered = np.sort(self._scores)[:: 1 if minimize else -1]  # the best first
+        ordered = np.sort(self._scores)[:: 1 if as_flag("minimize", minimize) else -1]  # the best first
         take = np.minimum(n, size)[..., None]
         # The best is the i-th in this order with probability C(size - i, take - 1) / C(size, take).
         i = np.arange(1, size)
@@ -380,10 +377,21 @@ class Empirical:
         return np.minimum(n, 2**62).astype(np.int64)
 
 
+def _support(support: tuple[float, float]) -> tuple[float, float]:
+    """Return the support, which may be one point; raise InputError for anything but two numbers in order."""
+    try:
+        low, high = (read_number(end) for end in support)
+    except (TypeError, ValueError):
+        low = high = math.nan
+    if not low <= high:
+        raise InputError(f"the support is {shortened(support)}: give the lowest and the highest possible score")
+    return low, high
+
+
 def _weights(weights: ArrayLike | None, count: int) -> Floats:
     if weights is None:
         return np.full(count, 1 / count)
-    w = np.asarray(weights, np.float64)
+    w = as_numbers("weights", weights)
     if w.shape != (count,):
         raise InputError(f"weights have shape {w.shape}: give one for each of {count} scores")
     if not (np.all((w >= 0) & np.isfinite(w)) and np.any(w > 0)):
