@@ -188,7 +188,7 @@ def noise_diagnostics(
     limits, minimize = as_limits(limits), as_minimize(minimize, maximize)
     level = as_probability("level", level, "such as 0.05")
     fitted, seed = _fitted_sigma(fit, minimize), as_count("seed", seed, 0)
-    ids, scores = _columns(table, [config] if isinstance(config, str) else list(config), score)
+    ids, scores = _columns(table, _names(config), score)
     return _judge(_grouped(ids, scores), limits, minimize, fitted, level, seed)
 
 
@@ -269,6 +269,14 @@ def _columns(table: "str | Path | Mapping[str, ArrayLike]", config: list[str], s
     if not labels[0]:
         raise InputError("the table has no rows: give one a run")
     return _joined(labels), scores
+
+
+def _names(config: str | Sequence[str]) -> list[str]:
+    """Return the names of the columns that identify a configuration."""
+    names = list(config) if isinstance(config, list | tuple) else [config]
+    if not names or not all(isinstance(name, str) for name in names):
+        raise InputError(f"config is {shortened(config)}: give the name of a column, or a list of names")
+    return names  # type: ignore[return-value]
 
 
 def _joined(columns: list[list[str]]) -> list[str]:

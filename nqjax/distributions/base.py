@@ -14,8 +14,9 @@ from numpyro.distributions import Distribution
 from numpyro.distributions.util import promote_shapes, validate_sample
 from numpyro.util import is_prng_key
 
+from nqjax.distributions.arguments import check_shapes, read_probability, read_trials
 from nqjax.distributions.by_parameters import ByParameters
-from nqjax.inputs import as_flag, as_probabilities, as_trials
+from nqjax.inputs import as_flag
 from nqjax.special.best_of import average_of_best, log_tail_of_one
 from nqjax.special.log_probability import log_complement, logs_of_probability
 from nqjax.special.uniforms import uniform
@@ -271,18 +272,6 @@ class PowerLaw(ByParameters, Distribution):
         assert is_prng_key(key)
         return self._mirrored(_sample(self._twin, key, shape=tuple(sample_shape) + self.batch_shape))
 
-    def _trials(self, n: ArrayLike) -> Array:
-        """Return numbers of trials in the distribution's dtype; raise InputError unless they are positive."""
-        if not isinstance(n, jax.core.Tracer):
-            n = as_trials(n)
-        return jnp.asarray(n, self.alpha.dtype)
-
-    def _probability(self, q: ArrayLike) -> Array:
-        """Return probabilities in the distribution's dtype; raise InputError unless they lie in [0, 1]."""
-        if not isinstance(q, jax.core.Tracer):
-            q = as_probabilities("probabilities q", q)
-        return jnp.asarray(q, self.alpha.dtype)
-
     @property
     def _noise_variance(self) -> ArrayLike:
         return 0.0
@@ -324,7 +313,8 @@ class PowerLaw(ByParameters, Distribution):
         [0.3   0.126 0.086]
         """
         minimize = self.convex if minimize is None else as_flag("minimize", minimize)
-        n, q = self._trials(n), self._probability(q)
+        n, q = read_trials(n, self.alpha.dtype), read_probability(q, self.alpha.dtype)
+        check_shapes(n, q, self.batch_shape)
         return self._icdf_from_logs(*_logs_of_best(n, q, minimize=minimize))
 
     def average_tuning_curve(self, n: ArrayLike, minimize: bool | None = None) -> Array:
@@ -352,7 +342,7 @@ class PowerLaw(ByParameters, Distribution):
         [0.3   0.132 0.085]
         """
         minimize = self.convex if minimize is None else as_flag("minimize", minimize)
-        n = self._trials(n)
+        n = read_trials(n, self.alpha.dtype)
         lowest = minimize == self.convex
         return self._mirrored(_average_of_best(self._twin, n, lowest=lowest))
 

@@ -190,6 +190,8 @@ class Posterior(Region):
 
     def curves(self, parameters: tuple[Floats, ...], n: Floats, q: ArrayLike) -> Floats:
         """Return quantiles of the best of n trials for some draws, shape (draws, *n.shape); q may differ for each."""
+        if not n.size:
+            return np.empty((len(parameters[0]), *n.shape))
         unit = self.data.scale
         best, delta, sigma, gamma = (a.reshape(-1, *[1] * n.ndim) for a in parameters)
         with jax.enable_x64(True):

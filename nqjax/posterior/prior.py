@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from numpyro.distributions import Distribution
 
 from nqjax.errors import InputError
+from nqjax.inputs import shortened
 from nqjax.posterior.sorted_leaves import SortedLeaves
 
 
@@ -77,7 +78,9 @@ class Prior:
         if self.width is not None:
             _check("width", self.width, "above 0")
         if self.gamma is not None and not isinstance(self.gamma, Mapping):
-            raise InputError(f"the prior of gamma is {self.gamma!r}: give a mapping, such as {{1: 0.5, 2: 0.5}}")
+            raise InputError(
+                f"the prior of gamma is {shortened(self.gamma)}: give a mapping, such as {{1: 0.5, 2: 0.5}}"
+            )
 
     def log_gamma(self, low: int, high: int) -> NDArray[np.float64]:
         """Return the logarithms of the prior probabilities of the gammas from ``low`` to ``high``.
@@ -117,7 +120,9 @@ def _check(name: str, prior: Any, where: str) -> None:
     if prior is _uniform() or prior is _log_normal():
         return  # checking the density compiles it, which takes a tenth of a posterior's time
     if not isinstance(prior, Distribution) or prior.is_discrete or prior.event_dim or prior.batch_shape:
-        raise InputError(f"the prior of {name} is {prior!r}: give one continuous NumPyro distribution of a number")
+        raise InputError(
+            f"the prior of {name} is {shortened(prior)}: give one continuous NumPyro distribution of a number"
+        )
     if isinstance(prior, dist.ImproperUniform):
         raise InputError(f"the prior of {name} is improper: give a distribution that can be sampled")
     low, high = (float(end) for end in _support(prior))
