@@ -112,10 +112,11 @@ def _configurations(document: "Mapping[str, Any]", confidence: str) -> "Table":
     table = small_table(_escaped(_shortened(document["config"])), ["runs", "mean", "deviation", confidence, "p"], "")
     rows = document["configurations"]
     between = len(rows) - _FIRST - _LAST
+    table.columns[0].no_wrap = between > 1
     for place, row in enumerate(rows):
         if between > 1 and _FIRST <= place < len(rows) - _LAST:
             if place == _FIRST:
-                table.add_row(f"... {between:,} more", style="dim")
+                table.add_row("...", "", f"{between:,} more", style="dim")
             continue
         low, high = (significant(end, 3) for end in row["sd_interval"])
         table.add_row(

@@ -46,8 +46,11 @@ def begin() -> None:
         return
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
+    # Python takes the thread that imports this module first for the main one, and waits for it in the end.
+    import threading
+
     try:
-        _thread.start_new_thread(_watch, (reading,))
+        threading.Thread(target=_watch, args=(reading,), name="nqjax-ctrl-c", daemon=True).start()
     except RuntimeError:  # no more threads: the system ends the process
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         return
