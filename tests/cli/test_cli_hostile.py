@@ -325,9 +325,8 @@ def test_a_hostile_ending(shared_cases):
 # --- machines -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("platform", ["cuda", "nonsense"])
 @pytest.mark.parametrize(
-    "argv", [["fit"], ["noise", "--config", "trial"], ["posterior", "--method", "quadrature"]], ids=lambda argv: argv[0]
+    ("argv", "platform"), [(["fit"], "cuda"), (["bootstrap"], "nonsense"), (["noise", "--config", "trial"], "cuda")]
 )
 def test_a_platform_that_is_not_there_is_named(argv, platform):
     command, *options = argv
