@@ -21,7 +21,7 @@ _PATIENCE = 1.4
 #: Seconds that the last output may take, because a terminal or a pipe may be stuck.
 _LAST_OUTPUT = 0.2
 
-#: Taken for good by the thread that answers the first Ctrl-C.
+#: Taken for good by the thread that answers Ctrl-C.
 _ANNOUNCING = _thread.allocate_lock()
 
 #: Taken for good by the thread that says what is safe.
