@@ -36,7 +36,7 @@ _MOST_LINES = 40
 _ENDS = ((6, 4), (4, 3), (3, 2), (2, 1), (1, 1))
 
 #: Most characters of a configuration's id, and of the names of its columns, in the table.
-_LONGEST_ID = 40
+_LONGEST_ID = 26
 
 
 def noise_document(diagnostics: "NoiseDiagnostics", *, head: Head, config: str) -> NoiseDocument:
@@ -123,8 +123,10 @@ def _ratio(document: "Mapping[str, Any]", confidence: str) -> str:
 
 def _configurations(document: "Mapping[str, Any]", confidence: str, first: int, last: int) -> "Table":
     """Return the table of the first and the last configurations, and how many are between."""
-    table = small_table(_escaped(_shortened(document["config"])), ["runs", "mean", "deviation", confidence, "p"], "")
     rows = document["configurations"]
+    is_whole = first + last >= len(rows)  # else there is no room for intervals: each configuration is to have a line
+    numbers = ["runs", "mean", "deviation", *([confidence] if is_whole else []), "p"]
+    table = small_table(_escaped(_shortened(document["config"])), numbers, "")
     for place, row in enumerate(rows):
         if first <= place < len(rows) - last:
             if place == first:
@@ -136,7 +138,7 @@ def _configurations(document: "Mapping[str, Any]", confidence: str, first: int, 
             str(row["number"]),
             significant(row["mean"], 5),
             significant(row["sd"], 3),
-            "" if row["sd"] is None else f"{low} to {high}",
+            *(["" if row["sd"] is None else f"{low} to {high}"] if is_whole else []),
             "" if row["shapiro_p"] is None else significant(row["shapiro_p"], 2),
             ", ".join(_notes_of(row)),
             style="" if row["used"] else "dim",
