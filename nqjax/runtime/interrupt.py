@@ -16,7 +16,7 @@ from collections.abc import Callable
 STATUS = 130
 
 #: Seconds that work may take to stop in order.
-_PATIENCE = 1.4
+_PATIENCE = 1.2
 
 #: Seconds that the last output may take, because a terminal or a pipe may be stuck.
 _LAST_OUTPUT = 0.2
