@@ -33,7 +33,7 @@ from nqjax.cli import (
     residual,
     search,
 )
-from nqjax.cli.options import RENAMED, Parser, Version, join_numbers
+from nqjax.cli.options import Parser, Version, hint_for, join_numbers
 from nqjax.errors import InputError, one_line
 from nqjax.runtime import interrupt
 
@@ -125,8 +125,8 @@ def parse(argv: list[str]) -> argparse.Namespace:
     if unknown:
         options = [option for action in args.parser._actions for option in action.option_strings]
         name = unknown[0].partition("=")[0]
-        if RENAMED.get(name) in options:
-            args.parser.error(f"{name} is now {RENAMED[name]}")
+        if hint := hint_for(args.command, unknown[0], options):
+            args.parser.error(hint)
         close = difflib.get_close_matches(name, options, n=1)
         args.parser.error(f"unknown argument {unknown[0]!r}" + (f"; did you mean {close[0]}?" if close else ""))
     args.command_line = shlex.join(["nqjax", *argv])
