@@ -145,7 +145,7 @@ def print_bootstrap(document: BootstrapDocument, console: "Console") -> None:
     warn(document, console)
     of = percent(found["confidence"])
     console.print(
-        Text(f"Tuning curve: the median of the best score after n trials, with {of} intervals for each n", "bold")
+        Text(f"Tuning curve: the median of the best score after n trials, {of} interval for each n", "bold")
     )
     show = score_format(document)
     ends = [(end, functools.partial(_end, end, show)) for end in ("low", "high")]

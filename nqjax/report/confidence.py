@@ -102,7 +102,7 @@ def print_confidence(document: "Mapping[str, Any]", console: "Console") -> None:
     console.print(
         Text(
             f"Tuning curve: the median of the best score after n trials, {confidence} "
-            + ("for all n together" if together else "for each n"),
+            + ("band for all n together" if together else "interval for each n"),
             "bold",
         )
     )

@@ -227,7 +227,7 @@ def print_posterior(document: "Mapping[str, Any]", console: "Console") -> None:
     console.print()
     console.print(
         Text(
-            f"Tuning curve: the median of the best score after n trials, {confidence} credible intervals for each n",
+            f"Tuning curve: the median of the best score after n trials, {confidence} credible interval for each n",
             "bold",
         )
     )
