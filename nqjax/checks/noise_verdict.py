@@ -61,7 +61,7 @@ def verdict_of(
     inside = "" if all(row.inside for row in rows) else " inside the regime"
     pooled, low, high = as_sure(sigma, *sigma[1:])
     if holds is None:
-        return _too_little(used, sigma[0])
+        return _too_little(used, sigma[0], inside)
     if holds:
         first = (
             f"The noise model holds as far as these runs can tell: in {len(used)} configurations{inside} the "
@@ -107,10 +107,10 @@ def _configurations(count: int) -> str:
     return "1 configuration is" if count == 1 else f"{count} configurations are"
 
 
-def _too_little(used: Sequence[ConfigurationNoise], sigma: float) -> str:
+def _too_little(used: Sequence[ConfigurationNoise], sigma: float, inside: str) -> str:
     if len(used) < 2:
         have = "no configuration" if not used else "only one configuration"
-        return f"Too little to tell: {have} inside the regime has 3 or more finite scores; retrain at least 2."
+        return f"Too little to tell: {have}{inside} has 3 or more finite scores; retrain at least 2."
     if sigma == 0:
         return "There is nothing to judge: inside the regime every configuration scores the same with every seed."
     return "Too little to tell: retrain the configurations inside the regime with more seeds, or retrain more of them."

@@ -119,6 +119,8 @@ def _parsers() -> tuple[Parser, Any]:
 def parse(argv: list[str]) -> argparse.Namespace:
     """Parse the arguments; the first one is the command."""
     parser, commands = _parsers()
+    if argv and argv[0].startswith("-") and argv[0] not in ("-h", "--help", "--version"):
+        parser.error("the command comes first, as in: nqjax fit FILE --metric NAME")
     args, unknown = parser.parse_known_args(join_numbers(argv))
     if args.command is None:
         parser.error(f"no command given; choose one of: {', '.join(commands.choices)}")
@@ -127,7 +129,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
         name = unknown[0].partition("=")[0]
         if hint := hint_for(args.command, unknown[0], options):
             args.parser.error(hint)
-        close = difflib.get_close_matches(name, options, n=1)
+        close = difflib.get_close_matches(name, options, n=1) if name.startswith("-") else []
         args.parser.error(f"unknown argument {unknown[0]!r}" + (f"; did you mean {close[0]}?" if close else ""))
     args.command_line = shlex.join(["nqjax", *argv])
     return args

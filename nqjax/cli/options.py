@@ -1,6 +1,7 @@
 """Types of arguments, and options that several commands share."""
 
 import argparse
+import functools
 import math
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -199,6 +200,7 @@ def read_share(text: str) -> float:
     return given[0]
 
 
+@functools.cache  # so that one option is read by one function in all commands
 def at_least(least: int) -> Callable[[str], int]:
     """Return a function that reads whole numbers from ``least`` up."""
 

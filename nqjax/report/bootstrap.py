@@ -144,9 +144,7 @@ def print_bootstrap(document: BootstrapDocument, console: "Console") -> None:
     console.print()
     warn(document, console)
     of = percent(found["confidence"])
-    console.print(
-        Text(f"Tuning curve: the median of the best score after n trials, {of} interval for each n", "bold")
-    )
+    console.print(Text(f"Tuning curve: the median of the best score after n trials, {of} interval for each n", "bold"))
     show = score_format(document)
     ends = [(end, functools.partial(_end, end, show)) for end in ("low", "high")]
     console.print(indented(curve_table(document, ends)))

@@ -92,6 +92,22 @@ def _print(document: "Mapping[str, Any]", console: "Console", first: int, last: 
     console.print()
     warn(document, console)
     confidence = percent(1 - document["level"])
+    if document["sigma"] is not None:
+        _print_tests(document, console, confidence)
+    console.print(Text("Configurations, the best first", style="bold"))
+    console.print(indented(_configurations(document, confidence, first, last)))
+    if any(row["shapiro_p"] is not None for row in document["configurations"]):
+        console.print(indented(Text("p: is small where the runs do not look normal (Shapiro-Wilk test)", style="dim")))
+    every = [note for row in document["configurations"] for note in _notes_of(row)]
+    for word, meaning in _NOTES.items():
+        if any(word in note for note in every):
+            console.print(indented(Text(f"{word}: {meaning}", style="dim")))
+
+
+def _print_tests(document: "Mapping[str, Any]", console: "Console", confidence: str) -> None:
+    """Print sigma and the tests of the noise model."""
+    from rich.text import Text
+
     ends = document["sigma_interval"]
     sigma, low, high = as_sure([document["sigma"], *ends], *ends)
     console.print(Text(f"Pooled sigma  {sigma} ({confidence}: {low} to {high}){_ratio(document, confidence)}"))
@@ -105,13 +121,6 @@ def _print(document: "Mapping[str, Any]", console: "Console", first: int, last: 
     words = f"adjusted: for three tests, by Holm's method; up to {document['level']:g}, the claim is rejected, which"
     console.print(indented(Text(f"{words} happens to at most {most} of true noise models", "dim")))
     console.print()
-    console.print(Text("Configurations, the best first", style="bold"))
-    console.print(indented(_configurations(document, confidence, first, last)))
-    console.print(indented(Text("p: is small where the runs do not look normal (Shapiro-Wilk test)", style="dim")))
-    every = [note for row in document["configurations"] for note in _notes_of(row)]
-    for word, meaning in _NOTES.items():
-        if any(word in note for note in every):
-            console.print(indented(Text(f"{word}: {meaning}", style="dim")))
 
 
 def _ratio(document: "Mapping[str, Any]", confidence: str) -> str:

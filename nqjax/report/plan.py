@@ -44,6 +44,7 @@ def plan_document(
     return {
         **basis,
         "asked": dict(asked),
+        "out_of_reach": trials > _OUT_OF_REACH * fit.num_scores,
         "required_trials": (int(trials) if trials < 2**53 else trials) if math.isfinite(trials) else None,
         "warnings": basis["warnings"] + _warnings(fit, head["threshold"], asked),
     }
@@ -172,7 +173,7 @@ def _chance(probability: float) -> str:
 
 def _answer(document: "Mapping[str, Any]") -> str:
     asked, n = document["asked"], document["required_trials"]
-    if n is not None and n > _OUT_OF_REACH * document["num_scores"]:
+    if n is not None and document["out_of_reach"]:
         count = f"More than {_OUT_OF_REACH * document['num_scores']:,} trials"
         reach = ", which is out of reach of this search as far as the scores can tell"
     else:
