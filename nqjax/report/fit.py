@@ -217,7 +217,7 @@ def _findings(document: FitDocument) -> "Table":
     from rich.table import Table
     from rich.text import Text
 
-    misfits = ", ".join(f"{gamma}={significant(loss, 5)}" for gamma, loss in document["losses_by_gamma"].items())
+    misfits = ", ".join(f"{gamma}={significant(loss, 4)}" for gamma, loss in document["losses_by_gamma"].items())
 
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold", no_wrap=True)

@@ -159,7 +159,7 @@ def test_report(calls, trials, capsys, monkeypatch, minimize):
     assert f"scores at or {side} the threshold, 20 % of all; the fit is about these, and describes the tuning" in text
     assert "describes the tuning curve from n = 4 on Scores" in text
     assert "21: 19 fitted, 1 beyond the threshold (only counted), 1 failed (missing, NaN or infinite: counted" in text
-    assert "Misfit by gamma, the lowest is taken: 1=0.12500, 2=0.062500, 3=?" in text
+    assert "Misfit by gamma, the lowest is taken: 1=0.1250, 2=0.06250, 3=?" in text
 
     curve = [line.split() for line in lines if line.split() and line.split()[0] in map(str, TRIALS)]
     sign = 1 if minimize else -1
