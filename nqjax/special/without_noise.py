@@ -118,7 +118,7 @@ def moment_ratio(moment: tuple[int, int, int], r: Array, delta: Array, gamma: Ar
             result = result * (g / 2 - 1 + m - i)
         return result
 
-    function = value
+    function: Callable[[Array], Array] = value
     for _ in range(order):
         function = derivative(function)
     return jnp.where(inside, function(gamma) * jnp.exp(m * log_v), 0.0)
