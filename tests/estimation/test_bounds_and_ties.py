@@ -36,7 +36,7 @@ def bare_loss(knots, counts, alpha, beta, gamma):
 @pytest.mark.parametrize("gamma", [1, 2, 3])
 @pytest.mark.parametrize("losing", [True, False])
 def test_a_score_on_the_bound(minimize, gamma, losing):
-    """The count of the interval beyond the bound, which cannot have mass, goes to the one beside it."""
+    """The count of the interval beyond the bound, which cannot have mass, goes to the next one."""
     y = np.sort(bare_scores(gamma, seed=gamma))
     best, worst, n = float(y[0]), float(y[-1]), len(y)
     bounds = {"beta": (-INF, worst)} if losing else {"alpha": (best, INF)}
@@ -166,7 +166,7 @@ def test_scores_that_differ_by_rounding_are_ties():
     # Also around a large number, and everywhere at once.
     assert spacings(1e9 * (1 + 1e-15 * np.arange(20))).num_distinct == 1
     assert spacings(1e9 + np.arange(40) / 64).num_distinct == 40
-    # Small scores beside larger ones are told apart down to 1e-12 of the range.
+    # Small scores among larger ones are told apart down to 1e-12 of the range.
     assert spacings([1e-11, 3e-11, 0.9]).num_distinct == 3
 
 
