@@ -16,7 +16,7 @@ from jax.typing import DTypeLike
 from nqjax.special.log_probability import log_complement
 
 #: Share of delta up to which sigma counts as 0, by the bits of the dtype. Squares of distances in units of the noise
-#: must not overflow in other formulas. Such noise moves the CDF by sqrt(sigma / delta), less than a rounding error of 1.
+#: must not overflow in other formulas. Such noise moves the CDF by sqrt(sigma / delta), less than one rounding error.
 _LEAST_NOISE = {64: 1e-60, 32: 1e-17}
 
 #: Below this power of two, r / delta is formed in two halves, so that it does not underflow.
