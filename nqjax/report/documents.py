@@ -196,6 +196,7 @@ class PlanDocument(PlanBasis):
 
     asked: dict[str, float]
     required_trials: Number
+    out_of_reach: bool  # more than a thousand times the trials that were run
 
 
 class Gain(TypedDict):
