@@ -41,7 +41,7 @@ COMMAND = ["search", "line", "--trials", "12", "--out", "trials.jsonl", "--fix",
 def test_search_residual_and_ablation(capsys):
     assert cli.main(COMMAND) == 0
     text = capsys.readouterr().out
-    assert "12 trials in trials.jsonl, 0 failed" in text
+    assert "12 trials in trials.jsonl\n" in text
     trials = search.read_trials("trials.jsonl")
     assert f"Best val_loss: {trials.scores.min():.5g} (trial {trials.best['trial']}: " in text
     assert "Next: nqjax fit trials.jsonl --metric val_loss\n" in text
@@ -92,7 +92,7 @@ def test_list(capsys):
     assert "digits-mlp" in text
     assert "one GPU" in text
     for name in tasks.REGISTRY:  # whole, whatever the width of the terminal
-        assert f"{name}  " in text
+        assert any(line.split("  ")[0] == name for line in text.splitlines())
 
 
 @pytest.mark.parametrize("name", tasks.REGISTRY)
