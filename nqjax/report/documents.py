@@ -200,7 +200,7 @@ class PlanDocument(PlanBasis):
 
 
 class Gain(TypedDict):
-    """What some more trials would bring."""
+    """Gain of some more trials."""
 
     trials: float
     probability: float  # of a better score than the best one seen
@@ -209,6 +209,6 @@ class Gain(TypedDict):
 
 
 class GainsDocument(PlanBasis):
-    """What more trials would bring (`nqjax plan` without a question)."""
+    """Gains of more trials (`nqjax plan` without a question)."""
 
     gains: list[Gain]

@@ -727,7 +727,7 @@ SPREAD = [0.1, 0.2, 0.3, 0.4, 0.5]
         (SPREAD, {"limits": (0.9, INF), "minimize": False}, "no score lies inside"),
         ([math.nan] * 5, {}, "all 5 runs failed"),
         (SPREAD, {"limits": (-INF, 0.25)}, "only 2 different scores"),
-        ([0.5] * 9, {}, "only 1 different scores"),
+        ([0.5] * 9, {"sigma": 0.1}, "all 9 scores are 0.5"),
         ([0.5, 0.5, math.nextafter(0.5, 1), 0.6], {}, "only 2 different scores"),
         (SPREAD, {"limits": (0.5, 0.1)}, "wrong way round"),
         (SPREAD, {"limits": (math.nan, 0.1)}, "limits"),
