@@ -1,4 +1,4 @@
-"""What commands print, read as a newcomer reads it: a search of 24 trials, whole lines, no digits that mean nothing."""
+"""The output of commands as a newcomer reads it: a search of 24 trials, whole lines, no digits that mean nothing."""
 
 import re
 import shutil
