@@ -167,7 +167,8 @@ def test_mistakes(capsys, argv, part):
 @pytest.mark.parametrize("task", ["digits-mlp", "resnet-digits"])
 def test_without_scikit_learn(task, monkeypatch, capsys):
     """Without scikit-learn, an extra, the digits are missing, and one line says what to install."""
-    monkeypatch.setitem(sys.modules, "sklearn", None)
+    for module in ("sklearn", "sklearn.datasets"):  # an earlier test may have imported the second
+        monkeypatch.setitem(sys.modules, module, None)
     assert cli.main(["search", task, "--trials", "8", "--out", "x.jsonl"]) == 2
     needs = "the search on the digits needs scikit-learn"
     assert capsys.readouterr().err == f"nqjax: error: {needs}: pip install 'nqjax[search]'\n"
