@@ -330,6 +330,8 @@ def test_the_first_example():
         assert d.alpha.dtype == np.float32
         assert float(d.cdf(0.3)) == pytest.approx(0.3, rel=1e-6)
         assert float(d.icdf(0.5)) == pytest.approx(0.5, rel=1e-6)
+        median = jax.jit(jax.vmap(lambda s: NoisyQuadratic(0.0, 1.0, 2.0, s).icdf(0.5)))(sigma)
+        np.testing.assert_allclose(median, 0.5, rtol=1e-6)
         slope = jax.grad(lambda s: NoisyQuadratic(0.0, 1.0, 1.0, s).log_prob(0.3))
         first, second = jax.jit(lambda s: (slope(s), jax.grad(slope)(s)))(0.0)
         assert float(first) == 0
