@@ -136,6 +136,7 @@ def mirror_of(fit):
         parameters_by_gamma={g: (-b, -a, s) for g, (a, b, s) in fit.parameters_by_gamma.items()},
         minimize=not fit.minimize,
         limits=(-high, -low),
+        best_score=-fit.best_score,
     )
 
 
