@@ -43,6 +43,7 @@ from .plots.noise import plot_noise as plot_noise
 from .plots.posterior import plot_posterior as plot_posterior
 from .plots.regime import plot_regime as plot_regime
 from .plots.tuning_curve import plot_tuning_curve as plot_tuning_curve
+from .posterior.averaged import AveragedPosterior as AveragedPosterior
 from .posterior.comparison import Comparison as Comparison
 from .posterior.comparison import compare as compare
 from .posterior.numpyro_model import posterior_model as posterior_model

@@ -1,13 +1,14 @@
 """Confidence regions by four methods under one interface, and by two of them with their own options."""
 
+import math
 from dataclasses import replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from jax import Array
 from numpy.typing import ArrayLike
 
 from nqjax.analysis.bootstrap import bootstrap_of
-from nqjax.analysis.threshold import Selection, p_value_of, read_question, select, warn_if_rejected
+from nqjax.analysis.threshold import Question, Selection, p_value_of, read_question, select, warn_if_rejected
 from nqjax.confidence.bands import BandMethod
 from nqjax.confidence.bootstrap import Bootstrap
 from nqjax.confidence.consonance import ConsonanceRegion, region_within
@@ -15,11 +16,18 @@ from nqjax.confidence.profile import ProfileRegion, profile_of
 from nqjax.confidence.region import Region
 from nqjax.errors import InputError
 from nqjax.estimation.constraints import Constraint
+from nqjax.estimation.study import Study
 from nqjax.inputs import AUTO, Limits, Threshold, as_choice, as_count, as_key, as_probability
 
-RegionMethod = Literal["profile", "consonance", "bootstrap", "posterior"]
+if TYPE_CHECKING:
+    from nqjax.posterior.averaged import AveragedPosterior
 
-METHODS = ("profile", "consonance", "bootstrap", "posterior")
+if TYPE_CHECKING:
+    from nqjax.posterior.averaged import AveragedPosterior
+
+RegionMethod = Literal["profile", "consonance", "bootstrap", "posterior", "averaged"]
+
+METHODS = ("profile", "consonance", "bootstrap", "posterior", "averaged")
 
 
 def confidence_region(
@@ -46,13 +54,14 @@ def confidence_region(
         One score a trial, as for `nqjax.fit`.
     threshold, limits, minimize, maximize, alpha, beta, gamma, sigma
         As for `nqjax.fit`. A threshold that is chosen is then taken for known.
-    method : {"profile", "consonance", "bootstrap", "posterior"}
+    method : {"profile", "consonance", "bootstrap", "posterior", "averaged"}
         ``profile``: every distribution that fits nearly as well as the best; each interval has the confidence by
         itself. ``consonance``: every distribution within a confidence band; all intervals together have the confidence,
         and are wide. ``bootstrap``: percentiles of refitted resamples; coverage is too low for few scores.
         ``posterior``: credible intervals under the default prior, by quadrature (see `nqjax.sample_posterior`);
         narrower than the profile's, with coverage that is right on average over the prior. `docs/coverage.md` has the
-        measured coverage of all four.
+        measured coverage of all four. ``averaged``: credible intervals averaged over every threshold, which the other
+        methods take for known; wider, and the only ones that hold where the regime is a small share of the scores.
     confidence : float
         Nominal coverage, between 0 and 1.
     key : Array
@@ -63,8 +72,8 @@ def confidence_region(
     Returns
     -------
     Region
-        A `ProfileRegion`, `ConsonanceRegion`, `Bootstrap` or `Posterior`, all of which have ``interval(name)``,
-        ``gammas``, ``quantile_tuning_curve(n)`` and ``quantile_tuning_curve_band(n)``.
+        A `ProfileRegion`, `ConsonanceRegion`, `Bootstrap`, `Posterior` or `AveragedPosterior`, all of which have
+        ``interval(name)``, ``gammas``, ``quantile_tuning_curve(n)`` and ``quantile_tuning_curve_band(n)``.
 
     Raises
     ------
@@ -84,9 +93,12 @@ def confidence_region(
     as_choice("method", method, METHODS)
     confidence = as_probability("confidence", confidence)
     count = as_count("num_resamples", num_resamples)
-    if key is None and method in ("bootstrap", "posterior"):
+    if key is None and method in ("bootstrap", "posterior", "averaged"):
         raise InputError(f"the {method} is random: give a key, such as jax.random.key(0)")
-    chosen = select(scores, read_question(threshold, limits, minimize, maximize, alpha, beta, gamma, sigma))
+    question = read_question(threshold, limits, minimize, maximize, alpha, beta, gamma, sigma)
+    if method == "averaged":
+        return averaged_region(scores, question, as_key(key), confidence)  # type: ignore[arg-type]
+    chosen = select(scores, question)
     region = region_of(chosen, method, confidence, None if key is None else as_key(key), count)
     if isinstance(region, ProfileRegion | Bootstrap):
         warn_if_rejected(region.fit)
@@ -97,6 +109,18 @@ def confidence_region(
         if isinstance(region, Posterior):
             warn_if_unreliable(region)
     return region
+
+
+def averaged_region(scores: ArrayLike, question: Question, key: Array, confidence: float) -> "AveragedPosterior":
+    """Return the posterior averaged over the threshold, see `confidence_region`."""
+    if question.limits is not None or question.threshold != AUTO:
+        raise InputError("the averaged posterior tries every threshold: leave threshold and limits out")
+    # It imports NumPyro, which takes as long as JAX itself.
+    from nqjax.posterior.averaged import averaged_posterior, averaged_prior
+    from nqjax.posterior.draws import Request
+
+    study = Study.constrained(scores, (-math.inf, math.inf), question.minimize, question.constraints)
+    return averaged_posterior(study, key, Request(averaged_prior(), "quadrature", confidence=confidence))
 
 
 def region_of(

@@ -5,9 +5,9 @@ from typing import Any
 
 from nqjax.cli import output, process, threshold
 from nqjax.cli.bands import METHODS as BANDS
-from nqjax.cli.options import add_command, add_confidence, add_search, add_seed, read_whole
+from nqjax.cli.options import add_command, add_confidence, add_search, add_seed, constraints, read_whole
 
-_METHODS = ("profile", "consonance", "bootstrap", "posterior")
+_METHODS = ("profile", "consonance", "bootstrap", "posterior", "averaged")
 
 
 _EPILOG = """\
@@ -16,7 +16,10 @@ consonance  parameters within a confidence band over the regime; the confidence 
 bootstrap   percentiles of refitted resamples; with few scores, coverage is below the confidence
 posterior   credible intervals under a weak prior; nqjax posterior shows more of it
 
-docs/coverage.md has the measured coverage of all four.
+averaged    credible intervals averaged over every threshold, which the others take for known: wider, and the only ones
+            that hold where the regime is a small share of the scores
+
+docs/coverage.md has the measured coverage.
 
 examples:
   nqjax region trials.csv --metric val_loss
@@ -56,15 +59,20 @@ def _run(args: argparse.Namespace) -> None:
     process.use_compilation_cache()
     import jax
 
-    from nqjax.analysis.confidence_region import region_of
+    from nqjax.analysis.confidence_region import averaged_region, region_of
+    from nqjax.analysis.threshold import read_question
     from nqjax.report.confidence import print_confidence, region_document
 
-    chosen = threshold.resolve(args, scores)
     key = jax.random.key(args.seed)
-    region = region_of(chosen, args.method, args.confidence, key, args.resamples, band=args.band)
+    if args.method == "averaged":
+        question = read_question(args.threshold, None, args.minimize, None, **constraints(args))
+        region: Any = averaged_region(scores, question, key, args.confidence)
+    else:
+        chosen = threshold.resolve(args, scores)
+        region = region_of(chosen, args.method, args.confidence, key, args.resamples, band=args.band)
     document = region_document(
         region,
-        head=output.head(args, chosen.study.limits, scores),
+        head=output.head(args, region.limits, scores),
         confidence=args.confidence,
         method=args.method,
         trials=output.trials(args, len(scores)),

@@ -80,6 +80,7 @@ def _warnings(region: "Region", method: str) -> list[str]:
     fit = getattr(region, "fit", None)
     if fit is not None and fit.p_value < REJECTED:
         warnings.append(rejection(fit))
+    warnings += getattr(region, "warnings", [])
     if not getattr(region, "is_good", True):
         warnings.append(region.diagnostics.verdict)  # type: ignore[attr-defined]
     return warnings
@@ -99,7 +100,7 @@ def print_confidence(document: "Mapping[str, Any]", console: "Console") -> None:
         table.add_row("gamma", ", ".join(map(str, document["gammas"])) or "none")
         console.print(indented(table, below=1))
     warn(document, console)
-    together = document["method"] not in ("profile", "bootstrap", "posterior")
+    together = document["method"] not in ("profile", "bootstrap", "posterior", "averaged")
     console.print(
         Text(
             "Tuning curve: the median of the best score, "
