@@ -9,7 +9,7 @@ from jax import Array
 from numpy.typing import ArrayLike
 
 from nqjax.analysis.threshold import Selection, p_value_of, read_question, select, warn_if_rejected
-from nqjax.confidence.bootstrap import Bootstrap, refit_all
+from nqjax.confidence.bootstrap import Bootstrap, check_resamples, refit_all
 from nqjax.estimation.constraints import Constraint
 from nqjax.estimation.resamples import Resampler
 from nqjax.inputs import (
@@ -102,6 +102,7 @@ def bootstrap(
     (40, 0)
     """
     num_resamples, key = as_count("num_resamples", num_resamples), as_key(key)
+    check_resamples(num_resamples)
     confidence = as_probability("confidence", confidence)
     as_choice("on_interrupt", on_interrupt, ("raise", "return"))
     show, dtype, devices = as_flag("progress", progress), as_dtype(dtype), as_devices(devices)

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from nqjax.analysis.bootstrap import bootstrap_of
 from nqjax.analysis.threshold import Question, Selection, p_value_of, read_question, select, warn_if_rejected
 from nqjax.confidence.bands import BandMethod
-from nqjax.confidence.bootstrap import Bootstrap
+from nqjax.confidence.bootstrap import Bootstrap, check_resamples
 from nqjax.confidence.consonance import ConsonanceRegion, region_within
 from nqjax.confidence.profile import ProfileRegion, profile_of
 from nqjax.confidence.region import Region
@@ -18,9 +18,6 @@ from nqjax.errors import InputError
 from nqjax.estimation.constraints import Constraint
 from nqjax.estimation.study import Study
 from nqjax.inputs import AUTO, Limits, Threshold, as_choice, as_count, as_key, as_probability
-
-if TYPE_CHECKING:
-    from nqjax.posterior.averaged import AveragedPosterior
 
 if TYPE_CHECKING:
     from nqjax.posterior.averaged import AveragedPosterior
@@ -93,6 +90,7 @@ def confidence_region(
     as_choice("method", method, METHODS)
     confidence = as_probability("confidence", confidence)
     count = as_count("num_resamples", num_resamples)
+    check_resamples(count)
     if key is None and method in ("bootstrap", "posterior", "averaged"):
         raise InputError(f"the {method} is random: give a key, such as jax.random.key(0)")
     question = read_question(threshold, limits, minimize, maximize, alpha, beta, gamma, sigma)

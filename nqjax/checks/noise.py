@@ -29,6 +29,9 @@ from nqjax.types import Floats
 if TYPE_CHECKING:
     from nqjax.estimation.fit import Fit
 
+#: Text between the labels of a configuration that several columns identify.
+SEPARATOR = " / "
+
 #: Fewest finite scores of a configuration for the tests.
 LEAST_SEEDS = 3
 
@@ -284,8 +287,8 @@ def _joined(columns: list[list[str]]) -> list[str]:
     if len(columns) == 1:
         return columns[0]
     labels = list(zip(*columns, strict=True))
-    ids = [", ".join(parts) for parts in labels]
-    # Labels that hold commas may give the same text for different configurations.
+    ids = [SEPARATOR.join(parts) for parts in labels]
+    # Labels that hold the separator may give the same text for different configurations.
     return ids if len(set(ids)) == len(set(labels)) else [repr(parts) for parts in labels]
 
 

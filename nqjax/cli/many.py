@@ -4,7 +4,6 @@ import argparse
 import glob
 import itertools
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +20,8 @@ from nqjax.cli.options import (
     read_share,
     read_trials,
 )
-from nqjax.errors import InputError
+from nqjax.errors import InputError, visible
+from nqjax.runtime import interrupt
 from nqjax.runtime.extras import require
 
 if TYPE_CHECKING:
@@ -102,7 +102,12 @@ def _run(args: argparse.Namespace) -> None:
         "trials": list(args.trials),
         **{name: list(value) if isinstance(value, tuple) else value for name, value in given.items()},
     }
-    process.listen_for_ctrl_c()
+    process.listen_for_ctrl_c(
+        safe=lambda: (
+            f"interrupted; the rows that were counted are in {visible(args.out)} or beside it, and the same "
+            "command continues"
+        )
+    )
     with Store(args.out, settings, [f"median_best_{n:g}" for n in args.trials]) as store:
         files = _files(args.files, store)
         done = store.studies()
@@ -119,11 +124,11 @@ def _run(args: argparse.Namespace) -> None:
                         bar.advance(len(rows))
         except KeyboardInterrupt:
             safe = f"{len(files.keys() & store.studies().keys()):,} of {len(files):,} studies have their rows"
-            print(f"interrupted; {safe}, and the same command continues", file=sys.stderr)
+            interrupt.tell(f"interrupted; {safe}, and the same command continues")
             raise
         store.join()
         rows_in_file = store.studies()
-    print(f"{len(rows_in_file):,} studies in {args.out}: {new:,} fitted now{_flagged(rows_in_file)}")
+    print(f"{len(rows_in_file):,} studies in {visible(args.out)}: {new:,} fitted now{_flagged(rows_in_file)}")
 
 
 def _flagged(studies: dict[str, bool]) -> str:

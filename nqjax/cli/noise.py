@@ -69,7 +69,7 @@ def _file_and_config(args: argparse.Namespace) -> tuple[str, list[str]]:
 def _run(args: argparse.Namespace) -> None:
     args.file, args.config = _file_and_config(args)
     output.check_output(args)
-    from nqjax.checks.noise import noise_diagnostics
+    from nqjax.checks.noise import SEPARATOR, noise_diagnostics
     from nqjax.report.noise import noise_document, print_noise
 
     regime = limits(args.threshold, args.minimize)
@@ -82,7 +82,7 @@ def _run(args: argparse.Namespace) -> None:
         fit=args.sigma,
         level=args.level,
     )
-    document = noise_document(diagnostics, head=output.head(args, regime), config=", ".join(args.config))
+    document = noise_document(diagnostics, head=output.head(args, regime), config=SEPARATOR.join(args.config))
     output.give(args, document, print_noise)
     if args.plot is not None:
         from nqjax.plots.noise import plot_noise

@@ -1,13 +1,13 @@
 """`nqjax posterior`."""
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 from nqjax.cli import output, process, threshold
 from nqjax.cli.options import add_command, add_sampler, add_search, constraints, sampler
 from nqjax.errors import InputError
 from nqjax.runtime.extras import require
+from nqjax.runtime.files import check_writable
 
 _EPILOG = """\
 nuts        NumPyro's sampler for each gamma; the probabilities of the gammas come from quadrature
@@ -52,8 +52,8 @@ def _run(args: argparse.Namespace) -> None:
         check_page(args.report)
     if args.draws is not None:
         require("pyarrow", "parquet", "--draws")
-    if args.draws is not None and not Path(args.draws).resolve().parent.is_dir():
-        raise InputError(f"there is no folder {str(Path(args.draws).parent)!r} for the draws: make it first")
+    if args.draws is not None:
+        check_writable(args.draws)
     scores = read_scores(args.file, args.metric)
     process.use_compilation_cache()
     process.listen_for_ctrl_c()

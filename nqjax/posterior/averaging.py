@@ -1,9 +1,9 @@
 """Draws of one search averaged over the threshold of its regime.
 
-Every candidate threshold t has the posterior given t, with its evidence: the probability density of the scores inside and
-the probability of the numbers beyond. Multiplied by the density of the scores beyond (`nqjax.posterior.beyond`) it is the
-density of all scores given t, so that the thresholds can be compared. The prior of t is uniform over the candidates.
-Averages over an unknown threshold, with a density without a model beyond it, are due to MacDonald et al. 2011.
+Every candidate threshold t has a posterior given t, with its evidence: the probability density of the scores inside and
+the probability of the number beyond. Times the density of the scores beyond (`nqjax.posterior.beyond`), this is the
+density of all scores given t, so that thresholds can be compared. The prior of t is uniform over the candidates.
+MacDonald et al. 2011 average over an unknown threshold in this way, with a density without a model for the bulk.
 """
 
 import math

@@ -1,8 +1,8 @@
 """The density of the scores beyond a threshold, which the theory says nothing about.
 
-A kernel density of the logarithm of the distance from the best score, whose bandwidths follow the distances to the k-th
-neighbours. Each score's density is that of the others (leave-one-out), so that the density cannot fit a score by itself;
-k and a common factor of the bandwidths are those with the largest product of these densities.
+It is a kernel density of the logarithm of the distance from the best score; bandwidths follow the distances to the k-th
+neighbours. The density at a score is that of the others (leave-one-out), so that no score is fitted by itself. k and a
+common factor of the bandwidths are those with the largest product of these densities.
 """
 
 import math

@@ -30,12 +30,14 @@ _NOTES = {
     "failed": "runs whose score is missing, NaN or infinite; left out",
 }
 
-#: Numbers of configurations that are shown from the beginning and the end of a long table.
-_FIRST = 6
-_LAST = 4
+#: Most lines of the report.
+_MOST_LINES = 40
+
+#: Numbers of configurations from the beginning and the end of a long table, to be tried until the report is short.
+_ENDS = ((6, 4), (4, 3), (3, 2), (2, 1), (1, 1))
 
 #: Most characters of a configuration's id, and of the names of its columns, in the table.
-_LONGEST_ID = 24
+_LONGEST_ID = 26
 
 
 def noise_document(diagnostics: "NoiseDiagnostics", *, head: Head, config: str) -> NoiseDocument:
@@ -70,7 +72,19 @@ def noise_document(diagnostics: "NoiseDiagnostics", *, head: Head, config: str) 
 
 
 def print_noise(document: "Mapping[str, Any]", console: "Console") -> None:
-    """Print the verdict, the tests, and a row for each configuration."""
+    """Print the verdict, the tests, and a row for each configuration; only the first and the last of many."""
+    number = len(document["configurations"])
+    first, last = number, 0
+    for ends in _ENDS if number > sum(_ENDS[0]) + 1 else ():
+        first, last = ends
+        with console.capture() as captured:
+            _print(document, console, first, last)
+        if captured.get().count("\n") <= _MOST_LINES:
+            break
+    _print(document, console, first, last)
+
+
+def _print(document: "Mapping[str, Any]", console: "Console", first: int, last: int) -> None:
     from rich.text import Text
 
     print_head(document, console)
@@ -92,7 +106,7 @@ def print_noise(document: "Mapping[str, Any]", console: "Console") -> None:
     console.print(Text(f"  adjusted: by Holm's method; a true model is rejected in at most {most} of cases", "dim"))
     console.print()
     console.print(Text("Configurations, the best first", style="bold"))
-    console.print(indented(_configurations(document, confidence)))
+    console.print(indented(_configurations(document, confidence, first, last)))
     console.print(Text("  p: p-value of the Shapiro-Wilk test of the residuals", style="dim"))
     every = [note for row in document["configurations"] for note in _notes_of(row)]
     for word, meaning in _NOTES.items():
@@ -108,15 +122,16 @@ def _ratio(document: "Mapping[str, Any]", confidence: str) -> str:
     return f", {significant(found['ratio'], 3)} times the fitted sigma ({confidence}: {low} to {high})"
 
 
-def _configurations(document: "Mapping[str, Any]", confidence: str) -> "Table":
-    """Return the table of the configurations; of many, the first and the last ones, and how many are between."""
-    table = small_table(_escaped(_shortened(document["config"])), ["runs", "mean", "deviation", confidence, "p"], "")
+def _configurations(document: "Mapping[str, Any]", confidence: str, first: int, last: int) -> "Table":
+    """Return the table of the first and the last configurations, and how many are between."""
     rows = document["configurations"]
-    between = len(rows) - _FIRST - _LAST
+    is_whole = first + last >= len(rows)  # else there is no room for intervals: each configuration is to have a line
+    numbers = ["runs", "mean", "deviation", *([confidence] if is_whole else []), "p"]
+    table = small_table(_escaped(_shortened(document["config"])), numbers, "")
     for place, row in enumerate(rows):
-        if between > 1 and _FIRST <= place < len(rows) - _LAST:
-            if place == _FIRST:
-                table.add_row(f"... {between:,} more", style="dim")
+        if first <= place < len(rows) - last:
+            if place == first:
+                table.add_row("...", "", f"{len(rows) - first - last:,} more", style="dim")
             continue
         low, high = (significant(end, 3) for end in row["sd_interval"])
         table.add_row(
@@ -124,7 +139,7 @@ def _configurations(document: "Mapping[str, Any]", confidence: str) -> "Table":
             str(row["number"]),
             significant(row["mean"], 5),
             significant(row["sd"], 3),
-            "" if row["sd"] is None else f"{low} to {high}",
+            *(["" if row["sd"] is None else f"{low} to {high}"] if is_whole else []),
             "" if row["shapiro_p"] is None else significant(row["shapiro_p"], 2),
             ", ".join(_notes_of(row)),
             style="" if row["used"] else "dim",

@@ -16,12 +16,12 @@ from collections.abc import Callable
 STATUS = 130
 
 #: Seconds that work may take to stop in order.
-_PATIENCE = 1.4
+_PATIENCE = 1.2
 
 #: Seconds that the last output may take, because a terminal or a pipe may be stuck.
 _LAST_OUTPUT = 0.2
 
-#: Taken for good by the thread that answers the first Ctrl-C.
+#: Taken for good by the thread that answers Ctrl-C.
 _ANNOUNCING = _thread.allocate_lock()
 
 #: Taken for good by the thread that says what is safe.
@@ -46,8 +46,11 @@ def begin() -> None:
         return
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
+    # Python takes the thread that imports this module first for the main one, and waits for it in the end.
+    import threading
+
     try:
-        _thread.start_new_thread(_watch, (reading,))
+        threading.Thread(target=_watch, args=(reading,), name="nqjax-ctrl-c", daemon=True).start()
     except RuntimeError:  # no more threads: the system ends the process
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         return
