@@ -115,10 +115,8 @@ class AveragedPosterior(Region):
         """What limits the answer, in sentences; empty where nothing is known to."""
         if self.mean_used >= _ENOUGH_SCORES:
             return []
-        return [
-            f"about {self.mean_used:.0f} scores shape the fit, too few to tell the parameters: rely on the band of "
-            "nqjax.confidence_bands"
-        ]
+        few = f"about {self.mean_used:.0f} scores shape the fit, too few to tell the parameters"
+        return [f"{few}: rely on the band of nqjax.confidence_bands (nqjax bands)"]
 
     def interval(self, name: str, confidence: float | None = None) -> tuple[float, float]:
         """Return the central credible interval of a parameter.

@@ -1,5 +1,7 @@
 """Tuning curves of draws from a posterior."""
 
+from collections.abc import Sequence
+
 import jax
 import numpy as np
 from numpy.typing import ArrayLike
@@ -37,8 +39,8 @@ def curves_of(parameters: tuple[Floats, ...], n: Floats, q: ArrayLike, unit: flo
     return best + r if minimize else best - r
 
 
-def quantiles_of(scores: Floats, shares: ArrayLike, minimize: bool) -> Floats:
+def quantiles_of(scores: Floats, shares: Sequence[float], minimize: bool) -> Floats:
     """Return quantiles over chains and draws, the first two axes; mirrored searches have mirrored ones to the digit."""
     if minimize:
         return np.asarray(np.quantile(scores, shares, axis=(0, 1)))
-    return -np.asarray(np.quantile(-scores, 1 - np.asarray(shares), axis=(0, 1)))
+    return -np.asarray(np.quantile(-scores, [1 - share for share in shares], axis=(0, 1)))
