@@ -156,7 +156,7 @@ def _in_given_regimes(
     devices: tuple[jax.Device, ...] | None,
 ) -> list[Fit | Failure]:
     results = list(fit_studies(studies, regimes, question.minimize, question.constraints, dtype, devices))
-    good = {i: fit for i, fit in enumerate(results) if isinstance(fit, Fit)}
+    good = {i: fit for i, fit in enumerate(results) if isinstance(fit, Fit) and fit.alpha < fit.beta}
     p_values = misfit_p_values(list(good.values()), [as_scores(studies[i]) for i in good])
     for (i, fit), p_value in zip(good.items(), p_values, strict=True):
         results[i] = replace(fit, p_value=float(p_value))

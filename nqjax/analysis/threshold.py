@@ -53,7 +53,7 @@ class Selection(NamedTuple):
 
 
 class Question(NamedTuple):
-    """What is asked about every study: the threshold, the direction, and the constraints; all checked."""
+    """Threshold, direction and constraints that an analysis asks about; all checked."""
 
     threshold: Threshold
     limits: Any  # given instead of a threshold, or None

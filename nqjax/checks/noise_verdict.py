@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from nqjax.checks.noise_tests import NoiseTest
-from nqjax.runtime.text import listed, percent, span
+from nqjax.runtime.text import as_sure, listed, p_value, percent, significant
 
 #: A grid of scores with a step above this share of sigma is mentioned.
 _NOTABLE_STEP = 0.1
@@ -57,23 +57,23 @@ def verdict_of(
 ) -> str:
     """Return a sentence on the noise model and, if there is a fitted sigma, one on its comparison."""
     used = [row for row in rows if row.used]
+    # Without a threshold, or with one beyond all runs, there is no need to speak of a regime.
+    inside = "" if all(row.inside for row in rows) else " inside the regime"
+    pooled, low, high = as_sure(sigma, *sigma[1:])
     if holds is None:
-        return _too_little(used, sigma[0])
+        return _too_little(used, sigma[0], inside)
     if holds:
         first = (
-            f"The noise model holds as far as these runs can tell: in {len(used)} configurations inside the regime the "
-            f"residuals look normal, with one sigma, {sigma[0]:.4g} ({percent(1 - level)}: {span(*sigma[1:])})."
+            f"The noise model holds as far as these runs can tell: in {len(used)} configurations{inside} the "
+            f"residuals look normal, with one sigma, {pooled} ({percent(1 - level)}: {low} to {high})."
         )
     else:
         reasons = [
-            f"{reason} (p = {test.p_adjusted:.2g})"
+            f"{reason} ({p_value(test.p_adjusted)})"
             for reason, test in zip(_reasons(tests, used, minimize), tests, strict=True)
             if test.p_adjusted <= level
         ]
-        first = (
-            f"The noise model does not hold inside the regime: {listed(reasons)}; the pooled sigma, "
-            f"{sigma[0]:.4g}, is an average."
-        )
+        first = f"The noise model does not hold{inside}: {listed(reasons)}; the pooled sigma, {pooled}, is an average."
     return first if comparison is None else f"{first} {_compared(comparison, level)}"
 
 
@@ -90,22 +90,27 @@ def warnings_of(
         warnings.append(f"all runs failed: {listed(lost[:5] + ['more'] * (len(lost) > 5))}")
     failed = sum(row.failed for row in rows if row.used)
     if failed:
-        warnings.append(f"{failed} runs inside the regime failed and are left out, which is no normal noise either")
+        runs, are = ("1 run", "is") if failed == 1 else (f"{failed} runs", "are")
+        warnings.append(f"{runs} inside the regime failed and {are} left out, which is no normal noise either")
     if shaped and step > _NOTABLE_STEP * sigma:
         warnings.append(
             f"the scores lie on a grid of step {step:.4g}: the test of normality draws them anew within its cells"
         )
     if shaped < judged:
         warnings.append(
-            f"{judged - shaped} configurations are constant or too coarse for the test of normality and not in it"
+            f"{_configurations(judged - shaped)} constant or too coarse for the test of normality, and not in it"
         )
     return tuple(warnings)
 
 
-def _too_little(used: Sequence[ConfigurationNoise], sigma: float) -> str:
+def _configurations(count: int) -> str:
+    return "1 configuration is" if count == 1 else f"{count} configurations are"
+
+
+def _too_little(used: Sequence[ConfigurationNoise], sigma: float, inside: str) -> str:
     if len(used) < 2:
         have = "no configuration" if not used else "only one configuration"
-        return f"Too little to tell: {have} inside the regime has 3 or more finite scores; retrain at least 2."
+        return f"Too little to tell: {have}{inside} has 3 or more finite scores; retrain at least 2."
     if sigma == 0:
         return "There is nothing to judge: inside the regime every configuration scores the same with every seed."
     return "Too little to tell: retrain the configurations inside the regime with more seeds, or retrain more of them."
@@ -113,11 +118,12 @@ def _too_little(used: Sequence[ConfigurationNoise], sigma: float) -> str:
 
 def _reasons(tests: Sequence[NoiseTest], used: Sequence[ConfigurationNoise], minimize: bool) -> tuple[str, str, str]:
     spreads = [row.sd for row in used]
+    least, most = (significant(end(spreads), 2) for end in (min, max))
     # A positive correlation is a spread that grows with the score, which is worse when minimising.
     direction = "grows" if (tests[2].statistic > 0) == minimize else "shrinks"
     return (
         "the residuals are not normal",
-        f"the spread differs between configurations, from {span(min(spreads), max(spreads))}",
+        f"the spread differs between configurations, from {least} to {most}",
         f"the spread {direction} as scores get worse",
     )
 
@@ -125,6 +131,7 @@ def _reasons(tests: Sequence[NoiseTest], used: Sequence[ConfigurationNoise], min
 def _compared(comparison: SigmaComparison, level: float) -> str:
     if comparison.fitted_sigma == 0:
         return "The fit found no noise, but runs of one configuration differ."
-    times = f"{comparison.ratio:.3g} times the fitted sigma ({percent(1 - level)}: {span(*comparison.interval)})"
+    ratio, low, high = as_sure([comparison.ratio, *comparison.interval], *comparison.interval)
+    times = f"{ratio} times the fitted sigma ({percent(1 - level)}: {low} to {high})"
     meaning = "so fit and reruns disagree" if comparison.differs else "so fit and reruns agree"
     return f"The pooled sigma is {times}: the interval {'excludes' if comparison.differs else 'includes'} 1, {meaning}."

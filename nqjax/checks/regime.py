@@ -30,6 +30,7 @@ from nqjax.estimation.fit import Fit
 from nqjax.estimation.many import Failure, fit_studies
 from nqjax.estimation.spacings import Spacings, quantile_limits, spacings
 from nqjax.inputs import as_minimize, as_probability, as_scores, oriented_limits
+from nqjax.runtime.text import p_value as p_value_in_words
 from nqjax.types import Floats
 
 #: Size of the tests by default.
@@ -303,7 +304,7 @@ def _choose(y: Floats, path: tuple[Candidate, ...], minimize: bool, level: float
         best = max(path, key=lambda one: one.p_value)
         reason = (
             f"no threshold is acceptable: even the best {path[-1].num_used} scores do not follow a noisy quadratic "
-            f"(p = {path[-1].p_value:.2g}; the largest p of {len(path)} thresholds is {best.p_value:.2g})"
+            f"({p_value_in_words(path[-1].p_value)}; {_tried(len(path), best.p_value)})"
         )
         return Regime(False, reason, math.nan, none, None, path, level)
     if chosen is path[0] and _is_uniform(y):
@@ -313,13 +314,20 @@ def _choose(y: Floats, path: tuple[Candidate, ...], minimize: bool, level: float
         )
         return Regime(False, reason, math.nan, none, None, path, level)
     if chosen is path[0]:
-        reason = "the largest regime that is tried is acceptable"
+        reason = "the largest one that is tried passes the tests"
     else:
         above = path[path.index(chosen) - 1]
-        why = "its own scores" if above.misfit_p_value <= above.instability_p_value else "the best of its scores"
-        reason = f"the next larger regime, of {above.num_used} scores, does not fit {why} (p = {above.p_value:.2g})"
+        which = "its" if above.misfit_p_value <= above.instability_p_value else "the best of its"
+        reason = (
+            f"the next larger one is rejected, because {which} {above.num_used:,} scores do not follow the fit to them "
+            f"({p_value_in_words(above.p_value)})"
+        )
     limits = oriented_limits((-math.inf, chosen.threshold if minimize else -chosen.threshold), minimize)
     return Regime(True, reason, chosen.threshold, limits, chosen.fit, path, level)
+
+
+def _tried(count: int, largest: float) -> str:
+    return "the only threshold" if count == 1 else f"the best of {count} thresholds has {p_value_in_words(largest)}"
 
 
 def _is_uniform(y: Floats) -> bool:

@@ -33,7 +33,7 @@ from nqjax.cli import (
     residual,
     search,
 )
-from nqjax.cli.options import RENAMED, Parser, Version, join_numbers
+from nqjax.cli.options import Parser, Version, hint_for, join_numbers
 from nqjax.errors import InputError, one_line
 from nqjax.runtime import interrupt
 
@@ -119,15 +119,17 @@ def _parsers() -> tuple[Parser, Any]:
 def parse(argv: list[str]) -> argparse.Namespace:
     """Parse the arguments; the first one is the command."""
     parser, commands = _parsers()
+    if argv and argv[0].startswith("-") and argv[0] not in ("-h", "--help", "--version"):
+        parser.error("the command comes first, as in: nqjax fit FILE --metric NAME")
     args, unknown = parser.parse_known_args(join_numbers(argv))
     if args.command is None:
         parser.error(f"no command given; choose one of: {', '.join(commands.choices)}")
     if unknown:
         options = [option for action in args.parser._actions for option in action.option_strings]
         name = unknown[0].partition("=")[0]
-        if RENAMED.get(name) in options:
-            args.parser.error(f"{name} is now {RENAMED[name]}")
-        close = difflib.get_close_matches(name, options, n=1)
+        if hint := hint_for(args.command, unknown[0], options):
+            args.parser.error(hint)
+        close = difflib.get_close_matches(name, options, n=1) if name.startswith("-") else []
         args.parser.error(f"unknown argument {unknown[0]!r}" + (f"; did you mean {close[0]}?" if close else ""))
     args.command_line = shlex.join(["nqjax", *argv])
     return args

@@ -4,8 +4,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nqjax.cli import process
-from nqjax.cli.options import add_command, add_file, read_seed, read_whole
+from nqjax.cli import output, process
+from nqjax.cli.options import add_command, add_file, add_seed, read_whole, threshold_of
 from nqjax.cli.searching import add_data, add_running, task_of, telling
 from nqjax.errors import InputError, visible
 
@@ -44,8 +44,9 @@ def add(commands: Any) -> None:
         "--order", metavar="NAME", nargs="+", help="hyperparameters to fix, in this order (default: all except one)"
     )
     add_running(parser, out=False)
-    parser.add_argument("--seed", metavar="S", type=read_seed, default=1, help="seed of the searches (default: 1)")
+    add_seed(parser, "the searches", default=1)  # not that of nqjax search, so that no trial is repeated
     add_data(parser)
+    output.add_json(parser)
 
 
 def _run(args: argparse.Namespace) -> None:
@@ -83,10 +84,14 @@ def _run(args: argparse.Namespace) -> None:
                 population=args.population,
                 progress=True,
             ):
-                stages.append(stage)
-                print(visible(_line(stage)), flush=True)
+                stages.append(_document(stage))
+                if not args.json:
+                    print(visible(_line(stages[-1])), flush=True)
     except InputError as error:  # about the file of a search
         raise InputError(str(error).replace("give another --out", "give another --out-dir")) from error
+    if args.json:
+        found = {"file": args.file, "metric": trials.score, "minimize": trials.minimize, "stages": stages}
+        output.give(args, found, lambda *_: None)
 
 
 def space_of(trials: "Trials", space: Any) -> dict[str, Any]:
@@ -100,12 +105,25 @@ def space_of(trials: "Trials", space: Any) -> dict[str, Any]:
     return found
 
 
-def _line(stage: "Stage") -> str:
-    fixed = ", ".join(stage.fixed) or "nothing"
-    text = f"{fixed} fixed: {len(stage.trials):,} trials, best {stage.trials.score} "
-    best = stage.trials.best
-    text += "none" if best is None else f"{best[stage.trials.score]:.5g}"
-    fit = None if stage.regime is None else stage.regime.fit
-    if fit is None:
+def _document(stage: "Stage") -> dict[str, Any]:
+    """Return what is reported about a stage."""
+    trials, fit = stage.trials, None if stage.regime is None else stage.regime.fit
+    best = trials.best
+    found = {"metric": trials.score, "minimize": trials.minimize, "fixed": list(stage.fixed), "num_trials": len(trials)}
+    found["best_score"] = None if best is None else float(best[trials.score])
+    for name in ("gamma", "alpha", "beta", "sigma"):
+        found[name] = None if fit is None else getattr(fit, name)
+    return {**found, "threshold": None if fit is None else threshold_of(fit.limits, trials.minimize)}
+
+
+def _line(stage: dict[str, Any]) -> str:
+    from nqjax.runtime.text import significant
+
+    fixed, trials = ", ".join(stage["fixed"]) or "nothing", "trial" if stage["num_trials"] == 1 else "trials"
+    best = "none" if stage["best_score"] is None else significant(stage["best_score"], 5)
+    text = f"{fixed} fixed: {stage['num_trials']:,} {trials}, best {stage['metric']} {best}"
+    if stage["gamma"] is None:
         return f"{text}; no regime found, so no gamma"
-    return f"{text}; gamma {fit.gamma}, alpha {fit.alpha:.4g}, sigma {fit.sigma:.2g} (threshold {fit.limits[1]:.4g})"
+    end = "alpha" if stage["minimize"] else "beta"
+    threshold = "no threshold" if stage["threshold"] is None else f"threshold {stage['threshold']:.4g}"
+    return f"{text}; gamma {stage['gamma']}, {end} {stage[end]:.4g}, sigma {stage['sigma']:.2g} ({threshold})"

@@ -8,15 +8,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nqjax.cli import process
+from nqjax.cli import output, process
 from nqjax.cli.options import (
     AUTO,
     add_command,
     add_constraints,
     add_study,
+    add_threshold,
     constraints,
     limits,
-    read_regime,
     read_share,
     read_trials,
 )
@@ -67,13 +67,9 @@ def add(commands: Any) -> None:
     regime.add_argument(
         "--quantile", metavar="Q", type=read_share, help="the regime is the best share Q of the scores of each file"
     )
-    regime.add_argument(
-        "--threshold",
-        metavar="T|auto|none",
-        type=read_regime,
-        default=AUTO,
-        help="where the regime ends, for all files; auto chooses it for each by tests; none uses all scores "
-        "(default: auto)",
+    add_threshold(
+        regime,
+        "where the regime ends, for all files; auto chooses it for each by tests; none uses all scores (default: auto)",
     )
     add_constraints(parser)
     parser.add_argument(
@@ -85,6 +81,7 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("--float32", action="store_true", help="compute in single precision, for accelerators")
     parser.add_argument("--retry-failed", action="store_true", help="read and fit files again that have a failure")
+    output.add_json(parser)
 
 
 def _run(args: argparse.Namespace) -> None:
@@ -128,12 +125,19 @@ def _run(args: argparse.Namespace) -> None:
             raise
         store.join()
         rows_in_file = store.studies()
-    print(f"{len(rows_in_file):,} studies in {visible(args.out)}: {new:,} fitted now{_flagged(rows_in_file)}")
+    failed = sum(not good for good in rows_in_file.values())
+    found = {"file": args.out, "num_studies": len(rows_in_file), "num_new": new, "num_failed": failed}
+    output.give(args, found, lambda shown, _: print(_summary(shown)))
 
 
-def _flagged(studies: dict[str, bool]) -> str:
-    failed = sum(not good for good in studies.values())
-    return f"; {failed:,} of all have a failure (--retry-failed tries them again)" if failed else ""
+def _summary(found: dict[str, Any]) -> str:
+    studies = "1 study" if found["num_studies"] == 1 else f"{found['num_studies']:,} studies"
+    text = f"{studies} in {found['file']}: {found['num_new']:,} new"
+    if not found["num_failed"]:
+        return text
+    has, them = ("has", "it") if found["num_failed"] == 1 else ("have", "them")
+    why = f'the column "failure" says why, --retry-failed tries {them} again'
+    return f"{text}; {found['num_failed']:,} of all {has} a failure ({why})"
 
 
 def _files(patterns: list[str], store: "Store") -> dict[str, str]:

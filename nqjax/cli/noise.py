@@ -4,7 +4,19 @@ import argparse
 from typing import Any
 
 from nqjax.cli import output
-from nqjax.cli.options import add_command, add_study, limits, read_positive, read_share, read_threshold
+from nqjax.cli.options import (
+    AUTO,
+    add_command,
+    add_confidence,
+    add_study,
+    add_threshold,
+    level_of,
+    limits,
+    read_positive,
+)
+
+#: What the confidence is of.
+CONFIDENCE = "the intervals; a true noise model is rejected with probability 1 - P at most"
 
 _EPILOG = """\
 The file has one run in each row: configurations that were retrained with many seeds, for example those at the 12.5, 25,
@@ -25,7 +37,7 @@ def add(commands: Any) -> None:
         commands,
         "noise",
         _run,
-        usage="nqjax noise FILE --config NAME ... --metric NAME [--minimize | --maximize] [--threshold T] [options]",
+        usage="nqjax noise FILE --config NAME ... --metric NAME [--threshold T|none] [options]",
         summary="check from retrained configurations whether the noise is normal and of one size",
         description="Check from configurations that were retrained with many seeds whether the noise model holds:\n"
         "normal residuals, with one standard deviation for all configurations inside the regime.",
@@ -42,17 +54,14 @@ def add(commands: Any) -> None:
         help="the column that names the configuration of each run, or several that together do",
     )
     add_study(parser)
-    parser.add_argument(
-        "--threshold", metavar="T", type=read_threshold, help="where the regime ends (default: none, so all are judged)"
+    add_threshold(
+        parser,
+        "where the regime ends; none judges all configurations (default: none; auto is not possible, because a "
+        "threshold is chosen from a whole search: see nqjax regime)",
+        default=None,
     )
     parser.add_argument("--sigma", metavar="S", type=read_positive, help="sigma of a fit, to compare the noise with")
-    parser.add_argument(
-        "--level",
-        metavar="P",
-        type=read_share,
-        default=0.05,
-        help="how often a true noise model may be rejected; intervals have confidence 1 - P (default: 0.05)",
-    )
+    add_confidence(parser, CONFIDENCE)
     output.add_json(parser)
     parser.add_argument("--plot", metavar="PICTURE", help="draw the residuals and spreads: a .png, .svg or .pdf file")
 
@@ -68,9 +77,15 @@ def _file_and_config(args: argparse.Namespace) -> tuple[str, list[str]]:
 
 def _run(args: argparse.Namespace) -> None:
     args.file, args.config = _file_and_config(args)
+    if args.threshold == AUTO:
+        args.parser.error(
+            "argument --threshold: auto is not possible here, because a threshold is chosen from a whole search: "
+            "give the one that nqjax regime chose for it, or none"
+        )
     output.check_output(args)
     from nqjax.checks.noise import SEPARATOR, noise_diagnostics
     from nqjax.report.noise import noise_document, print_noise
+    from nqjax.trials.scores import read_scores
 
     regime = limits(args.threshold, args.minimize)
     diagnostics = noise_diagnostics(
@@ -80,9 +95,10 @@ def _run(args: argparse.Namespace) -> None:
         limits=regime,
         minimize=args.minimize,
         fit=args.sigma,
-        level=args.level,
+        level=level_of(args.confidence),
     )
-    document = noise_document(diagnostics, head=output.head(args, regime), config=SEPARATOR.join(args.config))
+    head = output.head(args, regime, read_scores(args.file, args.metric))
+    document = noise_document(diagnostics, head=head, config=SEPARATOR.join(args.config))
     output.give(args, document, print_noise)
     if args.plot is not None:
         from nqjax.plots.noise import plot_noise

@@ -1,6 +1,7 @@
 """Types of arguments, and options that several commands share."""
 
 import argparse
+import functools
 import math
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -19,6 +20,9 @@ _LEAST_BYTES = 100
 
 #: Options with other names in earlier versions.
 RENAMED = {"--prob": "--confidence", "--level": "--confidence"}
+
+#: Commands whose option of the old name was 1 minus that of the new one.
+_COMPLEMENTS = (("noise", "--level"),)
 
 #: Options that take numbers, perhaps several, negative or infinite ones: see join_numbers.
 NUMERIC_OPTIONS = (
@@ -39,6 +43,16 @@ NUMERIC_OPTIONS = (
     "--width",
     "--at",
 )
+
+
+def hint_for(command: str, argument: str, options: list[str]) -> str | None:
+    """Return a hint for an option that has another name now, or None."""
+    name = argument.partition("=")[0]
+    if RENAMED.get(name) not in options:
+        return None
+    if (command, name) in _COMPLEMENTS:
+        return f"{name} P is now {RENAMED[name]} 1-P: for {name} 0.05, give {RENAMED[name]} 0.95"
+    return f"{name} is now {RENAMED[name]}"
 
 
 class Parser(argparse.ArgumentParser):
@@ -116,8 +130,9 @@ def read_threshold(text: str) -> float:
 
 def read_regime(text: str) -> float | str | None:
     """Return a threshold, "auto" to have one chosen, or None for "none"."""
-    if text.strip() in (AUTO, "none"):
-        return AUTO if text.strip() == AUTO else None
+    word = text.strip().lower()
+    if word in (AUTO, "none"):
+        return AUTO if word == AUTO else None
     try:
         return read_threshold(text)
     except argparse.ArgumentTypeError as error:
@@ -185,6 +200,7 @@ def read_share(text: str) -> float:
     return given[0]
 
 
+@functools.cache  # so that one option is read by one function in all commands
 def at_least(least: int) -> Callable[[str], int]:
     """Return a function that reads whole numbers from ``least`` up."""
 
@@ -270,16 +286,14 @@ def add_study(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_threshold(parser: argparse.ArgumentParser) -> None:
-    """Declare the threshold of one search."""
-    parser.add_argument(
-        "--threshold",
-        metavar="T|auto|none",
-        type=read_regime,
-        default=AUTO,
-        help="where the regime ends: scores as good as T or better are fitted, the others only counted; auto chooses "
-        "it by tests, see nqjax regime; none uses all scores (default: auto)",
-    )
+def add_threshold(
+    parser: "argparse.ArgumentParser | argparse._MutuallyExclusiveGroup",
+    text: str = "where the regime ends: scores as good as T or better are fitted, the others only counted; auto "
+    "chooses it by tests, see nqjax regime; none uses all scores (default: auto)",
+    default: str | None = AUTO,
+) -> None:
+    """Declare the threshold of a search."""
+    parser.add_argument("--threshold", metavar="T|auto|none", type=read_regime, default=default, help=text)
 
 
 def add_constraints(parser: argparse.ArgumentParser) -> None:
@@ -311,6 +325,11 @@ def add_confidence(parser: argparse.ArgumentParser, of: str) -> None:
     parser.add_argument(
         "--confidence", metavar="P", type=read_share, default=0.95, help=f"confidence of {of} (default: 0.95)"
     )
+
+
+def level_of(confidence: float) -> float:
+    """Return the size of a test that goes with intervals of a confidence, without the digits of rounding."""
+    return round(1 - confidence, 15)
 
 
 def constraints(args: argparse.Namespace) -> dict[str, Any]:

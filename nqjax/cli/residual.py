@@ -5,7 +5,18 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from nqjax.cli import output, process
-from nqjax.cli.options import AUTO, add_command, add_file, limits, read_regime, read_whole, threshold_of
+from nqjax.cli.noise import CONFIDENCE as NOISE_CONFIDENCE
+from nqjax.cli.options import (
+    AUTO,
+    add_command,
+    add_confidence,
+    add_file,
+    add_threshold,
+    level_of,
+    limits,
+    read_whole,
+    threshold_of,
+)
 from nqjax.cli.searching import add_data, add_running, check_out, safe_in, task_of, telling
 from nqjax.errors import InputError
 
@@ -42,14 +53,13 @@ def add(commands: Any) -> None:
         "--quantiles", metavar="K", type=read_whole, default=8, help="how many configurations (default: 8)"
     )
     add_running(parser)
-    parser.add_argument(
-        "--threshold",
-        metavar="T|auto|none",
-        type=read_regime,
-        default=AUTO,
-        help="where the regime ends, for the verdict; auto chooses it from the search, none judges all (default: auto)",
+    add_threshold(
+        parser,
+        "where the regime ends, for the verdict; auto chooses it from the search, none judges all (default: auto)",
     )
+    add_confidence(parser, NOISE_CONFIDENCE)
     add_data(parser)
+    output.add_json(parser)
 
 
 def _run(args: argparse.Namespace) -> None:
@@ -88,10 +98,18 @@ def _judge(args: argparse.Namespace, trials: "Trials") -> None:
     if threshold == AUTO:
         threshold, sigma = _regime(trials)
     regime = limits(threshold, trials.minimize)
-    found = noise_diagnostics(args.out, "config_id", trials.score, limits=regime, minimize=trials.minimize, fit=sigma)
+    found = noise_diagnostics(
+        args.out,
+        "config_id",
+        trials.score,
+        limits=regime,
+        minimize=trials.minimize,
+        fit=sigma,
+        level=level_of(args.confidence),
+    )
     end = threshold_of(regime, trials.minimize)
     head = head_of(args.out, trials.score, trials.minimize, end, trials.scores)
-    print_noise(output.printable(noise_document(found, head=head, config="config_id")), process.console())
+    output.give(args, noise_document(found, head=head, config="config_id"), print_noise)
 
 
 def _regime(trials: "Trials") -> tuple[float | None, float | None]:

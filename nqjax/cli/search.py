@@ -2,17 +2,21 @@
 
 import argparse
 import math
+import shlex
 from typing import TYPE_CHECKING, Any
 
-from nqjax.cli import process
-from nqjax.cli.options import add_command, read_seed, read_whole
+from nqjax.cli import output, process
+from nqjax.cli.options import add_command, add_seed, read_whole
 from nqjax.cli.searching import add_running, check_out, safe_in, task_options, telling
-from nqjax.errors import InputError, visible
+from nqjax.errors import InputError
 from nqjax.trials.columns import listed_names
 
 if TYPE_CHECKING:
     from nqjax.search.task import Task
     from nqjax.trials.table import Trials
+
+#: Names of the facts about a task in JSON, and in the records of its module.
+_FACTS = {"source": "Source", "space": "Space", "time": "Expected time"}
 
 _EPILOG = """\
 Trials that are counted are safe: after Ctrl-C, or a crash, the same command continues, and with a larger number of
@@ -46,15 +50,16 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("--fix", metavar="NAME=VALUE", action="append", default=[], help="fix a hyperparameter")
     add_running(parser)
-    parser.add_argument("--seed", metavar="S", type=read_seed, default=0, help="seed of the search (default: 0)")
+    add_seed(parser, "the search")
     parser.add_argument("--data", metavar="FOLDER", help="the folder with the task's data, if it needs any")
+    output.add_json(parser)
 
 
 def _run(args: argparse.Namespace) -> None:
     from nqjax.search.tasks import registry as tasks
 
     if args.list:
-        _print_list(tasks.REGISTRY)
+        output.give(args, {"tasks": _described(tasks.REGISTRY)}, _print_list)
         return
     if args.task is None:
         args.parser.error("give a task; nqjax search --list shows them")
@@ -87,7 +92,7 @@ def _run(args: argparse.Namespace) -> None:
             population=args.population,
             progress=True,
         )
-    print_summary(trials, args.out)
+    output.give(args, _summary(trials, args.out), _print_summary)
 
 
 def read_value(text: str) -> Any:
@@ -124,43 +129,60 @@ def _fixed(texts: list[str], task: "Task") -> dict[str, Any]:
     return fixed
 
 
-def _print_list(registry: Any) -> None:
+def _described(registry: Any) -> list[dict[str, Any]]:
+    """Return the reference searches: their names, and what their modules say about them."""
+    from nqjax.search.tasks.records import Record, read_records
+
+    found = []
+    for name, entry in registry.items():
+        record = read_records(entry.module).get(name, Record("", {}))
+        facts = {label: record.facts.get(fact) for label, fact in _FACTS.items()}
+        data = f"--data FOLDER, with {entry.data}" if entry.data else None
+        found.append({"name": name, "summary": record.summary, **facts, "data": data})
+    return found
+
+
+def _print_list(document: dict[str, Any], console: Any) -> None:
     from rich.padding import Padding
     from rich.text import Text
 
-    from nqjax.search.tasks.records import Record, read_records
-
-    console = process.console()
-    for name, entry in registry.items():
-        record = read_records(entry.module).get(name, Record("", {}))
-        console.print(Text.assemble((name, "bold"), f"  {record.summary}"), soft_wrap=True)
-        for label, text in (
-            ("source", record.facts.get("Source")),
-            ("space", record.facts.get("Space")),
-            ("data", f"--data FOLDER, with {entry.data}" if entry.data else ""),
-            ("time", record.facts.get("Expected time")),
-        ):
-            if text:
-                console.print(Padding(Text(f"{label}: {text}"), (0, 0, 0, 4)))
+    for task in document["tasks"]:
+        console.print(Text.assemble((task["name"], "bold"), f"  {task['summary']}"), soft_wrap=True)
+        for label in ("source", "space", "data", "time"):
+            if task[label]:
+                console.print(Padding(Text(f"{label}: {task[label]}"), (0, 0, 0, 4)))
 
 
-def print_summary(trials: "Trials", out: str) -> None:
-    """Print the number of trials, the best one, and the next commands."""
-    failed = int(trials.failed.sum())
-    console = process.console()
-    out = visible(out)
-    console.print(f"{len(trials):,} trials in {out}, {failed:,} failed", soft_wrap=True, markup=False)
+def _summary(trials: "Trials", out: str) -> dict[str, Any]:
+    """Return the number of trials, and the best one."""
     best = trials.best
-    if best is None:
-        console.print(f"No trial has a {trials.score}: all failed before their first evaluation.")
+    return {
+        "file": out,
+        "metric": trials.score,
+        "minimize": trials.minimize,
+        "num_trials": len(trials),
+        "num_failed": int(trials.failed.sum()),
+        "best_score": None if best is None else best[trials.score],
+        "best_trial": None if best is None else best["trial"],
+        "best": None if best is None else {name: best[name] for name in trials.settings["space"] if name in best},
+    }
+
+
+def _print_summary(found: dict[str, Any], console: Any) -> None:
+    """Print the number of trials, the best one, and the next commands."""
+    out, metric = found["file"], found["metric"]
+    trials = "1 trial" if found["num_trials"] == 1 else f"{found['num_trials']:,} trials"
+    failed = f", {found['num_failed']:,} failed" if found["num_failed"] else ""
+    console.print(f"{trials} in {out}{failed}", soft_wrap=True, markup=False)
+    if found["best"] is None:
+        console.print(f"No trial has a {metric}: all failed before their first evaluation.")
         return
-    config = ", ".join(f"{name} {_short(best[name])}" for name in trials.settings["space"] if name in best)
-    console.print(
-        f"Best {trials.score}: {best[trials.score]:.5g} (trial {best['trial']}: {config})", soft_wrap=True, markup=False
-    )
-    direction = "" if trials.minimize else " --maximize"
+    config = ", ".join(f"{name} {_short(value)}" for name, value in found["best"].items())
+    best = f"Best {metric}: {found['best_score']:.5g} (trial {found['best_trial']}: {config})"
+    console.print(best, soft_wrap=True, markup=False)
+    direction = "" if found["minimize"] else " --maximize"
     for command in ("regime", "fit"):
-        text = f"Next: nqjax {command} {out} --metric {trials.score}{direction}"
+        text = f"Next: nqjax {command} {shlex.quote(out)} --metric {metric}{direction}"
         console.print(text, soft_wrap=True, markup=False)
 
 

@@ -9,7 +9,7 @@ import math
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import scipy.optimize
@@ -66,6 +66,13 @@ class Bands:
 
     def __iter__(self) -> Iterator[Empirical]:
         return iter((self.lower, self.point, self.upper))
+
+    def __len__(self) -> int:
+        return 3
+
+    def __getitem__(self, index: Any) -> Any:
+        """Return one of the three distributions, or several, as of the tuple ``(lower, point, upper)``."""
+        return (self.lower, self.point, self.upper)[index]
 
     def quantile_tuning_curve(self, n: ArrayLike, q: float = 0.5) -> Floats:
         """Return a quantile of the best of n draws from the scores, the median by default; see `Empirical`."""

@@ -1,4 +1,4 @@
-"""What more trials of a random search would bring, beyond the best score that was seen."""
+"""Gains of more trials of a random search, beyond the best score that was seen."""
 
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ from nqjax.types import Floats
 
 
 class Gains(NamedTuple):
-    """What more trials would bring under a fit; every array has the shape of ``trials``.
+    """Gains of more trials under a fit; every array has the shape of ``trials``.
 
     Examples
     --------

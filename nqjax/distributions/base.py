@@ -125,9 +125,8 @@ class PowerLaw(ByParameters, Distribution):
         return jnp.where(r < delta / 2, self.alpha + r, self.beta - (delta - r))
 
     def _evaluate(self, name: str, value: ArrayLike, at_atom: float | None = None) -> Array:
-        """Evaluate a function of the convex form; ``at_atom`` is the mirrored form's value at a point mass."""
-        atom = None if self.convex else at_atom
-        return _evaluate(self._twin, self._mirrored(_array(value)), name=name, at_atom=atom)
+        """Evaluate a function of the convex form; ``at_atom`` is its value, in either direction, at a point mass."""
+        return _evaluate(self._twin, self._mirrored(_array(value)), at_atom, name=name)
 
     @validate_sample
     def log_prob(self, value: ArrayLike) -> Array:
@@ -347,13 +346,14 @@ class PowerLaw(ByParameters, Distribution):
         return self._mirrored(_average_of_best(self._twin, n, lowest=lowest))
 
 
-@functools.partial(jax.jit, static_argnames=("name", "at_atom"))
-def _evaluate(d: PowerLaw, value: Array, *, name: str, at_atom: float | None) -> Array:
+@functools.partial(jax.jit, static_argnames="name")
+def _evaluate(d: PowerLaw, value: Array, at_atom: float | None, *, name: str) -> Array:
     r = value - d.alpha
     result: Array = getattr(d, name)(r)
     if at_atom is None:
         return result
-    # A point mass counts to the probability at or below it, in the mirror image, too.
+    # A point mass counts to the probability at or below it, in the mirror image, too. The value there is an argument,
+    # so that both directions share a program.
     return jnp.where((r == 0) & (d._delta == 0) & d._is_bare(), at_atom, result)
 
 

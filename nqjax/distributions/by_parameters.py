@@ -41,5 +41,4 @@ def _equal(a: Any, b: Any, shape: tuple[int, ...]) -> bool:
     """Return whether two parameters are equal; traced ones are if they are the same object."""
     if isinstance(a, jax.core.Tracer) or isinstance(b, jax.core.Tracer):
         return a is b
-    one, other = (np.broadcast_to(np.asarray(x), shape) for x in (a, b))
-    return np.array_equal(one, other)
+    return np.array_equal(np.broadcast_to(np.asarray(a), shape), np.broadcast_to(np.asarray(b), shape))

@@ -54,9 +54,8 @@ class Empirical:
         self._weights = None if weights is None else _weights(weights, len(y))
         self._support = (low, high)
         values, place = np.unique(y, return_inverse=True)
-        masses = np.asarray(
-            np.bincount(place, _weights(None, len(y)) if self._weights is None else self._weights), float
-        )
+        shares = _weights(None, len(y)) if self._weights is None else self._weights
+        masses = np.bincount(place, shares).astype(np.float64)
         # Scores without weight are left out: a rounding error must not make one the quantile of probability 1.
         self._values, self._masses = values[masses > 0], masses[masses > 0]
         # Sums from either end, so that small tails keep their digits; both end at exactly 1.

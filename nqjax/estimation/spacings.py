@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nqjax.errors import InputError
-from nqjax.inputs import as_limits, as_minimize, as_number, as_scores, oriented_limits
+from nqjax.inputs import as_limits, as_minimize, as_scores, oriented_limits, read_number, shortened
 
 #: Scores no more than this many units in the last place apart are equal.
 _TIE_ULPS = 8
@@ -104,9 +104,9 @@ def quantile_limits(
     >>> nqjax.quantile_limits([0.3, 0.1, 0.2, 0.5], 0.5, minimize=False)
     (0.3, inf)
     """
-    share, minimize = as_number("q", q), as_minimize(minimize, maximize)
+    share, minimize = read_number(q), as_minimize(minimize, maximize)
     if not 0 < share <= 1:
-        raise InputError(f"the share of the best scores is {q}: give a number above 0, at most 1")
+        raise InputError(f"the share of the best scores is {shortened(q)}: give a number above 0, at most 1")
     y = as_scores(scores)
     if not y.size:
         raise InputError("there are no scores")

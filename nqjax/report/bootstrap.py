@@ -12,13 +12,15 @@ from nqjax.report.tables import (
     counts_of,
     curve_table,
     explain_notes,
+    explain_parameters,
     indented,
     score_format,
+    shares_of,
     small_table,
     warn,
 )
 from nqjax.runtime.files import written_whole
-from nqjax.runtime.text import chance, percent, significant
+from nqjax.runtime.text import percent, significant
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -104,7 +106,7 @@ def _warnings(found: Resamples) -> list[str]:
     if found["num_resamples"] < found["num_requested"]:
         warnings.append(f"interrupted after {found['num_resamples']:,} of {found['num_requested']:,} resamples")
     for number, text in (
-        (found["num_failed"], "have fewer than three different scores inside the limits and were left out"),
+        (found["num_failed"], "have fewer than three different scores inside the regime and were left out"),
         (found["num_not_converged"], "did not converge"),
     ):
         if number > _WORRYING_SHARE * found["num_resamples"]:
@@ -130,16 +132,19 @@ def print_bootstrap(document: BootstrapDocument, console: "Console") -> None:
 
     found = document["bootstrap"]
     print_head(document, console)
-    console.print(indented(_estimates(document), below=1))
-    shares = ", ".join(f"{gamma}={chance(share)}" for gamma, share in found["gamma_probabilities"].items())
+    console.print(indented(_estimates(document)))
+    shares = shares_of(found["gamma_probabilities"])
     used = found["num_resamples"] - found["num_failed"]
+    explain_parameters(document, console)
+    console.print()
     console.print(Text.assemble(("Scores     ", "bold"), counts_of(document)))
-    console.print(Text.assemble(("Resamples  ", "bold"), f"{used:,}, refitted; seed {found['seed']}"))
+    many = "resample of the scores" if used == 1 else "resamples of the scores, drawn with replacement"
+    console.print(Text.assemble(("Resamples  ", "bold"), f"{used:,} fitted {many}, seed {found['seed']}"))
     console.print(Text.assemble(("Best gamma ", "bold"), f"{shares} of the resamples"))
     console.print()
     warn(document, console)
     of = percent(found["confidence"])
-    console.print(Text(f"Tuning curve: the median of the best score, with pointwise {of} intervals", "bold"))
+    console.print(Text(f"Tuning curve: the median of the best score after n trials, {of} interval for each n", "bold"))
     show = score_format(document)
     ends = [(end, functools.partial(_end, end, show)) for end in ("low", "high")]
     console.print(indented(curve_table(document, ends)))
@@ -158,7 +163,7 @@ def _estimates(document: BootstrapDocument) -> Any:
     table = small_table("", ["estimate", f"{percent(found['confidence'])} interval{method}", "standard error"])
     estimates = {"alpha": document["alpha"], "beta": document["beta"], "sigma": document["sigma"]}
     for name, estimate in estimates.items():
-        number = (lambda x: significant(x, 4)) if name == "sigma" else show
+        number = (lambda x: significant(x, 3)) if name == "sigma" else show
         if name == "sigma":
             table.add_row("gamma", str(document["gamma"]), "", "")
         ends = found["intervals"][name]

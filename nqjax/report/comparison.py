@@ -6,7 +6,7 @@ import numpy as np
 
 from nqjax.report.documents import ComparisonDocument
 from nqjax.report.tables import finite, indented, note, small_table, warn
-from nqjax.runtime.text import chance, percent, significant
+from nqjax.runtime.text import as_sure, chance, percent, significant
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,7 +73,7 @@ def print_comparison(document: ComparisonDocument, console: "Console") -> None:
     from rich.text import Text
 
     first, second = document["names"]
-    direction = "lower" if document["minimize"] else "higher"
+    direction, negative = ("lower", "below 0") if document["minimize"] else ("higher", "above 0")
     console.print(Text(f"A: {first}\nB: {second}\n{document['metric']}, {direction} is better", "bold"))
     for name, search in zip("AB", document["searches"], strict=True):
         console.print(f"Best score seen in {name}: {significant(search['best_score'], 5)}")
@@ -85,25 +85,30 @@ def print_comparison(document: ComparisonDocument, console: "Console") -> None:
     table.columns[0].no_wrap = True
     marks = {"extrapolated": "*", "outside the regime": "†", "": ""}
     for row in document["comparison"]:
-        d = row["difference"]
+        median, low, high = _as_sure(row["difference"])
         trials = f"{row['trials_a']:,g}"
         if row["trials_a"] != row["trials_b"]:
             trials += f" and {row['trials_b']:,.4g}"
         trials = f"{trials} {marks[note(row)]}".rstrip()
         table.add_row(
             trials,
-            chance(row["probability"]),
-            chance(row["probability_median"]),
-            significant(d["median"], 3),
-            f"{significant(d['low'], 3)} to {significant(d['high'], 3)}",
+            chance(row["probability"], 2),
+            chance(row["probability_median"], 2),
+            median,
+            f"{low} to {high}",
             style="" if row["in_regime"] else "dim",
         )
     console.print(indented(table, below=1))
     console.print(
         Text(
-            "A wins: the best of n new trials of A beats the best of equally many (or equally costly) ones of B.\n"
-            "A's median is better: so would be the medians if both searches were repeated very often.\n"
-            "* more trials than one of the searches has; † outside the regime of one, where the theory says nothing",
+            "A wins: the best of n new trials of A is better than the best of as many (or as costly) ones of B.\n"
+            "A's median is better: the median of A's best score would be, if both searches were repeated very often.\n"
+            f"A - B: the difference of these two medians; {negative} is better for A.\n"
+            "* more trials than one of the searches has; † outside the regime of one, where the fit says nothing",
             "dim",
         )
     )
+
+
+def _as_sure(difference: dict[str, float | None]) -> list[str]:
+    return as_sure([difference[name] for name in ("median", "low", "high")], difference["low"], difference["high"])

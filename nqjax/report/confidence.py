@@ -8,18 +8,22 @@ from nqjax.analysis.threshold import REJECTED, rejection
 from nqjax.confidence.bands import tie_warning
 from nqjax.report.documents import BandsDocument, Head, RegionDocument
 from nqjax.report.head import print_head
-from nqjax.report.tables import finite, indented, small_table, start_of_regime, warn
-from nqjax.runtime.text import as_sure, percent, significant
+from nqjax.report.tables import MEANING, describes, finite, indented, meanings, small_table, warn
+from nqjax.runtime.text import as_sure, percent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
     from rich.console import Console
+    from rich.table import Table
 
     from nqjax.confidence.bands import Bands
     from nqjax.confidence.region import Region
 
+
+#: Columns of the tuning curve.
+_COLUMNS = ("low", "median_best_score", "high")
 
 #: Warning on every bootstrap region.
 _UNDERCOVERAGE = (
@@ -93,36 +97,52 @@ def print_confidence(document: "Mapping[str, Any]", console: "Console") -> None:
     print_head(document, console)
     confidence = percent(document["confidence"])
     if "intervals" in document:
-        table = small_table("", [f"{confidence} {document['method']}"])
-        for name, ends in document["intervals"].items():
-            found = " to ".join(as_sure([*ends.values()], ends["low"], ends["high"])) if document["gammas"] else "none"
-            table.add_row(name.replace("_", " "), found)
-        table.add_row("gamma", ", ".join(map(str, document["gammas"])) or "none")
-        console.print(indented(table, below=1))
+        console.print(indented(_intervals(document, confidence), below=1))
     warn(document, console)
     together = document["method"] not in ("profile", "bootstrap", "posterior", "averaged")
     console.print(
         Text(
-            "Tuning curve: the median of the best score, "
-            + (f"within the {confidence} band at once" if together else f"with pointwise {confidence} intervals"),
+            f"Tuning curve: the median of the best score after n trials, {confidence} "
+            + ("band for all n together" if together else "interval for each n"),
             "bold",
         )
     )
     with_point = "median_best_score" in document["tuning_curve"][0]
-    table = small_table("trials", ["low", *["empirical"] * with_point, "high"], "")
+    table = small_table("trials", ["low", *["as seen"] * with_point, "high"], "")
+    table.columns[0].justify = "right"
     outside = False
     for point in document["tuning_curve"]:
         inside = point.get("in_regime", True)
         outside |= not inside
-        middle = [_show(point["median_best_score"])] if with_point else []
-        ends = point["low"], point["high"]
-        low, high = as_sure(ends, *ends) if inside else (significant(end, 2) for end in ends)
+        numbers = [point[name] for name in _COLUMNS if name in point]
+        known = [number for number in numbers if number is not None]
+        # Where one end is unlimited, the distance of the others is all that tells how sure they are.
+        cells = as_sure(numbers, min(known, default=None), max(known, default=None), 2 if inside else 1)
+        cells = ["none" if cell == "?" else cell for cell in cells]
         note = "" if inside else "outside the regime"
-        table.add_row(f"{point['trials']:,}", low, *middle, high, note, style="" if inside else "dim")
+        table.add_row(f"{point['trials']:,}", *cells, note, style="" if inside else "dim")
     console.print(indented(table))
     if outside:
-        start = start_of_regime(document["regime_start"])
-        console.print(Text(f"  outside the regime: it {start}; the region says nothing here", "dim"))
+        words = f"outside the regime: the fit {describes(document['regime_start'])}, and says nothing here"
+        console.print(indented(Text(words, "dim")))
+    if any(point[end] is None for point in document["tuning_curve"] for end in ("low", "high")):
+        support = "; --support gives the lowest and the highest possible score" if with_point else ""
+        console.print(indented(Text(f"none: the scores give no limit here{support}", "dim")))
+
+
+def _intervals(document: "Mapping[str, Any]", confidence: str) -> "Table":
+    """Return the table of the parameters."""
+    words = meanings(document["minimize"])
+    table = small_table("", [f"{confidence} {document['method']}"], MEANING)
+    for name, ends in document["intervals"].items():
+        found = "none"
+        if document["gammas"]:
+            low, high = as_sure([*ends.values()], ends["low"], ends["high"])
+            found = f"{'no limit' if low == '?' else low} to {'no limit' if high == '?' else high}"
+        table.add_row(name.replace("regime_probability", "in regime"), found, words[name])
+        if name == "beta":
+            table.add_row("gamma", ", ".join(map(str, document["gammas"])) or "none", words["gamma"])
+    return table
 
 
 def _curve(
@@ -138,7 +158,3 @@ def _curve(
             row["median_best_score"] = finite(point[i])
         rows.append({**row, "high": finite(high[i])})
     return rows
-
-
-def _show(number: float | None) -> str:
-    return "no end" if number is None else significant(number, 5)

@@ -196,10 +196,11 @@ class PlanDocument(PlanBasis):
 
     asked: dict[str, float]
     required_trials: Number
+    out_of_reach: bool  # more than a thousand times the trials that were run
 
 
 class Gain(TypedDict):
-    """What some more trials would bring."""
+    """Gain of some more trials."""
 
     trials: float
     probability: float  # of a better score than the best one seen
@@ -208,6 +209,6 @@ class Gain(TypedDict):
 
 
 class GainsDocument(PlanBasis):
-    """What more trials would bring (`nqjax plan` without a question)."""
+    """Gains of more trials (`nqjax plan` without a question)."""
 
     gains: list[Gain]

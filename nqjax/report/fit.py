@@ -10,14 +10,16 @@ from nqjax.errors import show
 from nqjax.report.documents import CurvePoint, FitDocument, Number
 from nqjax.report.head import head_of, print_head
 from nqjax.report.tables import (
+    MEANING,
     counts_of,
     curve_table,
+    describes,
     explain_notes,
     finite,
     indented,
+    meanings,
     score_format,
     small_table,
-    start_of_regime,
     warn,
 )
 from nqjax.runtime.text import chance, listed, significant
@@ -145,7 +147,8 @@ def _warnings(fit: "Fit", constraints: "Mapping[str, Constraint]") -> list[str]:
     if fit.p_value < REJECTED:
         warnings.append(rejection(fit))
     if fit.num_used < _ENOUGH_SCORES:
-        warnings.append(f"only {fit.num_used} scores shape the fit, and {_ENOUGH_SCORES} or more are better")
+        count = "1 score is" if fit.num_used == 1 else f"{fit.num_used} scores are"
+        warnings.append(f"only {count} fitted, and {_ENOUGH_SCORES} or more are better")
     warnings += _rivals(fit)
     allowed = constraints.get("gamma")
     if isinstance(allowed, tuple) and allowed[0] < allowed[1]:
@@ -196,13 +199,16 @@ def print_fit(document: FitDocument, console: "Console") -> None:
 
 def _parameters(document: FitDocument) -> "Table":
     show = score_format(document)
-    best = "the best score that the search can reach, apart from noise"
-    far = "the other end of the fitted quadratic, an extrapolation"
-    table = small_table("", ["estimate"], "meaning")
-    table.add_row("alpha", show(document["alpha"]), best if document["minimize"] else far)
-    table.add_row("beta", show(document["beta"]), far if document["minimize"] else best)
-    table.add_row("gamma", str(document["gamma"]), "effective number of hyperparameters")
-    table.add_row("sigma", significant(document["sigma"], 4), "standard deviation of one run's noise")
+    numbers = {
+        "alpha": show(document["alpha"]),
+        "beta": show(document["beta"]),
+        "gamma": str(document["gamma"]),
+        "sigma": significant(document["sigma"], 3),
+    }
+    words = meanings(document["minimize"])
+    table = small_table("", ["estimate"], MEANING)
+    for name, number in numbers.items():
+        table.add_row(name, number, words[name])
     return table
 
 
@@ -211,31 +217,32 @@ def _findings(document: FitDocument) -> "Table":
     from rich.table import Table
     from rich.text import Text
 
-    losses = ", ".join(f"{gamma}={significant(loss, 5)}" for gamma, loss in document["losses_by_gamma"].items())
-    converged = "converged" if document["converged"] else "not converged"
+    misfits = ", ".join(f"{gamma}={significant(loss, 4)}" for gamma, loss in document["losses_by_gamma"].items())
 
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold", no_wrap=True)
     table.add_column()
     table.add_row("Regime", Text(_regime(document)))
     table.add_row("Scores", Text(counts_of(document)))
-    objective = f"{significant(document['loss'], 5)} ({converged}), lower is better; by gamma: {losses}"
-    table.add_row("Fit's objective", Text(objective))
+    lower = "" if len(document["losses_by_gamma"]) == 1 else ", the lowest is taken"
+    table.add_row("Misfit", Text(f"by gamma{lower}: {misfits}"))
     return table
 
 
 def _regime(document: FitDocument) -> str:
     if document["threshold"] is None:
         suggestion = document["suggested_threshold"]
-        example = "" if suggestion is None else f", for example the median score (--threshold {suggestion!r})"
+        example = "" if suggestion is None else f", for example the median score (--threshold {suggestion:.4g})"
         return (
-            f"all scores were used{_failures(document)}. The theory holds near the optimum only: let a "
+            f"none: all scores are fitted{_failures(document)}. The theory holds near the optimum only: let a "
             f"threshold be chosen (--threshold auto), or try one{example}"
         )
     side = "below" if document["minimize"] else "above"
-    probability = chance(document["regime_probability"])
-    start = start_of_regime(document["regime_start"])
-    return f"a score is at or {side} the threshold with probability {probability}; the regime {start}"
+    share = chance(document["regime_probability"])
+    return (
+        f"scores at or {side} the threshold, {share} of all; the fit is about these, and "
+        f"{describes(document['regime_start'])}"
+    )
 
 
 def _failures(document: FitDocument) -> str:
@@ -243,4 +250,4 @@ def _failures(document: FitDocument) -> str:
     if not document["num_failed"] or document["regime_probability"] is None:
         return ""
     share = chance(document["regime_probability"])
-    return f"; a run succeeds with probability {share}, and what is fitted {start_of_regime(document['regime_start'])}"
+    return f"; a run succeeds with probability {share}, and the fit {describes(document['regime_start'])}"

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from nqjax.report.documents import Head, NoiseDocument
 from nqjax.report.head import print_head
 from nqjax.report.tables import finite, indented, small_table, warn
-from nqjax.runtime.text import percent, significant
+from nqjax.runtime.text import as_sure, p_value, percent, significant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -92,34 +92,43 @@ def _print(document: "Mapping[str, Any]", console: "Console", first: int, last: 
     console.print()
     warn(document, console)
     confidence = percent(1 - document["level"])
-    low, high = (significant(end, 4) for end in document["sigma_interval"])
-    sigma = f"Pooled sigma  {significant(document['sigma'], 4)} ({confidence}: {low} to {high})"
-    console.print(Text(sigma + _ratio(document, confidence)))
-    console.print()
-    table = small_table("noise model", ["statistic", "p", "adjusted"], "test")
-    for name, claim in _TESTS.items():
-        test = document["tests"][name]
-        numbers = (significant(test[key], 3) for key in ("statistic", "p", "p_adjusted"))
-        table.add_row(claim, *numbers, test["method"])
-    console.print(indented(table))
-    most = percent(document["level"])
-    console.print(Text(f"  adjusted: by Holm's method; a true model is rejected in at most {most} of cases", "dim"))
-    console.print()
+    if document["sigma"] is not None:
+        _print_tests(document, console, confidence)
     console.print(Text("Configurations, the best first", style="bold"))
     console.print(indented(_configurations(document, confidence, first, last)))
-    console.print(Text("  p: p-value of the Shapiro-Wilk test of the residuals", style="dim"))
+    if any(row["shapiro_p"] is not None for row in document["configurations"]):
+        console.print(indented(Text("p: is small where the runs do not look normal (Shapiro-Wilk test)", style="dim")))
     every = [note for row in document["configurations"] for note in _notes_of(row)]
     for word, meaning in _NOTES.items():
         if any(word in note for note in every):
-            console.print(Text(f"  {word}: {meaning}", style="dim"))
+            console.print(indented(Text(f"{word}: {meaning}", style="dim")))
+
+
+def _print_tests(document: "Mapping[str, Any]", console: "Console", confidence: str) -> None:
+    """Print sigma and the tests of the noise model."""
+    from rich.text import Text
+
+    ends = document["sigma_interval"]
+    sigma, low, high = as_sure([document["sigma"], *ends], *ends)
+    console.print(Text(f"Pooled sigma  {sigma} ({confidence}: {low} to {high}){_ratio(document, confidence)}"))
+    console.print()
+    table = small_table("claim", ["statistic", "p", "adjusted"], "test")
+    for name, claim in _TESTS.items():
+        test = document["tests"][name]
+        table.add_row(claim, significant(test["statistic"], 3), _p(test["p"]), _p(test["p_adjusted"]), test["method"])
+    console.print(indented(table))
+    most = percent(document["level"])
+    words = f"adjusted: for three tests, by Holm's method; up to {document['level']:g}, the claim is rejected, which"
+    console.print(indented(Text(f"{words} happens to at most {most} of true noise models", "dim")))
+    console.print()
 
 
 def _ratio(document: "Mapping[str, Any]", confidence: str) -> str:
     found = document["comparison"]
     if found is None or found["ratio"] is None:
         return ""
-    low, high = (significant(end, 3) for end in found["interval"])
-    return f", {significant(found['ratio'], 3)} times the fitted sigma ({confidence}: {low} to {high})"
+    ratio, low, high = as_sure([found["ratio"], *found["interval"]], *found["interval"])
+    return f", {ratio} times the fitted sigma ({confidence}: {low} to {high})"
 
 
 def _configurations(document: "Mapping[str, Any]", confidence: str, first: int, last: int) -> "Table":
@@ -133,18 +142,23 @@ def _configurations(document: "Mapping[str, Any]", confidence: str, first: int, 
             if place == first:
                 table.add_row("...", "", f"{len(rows) - first - last:,} more", style="dim")
             continue
-        low, high = (significant(end, 3) for end in row["sd_interval"])
+        low, high = (significant(end, 2) for end in row["sd_interval"])
         table.add_row(
             _escaped(_shortened(row["id"])),
             str(row["number"]),
-            significant(row["mean"], 5),
-            significant(row["sd"], 3),
+            as_sure([row["mean"]], 0.0, row["sd"])[0],
+            significant(row["sd"], 2),
             *(["" if row["sd"] is None else f"{low} to {high}"] if is_whole else []),
-            "" if row["shapiro_p"] is None else significant(row["shapiro_p"], 2),
+            _p(row["shapiro_p"]),
             ", ".join(_notes_of(row)),
             style="" if row["used"] else "dim",
         )
     return table
+
+
+def _p(number: float | None) -> str:
+    """Return the cell of a p-value."""
+    return "" if number is None else p_value(number).removeprefix("p ").removeprefix("= ").replace("< ", "<")
 
 
 def _shortened(text: str) -> str:

@@ -8,7 +8,7 @@ from nqjax.errors import show
 from nqjax.report.documents import GainsDocument, Head, PlanBasis, PlanDocument
 from nqjax.report.fit import fit_document
 from nqjax.report.head import print_head
-from nqjax.report.tables import finite, indented, small_table, warn
+from nqjax.report.tables import explain_parameters, finite, indented, score_format, small_table, warn
 from nqjax.runtime.text import chance, percent, significant
 
 if TYPE_CHECKING:
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 #: Numbers of further trials in the table of what they would bring.
 _FURTHER = (10, 100, 1000)
+
+#: More trials than this for each trial that was run are no answer: the fit cannot be trusted so far out.
+_OUT_OF_REACH = 1000
 
 #: If as many trials again beat the best score by more than the noise less often than this, stopping is reasonable.
 _SELDOM = 0.1
@@ -41,6 +44,7 @@ def plan_document(
     return {
         **basis,
         "asked": dict(asked),
+        "out_of_reach": trials > _OUT_OF_REACH * fit.num_scores,
         "required_trials": (int(trials) if trials < 2**53 else trials) if math.isfinite(trials) else None,
         "warnings": basis["warnings"] + _warnings(fit, head["threshold"], asked),
     }
@@ -97,7 +101,8 @@ def _warnings(fit: "Fit", threshold: float | None, asked: "Mapping[str, float]")
     if threshold is not None and sign * asked["score"] > sign * threshold:
         return [f"the score {show(asked['score'])} is outside the regime, where the fit says nothing"]
     if sign * asked["score"] < sign * end:
-        return [f"the score is beyond {name}: luck reaches it, and the same configuration, run again, scores worse"]
+        expected = f"{name}, the best one that the fit expects without luck"
+        return [f"the score is better than {expected}: by the fit, only luck reaches it"]
     return []
 
 
@@ -118,14 +123,23 @@ def print_gains(document: "Mapping[str, Any]", console: "Console") -> None:
 
     print_head(document, console)
     warn(document, console)
-    console.print(Text("What more trials would bring, beyond the best score seen", "bold"))
-    table = small_table("more trials", ["better", "better by sigma", "median of the best"], "")
+    console.print(Text("What more trials would bring", "bold"))
+    table = small_table("more trials", ["better", "better by sigma", "best then"], "")
+    # The best score seen is known to the digit; digits that tell gains of a tenth of sigma from none are enough.
+    show = score_format({**document, "tuning_curve": document["gains"]})
     table.columns[0].justify = "right"
     for row in document["gains"]:
-        chances = chance(row["probability"]), chance(row["probability_beyond_noise"])
+        chances = _chance(row["probability"]), _chance(row["probability_beyond_noise"])
         note = "as many again" if row["trials"] == document["num_scores"] else ""
-        table.add_row(f"{row['trials']:,}", *chances, significant(row["median_best_score"], 4), note)
-    console.print(indented(table, below=1))
+        table.add_row(f"{row['trials']:,}", *chances, show(row["median_best_score"]), note)
+    console.print(indented(table))
+    for words in (
+        "better: with which probability they find a better score than the best one seen",
+        "better by sigma: one that is better by more than the noise of one run",
+        "best then: the median of the best score after them",
+    ):
+        console.print(indented(Text(words, "dim")))
+    console.print()
     console.print(Text(_advice(document)))
     console.print()
     _print_basis(document, console)
@@ -133,7 +147,7 @@ def print_gains(document: "Mapping[str, Any]", console: "Console") -> None:
 
 def _advice(document: "Mapping[str, Any]") -> str:
     (again,) = (row for row in document["gains"] if row["trials"] == document["num_scores"])
-    found, beyond = chance(again["probability"], 2), chance(again["probability_beyond_noise"], 2)
+    found, beyond = _chance(again["probability"]), _chance(again["probability_beyond_noise"])
     stop = again["probability_beyond_noise"] < _SELDOM
     verdict = "stopping is reasonable" if stop else "going on may pay"
     return (
@@ -145,19 +159,40 @@ def _advice(document: "Mapping[str, Any]") -> str:
 def _print_basis(document: "Mapping[str, Any]", console: "Console") -> None:
     from rich.text import Text
 
-    numbers = ", ".join(f"{name} {significant(document[name], 4)}" for name in ("alpha", "beta", "sigma"))
-    console.print(Text(f"From a fit to {document['num_scores']:,} trials: {numbers}, gamma {document['gamma']}", "dim"))
+    show = score_format({**document, "tuning_curve": []})
+    numbers = f"alpha {show(document['alpha'])}, beta {show(document['beta'])}, gamma {document['gamma']}"
+    sigma = significant(document["sigma"], 3)
+    console.print(Text(f"From the fit to {document['num_scores']:,} trials: {numbers}, sigma {sigma}", "dim"))
+    explain_parameters(document, console)
+
+
+def _chance(probability: float) -> str:
+    """Return a probability that follows from a fit, which is never quite sure."""
+    return chance(min(max(probability, 1e-9), 1 - 1e-9), 2)
 
 
 def _answer(document: "Mapping[str, Any]") -> str:
     asked, n = document["asked"], document["required_trials"]
-    count = "No number of trials" if n is None else "1 trial" if n == 1 else f"{n:,.0f} trials"
+    if n is not None and document["out_of_reach"]:
+        count = f"More than {_OUT_OF_REACH * document['num_scores']:,} trials"
+        reach = ", which is out of reach of this search as far as the scores can tell"
+    else:
+        count = "No number of trials" if n is None else "1 trial" if n == 1 else f"{_rounded(n)} trials"
+        reach = ""
     verb = "reaches" if n in (None, 1) else "reach"
     if "score" in asked:
         better = "below" if document["minimize"] else "above"
-        return f"{count} {verb} {show(asked['score'])} or {better} with probability {show(asked['probability'])}."
+        score, probability = show(asked["score"]), chance(asked["probability"])
+        if reach:
+            return f"{count} are needed to reach {score} or {better} with probability {probability}{reach}."
+        return f"{count} {verb} {score} or {better} with probability {probability}."
     confidence = percent(asked["confidence"])
     return (
         f"{count} are needed for a {confidence} band of the tuning curve that is {show(asked['width'])} wide, or "
-        f"narrower, at {show(asked['at'])} trials."
+        f"narrower, at {show(asked['at'])} {'trial' if asked['at'] == 1 else 'trials'}{reach}."
     )
+
+
+def _rounded(n: float) -> str:
+    """Return a number of trials: small ones as they are, large ones to the two digits that a fit can know."""
+    return f"{n:,.0f}" if n < 1000 else f"About {float(f'{n:.2g}'):,.0f}"

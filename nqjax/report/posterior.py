@@ -11,7 +11,7 @@ from numpyro.distributions.transforms import Transform
 
 from nqjax.report.documents import Head, PosteriorDocument
 from nqjax.report.head import print_head
-from nqjax.report.tables import finite, indented, note, small_table
+from nqjax.report.tables import MEANING, finite, indented, meanings, note, shares_of, small_table
 from nqjax.runtime.text import as_sure, chance, percent, significant
 
 if TYPE_CHECKING:
@@ -184,10 +184,10 @@ def in_words(document: "Mapping[str, Any]") -> list[str]:
     last = document["tuning_curve"][-1]
     sure = chances[likely] >= _SETTLED_PROBABILITY
     matter = "1 hyperparameter matters" if likely == "1" else f"{likely} hyperparameters matter"
+    low, high = as_sure([shown["low"], shown["high"]], shown["low"], shown["high"])
     reach = (
-        f"The best {document['metric']} that this search can reach, apart from luck, lies between "
-        f"{significant(shown['low'], 4)} and {significant(shown['high'], 4)} with probability {confidence}, if the "
-        f"model holds: more trials cannot bring its noiseless score {direction} {best}."
+        f"Without luck, the best {document['metric']} of this search lies between {low} and {high} with probability "
+        f"{confidence}, if the model holds: scores {direction} {best} are lucky ones."
     )
     shares = ", ".join(f"{g} with {chance(p, 2)}" for g, p in chances.items() if p >= _LEAST_PROBABILITY)
     effective = (
@@ -212,25 +212,30 @@ def print_posterior(document: "Mapping[str, Any]", console: "Console") -> None:
 
     print_head(document, console)
     confidence = percent(document["confidence"])
-    table = small_table("", ["median", f"{confidence} credible"])
+    words = meanings(document["minimize"])
+    table = small_table("", ["median", f"{confidence} credible"], MEANING)
     for name, found in document["parameters"].items():
         median, low, high = as_sure([found[key] for key in ("median", "low", "high")], found["low"], found["high"])
-        table.add_row(name.replace("_", " "), median, f"{low} to {high}")
+        table.add_row(name.replace("regime_probability", "in regime"), median, f"{low} to {high}", words[name])
     console.print(indented(table, below=1))
-    shares = ", ".join(f"{gamma}={chance(p)}" for gamma, p in document["gamma_probabilities"].items())
-    console.print(Text.assemble(("Gamma  ", "bold"), shares))
+    shares = shares_of(document["gamma_probabilities"])
+    console.print(Text.assemble(("Gamma  ", "bold"), f"{shares}: {words['gamma']}"))
     counts = f"{document['num_used']:,} of {document['num_scores']:,} inside the regime"
     failed = f", {document['num_failed']:,} failed" if document["num_failed"] else ""
     console.print(Text.assemble(("Scores ", "bold"), counts + failed))
-    console.print(Text.assemble(("Draws  ", "bold"), document["diagnostics"]["verdict"]))
+    console.print(Text.assemble(("Check  ", "bold"), document["diagnostics"]["verdict"]))
     console.print()
     console.print(
-        Text(f"Tuning curve: the median of the best score, with pointwise {confidence} credible intervals", "bold")
+        Text(
+            f"Tuning curve: the median of the best score after n trials, {confidence} credible interval for each n",
+            "bold",
+        )
     )
     table = small_table("trials", ["low", "median", "high"], "")
+    table.columns[0].justify = "right"
     for point in document["tuning_curve"]:
         numbers = [point[name] for name in ("low", "median_best_score", "high")]
         inside = point["in_regime"]
-        cells = as_sure(numbers, point["low"], point["high"]) if inside else [significant(x, 2) for x in numbers]
+        cells = as_sure(numbers, point["low"], point["high"], 2 if inside else 1)
         table.add_row(f"{point['trials']:,}", *cells, note(point), style="" if point["in_regime"] else "dim")
     console.print(indented(table))

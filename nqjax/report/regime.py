@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING, Any
 
 from nqjax.report.documents import RegimeDocument
 from nqjax.report.head import print_best
-from nqjax.report.tables import finite, indented, small_table
-from nqjax.runtime.text import chance, significant
+from nqjax.report.tables import finite, indented, score_format, small_table
+from nqjax.runtime.text import chance, p_value, significant
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from rich.console import Console
 
@@ -55,29 +55,31 @@ def print_regime(document: "Mapping[str, Any]", console: "Console") -> None:
     print_best(document, console)
     console.print()
     best = "alpha" if document["minimize"] else "beta"
-    table = small_table("threshold", ["scores", best, "gamma", "own", "inside", "both"], "")
+    table = small_table("threshold", ["scores", best, "gamma", "all", "best", "both"], "")
+    show = _score_format(document["path"])
     table.columns[0].justify = "right"
     for one in document["path"]:
-        cells = [significant(one["threshold"], 5), f"{one['num_used']:,}", significant(one[best], 5), str(one["gamma"])]
+        cells = [show(one["threshold"]), f"{one['num_used']:,}", show(one[best]), str(one["gamma"])]
         cells += [_p(one[name]) for name in ("misfit_p_value", "instability_p_value", "p_value")]
         note = "chosen" if one["chosen"] else "rejected" if one["p_value"] <= document["level"] else ""
         table.add_row(*cells, note, style="bold" if one["chosen"] else "")
     console.print(indented(table, below=1))
     console.print(
         Text(
-            "p-values of two tests. own: do the scores follow their fit? inside: does the fit describe the best of "
-            "them as well as a fit to these alone? both: the two together. The largest regime that is not rejected is "
-            "chosen.",
+            "The scores up to each threshold are fitted, and two tests try to reject the fit; these are their "
+            "p-values. all: do all these scores follow the fit? best: does it describe the best of them as well as a "
+            f"fit to these alone? both: the two together, rejected up to {document['level']:g}. The regime that is "
+            "chosen is the largest one that is not rejected.",
             style="dim",
         )
     )
     console.print()
     if document["found"]:
         share = chance(document["regime_probability"])
-        console.print(
-            Text(f"Threshold {document['threshold_shown']}: a score is in the regime with probability {share}")
-        )
-        console.print(Text(f"Because {document['reason']}."))
+        side = "below" if document["minimize"] else "above"
+        threshold = document["threshold_shown"]
+        console.print(Text(f"Threshold {threshold}: {share} of all scores are at or {side} it, the regime."))
+        console.print(Text(f"Why: {document['reason']}."))
     else:
         console.print(Text(f"No regime: {document['reason']}.", style="yellow"))
 
@@ -88,19 +90,27 @@ def print_movement(document: "Mapping[str, Any]", console: "Console") -> None:
 
     regime = document["regime"]
     chosen = next(one for one in regime["path"] if one["chosen"])
-    p = _p(chosen["p_value"])
-    console.print(Text(f"Threshold {document['threshold_shown']}, chosen automatically (p = {p}): {regime['reason']}."))
+    p = p_value(chosen["p_value"])
+    console.print(Text(f"Threshold {document['threshold_shown']}, chosen by tests ({p}): {regime['reason']}."))
+    console.print()
+    console.print(Text("How the estimates move with the threshold", style="bold"))
     rows = [*regime["movement"], {"share": chosen["num_used"] / document["num_scores"], **chosen}]
     best = "alpha" if document["minimize"] else "beta"
     table = small_table("best scores", ["threshold", best, "gamma", "sigma"], "")
     table.columns[0].justify = "right"
+    show = _score_format([chosen])
     for one in sorted(rows, key=lambda one: one["share"]):
-        cells = [f"{100 * one['share']:.0f} %", significant(one["threshold"], 5), significant(one[best], 5)]
+        cells = [f"{100 * one['share']:.0f} %", show(one["threshold"]), show(one[best])]
         note, style = ("chosen", "bold") if "chosen" in one else ("", "")
         table.add_row(*cells, str(one["gamma"]), significant(one["sigma"], 3), note, style=style)
-    console.print()
     console.print(indented(table, below=1))
 
 
+def _score_format(fits: "Sequence[Mapping[str, Any]]") -> "Callable[[float | None], str]":
+    """Return the format of scores that suits the fit with the least noise."""
+    least = min(fits, key=lambda one: max(one["sigma"] or 0.0, 1e-2 * abs((one["beta"] or 0) - (one["alpha"] or 0))))
+    return score_format({**least, "tuning_curve": []})
+
+
 def _p(number: float) -> str:
-    return "<0.001" if number < 1e-3 else f"{number:.2g}"
+    return p_value(number).removeprefix("p ").removeprefix("= ").replace("< ", "<")

@@ -3,13 +3,16 @@
 import math
 from typing import TYPE_CHECKING, Any
 
-from nqjax.runtime.text import significant
+from nqjax.runtime.text import chance, significant
 
 if TYPE_CHECKING:  # rich is imported inside the functions: `--json` does without it
     from collections.abc import Callable, Mapping, Sequence
 
     from rich.console import Console, RenderableType
     from rich.table import Table
+
+#: Less probable gammas are not listed one by one.
+_NEGLIGIBLE = 1e-3
 
 
 def finite(number: float) -> float | None:
@@ -23,7 +26,7 @@ def explain_notes(document: "Mapping[str, Any]", console: "Console") -> None:
 
     for note, reason in _notes(document).items():
         if any(note in _notes_of(point, document) for point in document["tuning_curve"]):
-            console.print(Text(f"  {note}: {reason}", style="dim"))
+            console.print(indented(Text(f"{note}: {reason}", style="dim")))
 
 
 def warn(document: "Mapping[str, Any]", console: "Console") -> None:
@@ -40,8 +43,8 @@ def _notes(document: "Mapping[str, Any]") -> dict[str, str]:
     """Return the notes on points of the tuning curve, and the meaning of each."""
     best = "alpha" if document["minimize"] else "beta"
     return {
-        "outside the regime": f"it {start_of_regime(document['regime_start'])}; the fit says nothing here",
-        f"beyond {best}": "the best of this many runs is lucky; the same configuration, run again, would score worse",
+        "outside the regime": f"the fit {describes(document['regime_start'])}, and says nothing here",
+        f"beyond {best}": "better than the best score that the fit expects without luck",
         "extrapolated": "more trials than were run",
     }
 
@@ -52,20 +55,53 @@ def _notes_of(point: "Mapping[str, Any]", document: "Mapping[str, Any]") -> list
 
 
 def counts_of(document: "Mapping[str, Any]") -> str:
-    """Return the number of scores, and of the used, the censored and the failed ones."""
-    counts = [f"{document['num_used']:,} used"]
-    if document["num_censored"] or document["threshold"] is not None:
-        counts.append(f"{document['num_censored']:,} censored (beyond the threshold)")
+    """Return the number of scores, and of the fitted, the censored and the failed ones."""
+    counts = [f"{document['num_used']:,} fitted"]
+    if document["num_censored"]:
+        counts.append(f"{document['num_censored']:,} beyond the threshold (only counted)")
     if document["num_failed"]:
         counts.append(f"{document['num_failed']:,} failed (missing, NaN or infinite: counted as worse than all scores)")
     return f"{document['num_scores']:,}: {', '.join(counts)}"
 
 
-def start_of_regime(trials: float | None) -> str:
-    """Say from which number of trials on the regime governs the median tuning curve."""
+def meanings(minimize: bool) -> dict[str, str]:
+    """Return what each parameter means, in a few words for a column of a table."""
+    best, far = "best score without luck", "worst score, extrapolated"
+    return {
+        "alpha": best if minimize else far,
+        "beta": far if minimize else best,
+        "gamma": "how many hyperparameters matter",
+        "sigma": "noise of one run (std. deviation)",
+        "regime_probability": "share of trials in the regime",
+    }
+
+
+#: Heading of the column of meanings.
+MEANING = "according to the fit"
+
+
+def shares_of(shares: "Mapping[str, float]") -> str:
+    """Return the probabilities of the gammas; those that are next to nothing are named together."""
+    named = {gamma: share for gamma, share in shares.items() if share >= _NEGLIGIBLE}
+    words = [f"{gamma} with {chance(share, 2)}" for gamma, share in named.items()]
+    rest = any(share > 0 for gamma, share in shares.items() if gamma not in named)
+    return ", ".join([*words, *["another one with < 0.1 %"] * rest])
+
+
+def explain_parameters(document: "Mapping[str, Any]", console: "Console") -> None:
+    """Print what the four parameters mean."""
+    from rich.text import Text
+
+    words = meanings(document["minimize"])
+    for name in ("alpha", "beta", "gamma", "sigma"):
+        console.print(indented(Text(f"{name}: {words[name]}", style="dim")))
+
+
+def describes(trials: float | None) -> str:
+    """Say from which number of trials on the median tuning curve is in the regime, which is what a fit describes."""
     if trials is None:
-        return "never governs the tuning curve"
-    return "governs from the first trial on" if trials <= 1 else f"governs from n = {math.ceil(trials):,} on"
+        return "never describes the tuning curve"
+    return f"describes the tuning curve from {'the first trial' if trials <= 1 else f'n = {math.ceil(trials):,}'} on"
 
 
 def curve_table(
@@ -99,7 +135,9 @@ def small_table(name: str, numbers: "Sequence[str]", note: str | None = None) ->
 
 
 def score_format(document: "Mapping[str, Any]") -> "Callable[[float | None], str]":
-    """Return a function that formats scores: to a hundredth of the noise, or to 1e-4 of the range if noise is small.
+    """Return a function that formats scores: to a tenth of the noise, or to 1e-3 of the range if noise is small.
+
+    Scores of a fit are hardly ever known better than that.
 
     All scores of a report have the same number of decimals.
     """
@@ -111,7 +149,7 @@ def score_format(document: "Mapping[str, Any]") -> "Callable[[float | None], str
     size = max(map(abs, scores), default=0.0)
     if not resolution or not size:
         return lambda score: significant(score, 6)
-    decimals = 2 - math.floor(math.log10(resolution))
+    decimals = 1 - math.floor(math.log10(resolution))
     nothing = 1e-6 * span
     wide = span > 1e3 * min((abs(score) for score in scores if abs(score) > nothing), default=span)
     if 1e-4 <= size < 1e7 and decimals <= 10:

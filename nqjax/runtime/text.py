@@ -26,6 +26,11 @@ def chance(probability: float | None, digits: int = 3) -> str:
     return "< 0.1 %" if probability < 0.5 else "> 99.9 %"
 
 
+def p_value(p: float) -> str:
+    """Return a p-value for a sentence: ``p = 0.31``, ``p < 0.001``."""
+    return "p < 0.001" if p < 1e-3 else f"p = {p:.2g}"
+
+
 def same_side(threshold: float, scores: NDArray[np.float64], minimize: bool) -> str:
     """Return a threshold with the fewest digits that keep the same scores on its better side."""
     sign = 1 if minimize else -1
@@ -38,21 +43,18 @@ def same_side(threshold: float, scores: NDArray[np.float64], minimize: bool) -> 
     return repr(threshold)
 
 
-def as_sure(numbers: Sequence[float | None], low: float | None, high: float | None) -> list[str]:
-    """Return numbers with as many decimals as an interval gives them: its width has three significant digits."""
+def as_sure(
+    numbers: Sequence[float | None], low: float | None, high: float | None, digits_of_width: int = 2
+) -> list[str]:
+    """Return numbers with as many decimals as an interval gives them: its width has two significant digits."""
     if low is None or high is None or not 0 < high - low < math.inf:
-        return [significant(number, 5) for number in numbers]
-    decimals = 2 - math.floor(math.log10(high - low))
+        return [significant(number, 3 + digits_of_width) for number in numbers]
+    decimals = digits_of_width - 1 - math.floor(math.log10(high - low))
     size = max((abs(number) for number in (*numbers, low, high) if number is not None), default=0.0)
     if decimals > 12 or size >= 1e7 or size < 1e-4:
         digits = min(max(decimals + math.floor(math.log10(size)) + 1, 3), 16) if size else 3
         return [significant(number, digits) for number in numbers]
     return ["?" if number is None else f"{round(number, decimals):.{max(decimals, 0)}f}" for number in numbers]
-
-
-def span(low: float, high: float) -> str:
-    """Return an interval, to four significant digits: ``0.1 to 0.25``."""
-    return f"{low:.4g} to {high:.4g}"
 
 
 def listed(words: Sequence[str]) -> str:

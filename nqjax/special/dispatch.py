@@ -70,8 +70,10 @@ def by_case(narrow: Function, by_quadrature: Function, bare: Function, beyond: b
         if beyond:
             reached = jnp.all((r <= delta + narrow_noise.REACH * sigma) | jnp.isinf(r))
             number = jnp.where((number == 0) & ~reached, 1, number)
+        # One count: inside a loop over few elements a second reduction would be felt.
         noiseless = without_noise.applies(delta, sigma)
-        number = jnp.where(jnp.all(noiseless), 3, jnp.where(jnp.any(noiseless), 2, number))
+        count = jnp.sum(noiseless)
+        number = jnp.where(count == noiseless.size, 3, jnp.where(count > 0, 2, number))
         return jax.lax.switch(number, ways, r, delta, sigma, gamma)
 
     return elementwise(chosen)

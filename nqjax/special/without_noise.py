@@ -15,10 +15,9 @@ from jax.typing import DTypeLike
 
 from nqjax.special.log_probability import log_complement
 
-# The other formulas square distances in units of the noise, which must not overflow. A change of sigma moves the CDF by
-# at most sqrt(sigma / delta), which here is below the rounding error of 1.
-_LEAST_NOISE = 1e-60
-_LEAST_NOISE_SINGLE = 1e-17
+#: Share of delta up to which sigma counts as 0, by the bits of the dtype. Squares of distances in units of the noise
+#: must not overflow in other formulas. Such noise moves the CDF by sqrt(sigma / delta), less than one rounding error.
+_LEAST_NOISE = {64: 1e-60, 32: 1e-17}
 
 #: Below this power of two, r / delta is formed in two halves, so that it does not underflow.
 _SMALL_EXPONENT = -100
@@ -27,7 +26,7 @@ _HALF_LIFT = 65
 
 def least_noise(dtype: DTypeLike) -> float:
     """Return the share of delta up to which sigma counts as 0."""
-    return _LEAST_NOISE if dtype == jnp.float64 else _LEAST_NOISE_SINGLE
+    return _LEAST_NOISE[64 if dtype == jnp.float64 else 32]
 
 
 def applies(delta: Array, sigma: Array) -> Array:

@@ -87,7 +87,7 @@ def test_masked_scores_do_not_shape_a_fit():
         {"a": 0.1},
         object(),
     ],
-    ids=str,
+    ids=lambda scores: type(scores).__name__,
 )
 def test_other_things_are_refused(scores):
     with pytest.raises(InputError, match="the scores") as caught:

@@ -163,7 +163,7 @@ def test_failed_runs_and_few_seeds(table):
     assert found.configurations[-1].id == "lost"
     assert found.sigma == nqjax.noise_diagnostics(table).sigma
     text = " ".join(found.warnings)
-    for part in ("fewer than 3 finite scores: few", "all runs failed: lost", "1 runs inside the regime failed"):
+    for part in ("fewer than 3 finite scores: few", "all runs failed: lost", "1 run inside the regime failed"):
         assert part in text
 
 
@@ -225,7 +225,7 @@ def test_constant_and_coarse_configurations(table):
     assert math.isnan(row.shapiro_p)
     assert len(found.residuals) == (CONFIGS - 1) * SEEDS
     assert found.holds is False
-    assert "1 configurations are constant or too coarse" in " ".join(found.warnings)
+    assert "1 configuration is constant or too coarse" in " ".join(found.warnings)
 
 
 def test_only_two_values():
@@ -302,7 +302,7 @@ def test_picture(table):
         ("nothing.csv", {}, "does not exist"),
         ({"config_id": [1], "y": [1]}, {"level": 1.0}, "level is 1.0"),
         ({"config_id": [1], "y": [1]}, {"limits": (1, 0)}, "wrong way round"),
-        ({"config_id": [1], "y": [1]}, {"fit": -1.0}, "fitted sigma"),
+        ({"config_id": [1], "y": [1]}, {"fit": -1.0}, "the fit is -1.0: give a fit, or its sigma"),
         ({"config_id": [1], "y": [1]}, {"fit": SimpleNamespace(sigma=1.0, minimize=False)}, "minimize=False"),
     ],
 )

@@ -148,29 +148,29 @@ def test_report(calls, trials, capsys, monkeypatch, minimize):
     assert max(map(len, lines)) <= 80
     assert lines[0] == f"val_loss in trials.csv, {'minimized' if minimize else 'maximized'}, threshold 0.11"
     rows = [line.split(maxsplit=2) for line in lines]
-    best = "the best score that the search can reach, apart from noise"
-    far = "the other end of the fitted quadratic, an extrapolation"
-    assert ["alpha", "0.08000" if minimize else "0.87000", best if minimize else far] in rows
-    assert ["beta", "0.13000" if minimize else "0.92000", far if minimize else best] in rows
-    assert ["gamma", "2", "effective number of hyperparameters"] in rows
-    assert ["sigma", "0.001234", "standard deviation of one run's noise"] in rows
+    best, far = "best score without luck", "worst score, extrapolated"
+    assert ["alpha", "0.0800" if minimize else "0.8700", best if minimize else far] in rows
+    assert ["beta", "0.1300" if minimize else "0.9200", far if minimize else best] in rows
+    assert ["gamma", "2", "how many hyperparameters matter"] in rows
+    assert ["sigma", "0.00123", "noise of one run (std. deviation)"] in rows
 
     text = " ".join(" ".join(lines).split())
     side = "below" if minimize else "above"
-    assert f"a score is at or {side} the threshold with probability 20 %; the regime governs from n = 4 on" in text
-    assert "21: 19 used, 1 censored (beyond the threshold), 1 failed (missing, NaN or infinite: counted as" in text
-    assert "0.062500 (converged), lower is better; by gamma: 1=0.12500, 2=0.062500, 3=?" in text
+    assert f"scores at or {side} the threshold, 20 % of all; the fit is about these, and describes the tuning" in text
+    assert "describes the tuning curve from n = 4 on Scores" in text
+    assert "21: 19 fitted, 1 beyond the threshold (only counted), 1 failed (missing, NaN or infinite: counted" in text
+    assert "Misfit by gamma, the lowest is taken: 1=0.1250, 2=0.06250, 3=?" in text
 
     curve = [line.split() for line in lines if line.split() and line.split()[0] in map(str, TRIALS)]
     sign = 1 if minimize else -1
     best_scores = [(0.08 if minimize else 0.92) + sign * 0.05 / n for n in TRIALS]
     marks = ["outside the regime" if n < 4 else "extrapolated" if n > 21 else "" for n in TRIALS]
     expected = [
-        [str(n), f"{y:#.2g}" if n < 4 else f"{y:.5f}", *mark.split()]
+        [str(n), f"{y:#.2g}" if n < 4 else f"{y:.4f}", *mark.split()]
         for n, y, mark in zip(TRIALS, best_scores, marks, strict=True)
     ]
     assert curve == expected
-    assert "  outside the regime: it governs from n = 4 on; the fit says nothing here" in lines
+    assert "outside the regime: the fit describes the tuning curve from n = 4 on, and says nothing here" in text
     assert lines[-1] == "  extrapolated: more trials than were run"
 
 
@@ -189,9 +189,9 @@ def test_report_of_lucky_scores(calls, trials, capsys, monkeypatch):
     report.print_fit(document_of(**lucky, trials=(8, 16)), Console(width=80))
     lines = lines_of(capsys)
     rows = [line.split() for line in lines]
-    assert ["8", "0.09000"] in rows
-    assert ["16", "0.07900", "beyond", "alpha"] in rows
-    assert any(line.startswith("  beyond alpha: the best of this many runs is lucky") for line in lines)
+    assert ["8", "0.0900"] in rows
+    assert ["16", "0.0790", "beyond", "alpha"] in rows
+    assert "  beyond alpha: better than the best score that the fit expects without luck" in lines
 
 
 def test_report_of_failures_without_a_threshold(calls, trials, capsys):
@@ -201,7 +201,7 @@ def test_report_of_failures_without_a_threshold(calls, trials, capsys):
     report.print_fit(document, Console(width=80))
     text = " ".join(" ".join(lines_of(capsys)).split())
     assert "no threshold" in text
-    assert "all scores were used; a run succeeds with probability 20 %, and what is fitted governs from n = 4" in text
+    assert "all scores are fitted; a run succeeds with probability 20 %, and the fit describes the tuning curve" in text
 
 
 def test_no_regime_without_a_threshold():
@@ -281,7 +281,7 @@ def document_of(
         ({"gamma": 2}, {"gamma": 2}, None),
         ({"sigma": 0.0}, {"sigma": (0.0, 1.0)}, None),
         ({}, {"alpha": (-math.inf, 1.0), "beta": 0.13}, None),
-        ({"num_used": 23}, {}, "only 23 scores shape the fit"),
+        ({"num_used": 23}, {}, "only 23 scores are fitted"),
         ({"losses_by_gamma": {1: 0.0632, 2: 0.0625}}, {}, "gamma 1 fits nearly as well, with alpha 0.08000, beta"),
         ({"losses_by_gamma": {1: 0.0636, 2: 0.0625}}, {}, None),
         (
@@ -300,13 +300,13 @@ def test_warnings(changes, constraints, part):
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"alpha": 3.58, "beta": 4.171, "sigma": 0.028}, ["3.5800", "4.1710"]),
-        ({"alpha": 0.0, "beta": 1.0, "sigma": 0.0}, ["0.0000", "1.0000"]),
-        ({"alpha": 1200.0, "beta": 1500.0, "sigma": 25.0}, ["1200.0", "1500.0"]),
+        ({"alpha": 3.58, "beta": 4.171, "sigma": 0.028}, ["3.580", "4.171"]),
+        ({"alpha": 0.0, "beta": 1.0, "sigma": 0.0}, ["0.000", "1.000"]),
+        ({"alpha": 1200.0, "beta": 1500.0, "sigma": 25.0}, ["1200", "1500"]),
         ({"alpha": 1e-9, "beta": 2e-9, "sigma": 1e-10, "limits": (-math.inf, math.inf)}, ["1.000e-09", "2.000e-09"]),
         ({"alpha": 1e9, "beta": 2e9, "sigma": 1e8}, ["1.000e+09", "2.000e+09"]),
         ({"alpha": 0.5, "beta": 0.5, "sigma": 0.0}, ["0.500000", "0.500000"]),
-        ({"alpha": math.nan, "beta": 0.5, "sigma": 0.01}, ["?", "0.5000"]),
+        ({"alpha": math.nan, "beta": 0.5, "sigma": 0.01}, ["?", "0.500"]),
     ],
 )
 def test_scores_have_digits_enough(changes, expected, capsys):
@@ -373,7 +373,7 @@ def error_line(capsys) -> str:
         (["fit"], ["nqjax fit: error:", "FILE, --metric", "(see nqjax fit --help)"]),
         (["fit", "t.csv"], ["--metric"]),
         (["fit", "t.csv", "--metric"], ["--metric"]),
-        (["fit", "t.csv", "--metric", "x", "--maximyse"], ["'--maximyse'", "did you mean --maximize?"]),
+        (["fit", "t.csv", "--metric", "x", "--maximyse"], ["'--maximyse'", "did you mean --maximise?"]),
         (["fit", "t.csv", "--metric", "x", "u.csv"], ["nqjax fit: error: unknown argument 'u.csv'"]),
         (["fit", "t.csv", "--metric", "x", "--minimize", "--maximize"], ["--maximize", "not allowed with"]),
         (["fit", "t.csv", "--metric", "x", "--threshold"], ["--threshold", "expected one argument"]),

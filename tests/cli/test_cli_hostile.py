@@ -421,7 +421,7 @@ def test_several_columns_name_a_configuration(runs):
 def test_columns_whose_texts_run_together_are_different_configurations():
     table = {"a": ["x / y", "x"] * 6, "b": ["z", "y / z"] * 6, "y": np.arange(12.0)}
     assert len(nqjax.noise_diagnostics(table, ["a", "b"]).configurations) == 2
-    with pytest.raises(InputError, match="config is empty"):
+    with pytest.raises(InputError, match=r"config is \[\]: give the name of a column"):
         nqjax.noise_diagnostics(table, [])
 
 

@@ -45,7 +45,7 @@ def rows():
 
 def test_fit_many(sweeps, capsys):
     assert cli.main(COMMAND) == 0
-    assert "14 studies in fits.parquet: 14 fitted now; 2 of all have a failure" in capsys.readouterr().out
+    assert "14 studies in fits.parquet: 14 new; 2 of all have a failure" in capsys.readouterr().out
     found = rows()
     assert sorted(found) == [f"sweeps/{p.name}" for p in sorted(sweeps.iterdir())]
     assert "abc" in found["sweeps/text.csv"]["failure"]
@@ -71,7 +71,7 @@ def test_more_files_add_rows_and_other_settings_do_not_mix(sweeps, capsys):
     later.write_text(text)
     capsys.readouterr()
     assert cli.main(COMMAND) == 0
-    assert "14 studies in fits.parquet: 1 fitted now" in capsys.readouterr().out
+    assert "14 studies in fits.parquet: 1 new" in capsys.readouterr().out
     after = rows()
     assert {name: after[name] for name in before} == before
     assert cli.main([*COMMAND[:-4], "--quantile", "0.5", "--out", "fits.parquet"]) == 2
@@ -102,7 +102,7 @@ def test_a_killed_run_goes_on(sweeps, tmp_path, capsys):
     first = {row["study"]: row for p in parts.glob("*.parquet") for row in parquet.read_table(p).to_pylist()}
     assert 0 < len(first) < 14
     assert cli.main(COMMAND) == 0
-    assert f"{14 - len(first)} fitted now" in capsys.readouterr().out
+    assert f"{14 - len(first)} new" in capsys.readouterr().out
     table = parquet.read_table("fits.parquet")
     assert table.num_rows == len(rows()) == 14
     assert {name: rows()[name] for name in first} == first
@@ -166,9 +166,9 @@ def test_failures_are_tried_again_when_asked(sweeps, capsys):
     assert cli.main(COMMAND) == 0
     (sweeps / "text.csv").write_text((sweeps / "s00.csv").read_text())
     assert cli.main(COMMAND) == 0
-    assert "0 fitted now; 2 of all" in capsys.readouterr().out
+    assert "0 new; 2 of all" in capsys.readouterr().out
     assert cli.main([*COMMAND, "--retry-failed"]) == 0
-    assert "2 fitted now; 1 of all" in capsys.readouterr().out
+    assert "2 new; 1 of all has a failure" in capsys.readouterr().out
     found = rows()
     assert len(found) == 14
     assert found["sweeps/text.csv"]["loss"] == found["sweeps/s00.csv"]["loss"]

@@ -37,7 +37,7 @@ def calls(monkeypatch):
 def test_noise(runs, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     argv = ["noise", runs, "--config", "config", "--metric", "error", "--threshold", "0.11", "--sigma", "2e-3"]
-    assert cli.main([*argv, "--level", "0.1", "--json"]) == 0
+    assert cli.main([*argv, "--confidence", "0.9", "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     found = nqjax.noise_diagnostics(runs, "config", "error", limits=(-math.inf, 0.11), fit=2e-3, level=0.1)
     assert document["holds"] is found.holds is True
@@ -73,7 +73,7 @@ def test_plan_for_a_score(runs, calls, capsys):
     assert document["asked"] == {"score": 0.095, "probability": 0.9}
     assert (document["alpha"], document["num_scores"], document["warnings"]) == (0.09, 130, [])
     for score, part in (
-        (0.095, f"{expected} trials reach 0.095 or below with probability 0.9."),
+        (0.095, f"{expected} trials reach 0.095 or below with probability 90 %."),
         (0.088, "luck reaches it"),
         (0.12, "outside the regime"),
         (-99, "No number of trials reaches -99"),
@@ -99,10 +99,11 @@ def test_plan_for_a_band(runs, calls, capsys):
         (["noise", "RUNS", "--metric", "error"], "--config"),
         (["noise", "RUNS", "--metric", "error", "--config", "id"], "no column 'id'"),
         (["noise", "RUNS", "--metric", "config", "--config", "config"], "not a number"),
-        (["noise", "RUNS", "--metric", "error", "--config", "config", "--level", "2"], "between 0 and 1"),
+        (["noise", "RUNS", "--metric", "error", "--config", "config", "--confidence", "2"], "between 0 and 1"),
         (["noise", "RUNS", "--metric", "error", "--config", "config", "--plot", "x.gif"], ".png, .svg or .pdf"),
-        (["plan", "RUNS", "--metric", "error"], "give either --score"),
-        (["plan", "RUNS", "--metric", "error", "--score", "-1"], "give either --score"),
+        (["noise", "RUNS", "--metric", "error", "--config", "config", "--level", ".1"], "is now --confidence 1-P"),
+        (["noise", "RUNS", "--metric", "error", "--config", "config", "--threshold", "auto"], "auto is not possible"),
+        (["plan", "RUNS", "--metric", "error", "--score", "-1"], "give --score and --probability, or --width and"),
         (["plan", "RUNS", "--metric", "error", "--width", "-1", "--at", "2"], "above 0"),
         (["plan", "RUNS", "--metric", "error", "--score", "1", "--probability", "1"], "between 0 and 1"),
     ],

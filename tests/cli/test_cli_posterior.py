@@ -171,7 +171,7 @@ def test_compare(files, capsys):
         (["posterior", "a.csv", "--metric", "loss", "--warmup", "10"], "--warmup: give a whole number from 50 up"),
         (
             ["posterior", "a.csv", "--metric", "loss", "--threshold", "0.7", *QUICK, "--draws", "no/d.parquet"],
-            "no folder",
+            "cannot be written",
         ),
         (["compare", "a.csv", "c.csv", "--metric", "loss"], "c.csv"),
         (["compare", "a.csv", "b.csv", "--metric", "loss", "--cost", "1"], "two positive numbers"),

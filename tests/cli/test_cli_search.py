@@ -41,7 +41,7 @@ COMMAND = ["search", "line", "--trials", "12", "--out", "trials.jsonl", "--fix",
 def test_search_residual_and_ablation(capsys):
     assert cli.main(COMMAND) == 0
     text = capsys.readouterr().out
-    assert "12 trials in trials.jsonl, 0 failed" in text
+    assert "12 trials in trials.jsonl\n" in text
     trials = search.read_trials("trials.jsonl")
     assert f"Best val_loss: {trials.scores.min():.5g} (trial {trials.best['trial']}: " in text
     assert "Next: nqjax fit trials.jsonl --metric val_loss\n" in text
@@ -92,7 +92,7 @@ def test_list(capsys):
     assert "digits-mlp" in text
     assert "one GPU" in text
     for name in tasks.REGISTRY:  # whole, whatever the width of the terminal
-        assert f"{name}  " in text
+        assert any(line.split("  ")[0] == name for line in text.splitlines())
 
 
 @pytest.mark.parametrize("name", tasks.REGISTRY)
@@ -167,7 +167,8 @@ def test_mistakes(capsys, argv, part):
 @pytest.mark.parametrize("task", ["digits-mlp", "resnet-digits"])
 def test_without_scikit_learn(task, monkeypatch, capsys):
     """Without scikit-learn, an extra, the digits are missing, and one line says what to install."""
-    monkeypatch.setitem(sys.modules, "sklearn", None)
+    for module in ("sklearn", "sklearn.datasets"):  # an earlier test may have imported the second
+        monkeypatch.setitem(sys.modules, module, None)
     assert cli.main(["search", task, "--trials", "8", "--out", "x.jsonl"]) == 2
     needs = "the search on the digits needs scikit-learn"
     assert capsys.readouterr().err == f"nqjax: error: {needs}: pip install 'nqjax[search]'\n"

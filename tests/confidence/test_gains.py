@@ -1,4 +1,4 @@
-"""What more trials would bring, against a simulation and against its definition."""
+"""Gains of more trials, against a simulation and against their definition."""
 
 import dataclasses
 import json

@@ -163,7 +163,7 @@ def test_a_band_out_of_reach(monkeypatch):
         ({"score": 1.0, "probability": 0.5, "width": 1.0}, "either a score"),
         ({"score": 1.0, "probability": 1.0}, "between 0 and 1"),
         ({"score": math.nan, "probability": 0.5}, "NaN"),
-        ({"score": "x", "probability": 0.5}, "are numbers"),
+        ({"score": "x", "probability": 0.5}, "are not numbers"),
         ({"score": [1.0, 2.0], "probability": [0.1, 0.2, 0.3]}, "do not go together"),
         ({"width": 0.0, "at": 1}, "width is 0.0"),
         ({"width": 1.0, "at": math.inf}, "at is inf"),

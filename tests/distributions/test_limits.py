@@ -15,7 +15,7 @@ from nqjax.errors import InputError
 
 pytestmark = pytest.mark.usefixtures("x64")
 
-# NumPyro would warn of scores outside the support of the first.
+# NumPyro would warn of scores outside the support.
 FAMILIES = {
     "Quadratic": lambda *args, **options: Quadratic(*args, **options, validate_args=False),
     "NoisyQuadratic": lambda *args, **options: NoisyQuadratic(*args, 0.0, **options),

@@ -36,13 +36,13 @@ def bare_loss(knots, counts, alpha, beta, gamma):
 @pytest.mark.parametrize("gamma", [1, 2, 3])
 @pytest.mark.parametrize("losing", [True, False])
 def test_a_score_on_the_bound(minimize, gamma, losing):
-    """The count of the interval beyond the bound, which cannot have mass, goes to the one beside it."""
+    """The count of the interval beyond the bound, which cannot have mass, goes to the next one."""
     y = np.sort(bare_scores(gamma, seed=gamma))
     best, worst, n = float(y[0]), float(y[-1]), len(y)
     bounds = {"beta": (-INF, worst)} if losing else {"alpha": (best, INF)}
     if not minimize:
         bounds = {"alpha": (-worst, INF)} if losing else {"beta": (-INF, -best)}
-    fit = nqjax.fit(y if minimize else -y, minimize=minimize, gamma=gamma, sigma=0, **bounds)
+    fit = nqjax.fit(y if minimize else -y, minimize=minimize, gamma=gamma, threshold=None, sigma=0, **bounds)
     alpha, beta = (fit.alpha, fit.beta) if minimize else (-fit.beta, -fit.alpha)
 
     def loss(end):
@@ -71,7 +71,7 @@ def test_a_score_on_the_upper_bound_is_fitted_as_opda_does(minimize):
     theirs = opda.parametric.QuadraticDistribution.fit(
         y, constraints={"b": top, "c": 1, "convex": minimize}, generator=np.random.default_rng(0)
     )
-    ours = nqjax.fit(y, minimize=minimize, gamma=1, sigma=0, beta=top)
+    ours = nqjax.fit(y, minimize=minimize, gamma=1, sigma=0, beta=top, threshold=None)
     assert ours.beta == theirs.b == top
     assert ours.alpha == pytest.approx(theirs.a, abs=1e-5)
 
@@ -79,13 +79,13 @@ def test_a_score_on_the_upper_bound_is_fitted_as_opda_does(minimize):
 def test_scores_on_both_bounds():
     y = np.sort(bare_scores(2, 30))
     ends = float(y[0]), float(y[-1])
-    fit = nqjax.fit(y, sigma=0, alpha=ends[0], beta=ends[1])
+    fit = nqjax.fit(y, sigma=0, alpha=ends[0], beta=ends[1], threshold=None)
     assert (fit.alpha, fit.beta, fit.sigma) == (*ends, 0)
     counts = np.ones(29)
     counts[[0, -1]] += 1
     for gamma, loss in fit.losses_by_gamma.items():
         assert loss == pytest.approx(bare_loss(y, counts, *ends, gamma), abs=1e-12)
-    mirror = nqjax.fit(-y, minimize=False, sigma=0, alpha=-ends[1], beta=-ends[0])
+    mirror = nqjax.fit(-y, minimize=False, sigma=0, alpha=-ends[1], beta=-ends[0], threshold=None)
     assert (mirror.alpha, mirror.beta, mirror.loss, mirror.gamma) == (-ends[1], -ends[0], fit.loss, fit.gamma)
 
 
@@ -104,7 +104,7 @@ def test_no_score_may_lie_beyond_a_bound():
     y = bare_scores()
     for bounds in ({"alpha": float(np.sort(y)[1])}, {"beta": float(np.sort(y)[-2])}):
         with pytest.raises(InputError, match="without noise"):
-            nqjax.fit(y, sigma=0, **bounds)
+            nqjax.fit(y, threshold=None, sigma=0, **bounds)
     # Censored scores lie beyond a bound at the limit.
     with pytest.raises(InputError, match="without noise"):
         nqjax.fit(y, limits=(-INF, 0.5), sigma=0, beta=float(np.max(y[y <= 0.5])))
@@ -134,9 +134,9 @@ def test_constraints_out_of_reach(constraint, name, minimize):
         }
         constraint, name, y = {swap[k]: v for k, v in flip.items()}, swap[name], -y
     with pytest.raises(InputError, match=f"constraint on {name} is out of reach") as caught:
-        nqjax.fit(y, minimize=minimize, **constraint)
+        nqjax.fit(y, threshold=None, minimize=minimize, **constraint)
     assert len(str(caught.value)) < 200
-    (one,) = nqjax.fit_many([y], minimize=minimize, **constraint).failures
+    (one,) = nqjax.fit_many([y], threshold=None, minimize=minimize, **constraint).failures
     assert "out of reach" in one
 
 
@@ -166,7 +166,7 @@ def test_scores_that_differ_by_rounding_are_ties():
     # Also around a large number, and everywhere at once.
     assert spacings(1e9 * (1 + 1e-15 * np.arange(20))).num_distinct == 1
     assert spacings(1e9 + np.arange(40) / 64).num_distinct == 40
-    # Small scores beside larger ones are told apart down to 1e-12 of the range.
+    # Small scores among larger ones are told apart down to 1e-12 of the range.
     assert spacings([1e-11, 3e-11, 0.9]).num_distinct == 3
 
 
@@ -175,7 +175,7 @@ def test_scores_that_differ_by_rounding_are_ties():
 def test_fits_of_scores_with_rounding_errors(minimize, sigma):
     rng = np.random.default_rng(3)
     y = np.round(bare_scores(2, 60, seed=3), 2)
-    options = {"gamma": 2, "minimize": minimize, "sigma": sigma}
+    options = {"gamma": 2, "minimize": minimize, "sigma": sigma, "threshold": None}
     y = y if minimize else -y
     expected = nqjax.fit(y, **options)
     for jitter in (1e-17, 1e-16, 5e-15):
@@ -186,7 +186,7 @@ def test_fits_of_scores_with_rounding_errors(minimize, sigma):
 
 
 def test_a_score_of_1e_17_beside_09():
-    fit = nqjax.fit([0.0, 1e-17, 0.3, 0.5, 0.7, 0.8, 0.9], sigma=0, gamma=2)
+    fit = nqjax.fit([0.0, 1e-17, 0.3, 0.5, 0.7, 0.8, 0.9], sigma=0, gamma=2, threshold=None)
     assert math.isfinite(fit.loss)
     assert fit.converged
 
@@ -208,7 +208,7 @@ def test_equal_scores_are_a_point_mass(minimize):
     np.testing.assert_array_equal(fit.quantile_tuning_curve([1, 10]), [0.25, 0.25])
     np.testing.assert_array_equal(fit.average_tuning_curve([1, 10]), [0.25, 0.25])
     np.testing.assert_array_equal(fit.distribution.cdf([0.2, 0.25, 0.3]), [0, 1, 1])
-    (many,) = nqjax.fit_many([[0.25] * 9], minimize=minimize)
+    (many,) = nqjax.fit_many([[0.25] * 9], minimize=minimize, threshold=None)
     assert many == fit
 
 
@@ -227,7 +227,7 @@ def test_no_point_mass(scores, options):
 
 
 def test_two_different_scores_without_noise():
-    fit = nqjax.fit([0.25, 0.25, 0.75], sigma=0, gamma=2)
+    fit = nqjax.fit([0.25, 0.25, 0.75], sigma=0, gamma=2, threshold=None)
     # One count below 0.25 (two scores), one between, one above: a uniform distribution with a mass of 1/2 below 0.25.
     assert fit.alpha == pytest.approx(0.25 - 1, abs=1e-6)
     assert fit.beta == pytest.approx(0.75 + 0.5, abs=1e-6)

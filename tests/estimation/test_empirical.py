@@ -142,11 +142,11 @@ def test_infinite_scores_of_the_support():
     ("call", "part"),
     [
         (lambda: nqjax.Empirical([]), "at least one"),
-        (lambda: nqjax.Empirical([[1.0]]), "shape"),
+        (lambda: nqjax.Empirical([[1.0, 2.0]]), "shape"),
         (lambda: nqjax.Empirical([1.0, math.nan]), "NaN"),
         (lambda: nqjax.Empirical(["a"]), "not numbers"),
         (lambda: nqjax.Empirical([1.0], support=(2, 3)), "not within the support"),
-        (lambda: nqjax.Empirical([1.0], support=(3, 2)), "wrong way"),
+        (lambda: nqjax.Empirical([1.0], support=(3, 2)), "the lowest and the highest"),
         (lambda: nqjax.Empirical([1.0], [1, 2]), "one for each"),
         (lambda: nqjax.Empirical([1.0], [-1]), "not negative"),
         (lambda: nqjax.Empirical([1.0], [0]), "not all 0"),

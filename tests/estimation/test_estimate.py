@@ -136,6 +136,7 @@ def mirror_of(fit):
         parameters_by_gamma={g: (-b, -a, s) for g, (a, b, s) in fit.parameters_by_gamma.items()},
         minimize=not fit.minimize,
         limits=(-high, -low),
+        best_score=-fit.best_score,
     )
 
 
@@ -727,7 +728,7 @@ SPREAD = [0.1, 0.2, 0.3, 0.4, 0.5]
         (SPREAD, {"limits": (0.9, INF), "minimize": False}, "no score lies inside"),
         ([math.nan] * 5, {}, "all 5 runs failed"),
         (SPREAD, {"limits": (-INF, 0.25)}, "only 2 different scores"),
-        ([0.5] * 9, {}, "only 1 different scores"),
+        ([0.5] * 9, {"sigma": 0.1}, "all 9 scores are 0.5"),
         ([0.5, 0.5, math.nextafter(0.5, 1), 0.6], {}, "only 2 different scores"),
         (SPREAD, {"limits": (0.5, 0.1)}, "wrong way round"),
         (SPREAD, {"limits": (math.nan, 0.1)}, "limits"),

@@ -61,14 +61,20 @@ def test_results_do_not_depend_on_the_chunks(sample, fitted, monkeypatch):
 
 def test_studies_that_cannot_be_fitted_are_flagged(sample, fitted):
     scores, limits = sample
-    bad = [np.array([]), np.full(20, 0.5), np.full(20, np.nan), np.array([[1.0, 2.0]]), [[1.0, 2.0], [10**400]]]
+    bad = [
+        np.array([]),
+        np.array([0.5] * 19 + [np.nan]),
+        np.full(20, np.nan),
+        np.array([[1.0, 2.0]]),
+        [[1.0, 2.0], [10**400]],
+    ]
     mixed = [*scores[:2], *bad, *scores[2:4]]
     regimes = [*limits[:2], *[(-math.inf, math.inf)] * len(bad), *limits[2:4]]
     found = nqjax.fit_many(mixed, limits=regimes)
     assert [f is None for f in found.failures] == [True] * 2 + [False] * len(bad) + [True] * 2
     for reason, part in zip(
         found.failures[2:7],
-        ("too few", "only 1 different", "all 20 runs failed", "one dimension", "not numbers"),
+        ("too few", "all 19 scores are 0.5", "all 20 runs failed", "one dimension", "not numbers"),
         strict=True,
     ):
         assert part in reason

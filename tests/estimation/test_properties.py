@@ -174,6 +174,7 @@ def check_region(found, scores):
     assert np.all(first <= last)  # NaN is not
 
 
+@pytest.mark.filterwarnings("ignore:.* repeat others")
 @given(st.lists(st.floats(), min_size=1, max_size=24), st.sampled_from(METHODS), st.floats(0.01, 0.999))
 def test_bands_of_anything(scores, method, confidence):
     bands = answer(nqjax.confidence_bands, scores, confidence, method=method)
@@ -235,6 +236,7 @@ def test_regions_of_mirror_images(search):
         np.testing.assert_array_equal(mine, -mirrored)
 
 
+@pytest.mark.filterwarnings("ignore:.* repeat others")
 @given(samples(), st.sampled_from(METHODS))
 def test_bands_of_mirror_images(search, method):
     y = search.scores[np.isfinite(search.scores)]

@@ -276,7 +276,7 @@ def test_limits_that_are_not_numbers(limits):
         spacings([1.0, 2.0, 3.0], limits)
 
 
-@pytest.mark.parametrize("scores", [np.ones((3, 1)), 1.0, [[1.0, 2.0]]])
+@pytest.mark.parametrize("scores", [np.ones((3, 2)), 1.0, [[1.0, 2.0]]])
 def test_scores_of_the_wrong_shape(scores):
     with pytest.raises(InputError, match="shape"):
         spacings(scores)

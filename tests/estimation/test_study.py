@@ -45,7 +45,7 @@ def test_parameters_come_back_clipped_and_in_direction(minimize):
     ("given", "part"),
     [
         ({"scores": ["a"]}, "not numbers"),
-        ({"scores": [[1.0]]}, "shape"),
+        ({"scores": [[1.0, 2.0]]}, "shape"),
         ({"limits": (1.0, 0.0)}, "wrong way round"),
         ({"gamma": 0}, "gamma is a whole number"),
         ({"sigma": -1.0}, "standard deviation"),

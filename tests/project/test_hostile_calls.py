@@ -37,7 +37,7 @@ VALUES = [
     *(object(), Bad(), len, int, KEY, True, False, np.bool_(True), np.array([True, False])),
     *(10**400, -(10**400), 10**12, 10**20, 2**63, math.nan, math.inf, -math.inf, 0, -1, -0.5, 1, 2, 0.5, 1.5),
     *(1e-320, 1e308, -1e308, 1j, np.complex64(1j), np.array([1 + 1j, 2])),
-    *(np.datetime64("2020"), np.timedelta64(3), dt.date(2020, 1, 1), np.array(["2020", "2021"], "M8[D]")),
+    *(np.datetime64("2020"), np.timedelta64(3, "s"), dt.date(2020, 1, 1), np.array(["2020", "2021"], "M8[D]")),
     *(decimal.Decimal("0.5"), decimal.Decimal("NaN"), fractions.Fraction(1, 2), np.float16(0.5), np.longdouble(0.5)),
     *(np.array(0.5), np.array([0.5]), np.array([[0.5]]), np.zeros(0), np.zeros((2, 2)), np.array(["a", "b"])),
     *(np.array([(1, 2.0)], dtype=[("a", "i4"), ("b", "f8")]), np.array([None, 0.1, 0.2, 0.4], object)),
