@@ -87,7 +87,6 @@ def integrate(
     log_prior: Floats,
     *,
     hopeless: float = _HOPELESS,
-    log_weight: Floats | None = None,
 ) -> list[list[GammaGrid]]:
     """Return the posteriors of all gammas of several studies.
 
@@ -101,9 +100,6 @@ def integrate(
     log_prior : ndarray, shape (gammas,)
     hopeless : float
         Gammas with a smaller posterior probability get no grid; 0 for a grid for every possible gamma.
-    log_weight : ndarray, shape (studies,), optional
-        Where the studies are regimes of one search: what is added to the log evidence of each in their comparison.
-        ``hopeless`` is then about all regimes together.
 
     Returns
     -------
@@ -126,11 +122,7 @@ def integrate(
     rough = np.array([scipy.special.logsumexp(s.values) + np.log(s.step).sum() for s in seen])
     total = (rough + np.tile(log_prior, len(size))).reshape(len(size), -1)
     least = math.log(hopeless) if hopeless else -math.inf
-    top = total.max(axis=1, keepdims=True)
-    if log_weight is not None:
-        total = total + log_weight[:, None]
-        top = total.max()
-    hopeful = ((total > top + least) & np.isfinite(total)).ravel()
+    hopeful = ((total > total.max(axis=1, keepdims=True) + least) & np.isfinite(total)).ravel()
     some = np.flatnonzero(hopeful)
     fine = _fine(evaluator, [maps[i] for i in some], [seen[i] for i in some], study[some], which[some])
     grids: list[GammaGrid | None] = [None] * len(study)

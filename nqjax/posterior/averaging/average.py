@@ -1,0 +1,118 @@
+"""Weighted points of the posterior of one search, averaged over the threshold of its regime and over real gammas.
+
+Every candidate threshold t gives a density of all scores: that of the scores inside by the noisy quadratic, the
+probability of as many beyond, and the density of those beyond without a model (`nqjax.posterior.averaging.beyond`). So
+thresholds can be compared, and the sum over them is the density that is sampled. MacDonald et al. 2011 average over an
+unknown threshold in this way.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import scipy.special
+
+from nqjax.errors import InputError
+from nqjax.estimation.constraints import Constraints
+from nqjax.estimation.study import Study
+from nqjax.posterior.averaging.data import Search, read_search
+from nqjax.posterior.averaging.density import log_densities
+from nqjax.posterior.averaging.importance import sample
+from nqjax.posterior.averaging.likelihood import Parameters
+from nqjax.posterior.averaging.space import Space
+from nqjax.posterior.prior import Prior
+from nqjax.types import Floats
+
+#: What the default range of gamma, whole numbers from 1 to 5, stands for.
+_DEFAULT_RANGE = (1, 5)
+_REAL_RANGE = (0.5, 6.5)
+
+#: The prior density of gamma is ``gamma**-this`` unless a prior says otherwise.
+_GAMMA_POWER = 0.5
+
+#: Points of the first round and of the last.
+_FIRST_POINTS = 4096
+POINTS = 8192
+
+
+class Average(NamedTuple):
+    """Weighted points of the posterior of one search; parameters oriented to minimisation, on the scale of the scores.
+
+    Fields without another shape have shape (points,).
+    """
+
+    alpha: Floats
+    beta: Floats
+    sigma: Floats
+    gamma: Floats
+    thresholds: Floats  # (points, thresholds), probabilities of the thresholds
+    weight: Floats  # they sum to 1
+    effective: float  # number of independent points that tell as much
+    search: Search
+    gamma_range: tuple[float, float]
+
+
+def average(study: Study, prior: Prior, unit: float, rng: np.random.Generator, count: int = POINTS) -> Average:
+    """Return the posterior of a search; the limits of the study are not used.
+
+    Parameters
+    ----------
+    study : Study
+    prior : Prior
+    unit : float
+        The unit to which the scores are rounded, 0 for exact scores.
+    rng : Generator
+    count : int
+        Number of points.
+
+    Raises
+    ------
+    InputError
+        Fewer than five different scores; bounds or a prior that exclude the data.
+    """
+    search = read_search(study, unit)
+    bounds = study.constraints
+    span = _REAL_RANGE if bounds.gamma == _DEFAULT_RANGE else (float(bounds.gamma[0]), float(bounds.gamma[1]))
+    number = len(search.thresholds)
+    space = Space(span, np.asarray(search.scores.thresholds)[:number], search.used, search.beyond)
+
+    def more(at: Parameters) -> Floats:
+        gamma = np.asarray(at.gamma)
+        return _log_prior_of_gamma(gamma, prior) + _log_bounds(at, bounds, search)
+
+    density = log_densities(search, space, prior.parts, more)
+    found = sample(density, space.first(_FIRST_POINTS, rng), count, rng)
+    if not np.isfinite(found.log_integral):
+        raise InputError("the prior gives the data no probability: widen it, or the bounds")
+    at, _ = space.to_parameters(found.x)
+    alpha = search.best + search.scale * np.asarray(at.alpha)
+    given = scipy.special.softmax(np.maximum(found.parts, -1e300), axis=1)
+    return Average(
+        alpha,
+        alpha + search.scale * np.asarray(at.delta),
+        search.scale * np.asarray(at.sigma),
+        np.asarray(at.gamma),
+        given,
+        found.weight,
+        found.effective,
+        search,
+        span,
+    )
+
+
+def _log_prior_of_gamma(gamma: Floats, prior: Prior) -> Floats:
+    """Return the log prior density of log gamma; a prior of whole numbers holds for what rounds to them."""
+    if prior.gamma is None:
+        return (1 - _GAMMA_POWER) * np.log(gamma)
+    low, high = math.floor(gamma.min()), math.ceil(gamma.max()) + 1
+    table = prior.log_gamma(max(low, 1), max(high, 1))
+    return table[np.clip(np.rint(gamma).astype(int), max(low, 1), high) - max(low, 1)] + np.log(gamma)
+
+
+def _log_bounds(at: Parameters, bounds: Constraints, search: Search) -> Floats:
+    """Return 0 inside the bounds of alpha, beta and sigma, else -inf."""
+    alpha = search.best + search.scale * np.asarray(at.alpha)
+    beta, sigma = alpha + search.scale * np.asarray(at.delta), search.scale * np.asarray(at.sigma)
+    pairs = zip((alpha, beta, sigma), (bounds.alpha, bounds.beta, bounds.sigma), strict=True)
+    allowed = np.all([(x >= low) & (x <= high) for x, (low, high) in pairs], axis=0)
+    return np.where(allowed, 0.0, -np.inf)
