@@ -1,5 +1,6 @@
 """Set up every test module: a CPU backend, a cache of compiled programs, precision as a fixture, reference data."""
 
+import itertools
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,8 +18,23 @@ cache.use()
 import jax
 import pytest
 from jax.experimental.compilation_cache import compilation_cache
+from support import programs
 
 _DATA_VARIABLE = "NQJAX_SHARED_DATA"
+
+
+#: Tests between two looks at the number of compiled programs.
+_TESTS_A_LOOK = 20
+
+_finished = itertools.count(1)
+
+
+@pytest.fixture(autouse=True)
+def _few_programs() -> Iterator[None]:
+    """Keep the process below the number of memory maps that Linux allows."""
+    yield
+    if next(_finished) % _TESTS_A_LOOK == 0:
+        programs.release_if_many()
 
 
 # Neither precision nor rank promotion is set for the whole process. Entry points must work where a user leaves JAX in
