@@ -1,14 +1,14 @@
-"""Confidence regions by four methods under one interface, and by two of them with their own options."""
+"""Confidence regions by five methods under one interface, and by two of them with their own options."""
 
-import math
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from jax import Array
 from numpy.typing import ArrayLike
 
+from nqjax.analysis.averaged import Rounding, averaged_of, leaves_open, read_rounding
 from nqjax.analysis.bootstrap import bootstrap_of
-from nqjax.analysis.threshold import Question, Selection, p_value_of, read_question, select, warn_if_rejected
+from nqjax.analysis.threshold import Selection, p_value_of, read_question, select, warn_if_rejected
 from nqjax.confidence.bands import BandMethod
 from nqjax.confidence.bootstrap import Bootstrap, check_resamples
 from nqjax.confidence.consonance import ConsonanceRegion, region_within
@@ -16,15 +16,11 @@ from nqjax.confidence.profile import ProfileRegion, profile_of
 from nqjax.confidence.region import Region
 from nqjax.errors import InputError
 from nqjax.estimation.constraints import Constraint
-from nqjax.estimation.study import Study
 from nqjax.inputs import AUTO, Limits, Threshold, as_choice, as_count, as_key, as_probability
 
-if TYPE_CHECKING:
-    from nqjax.posterior.averaged import AveragedPosterior
+RegionMethod = Literal["averaged", "profile", "consonance", "bootstrap", "posterior"]
 
-RegionMethod = Literal["profile", "consonance", "bootstrap", "posterior", "averaged"]
-
-METHODS = ("profile", "consonance", "bootstrap", "posterior", "averaged")
+METHODS = ("averaged", "profile", "consonance", "bootstrap", "posterior")
 
 
 def confidence_region(
@@ -32,7 +28,7 @@ def confidence_region(
     *,
     threshold: Threshold = AUTO,
     limits: Limits | None = None,
-    method: RegionMethod = "profile",
+    method: RegionMethod | None = None,
     confidence: float = 0.95,
     minimize: bool | None = None,
     maximize: bool | None = None,
@@ -42,6 +38,7 @@ def confidence_region(
     sigma: Constraint = None,
     key: Array | None = None,
     num_resamples: int = 1000,
+    rounding: Rounding = AUTO,
 ) -> Region:
     """Return confidence intervals for the parameters and for what follows from them.
 
@@ -50,26 +47,30 @@ def confidence_region(
     scores : array_like, shape (num_scores,)
         One score a trial, as for `nqjax.fit`.
     threshold, limits, minimize, maximize, alpha, beta, gamma, sigma
-        As for `nqjax.fit`. A threshold that is chosen is then taken for known.
-    method : {"profile", "consonance", "bootstrap", "posterior", "averaged"}
-        ``profile``: every distribution that fits nearly as well as the best; each interval has the confidence by
+        As for `nqjax.fit`. All methods but ``averaged`` take a threshold that is chosen for known.
+    method : {"averaged", "profile", "consonance", "bootstrap", "posterior"}, optional
+        ``averaged``, the default without a threshold: credible intervals averaged over every threshold and over real
+        gammas. They hold where the regime is a small share of the scores, where those of the other methods do not.
+        ``profile``, the default with a threshold: every distribution that fits nearly as well as the best; each interval has the confidence by
         itself. ``consonance``: every distribution within a confidence band; all intervals together have the confidence,
         and are wide. ``bootstrap``: percentiles of refitted resamples; coverage is too low for few scores.
         ``posterior``: credible intervals under the default prior, by quadrature (see `nqjax.sample_posterior`);
         narrower than the profile's, with coverage that is right on average over the prior. `docs/coverage.md` has the
-        measured coverage of all four. ``averaged``: credible intervals averaged over every threshold, which the other
-        methods take for known; wider, and the only ones that hold where the regime is a small share of the scores.
+        measured coverage of all five.
     confidence : float
         Nominal coverage, between 0 and 1.
-    key : Array
-        A JAX random key; the bootstrap and the posterior need one.
+    key : Array, optional
+        A JAX random key; the bootstrap and the posterior need one. The averaged answer hardly depends on it.
     num_resamples : int
         Number of resamples of the bootstrap.
+    rounding : float or "auto"
+        The unit to which scores are rounded, such as 0.01 for two decimals; 0 if they are exact. By default it is found
+        from the scores. Only the averaged method uses it.
 
     Returns
     -------
     Region
-        A `ProfileRegion`, `ConsonanceRegion`, `Bootstrap`, `Posterior` or `AveragedPosterior`, all of which have
+        An `AveragedPosterior`, `ProfileRegion`, `ConsonanceRegion`, `Bootstrap` or `Posterior`, all of which have
         ``interval(name)``, ``gammas``, ``quantile_tuning_curve(n)`` and ``quantile_tuning_curve_band(n)``.
 
     Raises
@@ -87,15 +88,18 @@ def confidence_region(
     >>> low < high
     True
     """
-    as_choice("method", method, METHODS)
+    if method is not None:
+        as_choice("method", method, METHODS)
+    unit = read_rounding(rounding)
     confidence = as_probability("confidence", confidence)
     count = as_count("num_resamples", num_resamples)
     check_resamples(count)
-    if key is None and method in ("bootstrap", "posterior", "averaged"):
+    if key is None and method in ("bootstrap", "posterior"):
         raise InputError(f"the {method} is random: give a key, such as jax.random.key(0)")
     question = read_question(threshold, limits, minimize, maximize, alpha, beta, gamma, sigma)
+    method = method or ("averaged" if leaves_open(question) else "profile")
     if method == "averaged":
-        return averaged_region(scores, question, as_key(key), confidence)  # type: ignore[arg-type]
+        return averaged_of(scores, question, key, confidence=confidence, unit=unit)
     chosen = select(scores, question)
     region = region_of(chosen, method, confidence, None if key is None else as_key(key), count)
     if isinstance(region, ProfileRegion | Bootstrap):
@@ -107,18 +111,6 @@ def confidence_region(
         if isinstance(region, Posterior):
             warn_if_unreliable(region)
     return region
-
-
-def averaged_region(scores: ArrayLike, question: Question, key: Array, confidence: float) -> "AveragedPosterior":
-    """Return the posterior averaged over the threshold, see `confidence_region`."""
-    if question.limits is not None or question.threshold != AUTO:
-        raise InputError("the averaged posterior tries every threshold: leave threshold and limits out")
-    # It imports NumPyro, which takes as long as JAX itself.
-    from nqjax.posterior.averaged import averaged_posterior, averaged_prior
-    from nqjax.posterior.draws import Request
-
-    study = Study.constrained(scores, (-math.inf, math.inf), question.minimize, question.constraints)
-    return averaged_posterior(study, key, Request(averaged_prior(), "quadrature", confidence=confidence))
 
 
 def region_of(

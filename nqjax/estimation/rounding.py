@@ -39,5 +39,5 @@ def rounding_unit(scores: Floats) -> float:
         whole = np.rint(multiples)
         if np.all(np.abs(multiples - whole) < _NEARLY_WHOLE + least / unit):
             # The whole range tells the unit more exactly than its smallest part.
-            return float(steps[-1] / whole[-1])
+            return float(f"{steps[-1] / whole[-1]:.10g}")
     return 0.0

@@ -6,8 +6,7 @@ thresholds can be compared, and the sum over them is the density that is sampled
 unknown threshold in this way.
 """
 
-import math
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import scipy.special
@@ -19,16 +18,16 @@ from nqjax.posterior.averaging.data import Search, read_search
 from nqjax.posterior.averaging.density import log_densities
 from nqjax.posterior.averaging.importance import sample
 from nqjax.posterior.averaging.likelihood import Parameters
+from nqjax.posterior.averaging.prior import log_prior_of_gamma, parts_of
 from nqjax.posterior.averaging.space import Space
-from nqjax.posterior.prior import Prior
 from nqjax.types import Floats
+
+if TYPE_CHECKING:
+    from nqjax.posterior.prior import Prior
 
 #: What the default range of gamma, whole numbers from 1 to 5, stands for.
 _DEFAULT_RANGE = (1, 5)
 _REAL_RANGE = (0.5, 6.5)
-
-#: The prior density of gamma is ``gamma**-this`` unless a prior says otherwise.
-_GAMMA_POWER = 0.5
 
 #: Points of the first round and of the last.
 _FIRST_POINTS = 4096
@@ -52,13 +51,13 @@ class Average(NamedTuple):
     gamma_range: tuple[float, float]
 
 
-def average(study: Study, prior: Prior, unit: float, rng: np.random.Generator, count: int = POINTS) -> Average:
+def average(study: Study, prior: "Prior | None", unit: float, rng: np.random.Generator, count: int = POINTS) -> Average:
     """Return the posterior of a search; the limits of the study are not used.
 
     Parameters
     ----------
     study : Study
-    prior : Prior
+    prior : Prior, optional
     unit : float
         The unit to which the scores are rounded, 0 for exact scores.
     rng : Generator
@@ -77,10 +76,9 @@ def average(study: Study, prior: Prior, unit: float, rng: np.random.Generator, c
     space = Space(span, np.asarray(search.scores.thresholds)[:number], search.used, search.beyond)
 
     def more(at: Parameters) -> Floats:
-        gamma = np.asarray(at.gamma)
-        return _log_prior_of_gamma(gamma, prior) + _log_bounds(at, bounds, search)
+        return log_prior_of_gamma(np.asarray(at.gamma), prior) + _log_bounds(at, bounds, search)
 
-    density = log_densities(search, space, prior.parts, more)
+    density = log_densities(search, space, parts_of(prior), more)
     found = sample(density, space.first(_FIRST_POINTS, rng), count, rng)
     if not np.isfinite(found.log_integral):
         raise InputError("the prior gives the data no probability: widen it, or the bounds")
@@ -98,15 +96,6 @@ def average(study: Study, prior: Prior, unit: float, rng: np.random.Generator, c
         search,
         span,
     )
-
-
-def _log_prior_of_gamma(gamma: Floats, prior: Prior) -> Floats:
-    """Return the log prior density of log gamma; a prior of whole numbers holds for what rounds to them."""
-    if prior.gamma is None:
-        return (1 - _GAMMA_POWER) * np.log(gamma)
-    low, high = math.floor(gamma.min()), math.ceil(gamma.max()) + 1
-    table = prior.log_gamma(max(low, 1), max(high, 1))
-    return table[np.clip(np.rint(gamma).astype(int), max(low, 1), high) - max(low, 1)] + np.log(gamma)
 
 
 def _log_bounds(at: Parameters, bounds: Constraints, search: Search) -> Floats:

@@ -13,7 +13,7 @@ from jax import Array
 from nqjax.posterior.averaging.data import MOST_THRESHOLDS, Search
 from nqjax.posterior.averaging.likelihood import Parameters, Scores, log_likelihoods
 from nqjax.posterior.averaging.space import Space
-from nqjax.posterior.prior import Parts, log_prior
+from nqjax.posterior.averaging.prior import log_prior
 from nqjax.runtime.compiled import Compiled, made_once
 from nqjax.runtime.parallel import in_parallel
 from nqjax.types import Floats
@@ -24,26 +24,22 @@ _CHUNK = 512
 #: Number of scores times number of points that are evaluated at the same time.
 _SIDE_BY_SIDE = 4096
 
-#: A width of the regime that is this number of times the range of its scores has half the prior of a smaller one.
-_REACH = 5.0
-
 
 @made_once
 def _program(rounded: bool) -> Compiled:
     return Compiled(functools.partial(_densities, rounded=rounded))
 
 
-def _densities(at: Parameters, scores: Scores, parts: Parts, log_scale: Array, *, rounded: bool) -> Array:
+def _densities(at: Parameters, scores: Scores, parts: Any, log_scale: Array, *, rounded: bool) -> Array:
     """Return the log of likelihood times prior given each threshold, shape (points, thresholds)."""
 
     def prior(at: Parameters) -> Array:
         theta = at.alpha, jnp.log(at.delta), jnp.log(at.sigma)
-        width = scores.thresholds - at.alpha
-        log_width = jnp.log(jnp.where(width > 0, width, 1.0))
-        value = jax.vmap(lambda w: log_prior(parts, theta, w, at.gamma, True, log_scale))(log_width)  # type: ignore[arg-type]
-        value = value - jnp.log1p(jnp.square(width / (_REACH * scores.thresholds)))
-        # The threshold lies between alpha and beta.
-        return jnp.where((width > 0) & (width < at.delta), value, -jnp.inf)
+
+        def given(threshold: Array) -> Array:
+            return log_prior(parts, theta, threshold - at.alpha, threshold, at.gamma, log_scale)
+
+        return jax.vmap(given)(scores.thresholds)
 
     def some(at: Parameters) -> Array:
         few = jax.tree.map(lambda a: a[None], at)
@@ -54,7 +50,7 @@ def _densities(at: Parameters, scores: Scores, parts: Parts, log_scale: Array, *
 
 
 def log_densities(
-    search: Search, space: Space, parts: Parts, more: Callable[[Parameters], Floats]
+    search: Search, space: Space, parts: Any, more: Callable[[Parameters], Floats]
 ) -> Callable[[Floats], Floats]:
     """Return the function from coordinates (points, 4) to log densities given each threshold (points, thresholds).
 
@@ -63,7 +59,7 @@ def log_densities(
     """
     program, devices = _program(bool(search.unit)), jax.local_devices()
     number, log_scale = len(search.thresholds), np.float64(math.log(search.scale))
-    # In the prior, the same number for all thresholds of one kind of search: smaller regimes are as plausible.
+    # The prior of a threshold, see `nqjax.posterior.averaging.prior`.
     log_weight = search.log_beyond - np.log(search.used)
 
     def evaluate(x: Floats) -> Floats:

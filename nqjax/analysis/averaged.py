@@ -1,0 +1,62 @@
+"""The answer that is averaged over the threshold: the default wherever no threshold is given."""
+
+import math
+from typing import TYPE_CHECKING, Literal
+
+from jax import Array
+from numpy.typing import ArrayLike
+
+from nqjax.analysis.threshold import Question
+from nqjax.errors import InputError
+from nqjax.estimation.study import Study
+from nqjax.inputs import AUTO, as_key, as_number
+from nqjax.posterior.averaged import AveragedPosterior, averaged_posterior
+from nqjax.posterior.seeds import make_seed
+
+if TYPE_CHECKING:
+    from nqjax.posterior.prior import Prior
+
+#: The unit of rounded scores, or how it is found.
+Rounding = Literal["auto"] | float | None
+
+
+def leaves_open(question: Question) -> bool:
+    """Return whether the threshold is left to the analysis."""
+    return question.limits is None and question.threshold == AUTO
+
+
+def averaged_of(
+    scores: ArrayLike,
+    question: Question,
+    key: Array | None = None,
+    *,
+    confidence: float = 0.95,
+    unit: float | None = None,
+    prior: "Prior | None" = None,
+    shape: tuple[int, int] = (4, 1000),
+) -> AveragedPosterior:
+    """Return the posterior averaged over all thresholds.
+
+    Without a key the draws are those of seed 0: they stand for an integral, whose value does not depend on the seed.
+    ``unit`` is that of rounded scores, None if it is to be found.
+
+    Raises
+    ------
+    InputError
+        A threshold is given; too few different scores; bounds or a prior that exclude the data.
+    """
+    if not leaves_open(question):
+        raise InputError("the averaged posterior tries every threshold: leave threshold and limits out")
+    study = Study.constrained(scores, (-math.inf, math.inf), question.minimize, question.constraints)
+    seed = 0 if key is None else make_seed(as_key(key))
+    return averaged_posterior(study, seed, prior=prior, rounding=unit, shape=shape, confidence=confidence)
+
+
+def read_rounding(rounding: Rounding) -> float | None:
+    """Return the unit of the scores: 0 for exact scores, None if it is to be found."""
+    if isinstance(rounding, str) and rounding == AUTO:
+        return None
+    unit = 0.0 if rounding is None else as_number("rounding", rounding)
+    if not 0 <= unit < math.inf:
+        raise InputError(f'rounding is {unit:g}: give the unit of the scores, such as 0.01, or "auto"')
+    return unit
