@@ -299,8 +299,8 @@ def add_threshold(
 def add_constraints(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the four parameters."""
     for name, kind, default, text in (
-        ("alpha", read_constraint, None, "the lower end: the best reachable score when minimizing"),
-        ("beta", read_constraint, None, "the upper end: the best reachable score when maximizing"),
+        ("alpha", read_constraint, None, "the lower end: the best score of the regime when minimizing"),
+        ("beta", read_constraint, None, "the upper end: the best score of the regime when maximizing"),
         ("gamma", read_gamma, GAMMA, "the effective number of hyperparameters (default: 1 5)"),
         ("sigma", read_sigma, None, "the standard deviation of one run's noise; 0 for no noise"),
     ):

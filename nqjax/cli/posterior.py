@@ -31,7 +31,7 @@ def add(commands: Any) -> None:
         _run,
         usage="nqjax posterior FILE --metric NAME [--minimize | --maximize] [--threshold T|auto|none] [options]",
         summary="the Bayesian posterior of the parameters and of the tuning curve, with a report",
-        description="The posterior: how good the model can get, and what more trials would buy, with probabilities.",
+        description="The posterior: probabilities of the parameters and of what more trials would bring.",
         epilog=_EPILOG,
     )
     add_search(parser)

@@ -36,7 +36,7 @@ def add(commands: Any) -> None:
         _run,
         usage="nqjax region FILE --metric NAME [--minimize | --maximize] [--threshold T|auto|none] [options]",
         summary="confidence intervals of the parameters and of the tuning curve",
-        description="Confidence intervals: how good the model can get, and what more trials would buy.",
+        description="Confidence intervals of the parameters and of the tuning curve.",
         epilog=_EPILOG,
     )
     add_search(parser)

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 
 from nqjax.errors import InputError
 from nqjax.plots.style import BLUE, GREY, ORANGE, empirical_curve, new_figure, zoom
-from nqjax.runtime.text import percent
+from nqjax.runtime.text import BEST_OF_REGIME, percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -95,7 +95,7 @@ def _draw_fit(
             trials, low, high, where=governed, color=BLUE, alpha=0.2, linewidth=0, label=f"{percent(confidence)} band"
         )
     end, text = (fit.alpha, "alpha") if fit.minimize else (fit.beta, "beta")
-    ax.axhline(end, color=ORANGE, linestyle="--", linewidth=1, label=f"{text}: best without luck")
+    ax.axhline(end, color=ORANGE, linestyle="--", linewidth=1, label=f"{text}: {BEST_OF_REGIME}")
     if most > fit.num_scores:
         ax.axvspan(fit.num_scores, most, color=GREY, alpha=0.12, linewidth=0, label="more trials than there are")
     ax.set_xlim(1, most)

@@ -181,7 +181,7 @@ class Posterior(Region):
         return curves.reshape(*self.alpha.shape, *n.shape)
 
     def parameters(self, rows: Any) -> tuple[Floats, ...]:
-        """Return best reachable score, range, noise and gamma of some draws, each of shape (draws,)."""
+        """Return best noiseless score, range, noise and gamma of some draws, each of shape (draws,)."""
         best = self.alpha if self.minimize else self.beta
         arrays = best, self.beta - self.alpha, self.sigma, self.gamma.astype(np.float64)
         return tuple(a.ravel()[rows] for a in arrays)

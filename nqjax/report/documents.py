@@ -33,7 +33,7 @@ class CurvePoint(TypedDict):
     median_best_score: Number
     in_regime: bool | None
     extrapolated: bool
-    beyond_best_reachable: bool
+    beyond_best_of_regime: bool
     low: NotRequired[Number]
     high: NotRequired[Number]
 

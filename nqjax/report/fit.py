@@ -107,7 +107,7 @@ def _curve(fit: "Fit", trials: "Sequence[float]", bounded: bool) -> list[CurvePo
             "median_best_score": finite(score),
             "in_regime": bool(n >= fit.regime_start) if bounded else None,
             "extrapolated": n > fit.num_scores,
-            "beyond_best_reachable": bool(score < end if fit.minimize else score > end),
+            "beyond_best_of_regime": bool(score < end if fit.minimize else score > end),
         }
         for n, score in zip(trials, best, strict=True)
     ]

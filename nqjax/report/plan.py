@@ -9,7 +9,7 @@ from nqjax.report.documents import GainsDocument, Head, PlanBasis, PlanDocument
 from nqjax.report.fit import fit_document
 from nqjax.report.head import print_head
 from nqjax.report.tables import explain_parameters, finite, indented, score_format, small_table, warn
-from nqjax.runtime.text import chance, percent, significant
+from nqjax.runtime.text import BEST_OF_REGIME, chance, percent, significant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -101,8 +101,7 @@ def _warnings(fit: "Fit", threshold: float | None, asked: "Mapping[str, float]")
     if threshold is not None and sign * asked["score"] > sign * threshold:
         return [f"the score {show(asked['score'])} is outside the regime, where the fit says nothing"]
     if sign * asked["score"] < sign * end:
-        expected = f"{name}, the best one that the fit expects without luck"
-        return [f"the score is better than {expected}: by the fit, only luck reaches it"]
+        return [f"the score is better than {name}, the {BEST_OF_REGIME}: by the fit, only noise reaches it"]
     return []
 
 

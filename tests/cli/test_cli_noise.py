@@ -74,7 +74,7 @@ def test_plan_for_a_score(runs, calls, capsys):
     assert (document["alpha"], document["num_scores"], document["warnings"]) == (0.09, 130, [])
     for score, part in (
         (0.095, f"{expected} trials reach 0.095 or below with probability 90 %."),
-        (0.088, "luck reaches it"),
+        (0.088, "only noise reaches it"),
         (0.12, "outside the regime"),
         (-99, "No number of trials reaches -99"),
     ):
