@@ -3,10 +3,13 @@
 import argparse
 from typing import Any
 
-from nqjax.cli import output, process, threshold
+from nqjax.cli import averaged, output, process, threshold
 from nqjax.cli.options import add_command, add_search
 
 _EPILOG = """\
+Without a threshold the answer is averaged over all thresholds, and every estimate has an interval. With one it is the
+fit of the scores that are as good or better, by the maximum product of spacings.
+
 The options of the parameters take one number, which fixes the parameter, or two, its lowest and its highest value; an
 end may be -inf or inf. Scores that are missing, NaN or infinite are failed runs, which count as worse than all scores.
 
@@ -47,6 +50,13 @@ def run(args: argparse.Namespace) -> None:
     scores = read_scores(args.file, args.metric)
 
     process.use_compilation_cache()
+    if averaged.leaves_open(args):
+        from nqjax.report.averaged import print_averaged
+
+        post = averaged.answer(args, scores)
+        output.give(args, averaged.document_of(args, post, scores), print_averaged)
+        output.draw(args, post, scores)
+        return
     from nqjax.analysis.fit import fit_of
     from nqjax.report.fit import print_fit
 

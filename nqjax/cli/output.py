@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from nqjax.confidence.bootstrap import Bootstrap
     from nqjax.estimation.fit import Fit
+    from nqjax.posterior.averaged import AveragedPosterior
     from nqjax.report.documents import FitDocument, Head
 
 
@@ -101,7 +102,7 @@ def printable(value: Any) -> Any:
     return value
 
 
-def draw(args: argparse.Namespace, result: "Fit | Bootstrap", scores: "np.ndarray") -> None:
+def draw(args: argparse.Namespace, result: "Fit | Bootstrap | AveragedPosterior", scores: "np.ndarray") -> None:
     """Draw the tuning curve, if a picture was asked for."""
     if args.plot is not None:
         from nqjax.plots.style import save

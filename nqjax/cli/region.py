@@ -3,21 +3,21 @@
 import argparse
 from typing import Any
 
-from nqjax.cli import output, process, threshold
+from nqjax.cli import averaged, output, process, threshold
 from nqjax.cli.bands import METHODS as BANDS
-from nqjax.cli.options import add_command, add_confidence, add_search, add_seed, constraints, read_whole
+from nqjax.cli.options import add_command, add_confidence, add_search, add_seed, read_whole
 
-_METHODS = ("profile", "consonance", "bootstrap", "posterior", "averaged")
+_METHODS = ("averaged", "profile", "consonance", "bootstrap", "posterior")
 
 
 _EPILOG = """\
-profile     parameters that fit nearly as well as the best ones; each interval has the confidence by itself
+averaged    credible intervals averaged over every threshold and over gamma: the default without a threshold, and the
+            only ones that hold where the regime is a small share of the scores
+profile     parameters that fit nearly as well as the best ones; each interval has the confidence by itself: the default
+            with a threshold
 consonance  parameters within a confidence band over the regime; the confidence holds for all intervals at once: wide
 bootstrap   percentiles of refitted resamples; with few scores, coverage is below the confidence
 posterior   credible intervals under a weak prior; nqjax posterior shows more of it
-
-averaged    credible intervals averaged over every threshold, which the others take for known: wider, and the only ones
-            that hold where the regime is a small share of the scores
 
 docs/coverage.md has the measured coverage.
 
@@ -41,7 +41,7 @@ def add(commands: Any) -> None:
     )
     add_search(parser)
     parser.add_argument(
-        "--method", choices=_METHODS, default=_METHODS[0], help="the method, see below (default: profile)"
+        "--method", choices=_METHODS, help="the method, see below (default: averaged; profile with a threshold)"
     )
     add_confidence(parser, "the intervals")
     parser.add_argument("--band", choices=BANDS, default=BANDS[0], help=f"band of consonance (default: {BANDS[0]})")
@@ -59,22 +59,24 @@ def _run(args: argparse.Namespace) -> None:
     process.use_compilation_cache()
     import jax
 
-    from nqjax.analysis.confidence_region import averaged_region, region_of
-    from nqjax.analysis.threshold import read_question
+    method = args.method or ("averaged" if averaged.leaves_open(args) else "profile")
+    if method == "averaged":
+        from nqjax.report.averaged import print_averaged
+
+        post = averaged.answer(args, scores, args.confidence)
+        output.give(args, averaged.document_of(args, post, scores), print_averaged)
+        return
+    from nqjax.analysis.confidence_region import region_of
     from nqjax.report.confidence import print_confidence, region_document
 
+    chosen = threshold.resolve(args, scores)
     key = jax.random.key(args.seed)
-    if args.method == "averaged":
-        question = read_question(args.threshold, None, args.minimize, None, **constraints(args))
-        region: Any = averaged_region(scores, question, key, args.confidence)
-    else:
-        chosen = threshold.resolve(args, scores)
-        region = region_of(chosen, args.method, args.confidence, key, args.resamples, band=args.band)
+    region = region_of(chosen, method, args.confidence, key, args.resamples, band=args.band)
     document = region_document(
         region,
-        head=output.head(args, region.limits, scores),
+        head=output.head(args, chosen.study.limits, scores),
         confidence=args.confidence,
-        method=args.method,
+        method=method,
         trials=output.trials(args, len(scores)),
     )
     output.give(args, document, print_confidence)

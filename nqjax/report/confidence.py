@@ -84,7 +84,6 @@ def _warnings(region: "Region", method: str) -> list[str]:
     fit = getattr(region, "fit", None)
     if fit is not None and fit.p_value < REJECTED:
         warnings.append(rejection(fit))
-    warnings += getattr(region, "warnings", [])
     if not getattr(region, "is_good", True):
         warnings.append(region.diagnostics.verdict)  # type: ignore[attr-defined]
     return warnings
@@ -99,7 +98,7 @@ def print_confidence(document: "Mapping[str, Any]", console: "Console") -> None:
     if "intervals" in document:
         console.print(indented(_intervals(document, confidence), below=1))
     warn(document, console)
-    together = document["method"] not in ("profile", "bootstrap", "posterior", "averaged")
+    together = document["method"] not in ("profile", "bootstrap", "posterior")
     console.print(
         Text(
             f"Tuning curve: the median of the best score after n trials, {confidence} "

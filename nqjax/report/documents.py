@@ -127,6 +127,25 @@ class RegionDocument(ConfidenceDocument):
     regime_start: Number
 
 
+class AveragedDocument(ConfidenceDocument):
+    """Answer averaged over the threshold (`nqjax fit` and `nqjax region` without one)."""
+
+    num_failed: int
+    mean_used: float
+    rounding: float
+    alpha: Number
+    beta: Number
+    gamma: Number
+    sigma: Number
+    regime_probability: Number
+    gammas: list[int]
+    gamma_probabilities: dict[str, float]
+    intervals: dict[str, Interval]
+    thresholds: list[dict[str, Any]]
+    regime_start: Number
+    effective_draws: float
+
+
 class PosteriorDocument(Head):
     """Posterior (`nqjax posterior`)."""
 

@@ -1,0 +1,35 @@
+"""The answer averaged over the threshold, as several commands print it."""
+
+import argparse
+from typing import TYPE_CHECKING
+
+from nqjax.cli import output
+from nqjax.cli.options import constraints
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from nqjax.posterior.averaged import AveragedPosterior
+    from nqjax.report.documents import AveragedDocument
+
+
+def leaves_open(args: argparse.Namespace) -> bool:
+    """Return whether the threshold is left to the command."""
+    return bool(args.threshold == "auto")
+
+
+def answer(args: argparse.Namespace, scores: "np.ndarray", confidence: float = 0.95) -> "AveragedPosterior":
+    """Return the posterior averaged over all thresholds."""
+    from nqjax.analysis.averaged import averaged_of
+    from nqjax.analysis.threshold import read_question
+
+    question = read_question(args.threshold, None, args.minimize, None, **constraints(args))
+    return averaged_of(scores, question, confidence=confidence)
+
+
+def document_of(args: argparse.Namespace, post: "AveragedPosterior", scores: "np.ndarray") -> "AveragedDocument":
+    """Return the document that is printed."""
+    from nqjax.report.averaged import averaged_document
+
+    head = output.head(args, post.limits, scores)
+    return averaged_document(post, scores, head=head, trials=output.trials(args, len(scores)))
