@@ -1,4 +1,4 @@
-"""Coverage where the threshold is unknown: the averaged posterior beside the profile with the threshold that is chosen.
+"""Coverage where the threshold is unknown: the averaged posterior, and the profile with a chosen threshold.
 
     python -m bench thresholds [--quick]
 

@@ -1,17 +1,20 @@
 """The answer that is averaged over the threshold: the default wherever no threshold is given."""
 
 import math
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+import jax
 from jax import Array
 from numpy.typing import ArrayLike
 
 from nqjax.analysis.threshold import Question
 from nqjax.errors import InputError
+from nqjax.estimation.many import Failure
 from nqjax.estimation.study import Study
-from nqjax.inputs import AUTO, as_key, as_number
+from nqjax.inputs import AUTO, as_key, as_number, as_studies
 from nqjax.posterior.averaged import AveragedPosterior, averaged_posterior
 from nqjax.posterior.seeds import make_seed
+from nqjax.runtime.parallel import in_parallel
 
 if TYPE_CHECKING:
     from nqjax.posterior.prior import Prior
@@ -50,6 +53,23 @@ def averaged_of(
     study = Study.constrained(scores, (-math.inf, math.inf), question.minimize, question.constraints)
     seed = 0 if key is None else make_seed(as_key(key))
     return averaged_posterior(study, seed, prior=prior, rounding=unit, shape=shape, confidence=confidence)
+
+
+def averaged_of_many(studies: Any, question: Question, key: Array, **options: Any) -> list[AveragedPosterior | Failure]:
+    """Return the averaged posterior of each study, a `Failure` for each that has none; options as `averaged_of`."""
+    if not leaves_open(question):
+        raise InputError("the averaged posterior tries every threshold: leave threshold and limits out")
+    studies = as_studies(studies)
+    keys = list(jax.random.split(key, max(len(studies), 1)))
+
+    def one(place: int, _: jax.Device) -> tuple[int, AveragedPosterior | Failure]:
+        try:
+            return place, averaged_of(studies[place], question, keys[place], **options)
+        except InputError as error:
+            return place, Failure(str(error))
+
+    found = dict(in_parallel(one, range(len(studies)), jax.local_devices()))
+    return [found[place] for place in range(len(studies))]
 
 
 def read_rounding(rounding: Rounding) -> float | None:

@@ -51,12 +51,12 @@ def confidence_region(
     method : {"averaged", "profile", "consonance", "bootstrap", "posterior"}, optional
         ``averaged``, the default without a threshold: credible intervals averaged over every threshold and over real
         gammas. They hold where the regime is a small share of the scores, where those of the other methods do not.
-        ``profile``, the default with a threshold: every distribution that fits nearly as well as the best; each interval has the confidence by
-        itself. ``consonance``: every distribution within a confidence band; all intervals together have the confidence,
-        and are wide. ``bootstrap``: percentiles of refitted resamples; coverage is too low for few scores.
-        ``posterior``: credible intervals under the default prior, by quadrature (see `nqjax.sample_posterior`);
-        narrower than the profile's, with coverage that is right on average over the prior. `docs/coverage.md` has the
-        measured coverage of all five.
+        ``profile``, the default with a threshold: every distribution that fits nearly as well as the best; each
+        interval has the confidence by itself. ``consonance``: every distribution within a confidence band; all
+        intervals together have the confidence, and are wide. ``bootstrap``: percentiles of refitted resamples; coverage
+        is too low for few scores. ``posterior``: credible intervals under the default prior, by quadrature (see
+        `nqjax.sample_posterior`); narrower than the profile's, with coverage that is right on average over the prior.
+        `docs/coverage.md` has the measured coverage of all five.
     confidence : float
         Nominal coverage, between 0 and 1.
     key : Array, optional

@@ -18,13 +18,22 @@ def leaves_open(args: argparse.Namespace) -> bool:
     return bool(args.threshold == "auto")
 
 
-def answer(args: argparse.Namespace, scores: "np.ndarray", confidence: float = 0.95) -> "AveragedPosterior":
-    """Return the posterior averaged over all thresholds."""
+def answer(
+    args: argparse.Namespace,
+    scores: "np.ndarray",
+    confidence: float = 0.95,
+    seed: int | None = None,
+    shape: tuple[int, int] = (4, 1000),
+) -> "AveragedPosterior":
+    """Return the posterior averaged over all thresholds; without a seed, that of Python without a key."""
+    import jax
+
     from nqjax.analysis.averaged import averaged_of
     from nqjax.analysis.threshold import read_question
 
     question = read_question(args.threshold, None, args.minimize, None, **constraints(args))
-    return averaged_of(scores, question, confidence=confidence)
+    key = None if seed is None else jax.random.key(seed)
+    return averaged_of(scores, question, key, confidence=confidence, shape=shape)
 
 
 def document_of(args: argparse.Namespace, post: "AveragedPosterior", scores: "np.ndarray") -> "AveragedDocument":

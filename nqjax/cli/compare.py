@@ -76,7 +76,8 @@ def _run(args: argparse.Namespace) -> None:
     import nqjax
     from nqjax.report.comparison import comparison_document, print_comparison
 
-    posts, notes, searches = [], [], []
+    posts: list[Any] = []
+    notes, searches = [], []
     for name, y, key in zip((args.file, args.other), scores, jax.random.split(jax.random.key(args.seed)), strict=True):
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", nqjax.SamplingWarning)

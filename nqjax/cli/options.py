@@ -337,13 +337,22 @@ def constraints(args: argparse.Namespace) -> dict[str, Any]:
     return {name: getattr(args, name) for name in ("alpha", "beta", "gamma", "sigma")}
 
 
-#: Samplers of the posterior.
-METHODS = ("nuts", "quadrature")
+#: Samplers of a posterior within one regime, and the one that averages over all.
+METHODS = ("quadrature", "nuts")
+AVERAGED = "averaged"
 
 
-def add_sampler(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of the sampler."""
-    parser.add_argument("--method", choices=METHODS, default=METHODS[0], help="the sampler, see below (default: nuts)")
+def add_sampler(parser: argparse.ArgumentParser, averaged: bool = False) -> None:
+    """Declare the options of the sampler; ``averaged`` says whether it may average over all thresholds."""
+    if averaged:
+        parser.add_argument(
+            "--method",
+            choices=(AVERAGED, *METHODS),
+            help="the sampler, see below (default: averaged; quadrature with a threshold)",
+        )
+    else:
+        text = "the sampler, see below (default: quadrature)"
+        parser.add_argument("--method", choices=METHODS, default=METHODS[0], help=text)
     add_confidence(parser, "the credible intervals")
     for name, least, default, text in (
         ("chains", 1, 4, "number of chains"),

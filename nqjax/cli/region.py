@@ -59,7 +59,7 @@ def _run(args: argparse.Namespace) -> None:
     process.use_compilation_cache()
     import jax
 
-    method = args.method or ("averaged" if averaged.leaves_open(args) else "profile")
+    method: Any = args.method or ("averaged" if averaged.leaves_open(args) else "profile")
     if method == "averaged":
         from nqjax.report.averaged import print_averaged
 

@@ -69,7 +69,7 @@ def plot_tuning_curve(
     if hasattr(result, "bounded_trials"):
         _draw_bands(ax, result, max_trials)  # type: ignore[arg-type]
     elif hasattr(result, "threshold_probabilities"):
-        _draw_averaged(ax, result, result.study.scores, max_trials)
+        _draw_averaged(ax, result, max_trials)  # type: ignore[arg-type]
     else:
         if scores is None:
             raise InputError("scores is missing: give the scores that were fitted")
@@ -106,11 +106,12 @@ def _draw_fit(
     zoom(ax, curve[governed] if np.any(governed) else curve, end)
 
 
-def _draw_averaged(ax: "Axes", post: "AveragedPosterior", scores: ArrayLike, max_trials: float | None) -> None:
+def _draw_averaged(ax: "Axes", post: "AveragedPosterior", max_trials: float | None) -> None:
     most = 10 * post.num_scores if max_trials is None else max_trials
     trials = np.geomspace(1, most, 60)
     seen = trials[trials <= post.num_scores]
-    ax.plot(seen, empirical_curve(scores, seen, post.minimize), color=GREY, linewidth=4, alpha=0.6, label="empirical")
+    empirical = empirical_curve(post.study.scores, seen, post.minimize)
+    ax.plot(seen, empirical, color=GREY, linewidth=4, alpha=0.6, label="empirical")
     curve = post.curve(trials)
     governed = trials >= post.regime_start
     ax.plot(trials[governed], curve.estimate[governed], color=BLUE, linewidth=2, label="averaged over thresholds")

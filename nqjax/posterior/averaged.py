@@ -26,7 +26,7 @@ _ENOUGH_SCORES = 12.0
 #: Fewest effective points for an answer to be exact enough.
 _ENOUGH_POINTS = 300.0
 
-#: An interval that reaches this many ranges of the regime's scores beyond the best one says that the scores tell little.
+#: An interval that reaches this many ranges of the regime's scores beyond the best score says that they tell little.
 _FAR = 3.0
 
 #: gamma is at an end of its range if at least this probability lies within this factor of it.
@@ -322,7 +322,9 @@ def _warnings(found: Average) -> list[str]:
             (found.gamma > high / _NEAR, high, "highest"),
         ):
             if weight[at_end].sum() > _AT_END:
-                texts.append(f"gamma is at the {word} value that is tried, {end:g}: try a wider range (gamma=, --gamma)")
+                texts.append(
+                    f"gamma is at the {word} value that is tried, {end:g}: try a wider range (gamma=, --gamma)"
+                )
     if found.effective < _ENOUGH_POINTS:
         texts.append(
             f"the draws tell as much as {found.effective:.0f} independent ones: intervals are rough; another key or "

@@ -46,7 +46,7 @@ def averaged_document(
         "num_failed": int(np.sum(~np.isfinite(scores))),
         "mean_used": post.mean_used,
         "rounding": post.rounding,
-        **estimates,
+        **estimates,  # type: ignore[typeddict-item]
         "gammas": list(post.gammas),
         "gamma_probabilities": {str(gamma): share for gamma, share in post.gamma_probabilities.items()},
         "intervals": {name: {"low": finite(a), "high": finite(b)} for name, (a, b) in ends.items()},

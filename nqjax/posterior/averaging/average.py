@@ -29,8 +29,10 @@ if TYPE_CHECKING:
 _DEFAULT_RANGE = (1, 5)
 _REAL_RANGE = (0.5, 6.5)
 
-#: Points of the first round and of the last.
+#: Points of the round that looks for the posterior.
 _FIRST_POINTS = 4096
+
+#: Points of the answer.
 POINTS = 8192
 
 

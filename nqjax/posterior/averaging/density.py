@@ -12,8 +12,8 @@ from jax import Array
 
 from nqjax.posterior.averaging.data import MOST_THRESHOLDS, Search
 from nqjax.posterior.averaging.likelihood import Parameters, Scores, log_likelihoods
-from nqjax.posterior.averaging.space import Space
 from nqjax.posterior.averaging.prior import log_prior
+from nqjax.posterior.averaging.space import Space
 from nqjax.runtime.compiled import Compiled, made_once
 from nqjax.runtime.parallel import in_parallel
 from nqjax.types import Floats

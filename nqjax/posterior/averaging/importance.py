@@ -12,7 +12,7 @@ import scipy.special
 
 from nqjax.types import Floats
 
-#: Points of each round between the first and the last.
+#: Points of a round that adapts the proposal.
 _POINTS = 1536
 
 #: Kernels of a proposal; their width in units of a normal density's best one; share and factor of the wide ones.
@@ -23,8 +23,10 @@ _WIDE_FACTOR = 2.5
 #: Effective points that a flattened density keeps, as a share of a round.
 _KEPT = 0.06
 
-#: Last rounds are repeated until this share of their points is effective, and at most so many times.
+#: The last round is repeated until this share of its points is effective.
 _ENOUGH = 0.1
+
+#: Most repetitions of the last round.
 _MOST_LAST_ROUNDS = 4
 
 #: Most rounds, and rounds without flattening before the last.

@@ -75,5 +75,7 @@ def parts_of(prior: "Prior | None") -> Any:
     parts = prior.parts
     from nqjax.posterior.prior import Prior
 
-    default = jax.tree.structure(Prior().parts) == jax.tree.structure(parts)
-    return None if default and jax.tree.all(jax.tree.map(np.array_equal, Prior().parts, parts)) else parts
+    leaves, structure = jax.tree.flatten(parts)
+    usual, form = jax.tree.flatten(Prior().parts)
+    same = str(structure) == str(form) and all(map(np.array_equal, leaves, usual))
+    return None if same else parts

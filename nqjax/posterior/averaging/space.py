@@ -1,4 +1,4 @@
-"""Coordinates of (gamma, sigma, alpha, beta) in which the averaged posterior is smooth, unbounded and not far from normal.
+"""Coordinates of gamma, sigma, alpha and beta in which the averaged posterior is smooth, unbounded and nearly normal.
 
 Scores are oriented to minimisation, with the best at 0 and the largest threshold at 1. The coordinates are
 
@@ -16,9 +16,13 @@ import scipy.special
 from nqjax.posterior.averaging.likelihood import Parameters
 from nqjax.types import Floats
 
-#: Ranges of the first round: log sigma and p in units of a regime's width, and p - log sigma where the noise is large.
+#: Range of log sigma in which the search for the posterior begins, in units of a regime's width.
 _LOG_SIGMA = (-9.0, 1.5)
+
+#: The same of p.
 _LOG_DEPTH = (-7.0, 2.0)
+
+#: The same of p - log sigma, where the noise is large.
 _NOISY_DEPTH = (-4.0, 3.0)
 
 #: What a logarithm may reach before it stands for infinity.
