@@ -24,8 +24,24 @@ Rounding = Literal["auto"] | float | None
 
 
 def leaves_open(question: Question) -> bool:
-    """Return whether the threshold is left to the analysis."""
-    return question.limits is None and question.threshold == AUTO
+    """Return whether the threshold is left to the analysis, and all thresholds can be tried."""
+    return question.limits is None and question.threshold == AUTO and _fixed(question) is None
+
+
+def _fixed(question: Question) -> str | None:
+    """Return the name of a parameter that is fixed; a fixed gamma is none, as it needs no density."""
+    for name in ("alpha", "beta", "sigma"):
+        low, high = getattr(question.constraints, name)
+        if low == high:
+            return name if question.minimize or name == "sigma" else {"alpha": "beta", "beta": "alpha"}[name]
+    return None
+
+
+def _check(question: Question) -> None:
+    if question.limits is not None or question.threshold != AUTO:
+        raise InputError("the averaged posterior tries every threshold: leave threshold and limits out")
+    if (name := _fixed(question)) is not None:
+        raise InputError(f"{name} is fixed, which the averaged posterior cannot do: give {name} an interval")
 
 
 def averaged_of(
@@ -48,8 +64,7 @@ def averaged_of(
     InputError
         A threshold is given; too few different scores; bounds or a prior that exclude the data.
     """
-    if not leaves_open(question):
-        raise InputError("the averaged posterior tries every threshold: leave threshold and limits out")
+    _check(question)
     study = Study.constrained(scores, (-math.inf, math.inf), question.minimize, question.constraints)
     seed = 0 if key is None else make_seed(as_key(key))
     return averaged_posterior(study, seed, prior=prior, rounding=unit, shape=shape, confidence=confidence)
@@ -57,8 +72,7 @@ def averaged_of(
 
 def averaged_of_many(studies: Any, question: Question, key: Array, **options: Any) -> list[AveragedPosterior | Failure]:
     """Return the averaged posterior of each study, a `Failure` for each that has none; options as `averaged_of`."""
-    if not leaves_open(question):
-        raise InputError("the averaged posterior tries every threshold: leave threshold and limits out")
+    _check(question)
     studies = as_studies(studies)
     keys = list(jax.random.split(key, max(len(studies), 1)))
 

@@ -191,7 +191,7 @@ def sample_posterior_many(
     key, show = as_key(key), as_flag("progress", progress)
     request.prior.log_gamma(*question.constraints.gamma)  # raises InputError before anything is compiled
     if method == _OF_ALL_THRESHOLDS:
-        return averaged_of_many(studies, question, key, **_options(prior, request, rounding))
+        return [*averaged_of_many(studies, question, key, **_options(prior, request, rounding))]
     chosen = select_many(studies, question)
     return [*sample_many(chosen, jax.random.split(key, max(len(chosen), 1)), request, show)]
 

@@ -9,13 +9,24 @@ from nqjax.cli.options import constraints
 if TYPE_CHECKING:
     import numpy as np
 
+    from nqjax.analysis.threshold import Question
     from nqjax.posterior.averaged import AveragedPosterior
     from nqjax.report.documents import AveragedDocument
 
 
 def leaves_open(args: argparse.Namespace) -> bool:
-    """Return whether the threshold is left to the command."""
-    return bool(args.threshold == "auto")
+    """Return whether the threshold is left to the command, and all thresholds can be tried."""
+    if args.threshold != "auto":
+        return False
+    from nqjax.analysis.averaged import leaves_open as of_question
+
+    return of_question(_question(args))
+
+
+def _question(args: argparse.Namespace) -> "Question":
+    from nqjax.analysis.threshold import read_question
+
+    return read_question(args.threshold, None, args.minimize, None, **constraints(args))
 
 
 def answer(
@@ -29,11 +40,9 @@ def answer(
     import jax
 
     from nqjax.analysis.averaged import averaged_of
-    from nqjax.analysis.threshold import read_question
 
-    question = read_question(args.threshold, None, args.minimize, None, **constraints(args))
     key = None if seed is None else jax.random.key(seed)
-    return averaged_of(scores, question, key, confidence=confidence, shape=shape)
+    return averaged_of(scores, _question(args), key, confidence=confidence, shape=shape)
 
 
 def document_of(args: argparse.Namespace, post: "AveragedPosterior", scores: "np.ndarray") -> "AveragedDocument":

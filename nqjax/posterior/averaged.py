@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 #: Fewest scores in the regime, on average, for answers about the parameters to be relied on.
 _ENOUGH_SCORES = 12.0
 
+#: Fewest different scores in the regime, on average, for the same.
+_ENOUGH_VALUES = 8.0
+
 #: Fewest effective points for an answer to be exact enough.
 _ENOUGH_POINTS = 300.0
 
@@ -314,6 +317,13 @@ def _warnings(found: Average) -> list[str]:
         texts.append(
             f"about {used:.0f} scores shape the answer, too few to tell the parameters: rely on the band of "
             "nqjax.confidence_bands (nqjax bands)"
+        )
+    counts = np.asarray(search.scores.counts)[: len(search.used)]
+    values = float(of_threshold @ np.sum(counts > 0, axis=1))
+    if used >= _ENOUGH_SCORES and values < _ENOUGH_VALUES:
+        texts.append(
+            f"about {values:.0f} different scores shape the answer, too few for a distribution: they are coarsely "
+            "rounded, or the hyperparameters have no effect"
         )
     low, high = found.gamma_range
     if low < high:

@@ -609,7 +609,7 @@ def test_published_fits(shared_data, capsys, file, metric, threshold, published)
 @pytest.mark.parametrize(
     ("scores", "options", "part"),
     [
-        ([0.1, 0.2], [], "2 different scores are too few to choose a threshold"),
+        ([0.1, 0.2], [], "2 different scores are too few: run more trials"),
         ([0.1, 0.2], ["--threshold", "none"], "3"),
         ([0.1, 0.2, 0.3, 0.4], ["--threshold", "0.05"], "no score lies inside"),
         ([0.1, 0.2, 0.3, 0.4], ["--alpha", "0.5", "1", "--beta", "0", "0.4"], ""),

@@ -6,15 +6,13 @@ import math
 import jax
 import numpy as np
 import pytest
-import scipy.special
 import scipy.stats
 
 import nqjax
 from nqjax import cli
 from nqjax.errors import InputError
 from nqjax.estimation.candidates import candidate_thresholds
-from nqjax.posterior.averaged import averaged_prior
-from nqjax.posterior.beyond import _FACTORS, _NEIGHBOURS, log_densities_beyond
+from nqjax.posterior.averaging.beyond import _FACTORS, _NEIGHBOURS, log_densities_beyond
 
 KEY = jax.random.key(0)
 
@@ -23,13 +21,13 @@ KEY = jax.random.key(0)
 def scores():
     """A search whose regime is the best fifth of its scores: gamma 3, ends at 1, alpha 0, sigma 0.1."""
     rng = np.random.default_rng(5)
-    y = 1.71 * rng.random(64) ** (2 / 3) * 1.71 + 0.1 * rng.normal(size=64)
+    y = 2.9 * rng.random(64) ** (2 / 3) + 0.1 * rng.normal(size=64)
     return np.where(y > 1, 1 + np.expm1(2 * (y - 1)) / 2, y)
 
 
 @pytest.fixture(scope="module")
 def averaged(scores):
-    return nqjax.confidence_region(scores, method="averaged", key=KEY)
+    return nqjax.confidence_region(scores)
 
 
 def test_the_density_beyond_against_brute_force(scores):
@@ -62,39 +60,94 @@ def test_nothing_beyond():
     assert log_densities_beyond(np.array([0.0, 0.0, 1.0]), np.array([0.5])).tolist() == [0]
 
 
-def test_probabilities_are_those_of_the_parts(scores, averaged):
-    """The evidence of each threshold from `sample_posterior`, times the density beyond."""
-    ends = np.array(list(averaged.threshold_probabilities))
-    posts = [
-        nqjax.sample_posterior(scores, threshold=end, prior=averaged_prior(), key=KEY, method="quadrature")
-        for end in ends
-    ]
-    log_weight = np.array([post.log_evidence for post in posts]) + log_densities_beyond(scores, ends)
-    expected = scipy.special.softmax(log_weight)
-    found = np.array(list(averaged.threshold_probabilities.values()))
-    assert found == pytest.approx(expected, abs=0.01)
-    gammas = np.array([list(post.gamma_probabilities.values()) for post in posts])
-    assert list(averaged.gamma_probabilities.values()) == pytest.approx(expected @ gammas, abs=0.02)
-    # Draws: the thresholds have their shares, and the pool has the mean of the parts.
-    shares = [np.mean(averaged.threshold == end) for end in ends]
-    assert shares == pytest.approx(found, abs=2e-3)
-    means = np.array([np.mean(post.alpha) for post in posts])
-    spread = np.std(averaged.alpha) / math.sqrt(averaged.alpha.size / 4)
-    assert np.mean(averaged.alpha) == pytest.approx(expected @ means, abs=4 * spread)
+def test_it_is_the_default_without_a_threshold(scores, averaged):
+    assert isinstance(averaged, nqjax.AveragedPosterior)
+    assert isinstance(nqjax.confidence_region(scores, threshold=1.0), nqjax.ProfileRegion)
+    assert isinstance(nqjax.confidence_region(scores, sigma=0.1), nqjax.ProfileRegion)
+    assert isinstance(nqjax.sample_posterior(scores, key=KEY), nqjax.AveragedPosterior)
+    assert isinstance(nqjax.sample_posterior(scores, threshold=1.0, key=KEY), nqjax.Posterior)
+    fixed = nqjax.confidence_region(scores, gamma=3)
+    assert np.all(fixed.gamma == 3)
+    assert fixed.gammas == (3,)
 
 
-def test_it_holds_the_truth_that_one_threshold_misses(scores, averaged):
-    """With the threshold that the tests choose, the best score and gamma come out wrong."""
-    low, high = nqjax.confidence_region(scores, confidence=0.95).interval("alpha")
-    assert not low <= 0 <= high
+def test_it_holds_the_truth(scores, averaged):
     low, high = averaged.interval("best")
     assert low <= 0 <= high
-    assert averaged.gamma_probabilities[3] > 0.1
-    assert averaged.mean_used < 0.5 * len(scores)
+    low, high = averaged.interval("gamma")
+    assert low <= 3 <= high
+    assert 3 in averaged.gammas
+    assert averaged.mean_used < 0.6 * len(scores)
+    assert not averaged.warnings
+
+
+def test_the_key_hardly_matters(scores, averaged):
+    """Draws of another key have the same quantiles, to a few percent of the interval's width."""
+    other = nqjax.confidence_region(scores, key=jax.random.key(7))
+    assert not np.array_equal(other.alpha, averaged.alpha)
+    for name in ("best", "gamma", "sigma"):
+        width = np.ptp(averaged.interval(name))
+        assert other.interval(name, 0.8) == pytest.approx(averaged.interval(name, 0.8), abs=0.1 * width)
+        assert other.estimate(name) == pytest.approx(averaged.estimate(name), abs=0.1 * width)
+
+
+def test_many_are_each_alone(scores):
+    """Draws of study i are those of its key; a study that cannot be sampled is a failure with a reason."""
+    studies = [scores, scores + 1, [0.1, 0.2, 0.3], np.full(30, 0.25), np.full(9, np.nan)]
+    first, second, *others = nqjax.sample_posterior_many(studies, key=KEY)
+    keys = jax.random.split(KEY, len(studies))
+    alone = nqjax.sample_posterior(scores, key=keys[0])
+    assert first.alpha.tolist() == alone.alpha.tolist()
+    assert second.estimate("best") == pytest.approx(1 + first.estimate("best"), abs=0.1)
+    assert [one.reason for one in others] == [
+        "3 different scores are too few: run more trials, at least 5 different scores are needed",
+        "all 30 scores are 0.25: nothing tells them apart",
+        "there is no finite score: all runs failed",
+    ]
+
+
+def test_rounded_scores(scores):
+    """Rounding is found, and widens the answer as little as it must."""
+    exact = nqjax.confidence_region(scores)
+    rounded = nqjax.confidence_region(np.round(scores, 1))
+    assert rounded.rounding == pytest.approx(0.1)
+    assert nqjax.confidence_region(np.round(scores, 1), rounding=0).rounding == 0
+    assert nqjax.confidence_region(np.round(scores, 1), rounding=0.1).interval("best") == rounded.interval("best")
+    width = np.ptp(exact.interval("best"))
+    assert rounded.interval("best", 0.8) == pytest.approx(exact.interval("best", 0.8), abs=0.35 * width)
+    for wrong in (-0.1, math.nan, "yes", [1, 2]):
+        with pytest.raises(InputError, match="rounding is"):
+            nqjax.confidence_region(scores, rounding=wrong)
+
+
+@pytest.mark.parametrize("ulp", [16, 256])
+@pytest.mark.parametrize("maximize", [False, True])
+def test_rounding_errors_break_nothing(ulp, maximize):
+    """Every score twice, apart by a few units of the last place, as from two ways to add the same numbers."""
+    rng = np.random.default_rng(ulp)
+    for shift, sigma in ((0.0, 0.0), (0.0, 0.02), (-0.5, 0.02), (1e6, 0.02)):
+        y = np.repeat(shift + rng.random(20) ** 2 + sigma * rng.normal(size=20), 2)
+        y = y + ulp * np.spacing(np.abs(y)) * rng.integers(0, 2, len(y))
+        post = nqjax.confidence_region(-y if maximize else y, maximize=maximize)
+        assert math.isfinite(post.estimate("best"))
+        assert post.effective_draws > 100
+
+
+def test_other_priors_and_bounds(scores, averaged):
+    few = nqjax.sample_posterior(scores, prior=nqjax.Prior(gamma={1: 1.0}), key=KEY)
+    assert few.gamma_probabilities[1] == pytest.approx(1)
+    assert nqjax.sample_posterior(scores, prior=nqjax.Prior(), key=KEY).estimate("best") == pytest.approx(
+        averaged.estimate("best"), abs=0.1 * np.ptp(averaged.interval("best"))
+    )
+    bounded = nqjax.confidence_region(scores, alpha=(0, 1), sigma=(0.05, 0.2))
+    assert 0 <= bounded.interval("best")[0] < bounded.interval("best")[1] <= 1
+    assert 0.05 <= bounded.sigma.min() < bounded.sigma.max() <= 0.2
+    with pytest.raises(InputError, match="no probability"):
+        nqjax.confidence_region(scores, beta=(-5, -4))
 
 
 def test_the_mirror_image(scores, averaged):
-    other = nqjax.confidence_region(-scores, method="averaged", key=KEY, maximize=True)
+    other = nqjax.confidence_region(-scores, maximize=True)
     assert other.beta.tolist() == (-averaged.alpha).tolist()
     assert other.limits == (-averaged.limits[1], math.inf)
     for name in ("best", "sigma", "regime_probability"):
@@ -117,39 +170,42 @@ def test_the_interface_of_a_region(averaged):
     assert set(averaged.gammas) <= set(averaged.gamma_probabilities)
     assert averaged.limits[1] == max(averaged.threshold_probabilities, key=averaged.threshold_probabilities.get)
     assert averaged.regime_start > 0
-    assert averaged.error < 0.1
+    curve = averaged.curve([1, 10, 640], 0.8)
+    assert np.all((curve.low < curve.estimate) & (curve.estimate < curve.high))
+    assert np.all((low < curve.low) & (curve.high < high))
+    assert averaged.effective_draws > 800
 
 
 def test_few_scores_are_said_to_be_few():
     y = np.random.default_rng(0).random(12)
-    (text,) = nqjax.confidence_region(y, method="averaged", key=KEY).warnings
+    text = nqjax.confidence_region(y).warnings[0]
     assert "too few to tell the parameters" in text
 
 
 @pytest.mark.parametrize(
     ("options", "part"),
     [
-        ({"key": None}, "give a key"),
         ({"threshold": 0.5}, "leave threshold and limits out"),
         ({"threshold": None}, "leave threshold and limits out"),
         ({"limits": (-math.inf, 1)}, "leave threshold and limits out"),
         ({"sigma": 0}, "give sigma an interval"),
+        ({"alpha": 0.1}, "give alpha an interval"),
     ],
 )
 def test_mistakes(scores, options, part):
     with pytest.raises(InputError, match=part):
-        nqjax.confidence_region(scores, method="averaged", **{"key": KEY, **options})
+        nqjax.confidence_region(scores, method="averaged", **options)
 
 
 def test_too_few_different_scores():
-    with pytest.raises(InputError, match="5 different scores"):
-        nqjax.confidence_region([0.1, 0.2, 0.3] * 5, method="averaged", key=KEY)
+    with pytest.raises(InputError, match="3 different scores are too few"):
+        nqjax.confidence_region([0.1, 0.2, 0.3] * 5)
 
 
 def test_the_shell(scores, averaged, tmp_path, capsys):
     path = tmp_path / "t.csv"
     path.write_text("loss\n" + "\n".join(map(repr, scores.tolist())) + "\n")
-    assert cli.main(["region", str(path), "--metric", "loss", "--method", "averaged", "--json"]) == 0
+    assert cli.main(["region", str(path), "--metric", "loss", "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert (document["intervals"]["alpha"]["low"], document["intervals"]["alpha"]["high"]) == averaged.interval("alpha")
     assert document["threshold"] == averaged.limits[1]
