@@ -25,8 +25,8 @@ from nqjax.posterior.shared import CHAINS, SharedPosterior, sample_shared
 PosteriorMethod = Literal["averaged", "nuts", "quadrature"]
 
 #: Methods of one threshold, and that of all.
-_OF_ONE_THRESHOLD = "quadrature"
-_OF_ALL_THRESHOLDS = "averaged"
+_OF_ONE_THRESHOLD: PosteriorMethod = "quadrature"
+_OF_ALL_THRESHOLDS: PosteriorMethod = "averaged"
 
 
 def sample_posterior(

@@ -143,8 +143,11 @@ def test_importance_sampling_of_a_known_density():
         return np.stack(heaps, axis=1)
 
     rng = np.random.default_rng(0)
-    x = 10 * rng.standard_normal((4096, 4))
-    first = x, scipy.stats.norm.logpdf(x / 10).sum(1) - 4 * math.log(10)
+
+    def first(count):
+        x = 10 * rng.standard_normal((count, 4))
+        return x, scipy.stats.norm.logpdf(x / 10).sum(1) - 4 * math.log(10)
+
     found = sample(log_density, first, 8192, rng)
     error = 4 / math.sqrt(found.effective)
     assert found.effective > 800

@@ -6,6 +6,7 @@ thresholds can be compared, and the sum over them is the density that is sampled
 unknown threshold in this way.
 """
 
+import functools
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
 #: What the default range of gamma, whole numbers from 1 to 5, stands for.
 _DEFAULT_RANGE = (1, 5)
 _REAL_RANGE = (0.5, 6.5)
-
-#: Points of the round that looks for the posterior.
-_FIRST_POINTS = 4096
 
 #: Points of the answer.
 POINTS = 8192
@@ -81,8 +79,8 @@ def average(study: Study, prior: "Prior | None", unit: float, rng: np.random.Gen
         return log_prior_of_gamma(np.asarray(at.gamma), prior) + _log_bounds(at, bounds, search)
 
     density = log_densities(search, space, parts_of(prior), more)
-    found = sample(density, space.first(_FIRST_POINTS, rng), count, rng)
-    if not np.isfinite(found.log_integral):
+    found = sample(density, functools.partial(space.first, rng=rng), count, rng)
+    if found is None or not np.isfinite(found.log_integral):
         raise InputError("the prior gives the data no probability: widen it, or the bounds")
     at, _ = space.to_parameters(found.x)
     alpha = search.best + search.scale * np.asarray(at.alpha)

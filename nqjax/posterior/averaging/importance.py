@@ -12,6 +12,15 @@ import scipy.special
 
 from nqjax.types import Floats
 
+#: Points of the round that looks for the density.
+_FIRST_POINTS = 4096
+
+#: It is repeated until this number of its points have a density.
+_FEWEST_FIRST = 64
+
+#: Most repetitions of it.
+_MOST_FIRST_ROUNDS = 6
+
 #: Points of a round that adapts the proposal.
 _POINTS = 1536
 
@@ -70,42 +79,73 @@ class _Kernels(NamedTuple):
 
 
 def sample(
-    log_density: Callable[[Floats], Floats], first: tuple[Floats, Floats], count: int, rng: np.random.Generator
-) -> Weighted:
-    """Return weighted points of a density.
+    log_density: Callable[[Floats], Floats],
+    first: Callable[[int], tuple[Floats, Floats]],
+    count: int,
+    rng: np.random.Generator,
+) -> Weighted | None:
+    """Return weighted points of a density; None if no point has one.
 
     Parameters
     ----------
     log_density : callable
         From points (points, dimensions) to the log densities of parts, (points, parts); the density is their sum.
-    first : pair of ndarray
-        Points of the first round, and the log density of their proposal.
+    first : callable
+        Returns so many points of the first round, and the log density of their proposal.
     count : int
         Points of the last round.
     """
-    x, log_proposal = first
+    x, log_ratio = _first_round(log_density, first)
+    if not len(x):
+        return None
     unflattened = 0
     for _ in range(_MOST_ROUNDS):
-        log_target = scipy.special.logsumexp(log_density(x), axis=1)
-        log_ratio = log_target - log_proposal
         power = _flattening(log_ratio)
         unflattened += power == 1.0
         proposal = _kernels(x, power * log_ratio, rng)
         if unflattened == _ROUNDS_UNFLATTENED:
             break
         x = proposal.draw(_POINTS, rng)
-        log_proposal = proposal.log_density(x)
+        x, log_ratio = _possible(x, _total(log_density(x)) - proposal.log_density(x))
+        if not len(x):
+            return None
     for _ in range(_MOST_LAST_ROUNDS):
         x = proposal.draw(count, rng)
         parts, log_proposal = log_density(x), proposal.log_density(x)
-        log_ratio = scipy.special.logsumexp(parts, axis=1) - log_proposal
+        log_ratio = _total(parts) - log_proposal
         if effective_number(log_ratio) >= _ENOUGH * count:
             break
-        proposal = _kernels(x, _flattening(log_ratio) * log_ratio, rng)
-    log_weight = scipy.special.logsumexp(parts, axis=1) - log_proposal
+        likely, ratio = _possible(x, log_ratio)
+        if not len(likely):
+            return None
+        proposal = _kernels(likely, _flattening(ratio) * ratio, rng)
+    log_weight = _total(parts) - log_proposal
     top = scipy.special.logsumexp(log_weight)
     weight = np.exp(log_weight - top)
     return Weighted(x, weight, float(top - np.log(len(x))), float(1 / np.sum(weight**2)), parts)
+
+
+def _total(parts: Floats) -> Floats:
+    return np.asarray(scipy.special.logsumexp(np.where(np.isnan(parts), -np.inf, parts), axis=1))
+
+
+def _possible(x: Floats, log_ratio: Floats) -> tuple[Floats, Floats]:
+    """Return the points that have a density, and its ratio to the proposal."""
+    kept = np.isfinite(log_ratio)
+    return x[kept], log_ratio[kept]
+
+
+def _first_round(
+    log_density: Callable[[Floats], Floats], first: Callable[[int], tuple[Floats, Floats]]
+) -> tuple[Floats, Floats]:
+    """Return points that have a density, of which bounds may leave few."""
+    found: list[tuple[Floats, Floats]] = []
+    for _ in range(_MOST_FIRST_ROUNDS):
+        x, log_proposal = first(_FIRST_POINTS)
+        found.append(_possible(x, _total(log_density(x)) - log_proposal))
+        if sum(len(x) for x, _ in found) >= _FEWEST_FIRST:
+            break
+    return np.concatenate([x for x, _ in found]), np.concatenate([ratio for _, ratio in found])
 
 
 def effective_number(log_weight: Floats) -> float:

@@ -45,7 +45,7 @@ class Space(NamedTuple):
         """
         low, high = np.log(self.gamma)
         u, log_sigma, p, rate = np.clip(x, -_FAR, _FAR).T
-        gamma = np.exp(low + (high - low) * scipy.special.expit(u))
+        gamma = np.clip(np.exp(low + (high - low) * scipy.special.expit(u)), *self.gamma)
         sigma = np.exp(log_sigma)
         alpha = -(np.exp(p) + sigma * (p - log_sigma))
         delta = np.exp(np.clip(2 * rate / gamma, -_FAR, _FAR))
