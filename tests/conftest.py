@@ -18,6 +18,7 @@ cache.use()
 import jax
 import pytest
 from jax.experimental.compilation_cache import compilation_cache
+
 from support import programs
 
 _DATA_VARIABLE = "NQJAX_SHARED_DATA"

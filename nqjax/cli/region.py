@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from nqjax.cli import output, process, threshold
+from nqjax.cli import cautions, output, process, threshold
 from nqjax.cli.bands import METHODS as BANDS
 from nqjax.cli.options import add_command, add_confidence, add_search, add_seed, read_whole
 
@@ -57,6 +57,7 @@ def _run(args: argparse.Namespace) -> None:
     import jax
 
     from nqjax.analysis.confidence_region import region_of
+    from nqjax.analysis.fit import fit_of
     from nqjax.report.confidence import print_confidence, region_document
 
     chosen = threshold.resolve(args, scores)
@@ -69,4 +70,6 @@ def _run(args: argparse.Namespace) -> None:
         method=args.method,
         trials=output.trials(args, len(scores)),
     )
+    fit = getattr(region, "fit", None) or fit_of(chosen)
+    document["warnings"] = cautions.joined(document["warnings"], cautions.cautions(args, chosen, fit))
     output.give(args, document, print_confidence)

@@ -73,6 +73,7 @@ class FitDocument(Head):
     suggested_threshold: Number
     warnings: list[str]
     regime: NotRequired[RegimeDocument | None]
+    few: NotRequired[dict[str, Any] | None]  # the answer where too few scores are fitted
 
 
 class ParameterInterval(Interval):
