@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 
 from nqjax.analysis.averaged import Rounding, averaged_of, leaves_open, read_rounding
 from nqjax.analysis.bootstrap import bootstrap_of
+from nqjax.analysis.cautions import warn_of_cautions
 from nqjax.analysis.threshold import Selection, p_value_of, read_question, select, warn_if_rejected
 from nqjax.confidence.bands import BandMethod
 from nqjax.confidence.bootstrap import Bootstrap, check_resamples
@@ -104,6 +105,7 @@ def confidence_region(
     region = region_of(chosen, method, confidence, None if key is None else as_key(key), count)
     if isinstance(region, ProfileRegion | Bootstrap):
         warn_if_rejected(region.fit)
+        warn_of_cautions(chosen.study, region.fit)
     elif method == "posterior":
         from nqjax.posterior.posterior import Posterior
         from nqjax.posterior.sample import warn_if_unreliable

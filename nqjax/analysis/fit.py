@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from numpy.typing import ArrayLike
 
+from nqjax.analysis.cautions import warn_of_cautions
 from nqjax.analysis.threshold import Selection, p_value_of, read_question, select, warn_if_rejected
 from nqjax.errors import FitWarning, show
 from nqjax.estimation.constraints import Constraint
@@ -61,7 +62,8 @@ def fit(
     Warns
     -----
     FitWarning
-        The scores in the regime do not follow the fitted distribution (p < 0.05); or all scores are used and are
+        The scores in the regime do not follow the fitted distribution (p < 0.05); one score decides the fit; the scores
+        look like noise alone; or all scores are used and are
         equal, so that the fit is a point mass, whose gamma cannot be told.
 
     Notes
@@ -83,7 +85,9 @@ def fit(
     (0.1, 0.6, 0.02)
     """
     question = read_question(threshold, limits, minimize, maximize, alpha, beta, gamma, sigma)
-    found = fit_of(select(scores, question))
+    chosen = select(scores, question)
+    found = fit_of(chosen)
+    warn_of_cautions(chosen.study, found)
     if found.alpha == found.beta:
         warnings.warn(
             f"all {found.num_scores} scores are {show(found.alpha)}: the fit is a point mass, of any gamma",

@@ -1,9 +1,9 @@
 """The answer averaged over the threshold, as several commands print it."""
 
 import argparse
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from nqjax.cli import output
+from nqjax.cli import cautions, output
 from nqjax.cli.options import constraints
 
 if TYPE_CHECKING:
@@ -11,7 +11,6 @@ if TYPE_CHECKING:
 
     from nqjax.analysis.threshold import Question
     from nqjax.posterior.averaged import AveragedPosterior
-    from nqjax.report.documents import AveragedDocument
 
 
 def leaves_open(args: argparse.Namespace) -> bool:
@@ -45,9 +44,20 @@ def answer(
     return averaged_of(scores, _question(args), key, confidence=confidence, shape=shape)
 
 
-def document_of(args: argparse.Namespace, post: "AveragedPosterior", scores: "np.ndarray") -> "AveragedDocument":
-    """Return the document that is printed."""
-    from nqjax.report.averaged import averaged_document
+def give(args: argparse.Namespace, post: "AveragedPosterior", scores: "np.ndarray") -> None:
+    """Print the answer; where the scores do not tell the parameters, a band that holds whatever they follow."""
+    from nqjax.analysis.cautions import cautions_without_fit
+    from nqjax.checks.noise_alone import NOISE_ALONE
+    from nqjax.report.averaged import averaged_document, print_averaged
+    from nqjax.report.few import few_answer, print_few
 
     head = output.head(args, post.limits, scores)
-    return averaged_document(post, scores, head=head, trials=output.trials(args, len(scores)))
+    document: dict[str, Any] = dict(averaged_document(post, scores, head=head, trials=output.trials(args, len(scores))))
+    found = cautions.located(args, cautions_without_fit(post.study, post.limits, "row {row}"), len(scores))
+    document["warnings"] = cautions.joined(document["warnings"], found)
+    noise = NOISE_ALONE in found
+    document["few"] = None
+    if noise or not post.tells_parameters:
+        few = few_answer(scores, minimize=args.minimize, num_used=round(post.mean_used))
+        document["few"] = {**few, "warnings": found, "noise_alone": noise}
+    output.give(args, document, print_few if document["few"] else print_averaged)

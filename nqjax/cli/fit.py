@@ -1,10 +1,15 @@
 """`nqjax fit`."""
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from nqjax.cli import averaged, output, process, threshold
-from nqjax.cli.options import add_command, add_search
+from nqjax.cli import averaged, cautions, output, process, threshold
+from nqjax.cli.options import AUTO, add_command, add_search
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from nqjax.estimation.fit import Fit
 
 _EPILOG = """\
 Without a threshold the answer is averaged over all thresholds, and every estimate has an interval. With one it is the
@@ -51,17 +56,32 @@ def run(args: argparse.Namespace) -> None:
 
     process.use_compilation_cache()
     if averaged.leaves_open(args):
-        from nqjax.report.averaged import print_averaged
-
         post = averaged.answer(args, scores)
-        output.give(args, averaged.document_of(args, post, scores), print_averaged)
+        averaged.give(args, post, scores)
         output.draw(args, post, scores)
         return
     from nqjax.analysis.fit import fit_of
+    from nqjax.report.few import print_few
     from nqjax.report.fit import print_fit
 
     chosen = threshold.resolve(args, scores)
     fit = fit_of(chosen)
+    found = cautions.cautions(args, chosen, fit)
     document = output.fit_document(args, fit, scores, chosen.study.limits)
-    output.give(args, {**document, "regime": threshold.movement(args, scores, chosen)}, print_fit)
+    document["warnings"] = cautions.joined(document["warnings"], found)
+    document["few"] = few_of(args, fit, scores, found)
+    if document["few"] is not None:
+        output.give(args, document, print_few)
+    else:
+        output.give(args, {**document, "regime": threshold.movement(args, scores, chosen)}, print_fit)
     output.draw(args, fit, scores)
+
+
+def few_of(args: argparse.Namespace, fit: "Fit", scores: "np.ndarray", found: list[str]) -> dict[str, Any] | None:
+    """Return the answer for few scores; None where there are enough, or where the user gave the threshold."""
+    from nqjax.checks.few import is_too_few
+    from nqjax.report.few import few_answer
+
+    if args.threshold != AUTO or not is_too_few(fit.num_used):
+        return None
+    return {**few_answer(scores, minimize=args.minimize, num_used=fit.num_used), "warnings": found}

@@ -65,12 +65,10 @@ def _run(args: argparse.Namespace) -> None:
     if args.method is None:
         args.method = AVERAGED if averaged.leaves_open(args) and args.report is None else METHODS[0]
     if args.method == AVERAGED:
-        from nqjax.report.averaged import print_averaged
-
         average: Any = averaged.answer(args, scores, args.confidence, seed=args.seed, shape=(args.chains, args.samples))
         if args.draws is not None:
             _save_draws(args.draws, average)
-        output.give(args, averaged.document_of(args, average, scores), print_averaged)
+        averaged.give(args, average, scores)
         return
     import warnings
 

@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from nqjax.cli import averaged, output, process, threshold
+from nqjax.cli import averaged, cautions, output, process, threshold
 from nqjax.cli.bands import METHODS as BANDS
 from nqjax.cli.options import add_command, add_confidence, add_search, add_seed, read_whole
 
@@ -61,12 +61,10 @@ def _run(args: argparse.Namespace) -> None:
 
     method: Any = args.method or ("averaged" if averaged.leaves_open(args) else "profile")
     if method == "averaged":
-        from nqjax.report.averaged import print_averaged
-
-        post = averaged.answer(args, scores, args.confidence)
-        output.give(args, averaged.document_of(args, post, scores), print_averaged)
+        averaged.give(args, averaged.answer(args, scores, args.confidence), scores)
         return
     from nqjax.analysis.confidence_region import region_of
+    from nqjax.analysis.fit import fit_of
     from nqjax.report.confidence import print_confidence, region_document
 
     chosen = threshold.resolve(args, scores)
@@ -79,4 +77,6 @@ def _run(args: argparse.Namespace) -> None:
         method=method,
         trials=output.trials(args, len(scores)),
     )
+    fit = getattr(region, "fit", None) or fit_of(chosen)
+    document["warnings"] = cautions.joined(document["warnings"], cautions.cautions(args, chosen, fit))
     output.give(args, document, print_confidence)

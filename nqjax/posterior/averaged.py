@@ -72,6 +72,8 @@ class AveragedPosterior(Region):
         Probability of the intervals, unless another is asked for.
     effective_draws : float
         Number of independent draws that tell as much.
+    tells_parameters : bool
+        Whether the scores are enough to tell the parameters; if not, only a distribution-free band is to be relied on.
     warnings : list of str
         What limits the answer, in sentences; empty where nothing is known to.
 
@@ -107,6 +109,7 @@ class AveragedPosterior(Region):
     rounding: float
     confidence: float
     effective_draws: float
+    tells_parameters: bool
     warnings: list[str]
     study: Study = field(repr=False)
 
@@ -279,6 +282,7 @@ def averaged_posterior(
         rounding=unit,
         confidence=confidence,
         effective_draws=found.effective,
+        tells_parameters=_tells_parameters(found),
         warnings=_warnings(found),
         study=study,
     )
@@ -304,16 +308,23 @@ def _rounded_gammas(found: Average) -> dict[int, float]:
     return {gamma: float(found.weight[whole == gamma].sum()) for gamma in range(low, high + 1)}
 
 
+def _tells_parameters(found: Average) -> bool:
+    """Return whether enough scores are in the regime, and the interval of the best one ends not far from them."""
+    search, weight = found.search, found.weight
+    of_threshold = weight @ found.thresholds
+    order = np.argsort(found.alpha)
+    lowest = float(found.alpha[order][np.searchsorted(np.cumsum(weight[order]), 0.025)])
+    reach = float(search.thresholds[int(np.argmax(of_threshold))]) - search.best
+    return bool(of_threshold @ search.used >= _ENOUGH_SCORES and search.best - lowest <= _FAR * reach)
+
+
 def _warnings(found: Average) -> list[str]:
     """Return what limits the answer, in sentences."""
     search, weight = found.search, found.weight
     of_threshold = weight @ found.thresholds
     used = float(of_threshold @ search.used)
-    order = np.argsort(found.alpha)
-    lowest = float(found.alpha[order][np.searchsorted(np.cumsum(weight[order]), 0.025)])
-    reach = float(search.thresholds[int(np.argmax(of_threshold))]) - search.best
     texts = []
-    if used < _ENOUGH_SCORES or search.best - lowest > _FAR * reach:
+    if not _tells_parameters(found):
         texts.append(
             f"about {used:.0f} scores shape the answer, too few to tell the parameters: rely on the band of "
             "nqjax.confidence_bands (nqjax bands)"

@@ -73,6 +73,7 @@ class FitDocument(Head):
     suggested_threshold: Number
     warnings: list[str]
     regime: NotRequired[RegimeDocument | None]
+    few: NotRequired[dict[str, Any] | None]  # the answer where too few scores are fitted
 
 
 class ParameterInterval(Interval):
@@ -215,7 +216,8 @@ class PlanDocument(PlanBasis):
 
     asked: dict[str, float]
     required_trials: Number
-    out_of_reach: bool  # more than a thousand times the trials that were run
+    out_of_reach: bool  # more than a thousand times the trials that were run, or one trial in a million reaches it
+    interval: Interval  # of the number, by a bootstrap; null ends are out of reach, or not computed
 
 
 class Gain(TypedDict):
@@ -225,6 +227,7 @@ class Gain(TypedDict):
     probability: float  # of a better score than the best one seen
     probability_beyond_noise: float  # of one that is better by more than sigma
     median_best_score: Number
+    intervals: dict[str, dict[str, float]]  # of these three, by a bootstrap; empty where it fails
 
 
 class GainsDocument(PlanBasis):

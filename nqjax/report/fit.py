@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nqjax.analysis.threshold import REJECTED, rejection
+from nqjax.checks.noise_alone import NOISE_ALONE
 from nqjax.errors import show
 from nqjax.report.documents import CurvePoint, FitDocument, Number
 from nqjax.report.head import head_of, print_head
@@ -202,7 +203,7 @@ def _parameters(document: FitDocument) -> "Table":
     numbers = {
         "alpha": show(document["alpha"]),
         "beta": show(document["beta"]),
-        "gamma": str(document["gamma"]),
+        "gamma": "not told" if NOISE_ALONE in document["warnings"] else str(document["gamma"]),
         "sigma": significant(document["sigma"], 3),
     }
     words = meanings(document["minimize"])
