@@ -90,5 +90,5 @@ def _too_few(count: int) -> str:
     scores = "1 score is" if count == 1 else f"{count} scores are"
     return (
         f"Only {scores} near enough to the best one to be fitted: too few to tell alpha, beta, gamma and sigma. "
-        "What follows holds whatever the scores follow. Run more trials, or give --threshold to see the fit all the same."
+        "What follows holds whatever the scores follow. Run more trials, or give --threshold to see the fit anyway."
     )
