@@ -15,6 +15,7 @@ from nqjax.confidence.profile import ProfileRegion, profile_of
 from nqjax.confidence.region import Region
 from nqjax.errors import InputError
 from nqjax.estimation.constraints import Constraint
+from nqjax.estimation.noise_data import Noise
 from nqjax.inputs import AUTO, Limits, Threshold, as_choice, as_count, as_key, as_probability
 
 RegionMethod = Literal["profile", "consonance", "bootstrap", "posterior"]
@@ -35,6 +36,7 @@ def confidence_region(
     beta: Constraint = None,
     gamma: Constraint = (1, 5),
     sigma: Constraint = None,
+    noise: Noise | None = None,
     key: Array | None = None,
     num_resamples: int = 1000,
 ) -> Region:
@@ -44,7 +46,7 @@ def confidence_region(
     ----------
     scores : array_like, shape (num_scores,)
         One score a trial, as for `nqjax.fit`.
-    threshold, limits, minimize, maximize, alpha, beta, gamma, sigma
+    threshold, limits, minimize, maximize, alpha, beta, gamma, sigma, noise
         As for `nqjax.fit`. A threshold that is chosen is then taken for known.
     method : {"profile", "consonance", "bootstrap", "posterior"}
         ``profile``: every distribution that fits nearly as well as the best; each interval has the confidence by
@@ -87,7 +89,7 @@ def confidence_region(
     check_resamples(count)
     if key is None and method in ("bootstrap", "posterior"):
         raise InputError(f"the {method} is random: give a key, such as jax.random.key(0)")
-    chosen = select(scores, read_question(threshold, limits, minimize, maximize, alpha, beta, gamma, sigma))
+    chosen = select(scores, read_question(threshold, limits, minimize, maximize, alpha, beta, gamma, sigma, noise))
     region = region_of(chosen, method, confidence, None if key is None else as_key(key), count)
     if isinstance(region, ProfileRegion | Bootstrap):
         warn_if_rejected(region.fit)
@@ -139,6 +141,7 @@ def profile_region(
     beta: Constraint = None,
     gamma: Constraint = (1, 5),
     sigma: Constraint = None,
+    noise: Noise | None = None,
 ) -> ProfileRegion:
     """Return every noisy quadratic that fits the scores nearly as well as the best one.
 
@@ -146,7 +149,7 @@ def profile_region(
     ----------
     scores : array_like, shape (num_scores,)
         One score a trial. NaN and infinite scores are failed runs: they count on the losing side.
-    threshold, limits, minimize, maximize, alpha, beta, gamma, sigma
+    threshold, limits, minimize, maximize, alpha, beta, gamma, sigma, noise
         As for `nqjax.fit`. A threshold that is chosen is then taken for known.
     confidence : float
         Coverage of each interval by itself in large samples, between 0 and 1.
@@ -172,7 +175,7 @@ def profile_region(
     True
     """
     confidence = as_probability("confidence", confidence)
-    chosen = select(scores, read_question(threshold, limits, minimize, maximize, alpha, beta, gamma, sigma))
+    chosen = select(scores, read_question(threshold, limits, minimize, maximize, alpha, beta, gamma, sigma, noise))
     region = _profile(chosen, confidence)
     warn_if_rejected(region.fit)
     return region
@@ -195,6 +198,7 @@ def consonance_region(
     beta: Constraint = None,
     gamma: Constraint = (1, 5),
     sigma: Constraint = None,
+    noise: Noise | None = None,
     method: BandMethod = "ld_highest_density",
 ) -> ConsonanceRegion:
     """Return every noisy quadratic that keeps within a simultaneous confidence band over the regime.
@@ -203,7 +207,7 @@ def consonance_region(
     ----------
     scores : array_like, shape (num_scores,)
         One score a trial. NaN and infinite scores are failed runs: they count on the losing side.
-    threshold, limits, minimize, maximize, alpha, beta, gamma, sigma
+    threshold, limits, minimize, maximize, alpha, beta, gamma, sigma, noise
         As for `nqjax.fit`. A threshold that is chosen is then taken for known.
     confidence : float
         Confidence of the band, between 0 and 1.
@@ -233,5 +237,5 @@ def consonance_region(
     True
     """
     confidence = as_probability("confidence", confidence)
-    chosen = select(scores, read_question(threshold, limits, minimize, maximize, alpha, beta, gamma, sigma))
+    chosen = select(scores, read_question(threshold, limits, minimize, maximize, alpha, beta, gamma, sigma, noise))
     return region_within(chosen.study, confidence, method)

@@ -11,6 +11,7 @@ from nqjax.analysis.threshold import read_question, select, select_many
 from nqjax.errors import InputError
 from nqjax.estimation.constraints import Constraint
 from nqjax.estimation.many import Failure
+from nqjax.estimation.noise_data import Noise
 from nqjax.estimation.study import Study
 from nqjax.inputs import AUTO, Limits, Threshold, as_flag, as_key, shortened
 from nqjax.posterior.posterior import Posterior
@@ -33,6 +34,7 @@ def sample_posterior(
     beta: Constraint = None,
     gamma: Constraint = (1, 5),
     sigma: Constraint = None,
+    noise: Noise | None = None,
     prior: Prior | None = None,
     key: Array,
     method: PosteriorMethod = "nuts",
@@ -55,6 +57,8 @@ def sample_posterior(
         Bounds at which the prior is truncated.
     gamma : int or pair of int
         Range of the effective number of hyperparameters.
+    noise : Noise, optional
+        Noise that was measured by reruns, as for `nqjax.fit`.
     prior : Prior, optional
         See `nqjax.Prior`.
     key : Array
@@ -97,7 +101,7 @@ def sample_posterior(
     """
     request = read_request(prior, method, num_chains, num_warmup, num_samples, confidence)
     key, show = as_key(key), as_flag("progress", progress)
-    question = read_question(threshold, limits, minimize, maximize, alpha, beta, gamma, sigma)
+    question = read_question(threshold, limits, minimize, maximize, alpha, beta, gamma, sigma, noise)
     request.prior.log_gamma(*question.constraints.gamma)  # raises InputError before anything is compiled
     return warn_if_unreliable(sample_study(select(scores, question).study, key, request, show))
 
