@@ -156,9 +156,7 @@ def noise_from_seeds(
     return found if averaged == 1 else replace(found, sigma=found.sigma / math.sqrt(averaged))
 
 
-def _pooled(
-    table: Floats, limits: tuple[float, float], minimize: bool, num_failed: int, column_effects: bool
-) -> Noise:
+def _pooled(table: Floats, limits: tuple[float, float], minimize: bool, num_failed: int, column_effects: bool) -> Noise:
     """Pool the variance within the rows of a table; cells that are not finite are left out."""
     rows = np.where(np.isfinite(table), table, math.nan)
     rows = rows[np.sum(np.isfinite(rows), axis=1) >= 2]
@@ -252,6 +250,10 @@ def _key(row: Any) -> Hashable:
     if isinstance(row, list | tuple | np.ndarray):
         return tuple(_key(cell) for cell in row)
     row = row.item() if isinstance(row, np.generic) else row
-    if row is np.ma.masked or (isinstance(row, float) and math.isnan(row)) or type(row).__name__ in ("NAType", "NaTType"):
+    if (
+        row is np.ma.masked
+        or (isinstance(row, float) and math.isnan(row))
+        or type(row).__name__ in ("NAType", "NaTType")
+    ):
         return None
     return row  # type: ignore[no-any-return]

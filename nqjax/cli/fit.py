@@ -3,8 +3,8 @@
 import argparse
 from typing import Any
 
-from nqjax.cli import output, process, threshold
-from nqjax.cli.options import add_command, add_search
+from nqjax.cli import output, process, reruns, threshold
+from nqjax.cli.options import add_command, add_noise, add_search
 
 _EPILOG = """\
 The options of the parameters take one number, which fixes the parameter, or two, its lowest and its highest value; an
@@ -16,6 +16,7 @@ examples:
   nqjax fit trials.jsonl --metric metrics.accuracy --maximize --threshold 0.89 --beta 0 1
   nqjax fit trials.parquet --metric val_loss --gamma 1 8 --json | jq .alpha
   nqjax fit trials.csv --metric val_loss --threshold 3.695 --plot curve.png
+  nqjax fit trials.csv --metric val_loss --noise reruns.csv --noise-config learning_rate dropout
 """
 
 
@@ -36,6 +37,7 @@ def add(commands: Any) -> None:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     add_search(parser)
+    add_noise(parser)
     output.add_output(parser)
 
 
@@ -47,11 +49,12 @@ def run(args: argparse.Namespace) -> None:
     scores = read_scores(args.file, args.metric)
 
     process.use_compilation_cache()
+    noise = reruns.read(args)
     from nqjax.analysis.fit import fit_of
     from nqjax.report.fit import print_fit
 
-    chosen = threshold.resolve(args, scores)
+    chosen = threshold.resolve(args, scores, noise)
     fit = fit_of(chosen)
     document = output.fit_document(args, fit, scores, chosen.study.limits)
-    output.give(args, {**document, "regime": threshold.movement(args, scores, chosen)}, print_fit)
+    output.give(args, {**document, "regime": threshold.movement(args, scores, chosen, noise)}, print_fit)
     output.draw(args, fit, scores)

@@ -3,8 +3,8 @@
 import argparse
 from typing import Any
 
-from nqjax.cli import output, process, threshold
-from nqjax.cli.options import add_command, add_sampler, add_search, constraints, sampler
+from nqjax.cli import output, process, reruns, threshold
+from nqjax.cli.options import add_command, add_noise, add_sampler, add_search, constraints, sampler
 from nqjax.errors import InputError
 from nqjax.runtime.extras import require
 from nqjax.runtime.files import check_writable
@@ -35,6 +35,7 @@ def add(commands: Any) -> None:
         epilog=_EPILOG,
     )
     add_search(parser)
+    add_noise(parser)
     add_sampler(parser)
     parser.add_argument(
         "--report", metavar="PAGE", help="write an HTML page with tables, pictures and diagnostics, a .html file"
@@ -56,6 +57,7 @@ def _run(args: argparse.Namespace) -> None:
         check_writable(args.draws)
     scores = read_scores(args.file, args.metric)
     process.use_compilation_cache()
+    noise = reruns.read(args)
     process.listen_for_ctrl_c()
     import warnings
 
@@ -64,9 +66,9 @@ def _run(args: argparse.Namespace) -> None:
     import nqjax
     from nqjax.report.posterior import posterior_document, print_posterior
 
-    chosen = threshold.resolve(args, scores)
+    chosen = threshold.resolve(args, scores, noise)
     limits, regime = chosen.study.limits, chosen.regime
-    study: dict[str, Any] = {"limits": limits, "minimize": args.minimize, **constraints(args)}
+    study: dict[str, Any] = {"limits": limits, "minimize": args.minimize, "noise": noise, **constraints(args)}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", nqjax.SamplingWarning)  # the document has it
         post = nqjax.sample_posterior(scores, key=jax.random.key(args.seed), progress=True, **study, **sampler(args))

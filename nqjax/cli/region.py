@@ -3,9 +3,9 @@
 import argparse
 from typing import Any
 
-from nqjax.cli import output, process, threshold
+from nqjax.cli import output, process, reruns, threshold
 from nqjax.cli.bands import METHODS as BANDS
-from nqjax.cli.options import add_command, add_confidence, add_search, add_seed, read_whole
+from nqjax.cli.options import add_command, add_confidence, add_noise, add_search, add_seed, read_whole
 
 _METHODS = ("profile", "consonance", "bootstrap", "posterior")
 
@@ -37,6 +37,7 @@ def add(commands: Any) -> None:
         epilog=_EPILOG,
     )
     add_search(parser)
+    add_noise(parser)
     parser.add_argument(
         "--method", choices=_METHODS, default=_METHODS[0], help="the method, see below (default: profile)"
     )
@@ -54,12 +55,13 @@ def _run(args: argparse.Namespace) -> None:
 
     scores = read_scores(args.file, args.metric)
     process.use_compilation_cache()
+    noise = reruns.read(args)
     import jax
 
     from nqjax.analysis.confidence_region import region_of
     from nqjax.report.confidence import print_confidence, region_document
 
-    chosen = threshold.resolve(args, scores)
+    chosen = threshold.resolve(args, scores, noise)
     key = jax.random.key(args.seed)
     region = region_of(chosen, args.method, args.confidence, key, args.resamples, band=args.band)
     document = region_document(

@@ -100,7 +100,9 @@ class Noise:
         with np.errstate(over="ignore"):
             ratio = self.sigma / np.where(given > 0, given, 1.0)
             found = self.degrees_of_freedom * (np.log(np.maximum(ratio, 1e-300)) + (1 - ratio**2) / 2)
-        return np.where(given > 0, np.where(np.isinf(given), -np.inf, found), np.where(np.isnan(given), np.nan, -np.inf))
+        return np.where(
+            given > 0, np.where(np.isinf(given), -np.inf, found), np.where(np.isnan(given), np.nan, -np.inf)
+        )
 
 
 def as_noise(noise: "Noise | None") -> "Noise | None":
