@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from nqjax.analysis.threshold import Question
 from nqjax.errors import InputError
 from nqjax.estimation.many import Failure
+from nqjax.estimation.noise_data import Noise, as_noise
 from nqjax.estimation.study import Study
 from nqjax.inputs import AUTO, as_key, as_number, as_studies
 from nqjax.posterior.averaged import AveragedPosterior, averaged_posterior
@@ -53,6 +54,7 @@ def averaged_of(
     unit: float | None = None,
     prior: "Prior | None" = None,
     shape: tuple[int, int] = (4, 1000),
+    noise: Noise | None = None,
 ) -> AveragedPosterior:
     """Return the posterior averaged over all thresholds.
 
@@ -67,7 +69,8 @@ def averaged_of(
     _check(question)
     study = Study.constrained(scores, (-math.inf, math.inf), question.minimize, question.constraints)
     seed = 0 if key is None else make_seed(as_key(key))
-    return averaged_posterior(study, seed, prior=prior, rounding=unit, shape=shape, confidence=confidence)
+    options: dict[str, Any] = {"shape": shape, "confidence": confidence, "noise": as_noise(noise)}
+    return averaged_posterior(study, seed, prior=prior, rounding=unit, **options)
 
 
 def averaged_of_many(studies: Any, question: Question, key: Array, **options: Any) -> list[AveragedPosterior | Failure]:

@@ -17,6 +17,7 @@ from nqjax.confidence.profile import ProfileRegion, profile_of
 from nqjax.confidence.region import Region
 from nqjax.errors import InputError
 from nqjax.estimation.constraints import Constraint
+from nqjax.estimation.noise_data import Noise
 from nqjax.inputs import AUTO, Limits, Threshold, as_choice, as_count, as_key, as_probability
 
 RegionMethod = Literal["averaged", "profile", "consonance", "bootstrap", "posterior"]
@@ -37,6 +38,7 @@ def confidence_region(
     beta: Constraint = None,
     gamma: Constraint = (1, 5),
     sigma: Constraint = None,
+    noise: Noise | None = None,
     key: Array | None = None,
     num_resamples: int = 1000,
     rounding: Rounding = AUTO,
@@ -47,7 +49,7 @@ def confidence_region(
     ----------
     scores : array_like, shape (num_scores,)
         One score a trial, as for `nqjax.fit`.
-    threshold, limits, minimize, maximize, alpha, beta, gamma, sigma
+    threshold, limits, minimize, maximize, alpha, beta, gamma, sigma, noise
         As for `nqjax.fit`. All methods but ``averaged`` take a threshold that is chosen for known.
     method : {"averaged", "profile", "consonance", "bootstrap", "posterior"}, optional
         ``averaged``, the default without a threshold: credible intervals averaged over every threshold and over real
@@ -100,8 +102,8 @@ def confidence_region(
     question = read_question(threshold, limits, minimize, maximize, alpha, beta, gamma, sigma)
     method = method or ("averaged" if leaves_open(question) else "profile")
     if method == "averaged":
-        return averaged_of(scores, question, key, confidence=confidence, unit=unit)
-    chosen = select(scores, question)
+        return averaged_of(scores, question, key, confidence=confidence, unit=unit, noise=noise)
+    chosen = select(scores, read_question(threshold, limits, minimize, maximize, alpha, beta, gamma, sigma, noise))
     region = region_of(chosen, method, confidence, None if key is None else as_key(key), count)
     if isinstance(region, ProfileRegion | Bootstrap):
         warn_if_rejected(region.fit)
@@ -154,6 +156,7 @@ def profile_region(
     beta: Constraint = None,
     gamma: Constraint = (1, 5),
     sigma: Constraint = None,
+    noise: Noise | None = None,
 ) -> ProfileRegion:
     """Return every noisy quadratic that fits the scores nearly as well as the best one.
 
@@ -161,7 +164,7 @@ def profile_region(
     ----------
     scores : array_like, shape (num_scores,)
         One score a trial. NaN and infinite scores are failed runs: they count on the losing side.
-    threshold, limits, minimize, maximize, alpha, beta, gamma, sigma
+    threshold, limits, minimize, maximize, alpha, beta, gamma, sigma, noise
         As for `nqjax.fit`. A threshold that is chosen is then taken for known.
     confidence : float
         Coverage of each interval by itself in large samples, between 0 and 1.
@@ -187,7 +190,7 @@ def profile_region(
     True
     """
     confidence = as_probability("confidence", confidence)
-    chosen = select(scores, read_question(threshold, limits, minimize, maximize, alpha, beta, gamma, sigma))
+    chosen = select(scores, read_question(threshold, limits, minimize, maximize, alpha, beta, gamma, sigma, noise))
     region = _profile(chosen, confidence)
     warn_if_rejected(region.fit)
     return region
@@ -210,6 +213,7 @@ def consonance_region(
     beta: Constraint = None,
     gamma: Constraint = (1, 5),
     sigma: Constraint = None,
+    noise: Noise | None = None,
     method: BandMethod = "ld_highest_density",
 ) -> ConsonanceRegion:
     """Return every noisy quadratic that keeps within a simultaneous confidence band over the regime.
@@ -218,7 +222,7 @@ def consonance_region(
     ----------
     scores : array_like, shape (num_scores,)
         One score a trial. NaN and infinite scores are failed runs: they count on the losing side.
-    threshold, limits, minimize, maximize, alpha, beta, gamma, sigma
+    threshold, limits, minimize, maximize, alpha, beta, gamma, sigma, noise
         As for `nqjax.fit`. A threshold that is chosen is then taken for known.
     confidence : float
         Confidence of the band, between 0 and 1.
@@ -248,5 +252,5 @@ def consonance_region(
     True
     """
     confidence = as_probability("confidence", confidence)
-    chosen = select(scores, read_question(threshold, limits, minimize, maximize, alpha, beta, gamma, sigma))
+    chosen = select(scores, read_question(threshold, limits, minimize, maximize, alpha, beta, gamma, sigma, noise))
     return region_within(chosen.study, confidence, method)

@@ -10,6 +10,7 @@ from nqjax.analysis.threshold import Selection, p_value_of, read_question, selec
 from nqjax.errors import FitWarning, show
 from nqjax.estimation.constraints import Constraint
 from nqjax.estimation.fit import Fit, fit_prepared, point_mass
+from nqjax.estimation.noise_data import Noise
 from nqjax.estimation.study import prepare
 from nqjax.inputs import AUTO, Limits, Threshold
 
@@ -25,6 +26,7 @@ def fit(
     beta: Constraint = None,
     gamma: Constraint = (1, 5),
     sigma: Constraint = None,
+    noise: Noise | None = None,
 ) -> Fit:
     """Fit the noisy quadratic distribution to the scores of a random search.
 
@@ -46,6 +48,8 @@ def fit(
     alpha, beta, gamma, sigma : float or pair of float, optional
         A number fixes the parameter, a pair bounds it. gamma is whole, from 1 to 50. ``sigma=0`` fits the noiseless
         quadratic.
+    noise : Noise, optional
+        Noise that was measured by reruns, see `nqjax.noise_from_reruns`: sigma is kept within its 95 % interval.
 
     Returns
     -------
@@ -84,7 +88,7 @@ def fit(
     >>> round(fit.alpha, 2), round(fit.beta, 2), round(fit.sigma, 2)
     (0.1, 0.6, 0.02)
     """
-    question = read_question(threshold, limits, minimize, maximize, alpha, beta, gamma, sigma)
+    question = read_question(threshold, limits, minimize, maximize, alpha, beta, gamma, sigma, noise)
     chosen = select(scores, question)
     found = fit_of(chosen)
     warn_of_cautions(chosen.study, found)

@@ -12,6 +12,7 @@ from nqjax.analysis.threshold import Question, read_question, select, select_man
 from nqjax.errors import InputError
 from nqjax.estimation.constraints import Constraint
 from nqjax.estimation.many import Failure
+from nqjax.estimation.noise_data import Noise
 from nqjax.estimation.study import Study
 from nqjax.inputs import AUTO, Limits, Threshold, as_flag, as_key, shortened
 from nqjax.posterior.averaged import AveragedPosterior
@@ -40,6 +41,7 @@ def sample_posterior(
     beta: Constraint = None,
     gamma: Constraint = (1, 5),
     sigma: Constraint = None,
+    noise: Noise | None = None,
     prior: Prior | None = None,
     key: Array,
     method: PosteriorMethod | None = None,
@@ -62,6 +64,8 @@ def sample_posterior(
         Bounds at which the prior is truncated.
     gamma : int or pair of int
         Range of the effective number of hyperparameters.
+    noise : Noise, optional
+        Noise that was measured by reruns, as for `nqjax.fit`.
     prior : Prior, optional
         See `nqjax.Prior`.
     key : Array
@@ -112,7 +116,8 @@ def sample_posterior(
     key, show = as_key(key), as_flag("progress", progress)
     request.prior.log_gamma(*question.constraints.gamma)  # raises InputError before anything is compiled
     if method == _OF_ALL_THRESHOLDS:
-        return averaged_of(scores, question, key, **_options(prior, request, rounding))
+        return averaged_of(scores, question, key, noise=noise, **_options(prior, request, rounding))
+    question = read_question(threshold, limits, minimize, maximize, alpha, beta, gamma, sigma, noise)
     return warn_if_unreliable(sample_study(select(scores, question).study, key, request, show))
 
 

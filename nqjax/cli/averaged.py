@@ -3,13 +3,14 @@
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from nqjax.cli import cautions, output
+from nqjax.cli import cautions, output, reruns
 from nqjax.cli.options import constraints
 
 if TYPE_CHECKING:
     import numpy as np
 
     from nqjax.analysis.threshold import Question
+    from nqjax.estimation.noise_data import Noise
     from nqjax.posterior.averaged import AveragedPosterior
 
 
@@ -34,6 +35,7 @@ def answer(
     confidence: float = 0.95,
     seed: int | None = None,
     shape: tuple[int, int] = (4, 1000),
+    noise: "Noise | None" = None,
 ) -> "AveragedPosterior":
     """Return the posterior averaged over all thresholds; without a seed, that of Python without a key."""
     import jax
@@ -41,7 +43,7 @@ def answer(
     from nqjax.analysis.averaged import averaged_of
 
     key = None if seed is None else jax.random.key(seed)
-    return averaged_of(scores, _question(args), key, confidence=confidence, shape=shape)
+    return averaged_of(scores, _question(args), key, confidence=confidence, shape=shape, noise=noise)
 
 
 def give(args: argparse.Namespace, post: "AveragedPosterior", scores: "np.ndarray") -> None:
@@ -56,6 +58,7 @@ def give(args: argparse.Namespace, post: "AveragedPosterior", scores: "np.ndarra
     found = cautions.located(args, cautions_without_fit(post.study, post.limits, "row {row}"), len(scores))
     document["warnings"] = cautions.joined(document["warnings"], found)
     noise = NOISE_ALONE in found
+    document["noise"] = reruns.entry(args.measured)
     document["few"] = None
     if noise or not post.tells_parameters:
         few = few_answer(scores, minimize=args.minimize, num_used=round(post.mean_used))

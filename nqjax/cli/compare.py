@@ -3,10 +3,11 @@
 import argparse
 from typing import Any
 
-from nqjax.cli import output, process, threshold
+from nqjax.cli import output, process, reruns, threshold
 from nqjax.cli.options import (
     add_command,
     add_constraints,
+    add_noise,
     add_sampler,
     add_study,
     add_threshold,
@@ -51,6 +52,7 @@ def add(commands: Any) -> None:
     add_study(parser)
     add_threshold(parser)
     add_constraints(parser)
+    add_noise(parser)
     parser.add_argument(
         "--cost",
         metavar="A B",
@@ -67,6 +69,7 @@ def _run(args: argparse.Namespace) -> None:
 
     scores = [read_scores(file, args.metric) for file in (args.file, args.other)]
     process.use_compilation_cache()
+    noises = reruns.read_each(args, [args.file, args.other])
     process.listen_for_ctrl_c()
     import warnings
 
@@ -78,12 +81,19 @@ def _run(args: argparse.Namespace) -> None:
 
     posts: list[Any] = []
     notes, searches = [], []
-    for name, y, key in zip((args.file, args.other), scores, jax.random.split(jax.random.key(args.seed)), strict=True):
+    keys = jax.random.split(jax.random.key(args.seed))
+    for name, y, key, measured in zip((args.file, args.other), scores, keys, noises, strict=True):
+        noise = None if measured is None else measured.noise
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", nqjax.SamplingWarning)
             try:
-                limits = threshold.resolve(args, y).study.limits
-                study: dict[str, Any] = {"limits": limits, "minimize": args.minimize, **constraints(args)}
+                limits = threshold.resolve(args, y, noise).study.limits
+                study: dict[str, Any] = {
+                    "limits": limits,
+                    "minimize": args.minimize,
+                    "noise": noise,
+                    **constraints(args),
+                }
                 posts.append(nqjax.sample_posterior(y, key=key, progress=True, **study, **sampler(args)))
             except InputError as error:
                 raise InputError(f"{name}: {error}") from None
@@ -94,6 +104,7 @@ def _run(args: argparse.Namespace) -> None:
                 "threshold": threshold_of(limits, args.minimize),
                 "num_used": used,
                 "best_score": output.head(args, limits, y)["best_score"],
+                "noise": reruns.entry(measured),
             }
         )
         notes += [f"{name}: {w.message}" for w in caught if issubclass(w.category, nqjax.SamplingWarning)]

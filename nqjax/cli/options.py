@@ -307,6 +307,26 @@ def add_constraints(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(f"--{name}", metavar="X|LO HI", type=kind, default=default, help=text)
 
 
+def add_noise(parser: argparse.ArgumentParser) -> None:
+    """Declare the noise of one run that was measured by reruns."""
+    parser.add_argument(
+        "--noise",
+        metavar="FILE|repeats|COLUMNS",
+        action="append",
+        help="noise of one run, measured: a file of reruns of some configurations, with the same metric; repeats takes "
+        "the configurations that the trials' file has several times; several columns of that file, as seed_0,seed_1 or "
+        "'seed_*', hold the scores of several seeds, of which the metric is one or the mean",
+    )
+    parser.add_argument(
+        "--noise-config",
+        metavar="NAME",
+        nargs="+",
+        action="extend",
+        help="the columns that together name the configuration of a rerun (default: a column such as config_id or "
+        "trial, or the hyperparameters)",
+    )
+
+
 def limits(threshold: float | None, minimize: bool) -> tuple[float, float]:
     """Return the limits of the regime that a threshold stands for."""
     worst = math.inf if minimize else -math.inf

@@ -3,10 +3,11 @@
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from nqjax.cli import output, process, threshold
+from nqjax.cli import output, process, reruns, threshold
 from nqjax.cli.options import (
     add_command,
     add_confidence,
+    add_noise,
     add_search,
     constraints,
     read_positive,
@@ -48,6 +49,7 @@ def add(commands: Any) -> None:
         epilog=_EPILOG,
     )
     add_search(parser)
+    add_noise(parser)
     parser.add_argument("--score", metavar="S", type=read_threshold, help="the score to reach, or a better one")
     parser.add_argument(
         "--probability", metavar="P", type=read_share, help="probability with which the best trial reaches it"
@@ -68,11 +70,12 @@ def _run(args: argparse.Namespace) -> None:
 
     scores = read_scores(args.file, args.metric)
     process.use_compilation_cache()
+    noise = reruns.read(args)
     import nqjax
     from nqjax.analysis.fit import fit_of
     from nqjax.report.plan import gains_document, plan_document, print_gains, print_plan
 
-    chosen = threshold.resolve(args, scores)
+    chosen = threshold.resolve(args, scores, noise)
     fit = fit_of(chosen)
     head = output.head(args, chosen.study.limits, scores)
     boot = _resampled(chosen) if args.width is None else None

@@ -3,8 +3,8 @@
 import argparse
 from typing import Any
 
-from nqjax.cli import averaged, output, process, threshold
-from nqjax.cli.options import AVERAGED, METHODS, add_command, add_sampler, add_search, constraints, sampler
+from nqjax.cli import averaged, output, process, reruns, threshold
+from nqjax.cli.options import AVERAGED, METHODS, add_command, add_noise, add_sampler, add_search, constraints, sampler
 from nqjax.errors import InputError
 from nqjax.runtime.extras import require
 from nqjax.runtime.files import check_writable
@@ -38,6 +38,7 @@ def add(commands: Any) -> None:
         epilog=_EPILOG,
     )
     add_search(parser)
+    add_noise(parser)
     add_sampler(parser, averaged=True)
     parser.add_argument(
         "--report", metavar="PAGE", help="write an HTML page with tables, pictures and diagnostics, a .html file"
@@ -61,11 +62,13 @@ def _run(args: argparse.Namespace) -> None:
         check_writable(args.draws)
     scores = read_scores(args.file, args.metric)
     process.use_compilation_cache()
+    noise = reruns.read(args)
     process.listen_for_ctrl_c()
     if args.method is None:
         args.method = AVERAGED if averaged.leaves_open(args) and args.report is None else METHODS[0]
     if args.method == AVERAGED:
-        average: Any = averaged.answer(args, scores, args.confidence, seed=args.seed, shape=(args.chains, args.samples))
+        shape = args.chains, args.samples
+        average: Any = averaged.answer(args, scores, args.confidence, seed=args.seed, shape=shape, noise=noise)
         if args.draws is not None:
             _save_draws(args.draws, average)
         averaged.give(args, average, scores)
@@ -77,9 +80,9 @@ def _run(args: argparse.Namespace) -> None:
     import nqjax
     from nqjax.report.posterior import posterior_document, print_posterior
 
-    chosen = threshold.resolve(args, scores)
+    chosen = threshold.resolve(args, scores, noise)
     limits, regime = chosen.study.limits, chosen.regime
-    study: dict[str, Any] = {"limits": limits, "minimize": args.minimize, **constraints(args)}
+    study: dict[str, Any] = {"limits": limits, "minimize": args.minimize, "noise": noise, **constraints(args)}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", nqjax.SamplingWarning)  # the document has it
         post: Any = nqjax.sample_posterior(

@@ -3,9 +3,9 @@
 import argparse
 from typing import Any
 
-from nqjax.cli import averaged, cautions, output, process, threshold
+from nqjax.cli import averaged, cautions, output, process, reruns, threshold
 from nqjax.cli.bands import METHODS as BANDS
-from nqjax.cli.options import add_command, add_confidence, add_search, add_seed, read_whole
+from nqjax.cli.options import add_command, add_confidence, add_noise, add_search, add_seed, read_whole
 
 _METHODS = ("averaged", "profile", "consonance", "bootstrap", "posterior")
 
@@ -40,6 +40,7 @@ def add(commands: Any) -> None:
         epilog=_EPILOG,
     )
     add_search(parser)
+    add_noise(parser)
     parser.add_argument(
         "--method", choices=_METHODS, help="the method, see below (default: averaged; profile with a threshold)"
     )
@@ -57,17 +58,18 @@ def _run(args: argparse.Namespace) -> None:
 
     scores = read_scores(args.file, args.metric)
     process.use_compilation_cache()
+    noise = reruns.read(args)
     import jax
 
     method: Any = args.method or ("averaged" if averaged.leaves_open(args) else "profile")
     if method == "averaged":
-        averaged.give(args, averaged.answer(args, scores, args.confidence), scores)
+        averaged.give(args, averaged.answer(args, scores, args.confidence, noise=noise), scores)
         return
     from nqjax.analysis.confidence_region import region_of
     from nqjax.analysis.fit import fit_of
     from nqjax.report.confidence import print_confidence, region_document
 
-    chosen = threshold.resolve(args, scores)
+    chosen = threshold.resolve(args, scores, noise)
     key = jax.random.key(args.seed)
     region = region_of(chosen, method, args.confidence, key, args.resamples, band=args.band)
     document = region_document(

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nqjax.confidence.region import PARAMETERS, Region, tails
+from nqjax.estimation.noise_data import Noise
 from nqjax.estimation.rounding import rounding_unit
 from nqjax.estimation.study import Study
 from nqjax.inputs import as_choice, as_probability, as_quantile, as_trials
@@ -235,6 +236,7 @@ def averaged_posterior(
     rounding: float | None = None,
     shape: tuple[int, int] = (4, 1000),
     confidence: float = 0.95,
+    noise: Noise | None = None,
 ) -> AveragedPosterior:
     """Return the posterior of a study over all thresholds; the limits of the study are not used.
 
@@ -248,6 +250,8 @@ def averaged_posterior(
     shape : pair of int
         Numbers of chains and of draws of each.
     confidence : float
+    noise : Noise, optional
+        What reruns say of sigma: a factor of the likelihood.
 
     Raises
     ------
@@ -256,7 +260,7 @@ def averaged_posterior(
     """
     unit = rounding_unit(study.scores) if rounding is None else rounding
     rng = np.random.default_rng(seed)
-    found = average(study, prior, unit, rng)
+    found = average(study, prior, unit, rng, noise=noise)
     which = _resample(found.weight, shape, rng)
     kind = _choose(found.thresholds[which], rng)
     search = found.search

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nqjax.report.documents import ComparisonDocument
+from nqjax.report.head import noise_line
 from nqjax.report.tables import finite, indented, note, small_table, warn
 from nqjax.runtime.text import as_sure, chance, percent, significant
 
@@ -77,6 +78,8 @@ def print_comparison(document: ComparisonDocument, console: "Console") -> None:
     console.print(Text(f"A: {first}\nB: {second}\n{document['metric']}, {direction} is better", "bold"))
     for name, search in zip("AB", document["searches"], strict=True):
         console.print(f"Best score seen in {name}: {significant(search['best_score'], 5)}")
+        if search.get("noise"):
+            console.print(Text(noise_line(search["noise"])))
     console.print()
     warn(document, console)
     table = small_table(

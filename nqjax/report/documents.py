@@ -8,6 +8,20 @@ from typing import Any, NotRequired, TypedDict
 Number = float | None
 
 
+class NoiseInput(TypedDict):
+    """Measured noise that an analysis was given (`--noise`)."""
+
+    source: str
+    config: list[str]
+    sigma: float
+    interval: list[float]  # at 95 %
+    degrees_of_freedom: int
+    configurations: int
+    num_runs: int
+    num_failed: int
+    num_left_out: int
+
+
 class Head(TypedDict):
     """Search that a document is about."""
 
@@ -17,6 +31,7 @@ class Head(TypedDict):
     threshold: Number
     threshold_shown: str | None  # with the fewest digits that keep the same scores
     best_score: Number  # the best score that was seen
+    noise: NotRequired[NoiseInput]  # where it was given
 
 
 class Interval(TypedDict):

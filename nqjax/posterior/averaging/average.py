@@ -14,6 +14,7 @@ import scipy.special
 
 from nqjax.errors import InputError
 from nqjax.estimation.constraints import Constraints
+from nqjax.estimation.noise_data import Noise
 from nqjax.estimation.study import Study
 from nqjax.posterior.averaging.data import Search, read_search
 from nqjax.posterior.averaging.density import log_densities
@@ -51,7 +52,14 @@ class Average(NamedTuple):
     gamma_range: tuple[float, float]
 
 
-def average(study: Study, prior: "Prior | None", unit: float, rng: np.random.Generator, count: int = POINTS) -> Average:
+def average(
+    study: Study,
+    prior: "Prior | None",
+    unit: float,
+    rng: np.random.Generator,
+    count: int = POINTS,
+    noise: Noise | None = None,
+) -> Average:
     """Return the posterior of a search; the limits of the study are not used.
 
     Parameters
@@ -63,6 +71,8 @@ def average(study: Study, prior: "Prior | None", unit: float, rng: np.random.Gen
     rng : Generator
     count : int
         Number of points.
+    noise : Noise, optional
+        What reruns say of sigma.
 
     Raises
     ------
@@ -76,7 +86,8 @@ def average(study: Study, prior: "Prior | None", unit: float, rng: np.random.Gen
     space = Space(span, np.asarray(search.scores.thresholds)[:number], search.used, search.beyond)
 
     def more(at: Parameters) -> Floats:
-        return log_prior_of_gamma(np.asarray(at.gamma), prior) + _log_bounds(at, bounds, search)
+        known = 0.0 if noise is None else noise.log_likelihood(search.scale * np.asarray(at.sigma))
+        return log_prior_of_gamma(np.asarray(at.gamma), prior) + _log_bounds(at, bounds, search) + known
 
     density = log_densities(search, space, parts_of(prior), more)
     found = sample(density, functools.partial(space.first, rng=rng), count, rng)
