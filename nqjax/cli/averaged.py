@@ -49,7 +49,6 @@ def answer(
 def give(args: argparse.Namespace, post: "AveragedPosterior", scores: "np.ndarray") -> None:
     """Print the answer; where the scores do not tell the parameters, a band that holds whatever they follow."""
     from nqjax.analysis.cautions import cautions_without_fit
-    from nqjax.checks.noise_alone import NOISE_ALONE
     from nqjax.report.averaged import averaged_document, print_averaged
     from nqjax.report.few import few_answer, print_few
 
@@ -57,10 +56,9 @@ def give(args: argparse.Namespace, post: "AveragedPosterior", scores: "np.ndarra
     document: dict[str, Any] = dict(averaged_document(post, scores, head=head, trials=output.trials(args, len(scores))))
     found = cautions.located(args, cautions_without_fit(post.study, post.limits, "row {row}"), len(scores))
     document["warnings"] = cautions.joined(document["warnings"], found)
-    noise = NOISE_ALONE in found
     document["noise"] = reruns.entry(args.measured)
     document["few"] = None
-    if noise or not post.tells_parameters:
+    if not post.tells_parameters:
         few = few_answer(scores, minimize=args.minimize, num_used=round(post.mean_used))
-        document["few"] = {**few, "warnings": found, "noise_alone": noise}
+        document["few"] = {**few, "warnings": found}
     output.give(args, document, print_few if document["few"] else print_averaged)

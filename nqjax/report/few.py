@@ -59,13 +59,7 @@ def print_few(document: "Mapping[str, Any]", console: "Console") -> None:
 
     few = document["few"]
     print_head(document, console)
-    count = few["num_used"]
-    if few.get("noise_alone"):
-        console.print(
-            Text("No hyperparameter can be told to matter here. What follows holds whatever the scores follow.")
-        )
-    else:
-        console.print(_too_few(count))
+    console.print(Text(_too_few(few["num_used"])))
     console.print()
     warn({"warnings": few["warnings"]}, console)
     console.print(
