@@ -4,8 +4,8 @@
 
 The noisy quadratic is exact inside a regime that holds a tenth to 60 % of the scores; beyond its end scores run off
 exponentially. Widths and errors are in units of the regime's width. The profile with a chosen threshold is measured in
-some cells, too. Finished cells are kept in ``$NQJAX_BENCH_CACHE`` (default ``build/bench``), so that a second run goes on
-where the first one ended.
+some cells, too. Finished cells are kept in ``$NQJAX_BENCH_CACHE`` (default ``build/bench``), where a second run
+finds them.
 """
 
 import json

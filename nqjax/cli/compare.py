@@ -67,6 +67,8 @@ def add(commands: Any) -> None:
 def _run(args: argparse.Namespace) -> None:
     from nqjax.trials.scores import read_scores
 
+    if args.trials is not None and any(n != int(n) for n in args.trials):
+        raise InputError("--trials has a fraction of a trial: give whole numbers of trials")
     scores = [read_scores(file, args.metric) for file in (args.file, args.other)]
     process.use_compilation_cache()
     noises = reruns.read_each(args, [args.file, args.other])
@@ -78,6 +80,7 @@ def _run(args: argparse.Namespace) -> None:
 
     import nqjax
     from nqjax.report.comparison import comparison_document, print_comparison
+    from nqjax.report.tables import finite
 
     posts: list[Any] = []
     notes, searches = [], []
@@ -103,8 +106,13 @@ def _run(args: argparse.Namespace) -> None:
                 "file": name,
                 "threshold": threshold_of(limits, args.minimize),
                 "num_used": used,
-                "best_score": output.head(args, limits, y)["best_score"],
                 "noise": reruns.entry(measured),
+                **{name: output.head(args, limits, y)[name] for name in ("best_score", "threshold_shown")},
+                "num_scores": posts[-1].num_scores,
+                "gamma_probabilities": {str(g): float(p) for g, p in posts[-1].gamma_probabilities.items()},
+                "regime_start": finite(posts[-1].regime_start),
+                "good": bool(posts[-1].diagnostics.good),
+                "verdict": posts[-1].diagnostics.verdict,
             }
         )
         notes += [f"{name}: {w.message}" for w in caught if issubclass(w.category, nqjax.SamplingWarning)]

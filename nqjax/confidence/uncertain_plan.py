@@ -25,7 +25,8 @@ class PlanDraws(NamedTuple):
         good = np.isfinite(boot.alpha) & np.isfinite(boot.beta) & np.isfinite(boot.sigma)
         best = boot.alpha if boot.minimize else -boot.beta
         delta = np.maximum(boot.beta - boot.alpha, 1e-300)
-        return cls(*(np.asarray(a[good], np.float64) for a in (best, delta, boot.sigma, boot.gamma)), boot.minimize)
+        alpha, width, sigma, gamma = (np.asarray(a[good], np.float64) for a in (best, delta, boot.sigma, boot.gamma))
+        return cls(alpha, width, sigma, gamma, boot.minimize)
 
     def log_miss(self, score: float | Floats) -> Floats:
         """Return for each draw the log-probability that one trial is worse than a score, which may be one a draw."""

@@ -91,7 +91,7 @@ def sample(
     log_density : callable
         From points (points, dimensions) to the log densities of parts, (points, parts); the density is their sum.
     first : callable
-        Returns so many points of the first round, and the log density of their proposal.
+        From a number to that many points of the first round, and the log density of their proposal.
     count : int
         Points of the last round.
     """
