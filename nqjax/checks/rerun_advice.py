@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from nqjax.estimation.fit import Fit
-from nqjax.inputs import as_scores
-from nqjax.runtime.text import listed, significant
+from nqjax.inputs import Limits, as_scores
+from nqjax.runtime.text import as_sure, listed, significant
 
 #: Gammas compete if their log-likelihoods are within this of the best one's.
 _RIVAL_LOG_LIKELIHOOD = 2.0
@@ -19,8 +19,11 @@ _FACTOR = 2.0
 #: Runs that are asked of each configuration.
 _RUNS = 3
 
-#: Fewest and most configurations that are named.
-_FEWEST, _MOST = 4, 8
+#: Fewest configurations that are named.
+_FEWEST = 4
+
+#: Most configurations that are named.
+_MOST = 8
 
 #: Two noise levels can be told with this many standard errors of the logarithm of a standard deviation between them.
 _STANDARD_ERRORS = 3.3
@@ -28,10 +31,15 @@ _STANDARD_ERRORS = 3.3
 
 def best_used(fit: Fit, scores: ArrayLike, count: int) -> list[int]:
     """Return the places of the best scores within the limits of a fit, the best first."""
+    return best_within(fit.limits, fit.minimize, scores, count)
+
+
+def best_within(limits: Limits, minimize: bool, scores: ArrayLike, count: int) -> list[int]:
+    """Return the places of the best scores within some limits, the best first."""
     y = as_scores(scores)
-    low, high = fit.limits
-    inside = np.isfinite(y) & ((y > low) & (y <= high) if fit.minimize else (y >= low) & (y < high))
-    order = np.argsort(np.where(inside, y if fit.minimize else -y, math.inf), kind="stable")
+    low, high = limits
+    inside = np.isfinite(y) & ((y > low) & (y <= high) if minimize else (y >= low) & (y < high))
+    order = np.argsort(np.where(inside, y if minimize else -y, math.inf), kind="stable")
     return order[: min(count, int(np.sum(inside)))].tolist()
 
 
@@ -70,14 +78,38 @@ def rerun_advice(fit: Fit, scores: ArrayLike, names: Sequence[str] | None = None
     apart = math.log(sigmas[0] / sigmas[1]) if sigmas[1] > 0 else math.inf
     freedom = 0.5 * (_STANDARD_ERRORS / apart) ** 2
     count = min(max(math.ceil(freedom / (_RUNS - 1)), _FEWEST), _MOST)
-    rows = best_used(fit, scores, count)
-    which = [f"row {row + 1}" if names is None else names[row] for row in rows]
-    words = which[0].rpartition(" ")[0]
-    if all(one.startswith(f"{words} ") for one in which):  # "rows 3, 5 and 8" instead of "row 3, row 5 and row 8"
-        which = [one.removeprefix(f"{words} ") for one in which]
-        which[0] = f"{words} {which[0]}"
+    which = _named(best_used(fit, scores, count), names)
     found = [f"gamma {gamma} with sigma {significant(sigma, 2)}" for gamma, sigma in zip(pair, sigmas, strict=True)]
     return (
         f"the scores hardly tell noise from gamma ({found[0]} fits about as well as {found[1]}): {_RUNS} more runs "
-        f"each of {listed(which)} would decide it; give their file with --noise"
+        f"each of {which} would decide it; give their file with --noise"
     )
+
+
+def advice_on_intervals(
+    gamma: tuple[float, float],
+    sigma: tuple[float, float],
+    limits: Limits,
+    minimize: bool,
+    scores: ArrayLike,
+    names: Sequence[str] | None = None,
+) -> str | None:
+    """Return the same sentence where gamma and sigma have wide intervals, or None."""
+    if gamma[1] < _FACTOR * gamma[0] or sigma[1] < _FACTOR**2 * sigma[0]:
+        return None
+    which = _named(best_within(limits, minimize, scores, (_FEWEST + _MOST) // 2), names)
+    first, second = (" to ".join(as_sure(ends, *ends)) for ends in (gamma, sigma))
+    return (
+        f"the scores hardly tell noise from gamma (gamma {first}, sigma {second}): {_RUNS} more runs each of {which} "
+        "would narrow both; give their file with --noise"
+    )
+
+
+def _named(rows: Sequence[int], names: Sequence[str] | None) -> str:
+    """Return rows as words: "rows 3, 5 and 8" instead of "row 3, row 5 and row 8"."""
+    which = [f"row {row + 1}" if names is None else names[row] for row in rows]
+    words = which[0].rpartition(" ")[0]
+    if all(one.startswith(f"{words} ") for one in which):
+        which = [one.removeprefix(f"{words} ") for one in which]
+        which[0] = f"{words}s {which[0]}"
+    return listed(which)

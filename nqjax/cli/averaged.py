@@ -49,6 +49,7 @@ def answer(
 def give(args: argparse.Namespace, post: "AveragedPosterior", scores: "np.ndarray") -> None:
     """Print the answer; where the scores do not tell the parameters, a band that holds whatever they follow."""
     from nqjax.analysis.cautions import cautions_without_fit
+    from nqjax.checks.rerun_advice import advice_on_intervals
     from nqjax.report.averaged import averaged_document, print_averaged
     from nqjax.report.few import few_answer, print_few
 
@@ -56,6 +57,10 @@ def give(args: argparse.Namespace, post: "AveragedPosterior", scores: "np.ndarra
     document: dict[str, Any] = dict(averaged_document(post, scores, head=head, trials=output.trials(args, len(scores))))
     found = cautions.located(args, cautions_without_fit(post.study, post.limits, "row {row}"), len(scores))
     document["warnings"] = cautions.joined(document["warnings"], found)
+    document["advice"] = None
+    if args.measured is None and post.tells_parameters:
+        ends = post.interval("gamma"), post.interval("sigma")
+        document["advice"] = advice_on_intervals(*ends, post.limits, post.minimize, scores)
     document["noise"] = reruns.entry(args.measured)
     document["few"] = None
     if not post.tells_parameters:

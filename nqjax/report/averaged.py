@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nqjax.report.documents import AveragedDocument, Head
-from nqjax.report.head import print_best
+from nqjax.report.head import noise_line, print_best
 from nqjax.report.tables import MEANING, describes, finite, indented, meanings, small_table, warn
 from nqjax.runtime.text import as_sure, chance, percent, same_side
 
@@ -67,6 +67,9 @@ def averaged_document(
             for n, middle, low, high in zip(trials, *curve, strict=True)
         ],
         "effective_draws": post.effective_draws,
+        "noise": None,
+        "advice": None,
+        "few": None,
         "warnings": list(post.warnings),
     }
 
@@ -79,11 +82,16 @@ def print_averaged(document: "Mapping[str, Any]", console: "Console") -> None:
     console.print(Text(f"{document['metric']} in {document['file']}, {direction}", style="bold"))
     print_best(document, console)
     console.print(_scores(document))
+    if document["noise"]:
+        console.print(noise_line(document["noise"]))
     console.print()
     console.print(indented(_parameters(document), below=1))
     console.print(Text(_thresholds(document)))
     console.print()
     warn(document, console)
+    if document["advice"]:
+        console.print(Text(f"Advice: {document['advice']}."))
+        console.print()
     console.print(Text("Tuning curve: the median of the best score after n trials", style="bold"))
     console.print(indented(_curve(document)))
     if not all(point["in_regime"] for point in document["tuning_curve"]):

@@ -160,6 +160,8 @@ class AveragedDocument(ConfidenceDocument):
     thresholds: list[dict[str, Any]]
     regime_start: Number
     effective_draws: float
+    advice: str | None  # whose reruns would tell noise from gamma
+    few: dict[str, Any] | None  # the answer where the scores do not tell the parameters
 
 
 class PosteriorDocument(Head):
