@@ -14,6 +14,7 @@ PARTS = (
     "cost",
     "bands",
     "coverage",
+    "thresholds",
     "subsamples",
     "posterior",
     "calibration",

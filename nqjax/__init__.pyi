@@ -15,6 +15,8 @@ from .analysis.posterior import sample_posterior_many as sample_posterior_many
 from .analysis.posterior import sample_posterior_shared as sample_posterior_shared
 from .checks.goodness import GoodnessOfFit as GoodnessOfFit
 from .checks.goodness import goodness_of_fit as goodness_of_fit
+from .checks.measured_noise import noise_from_reruns as noise_from_reruns
+from .checks.measured_noise import noise_from_seeds as noise_from_seeds
 from .checks.noise import NoiseDiagnostics as NoiseDiagnostics
 from .checks.noise import noise_diagnostics as noise_diagnostics
 from .checks.regime import Regime as Regime
@@ -38,11 +40,13 @@ from .estimation.arrays import fit_arrays as fit_arrays
 from .estimation.fit import Fit as Fit
 from .estimation.many import Failure as Failure
 from .estimation.many import Fits as Fits
+from .estimation.noise_data import Noise as Noise
 from .estimation.spacings import quantile_limits as quantile_limits
 from .plots.noise import plot_noise as plot_noise
 from .plots.posterior import plot_posterior as plot_posterior
 from .plots.regime import plot_regime as plot_regime
 from .plots.tuning_curve import plot_tuning_curve as plot_tuning_curve
+from .posterior.averaged import AveragedPosterior as AveragedPosterior
 from .posterior.comparison import Comparison as Comparison
 from .posterior.comparison import compare as compare
 from .posterior.numpyro_model import posterior_model as posterior_model

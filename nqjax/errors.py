@@ -20,7 +20,7 @@ class InputError(ValueError):
 
 
 class FitWarning(UserWarning):
-    """A fit's own test rejects it: the scores do not follow the fitted distribution."""
+    """A fit is not to be relied on: its own test rejects it, one score decides it, or the scores look like noise."""
 
 
 def show(number: float) -> str:

@@ -1,25 +1,29 @@
-"""Confidence regions by four methods under one interface, and by two of them with their own options."""
+"""Confidence regions by five methods under one interface, and by two of them with their own options."""
 
+import warnings
 from dataclasses import replace
 from typing import Literal
 
 from jax import Array
 from numpy.typing import ArrayLike
 
+from nqjax.analysis.averaged import Rounding, averaged_of, leaves_open, read_rounding
 from nqjax.analysis.bootstrap import bootstrap_of
+from nqjax.analysis.cautions import cautions_without_fit, warn_of_cautions
 from nqjax.analysis.threshold import Selection, p_value_of, read_question, select, warn_if_rejected
 from nqjax.confidence.bands import BandMethod
 from nqjax.confidence.bootstrap import Bootstrap, check_resamples
 from nqjax.confidence.consonance import ConsonanceRegion, region_within
 from nqjax.confidence.profile import ProfileRegion, profile_of
 from nqjax.confidence.region import Region
-from nqjax.errors import InputError
+from nqjax.errors import FitWarning, InputError
 from nqjax.estimation.constraints import Constraint
+from nqjax.estimation.noise_data import Noise
 from nqjax.inputs import AUTO, Limits, Threshold, as_choice, as_count, as_key, as_probability
 
-RegionMethod = Literal["profile", "consonance", "bootstrap", "posterior"]
+RegionMethod = Literal["averaged", "profile", "consonance", "bootstrap", "posterior"]
 
-METHODS = ("profile", "consonance", "bootstrap", "posterior")
+METHODS = ("averaged", "profile", "consonance", "bootstrap", "posterior")
 
 
 def confidence_region(
@@ -27,7 +31,7 @@ def confidence_region(
     *,
     threshold: Threshold = AUTO,
     limits: Limits | None = None,
-    method: RegionMethod = "profile",
+    method: RegionMethod | None = None,
     confidence: float = 0.95,
     minimize: bool | None = None,
     maximize: bool | None = None,
@@ -35,8 +39,10 @@ def confidence_region(
     beta: Constraint = None,
     gamma: Constraint = (1, 5),
     sigma: Constraint = None,
+    noise: Noise | None = None,
     key: Array | None = None,
     num_resamples: int = 1000,
+    rounding: Rounding = AUTO,
 ) -> Region:
     """Return confidence intervals for the parameters and for what follows from them.
 
@@ -44,27 +50,32 @@ def confidence_region(
     ----------
     scores : array_like, shape (num_scores,)
         One score a trial, as for `nqjax.fit`.
-    threshold, limits, minimize, maximize, alpha, beta, gamma, sigma
-        As for `nqjax.fit`. A threshold that is chosen is then taken for known.
-    method : {"profile", "consonance", "bootstrap", "posterior"}
-        ``profile``: every distribution that fits nearly as well as the best; each interval has the confidence by
-        itself. ``consonance``: every distribution within a confidence band; all intervals together have the confidence,
-        and are wide. ``bootstrap``: percentiles of refitted resamples; coverage is too low for few scores.
-        ``posterior``: credible intervals under the default prior, by quadrature (see `nqjax.sample_posterior`);
-        narrower than the profile's, with coverage that is right on average over the prior. `docs/coverage.md` has the
-        measured coverage of all four.
+    threshold, limits, minimize, maximize, alpha, beta, gamma, sigma, noise
+        As for `nqjax.fit`. All methods but ``averaged`` take a threshold that is chosen for known.
+    method : {"averaged", "profile", "consonance", "bootstrap", "posterior"}, optional
+        ``averaged``, the default without a threshold: credible intervals averaged over every threshold and over real
+        gammas. They hold where the regime is a small share of the scores, where those of the other methods do not.
+        ``profile``, the default with a threshold: every distribution that fits nearly as well as the best; each
+        interval has the confidence by itself. ``consonance``: every distribution within a confidence band; all
+        intervals together have the confidence, and are wide. ``bootstrap``: percentiles of refitted resamples; coverage
+        is too low for few scores. ``posterior``: credible intervals under the default prior, by quadrature (see
+        `nqjax.sample_posterior`); narrower than the profile's, with coverage that is right on average over the prior.
+        `docs/coverage.md` has the measured coverage of all five.
     confidence : float
         Nominal coverage, between 0 and 1.
-    key : Array
-        A JAX random key; the bootstrap and the posterior need one.
+    key : Array, optional
+        A JAX random key; the bootstrap and the posterior need one. The averaged answer hardly depends on it.
     num_resamples : int
         Number of resamples of the bootstrap.
+    rounding : float or "auto"
+        The unit to which scores are rounded, such as 0.01 for two decimals; 0 if they are exact. By default it is found
+        from the scores. Only the averaged method uses it.
 
     Returns
     -------
     Region
-        A `ProfileRegion`, `ConsonanceRegion`, `Bootstrap` or `Posterior`, all of which have ``interval(name)``,
-        ``gammas``, ``quantile_tuning_curve(n)`` and ``quantile_tuning_curve_band(n)``.
+        An `AveragedPosterior`, `ProfileRegion`, `ConsonanceRegion`, `Bootstrap` or `Posterior`, all of which have
+        ``interval(name)``, ``gammas``, ``quantile_tuning_curve(n)`` and ``quantile_tuning_curve_band(n)``.
 
     Raises
     ------
@@ -81,16 +92,26 @@ def confidence_region(
     >>> low < high
     True
     """
-    as_choice("method", method, METHODS)
+    if method is not None:
+        as_choice("method", method, METHODS)
+    unit = read_rounding(rounding)
     confidence = as_probability("confidence", confidence)
     count = as_count("num_resamples", num_resamples)
     check_resamples(count)
     if key is None and method in ("bootstrap", "posterior"):
         raise InputError(f"the {method} is random: give a key, such as jax.random.key(0)")
-    chosen = select(scores, read_question(threshold, limits, minimize, maximize, alpha, beta, gamma, sigma))
+    question = read_question(threshold, limits, minimize, maximize, alpha, beta, gamma, sigma)
+    method = method or ("averaged" if leaves_open(question) else "profile")
+    if method == "averaged":
+        average = averaged_of(scores, question, key, confidence=confidence, unit=unit, noise=noise)
+        for caution in cautions_without_fit(average.study, average.limits):
+            warnings.warn(caution, FitWarning, stacklevel=2)
+        return average
+    chosen = select(scores, read_question(threshold, limits, minimize, maximize, alpha, beta, gamma, sigma, noise))
     region = region_of(chosen, method, confidence, None if key is None else as_key(key), count)
     if isinstance(region, ProfileRegion | Bootstrap):
         warn_if_rejected(region.fit)
+        warn_of_cautions(chosen.study, region.fit)
     elif method == "posterior":
         from nqjax.posterior.posterior import Posterior
         from nqjax.posterior.sample import warn_if_unreliable
@@ -139,6 +160,7 @@ def profile_region(
     beta: Constraint = None,
     gamma: Constraint = (1, 5),
     sigma: Constraint = None,
+    noise: Noise | None = None,
 ) -> ProfileRegion:
     """Return every noisy quadratic that fits the scores nearly as well as the best one.
 
@@ -146,7 +168,7 @@ def profile_region(
     ----------
     scores : array_like, shape (num_scores,)
         One score a trial. NaN and infinite scores are failed runs: they count on the losing side.
-    threshold, limits, minimize, maximize, alpha, beta, gamma, sigma
+    threshold, limits, minimize, maximize, alpha, beta, gamma, sigma, noise
         As for `nqjax.fit`. A threshold that is chosen is then taken for known.
     confidence : float
         Coverage of each interval by itself in large samples, between 0 and 1.
@@ -172,7 +194,7 @@ def profile_region(
     True
     """
     confidence = as_probability("confidence", confidence)
-    chosen = select(scores, read_question(threshold, limits, minimize, maximize, alpha, beta, gamma, sigma))
+    chosen = select(scores, read_question(threshold, limits, minimize, maximize, alpha, beta, gamma, sigma, noise))
     region = _profile(chosen, confidence)
     warn_if_rejected(region.fit)
     return region
@@ -195,6 +217,7 @@ def consonance_region(
     beta: Constraint = None,
     gamma: Constraint = (1, 5),
     sigma: Constraint = None,
+    noise: Noise | None = None,
     method: BandMethod = "ld_highest_density",
 ) -> ConsonanceRegion:
     """Return every noisy quadratic that keeps within a simultaneous confidence band over the regime.
@@ -203,7 +226,7 @@ def consonance_region(
     ----------
     scores : array_like, shape (num_scores,)
         One score a trial. NaN and infinite scores are failed runs: they count on the losing side.
-    threshold, limits, minimize, maximize, alpha, beta, gamma, sigma
+    threshold, limits, minimize, maximize, alpha, beta, gamma, sigma, noise
         As for `nqjax.fit`. A threshold that is chosen is then taken for known.
     confidence : float
         Confidence of the band, between 0 and 1.
@@ -233,5 +256,5 @@ def consonance_region(
     True
     """
     confidence = as_probability("confidence", confidence)
-    chosen = select(scores, read_question(threshold, limits, minimize, maximize, alpha, beta, gamma, sigma))
+    chosen = select(scores, read_question(threshold, limits, minimize, maximize, alpha, beta, gamma, sigma, noise))
     return region_within(chosen.study, confidence, method)

@@ -5,10 +5,12 @@ from dataclasses import replace
 
 from numpy.typing import ArrayLike
 
+from nqjax.analysis.cautions import warn_of_cautions
 from nqjax.analysis.threshold import Selection, p_value_of, read_question, select, warn_if_rejected
 from nqjax.errors import FitWarning, show
 from nqjax.estimation.constraints import Constraint
 from nqjax.estimation.fit import Fit, fit_prepared, point_mass
+from nqjax.estimation.noise_data import Noise
 from nqjax.estimation.study import prepare
 from nqjax.inputs import AUTO, Limits, Threshold
 
@@ -24,6 +26,7 @@ def fit(
     beta: Constraint = None,
     gamma: Constraint = (1, 5),
     sigma: Constraint = None,
+    noise: Noise | None = None,
 ) -> Fit:
     """Fit the noisy quadratic distribution to the scores of a random search.
 
@@ -45,6 +48,8 @@ def fit(
     alpha, beta, gamma, sigma : float or pair of float, optional
         A number fixes the parameter, a pair bounds it. gamma is whole, from 1 to 50. ``sigma=0`` fits the noiseless
         quadratic.
+    noise : Noise, optional
+        Noise that was measured by reruns, see `nqjax.noise_from_reruns`: sigma is kept within its 95 % interval.
 
     Returns
     -------
@@ -61,7 +66,8 @@ def fit(
     Warns
     -----
     FitWarning
-        The scores in the regime do not follow the fitted distribution (p < 0.05); or all scores are used and are
+        The scores in the regime do not follow the fitted distribution (p < 0.05); one score decides the fit; the scores
+        look like noise alone; or all scores are used and are
         equal, so that the fit is a point mass, whose gamma cannot be told.
 
     Notes
@@ -82,8 +88,10 @@ def fit(
     >>> round(fit.alpha, 2), round(fit.beta, 2), round(fit.sigma, 2)
     (0.1, 0.6, 0.02)
     """
-    question = read_question(threshold, limits, minimize, maximize, alpha, beta, gamma, sigma)
-    found = fit_of(select(scores, question))
+    question = read_question(threshold, limits, minimize, maximize, alpha, beta, gamma, sigma, noise)
+    chosen = select(scores, question)
+    found = fit_of(chosen)
+    warn_of_cautions(chosen.study, found)
     if found.alpha == found.beta:
         warnings.warn(
             f"all {found.num_scores} scores are {show(found.alpha)}: the fit is a point mass, of any gamma",

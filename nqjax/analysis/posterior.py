@@ -1,25 +1,33 @@
 """Posteriors of one search, of many, and of several that share gamma, each within its regime."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 from jax import Array
 from numpy.typing import ArrayLike
 
-from nqjax.analysis.threshold import read_question, select, select_many
+from nqjax.analysis.averaged import Rounding, averaged_of, averaged_of_many, leaves_open, read_rounding
+from nqjax.analysis.threshold import Question, read_question, select, select_many
 from nqjax.errors import InputError
 from nqjax.estimation.constraints import Constraint
 from nqjax.estimation.many import Failure
+from nqjax.estimation.noise_data import Noise
 from nqjax.estimation.study import Study
 from nqjax.inputs import AUTO, Limits, Threshold, as_flag, as_key, shortened
+from nqjax.posterior.averaged import AveragedPosterior
+from nqjax.posterior.draws import Request
 from nqjax.posterior.posterior import Posterior
 from nqjax.posterior.prior import Prior
 from nqjax.posterior.quadrature.pooling import NoisePooling
 from nqjax.posterior.sample import read_request, sample_many, sample_study, warn_if_unreliable
 from nqjax.posterior.shared import CHAINS, SharedPosterior, sample_shared
 
-PosteriorMethod = Literal["nuts", "quadrature"]
+PosteriorMethod = Literal["averaged", "nuts", "quadrature"]
+
+#: Methods of one threshold, and that of all.
+_OF_ONE_THRESHOLD: PosteriorMethod = "quadrature"
+_OF_ALL_THRESHOLDS: PosteriorMethod = "averaged"
 
 
 def sample_posterior(
@@ -33,15 +41,17 @@ def sample_posterior(
     beta: Constraint = None,
     gamma: Constraint = (1, 5),
     sigma: Constraint = None,
+    noise: Noise | None = None,
     prior: Prior | None = None,
     key: Array,
-    method: PosteriorMethod = "nuts",
+    method: PosteriorMethod | None = None,
     num_chains: int = 4,
     num_warmup: int = 500,
     num_samples: int = 1000,
     confidence: float = 0.95,
     progress: bool = False,
-) -> Posterior:
+    rounding: Rounding = AUTO,
+) -> Posterior | AveragedPosterior:
     """Sample the posterior of the parameters of the noisy quadratic distribution.
 
     Parameters
@@ -49,29 +59,34 @@ def sample_posterior(
     scores : array_like, shape (num_scores,)
         One score a trial, as for `nqjax.fit`.
     threshold, limits, minimize, maximize
-        The regime and the direction, as for `nqjax.fit`. A threshold that is chosen is then taken for known. A limit
-        without scores beyond it is ignored.
+        The regime and the direction, as for `nqjax.fit`. A limit without scores beyond it is ignored.
     alpha, beta, sigma : pair of float, optional
         Bounds at which the prior is truncated.
     gamma : int or pair of int
         Range of the effective number of hyperparameters.
+    noise : Noise, optional
+        Noise that was measured by reruns, as for `nqjax.fit`.
     prior : Prior, optional
         See `nqjax.Prior`.
     key : Array
         A JAX random key.
-    method : {"nuts", "quadrature"}
-        ``nuts``: NumPyro's sampler for each gamma, with the proportions of the gammas from quadrature.
-        ``quadrature``: independent draws from the quadrature's grid, with a Metropolis step; faster.
+    method : {"averaged", "nuts", "quadrature"}, optional
+        ``averaged``, the default without a threshold: importance sampling over all thresholds and real gammas, the only
+        one whose intervals hold where the regime is a small share of the scores. The others take a threshold that is
+        chosen for known. ``quadrature``, the default with a threshold: independent draws from a grid, with a Metropolis
+        step. ``nuts``: NumPyro's sampler for each gamma, with the proportions of the gammas from quadrature; slower.
     num_chains, num_warmup, num_samples : int
         Number of chains, and draws of each chain during and after adaptation.
     confidence : float
         Probability of the intervals, unless another is asked for.
     progress : bool
         Whether to show a progress bar on stderr.
+    rounding : float or "auto"
+        As for `nqjax.confidence_region`; only the averaged method uses it.
 
     Returns
     -------
-    Posterior
+    AveragedPosterior or Posterior
 
     Raises
     ------
@@ -91,15 +106,28 @@ def sample_posterior(
     >>> import numpy as np
     >>> import nqjax
     >>> scores = np.random.default_rng(0).random(24)
-    >>> post = nqjax.sample_posterior(scores, threshold=None, gamma=2, key=jax.random.key(0), method="quadrature")
+    >>> post = nqjax.sample_posterior(scores, threshold=None, gamma=2, key=jax.random.key(0))
     >>> post.alpha.shape, post.diagnostics.good
     ((4, 1000), True)
     """
+    question = read_question(threshold, limits, minimize, maximize, alpha, beta, gamma, sigma)
+    method = method or _default_method(question)
     request = read_request(prior, method, num_chains, num_warmup, num_samples, confidence)
     key, show = as_key(key), as_flag("progress", progress)
-    question = read_question(threshold, limits, minimize, maximize, alpha, beta, gamma, sigma)
     request.prior.log_gamma(*question.constraints.gamma)  # raises InputError before anything is compiled
+    if method == _OF_ALL_THRESHOLDS:
+        return averaged_of(scores, question, key, noise=noise, **_options(prior, request, rounding))
+    question = read_question(threshold, limits, minimize, maximize, alpha, beta, gamma, sigma, noise)
     return warn_if_unreliable(sample_study(select(scores, question).study, key, request, show))
+
+
+def _default_method(question: Question) -> PosteriorMethod:
+    return _OF_ALL_THRESHOLDS if leaves_open(question) else _OF_ONE_THRESHOLD
+
+
+def _options(prior: Prior | None, request: Request, rounding: Rounding) -> dict[str, Any]:
+    shape = request.num_chains, request.num_samples
+    return {"prior": prior, "shape": shape, "confidence": request.confidence, "unit": read_rounding(rounding)}
 
 
 def sample_posterior_many(
@@ -115,13 +143,14 @@ def sample_posterior_many(
     sigma: Constraint = None,
     prior: Prior | None = None,
     key: Array,
-    method: PosteriorMethod = "nuts",
+    method: PosteriorMethod | None = None,
     num_chains: int = 4,
     num_warmup: int = 500,
     num_samples: int = 1000,
     confidence: float = 0.95,
     progress: bool = False,
-) -> list[Posterior | Failure]:
+    rounding: Rounding = AUTO,
+) -> list[Posterior | AveragedPosterior | Failure]:
     """Sample the posteriors of many searches at once.
 
     Parameters
@@ -134,14 +163,14 @@ def sample_posterior_many(
         The regime instead.
     minimize, maximize, alpha, beta, gamma, sigma, prior
         As for `nqjax.sample_posterior`.
-    method, num_chains, num_warmup, num_samples, confidence, progress
+    method, num_chains, num_warmup, num_samples, confidence, progress, rounding
         As for `nqjax.sample_posterior`.
     key : Array
         A JAX random key; study i gets the i-th of ``jax.random.split(key, len(studies))``.
 
     Returns
     -------
-    list of Posterior or Failure
+    list of AveragedPosterior, Posterior or Failure
         In the order of the studies, with a `Failure` for each study that cannot be sampled.
 
     Raises
@@ -161,12 +190,15 @@ def sample_posterior_many(
     >>> post.num_scores, failure.reason
     (24, '2 scores are too few to fit: give at least 3, better 24 or more')
     """
+    question = read_question(threshold, limits, minimize, maximize, alpha, beta, gamma, sigma)
+    method = method or _default_method(question)
     request = read_request(prior, method, num_chains, num_warmup, num_samples, confidence)
     key, show = as_key(key), as_flag("progress", progress)
-    question = read_question(threshold, limits, minimize, maximize, alpha, beta, gamma, sigma)
     request.prior.log_gamma(*question.constraints.gamma)  # raises InputError before anything is compiled
+    if method == _OF_ALL_THRESHOLDS:
+        return [*averaged_of_many(studies, question, key, **_options(prior, request, rounding))]
     chosen = select_many(studies, question)
-    return sample_many(chosen, jax.random.split(key, max(len(chosen), 1)), request, show)
+    return [*sample_many(chosen, jax.random.split(key, max(len(chosen), 1)), request, show)]
 
 
 def sample_posterior_shared(

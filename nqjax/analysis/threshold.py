@@ -13,6 +13,7 @@ from nqjax.errors import FitWarning, InputError
 from nqjax.estimation.constraints import Constraint, Constraints, read_constraints
 from nqjax.estimation.fit import Fit
 from nqjax.estimation.many import Failure
+from nqjax.estimation.noise_data import Noise, as_noise, sigma_within
 from nqjax.estimation.study import Study
 from nqjax.inputs import (
     AUTO,
@@ -70,13 +71,20 @@ def read_question(
     beta: Constraint,
     gamma: Constraint,
     sigma: Constraint,
+    noise: Noise | None = None,
 ) -> Question:
-    """Check the arguments that all analyses share; raise InputError if they are invalid."""
+    """Check the arguments that all analyses share; raise InputError if they are invalid.
+
+    Measured noise narrows the constraint on sigma to its interval.
+    """
     minimize = as_minimize(minimize, maximize)
     threshold = as_threshold(threshold)
     if limits is not None and threshold != AUTO:
         raise InputError("threshold and limits are both given: give one of them")
-    return Question(threshold, limits, minimize, read_constraints(alpha, beta, gamma, sigma, minimize))
+    bounds = read_constraints(alpha, beta, gamma, sigma, minimize)
+    if as_noise(noise) is not None:
+        bounds = read_constraints(alpha, beta, gamma, sigma_within(sigma, noise), minimize)
+    return Question(threshold, limits, minimize, bounds)
 
 
 def select(scores: ArrayLike, question: Question) -> Selection:

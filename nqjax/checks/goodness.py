@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike
 from nqjax.checks.null_distributions import p_value
 from nqjax.confidence.bands import order_statistic_band
 from nqjax.errors import InputError
+from nqjax.estimation.candidates import FEWEST
 from nqjax.estimation.constraints import Constraint, Constraints, read_constraints
 from nqjax.estimation.fit import Fit
 from nqjax.estimation.many import fit_studies
@@ -31,9 +32,6 @@ if TYPE_CHECKING:
 # Conditional probabilities are kept this far from 0 and 1, as their logarithms are needed.
 _FROM_ZERO = 1e-300
 _FROM_ONE = 2.0**-53
-
-#: Fewest scores in the regime for a test.
-FEWEST = 5
 
 
 class Parameters(NamedTuple):

@@ -26,24 +26,46 @@ class ConfigurationNoise(NamedTuple):
 
 
 class SigmaComparison(NamedTuple):
-    """Ratio of the pooled sigma to a fitted one."""
+    """Ratio of the pooled sigma to a fitted one, where both may be uncertain.
+
+    The interval of the ratio is made from the intervals of both by the method of variance estimates recovery (Zou and
+    Donner 2008) on the logarithms: towards each side, the distances of the estimates from the ends that matter add up
+    as squares.
+    """
 
     fitted_sigma: float
     ratio: float  # pooled / fitted; infinite where the fit has no noise
-    interval: tuple[float, float]  # from the pooled sigma's interval; the fitted sigma counts as exact
+    interval: tuple[float, float]
+    fitted_interval: tuple[float, float]  # both ends are the fitted sigma where it counts as exact
 
     @classmethod
-    def of(cls, sigma: float, interval: tuple[float, float], fitted: float) -> "SigmaComparison":
-        """Divide sigma and its interval by the fitted sigma."""
-        if not fitted:
-            ratio = math.inf if sigma else math.nan
-            return cls(fitted, ratio, (ratio, ratio))
-        return cls(fitted, sigma / fitted, (interval[0] / fitted, interval[1] / fitted))
+    def of(
+        cls,
+        sigma: float,
+        interval: tuple[float, float],
+        fitted: float,
+        fitted_interval: tuple[float, float] | None = None,
+    ) -> "SigmaComparison":
+        """Divide sigma by the fitted sigma, which counts as exact without an interval."""
+        low, high = ends = (fitted, fitted) if fitted_interval is None else fitted_interval
+        if not (fitted and sigma):
+            ratio = (sigma / fitted if fitted else math.inf) if sigma else math.nan if not fitted else 0.0
+            least = ratio if fitted or not (sigma and high) else interval[0] / high
+            return cls(fitted, ratio, (least, ratio), ends)
+        down = math.hypot(_log_ratio(sigma, interval[0]), _log_ratio(high, fitted))
+        up = math.hypot(_log_ratio(interval[1], sigma), _log_ratio(fitted, low))
+        ratio = sigma / fitted
+        return cls(fitted, ratio, (ratio * math.exp(-down), ratio * math.exp(up) if up < 700 else math.inf), ends)
 
     @property
     def differs(self) -> bool:
         """Whether the interval excludes 1."""
         return not self.interval[0] <= 1 <= self.interval[1] and not math.isnan(self.ratio)
+
+
+def _log_ratio(a: float, b: float) -> float:
+    """Return log(a / b), infinite where b is 0 or a infinite."""
+    return math.inf if b <= 0 or math.isinf(a) else math.log(a / b)
 
 
 def verdict_of(
@@ -130,7 +152,9 @@ def _reasons(tests: Sequence[NoiseTest], used: Sequence[ConfigurationNoise], min
 
 def _compared(comparison: SigmaComparison, level: float) -> str:
     if comparison.fitted_sigma == 0:
-        return "The fit found no noise, but runs of one configuration differ."
+        if comparison.differs:
+            return "The fit found no noise, but runs of one configuration differ."
+        return "The fit found no noise, but its scores allow for as much as the reruns have: fit and reruns agree."
     ratio, low, high = as_sure([comparison.ratio, *comparison.interval], *comparison.interval)
     times = f"{ratio} times the fitted sigma ({percent(1 - level)}: {low} to {high})"
     meaning = "so fit and reruns disagree" if comparison.differs else "so fit and reruns agree"

@@ -20,9 +20,10 @@ import numpy as np
 import scipy.special
 from numpy.typing import ArrayLike, NDArray
 
-from nqjax.checks.goodness import FEWEST, Parameters, anderson_darling, conditional_probabilities
+from nqjax.checks.goodness import Parameters, anderson_darling, conditional_probabilities
 from nqjax.checks.null_distributions import p_value
 from nqjax.errors import InputError, show
+from nqjax.estimation.candidates import FEWEST, candidate_thresholds
 from nqjax.estimation.constraints import Constraint, Constraints, read_constraints
 from nqjax.estimation.evaluate import group, losses, standard_theta
 from nqjax.estimation.fit import Fit
@@ -34,16 +35,6 @@ from nqjax.types import Floats
 
 #: Size of the tests by default.
 LEVEL = 0.1
-
-#: Largest share of the scores in a candidate regime.
-_LARGEST_SHARE = 0.65
-
-#: Ratio of the number of scores in a candidate regime to that in the next larger one.
-_RATIO = 0.8
-
-# The smallest candidate regime has at least this number and this share of the scores.
-_FEWEST_SCORES = 12
-_SMALLEST_SHARE = 0.05
 
 #: Fewest scores for the test of uniform scores.
 _FEWEST_FOR_UNIFORM = 256
@@ -214,7 +205,7 @@ def find_regimes(
         except InputError as error:
             results[i] = Failure(str(error))
     ordered = list(scores.values())
-    paths = _paths(ordered, [_thresholds(y) for y in ordered], minimize, constraints, dtype, devices)
+    paths = _paths(ordered, [candidate_thresholds(y) for y in ordered], minimize, constraints, dtype, devices)
     for (i, y), path in zip(scores.items(), paths, strict=True):
         results[i] = path if isinstance(path, Failure) else _choose(y, path, minimize, level)
     return results
@@ -223,7 +214,7 @@ def find_regimes(
 def null_path(studies: Sequence[NDArray[np.float64]]) -> list[Candidate]:
     """Return the true regimes of simulated searches as candidates; their p-values have no meaning."""
     scores = [np.sort(y) for y in studies]
-    ends = [_thresholds(y, NULL_SHARE) for y in scores]
+    ends = [candidate_thresholds(y, NULL_SHARE) for y in scores]
     paths = _paths(scores, ends, True, read_constraints(None, None, (1, 5), None, True))
     return [path[0] for path in paths if not isinstance(path, Failure)]
 
@@ -242,20 +233,6 @@ def _oriented(study: ArrayLike, minimize: bool) -> Floats:
     if len(different) < FEWEST:
         raise InputError(f"{len(different)} different scores are too few to choose a threshold: run more trials")
     return np.sort(np.where(np.isfinite(y), y if minimize else -y, math.inf))
-
-
-def _thresholds(y: Floats, largest: float = _LARGEST_SHARE) -> list[float]:
-    """Return candidate thresholds, which are scores, from the largest regime to the smallest."""
-    finite = y[np.isfinite(y)]
-    count, least = largest * len(y), max(_FEWEST_SCORES, _SMALLEST_SHARE * len(y))
-    found: list[float] = []
-    while not found or count >= least:
-        found.append(float(finite[min(max(round(count), FEWEST), len(finite)) - 1]))
-        count *= _RATIO
-    # Drop repeated thresholds, and thresholds with too few different scores inside.
-    distinct = np.unique(finite)
-    kept = [t for t in dict.fromkeys(found) if np.searchsorted(distinct, t) >= FEWEST]
-    return kept or [float(distinct[FEWEST - 1])]
 
 
 def _paths(

@@ -3,10 +3,11 @@
 import argparse
 from typing import Any
 
-from nqjax.cli import output, process, threshold
+from nqjax.cli import output, process, reruns, threshold
 from nqjax.cli.options import (
     add_command,
     add_constraints,
+    add_noise,
     add_sampler,
     add_study,
     add_threshold,
@@ -51,6 +52,7 @@ def add(commands: Any) -> None:
     add_study(parser)
     add_threshold(parser)
     add_constraints(parser)
+    add_noise(parser)
     parser.add_argument(
         "--cost",
         metavar="A B",
@@ -65,8 +67,11 @@ def add(commands: Any) -> None:
 def _run(args: argparse.Namespace) -> None:
     from nqjax.trials.scores import read_scores
 
+    if args.trials is not None and any(n != int(n) for n in args.trials):
+        raise InputError("--trials has a fraction of a trial: give whole numbers of trials")
     scores = [read_scores(file, args.metric) for file in (args.file, args.other)]
     process.use_compilation_cache()
+    noises = reruns.read_each(args, [args.file, args.other])
     process.listen_for_ctrl_c()
     import warnings
 
@@ -75,14 +80,23 @@ def _run(args: argparse.Namespace) -> None:
 
     import nqjax
     from nqjax.report.comparison import comparison_document, print_comparison
+    from nqjax.report.tables import finite
 
-    posts, notes, searches = [], [], []
-    for name, y, key in zip((args.file, args.other), scores, jax.random.split(jax.random.key(args.seed)), strict=True):
+    posts: list[Any] = []
+    notes, searches = [], []
+    keys = jax.random.split(jax.random.key(args.seed))
+    for name, y, key, measured in zip((args.file, args.other), scores, keys, noises, strict=True):
+        noise = None if measured is None else measured.noise
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", nqjax.SamplingWarning)
             try:
-                limits = threshold.resolve(args, y).study.limits
-                study: dict[str, Any] = {"limits": limits, "minimize": args.minimize, **constraints(args)}
+                limits = threshold.resolve(args, y, noise).study.limits
+                study: dict[str, Any] = {
+                    "limits": limits,
+                    "minimize": args.minimize,
+                    "noise": noise,
+                    **constraints(args),
+                }
                 posts.append(nqjax.sample_posterior(y, key=key, progress=True, **study, **sampler(args)))
             except InputError as error:
                 raise InputError(f"{name}: {error}") from None
@@ -92,7 +106,13 @@ def _run(args: argparse.Namespace) -> None:
                 "file": name,
                 "threshold": threshold_of(limits, args.minimize),
                 "num_used": used,
-                "best_score": output.head(args, limits, y)["best_score"],
+                "noise": reruns.entry(measured),
+                **{name: output.head(args, limits, y)[name] for name in ("best_score", "threshold_shown")},
+                "num_scores": posts[-1].num_scores,
+                "gamma_probabilities": {str(g): float(p) for g, p in posts[-1].gamma_probabilities.items()},
+                "regime_start": finite(posts[-1].regime_start),
+                "good": bool(posts[-1].diagnostics.good),
+                "verdict": posts[-1].diagnostics.verdict,
             }
         )
         notes += [f"{name}: {w.message}" for w in caught if issubclass(w.category, nqjax.SamplingWarning)]

@@ -299,12 +299,32 @@ def add_threshold(
 def add_constraints(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the four parameters."""
     for name, kind, default, text in (
-        ("alpha", read_constraint, None, "the lower end: the best reachable score when minimizing"),
-        ("beta", read_constraint, None, "the upper end: the best reachable score when maximizing"),
+        ("alpha", read_constraint, None, "the lower end: the best score of the regime when minimizing"),
+        ("beta", read_constraint, None, "the upper end: the best score of the regime when maximizing"),
         ("gamma", read_gamma, GAMMA, "the effective number of hyperparameters (default: 1 5)"),
         ("sigma", read_sigma, None, "the standard deviation of one run's noise; 0 for no noise"),
     ):
         parser.add_argument(f"--{name}", metavar="X|LO HI", type=kind, default=default, help=text)
+
+
+def add_noise(parser: argparse.ArgumentParser) -> None:
+    """Declare the noise of one run that was measured by reruns."""
+    parser.add_argument(
+        "--noise",
+        metavar="FILE|repeats|COLUMNS",
+        action="append",
+        help="noise of one run, measured: a file of reruns of some configurations, with the same metric; repeats takes "
+        "the configurations that the trials' file has several times; several columns of that file, as seed_0,seed_1 or "
+        "'seed_*', hold the scores of several seeds, of which the metric is one or the mean",
+    )
+    parser.add_argument(
+        "--noise-config",
+        metavar="NAME",
+        nargs="+",
+        action="extend",
+        help="the columns that together name the configuration of a rerun (default: a column such as config_id or "
+        "trial, or the hyperparameters)",
+    )
 
 
 def limits(threshold: float | None, minimize: bool) -> tuple[float, float]:
@@ -337,13 +357,22 @@ def constraints(args: argparse.Namespace) -> dict[str, Any]:
     return {name: getattr(args, name) for name in ("alpha", "beta", "gamma", "sigma")}
 
 
-#: Samplers of the posterior.
-METHODS = ("nuts", "quadrature")
+#: Samplers of a posterior within one regime, and the one that averages over all.
+METHODS = ("quadrature", "nuts")
+AVERAGED = "averaged"
 
 
-def add_sampler(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of the sampler."""
-    parser.add_argument("--method", choices=METHODS, default=METHODS[0], help="the sampler, see below (default: nuts)")
+def add_sampler(parser: argparse.ArgumentParser, averaged: bool = False) -> None:
+    """Declare the options of the sampler; ``averaged`` says whether it may average over all thresholds."""
+    if averaged:
+        parser.add_argument(
+            "--method",
+            choices=(AVERAGED, *METHODS),
+            help="the sampler, see below (default: averaged; quadrature with a threshold)",
+        )
+    else:
+        text = "the sampler, see below (default: quadrature)"
+        parser.add_argument("--method", choices=METHODS, default=METHODS[0], help=text)
     add_confidence(parser, "the credible intervals")
     for name, least, default, text in (
         ("chains", 1, 4, "number of chains"),

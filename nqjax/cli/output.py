@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from nqjax.cli import process
+from nqjax.cli import process, reruns
 from nqjax.cli.options import constraints, read_trials, threshold_of
 from nqjax.errors import visible
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from nqjax.confidence.bootstrap import Bootstrap
     from nqjax.estimation.fit import Fit
+    from nqjax.posterior.averaged import AveragedPosterior
     from nqjax.report.documents import FitDocument, Head
 
 
@@ -54,7 +55,14 @@ def head(
     from nqjax.report.head import head_of
 
     threshold = None if limits is None else threshold_of(limits, args.minimize)
-    return head_of(args.file, args.metric, args.minimize, threshold, scores)
+    found = head_of(args.file, args.metric, args.minimize, threshold, scores)
+    return {**found, **noise_entry(args)}  # type: ignore[typeddict-item]
+
+
+def noise_entry(args: argparse.Namespace) -> dict[str, Any]:
+    """Return the entry of a document for measured noise; empty where a command was given none."""
+    measured = getattr(args, "measured", None)
+    return {} if measured is None else {"noise": reruns.entry(measured)}
 
 
 def fit_document(
@@ -63,7 +71,7 @@ def fit_document(
     """Return the document of the fit that was asked for."""
     from nqjax.report import fit as report
 
-    return report.fit_document(
+    found = report.fit_document(
         fit,
         scores,
         file=args.file,
@@ -72,6 +80,7 @@ def fit_document(
         constraints=constraints(args),
         trials=trials(args, len(scores)),
     )
+    return {**found, **noise_entry(args)}  # type: ignore[typeddict-item]
 
 
 def trials(args: argparse.Namespace, num_scores: int) -> tuple[float, ...]:
@@ -101,7 +110,7 @@ def printable(value: Any) -> Any:
     return value
 
 
-def draw(args: argparse.Namespace, result: "Fit | Bootstrap", scores: "np.ndarray") -> None:
+def draw(args: argparse.Namespace, result: "Fit | Bootstrap | AveragedPosterior", scores: "np.ndarray") -> None:
     """Draw the tuning curve, if a picture was asked for."""
     if args.plot is not None:
         from nqjax.plots.style import save

@@ -1,18 +1,29 @@
 """`nqjax plan`."""
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from nqjax.cli import output, process, threshold
+from nqjax.cli import output, process, reruns, threshold
 from nqjax.cli.options import (
     add_command,
     add_confidence,
+    add_noise,
     add_search,
     constraints,
     read_positive,
     read_share,
     read_threshold,
+    read_whole,
 )
+
+if TYPE_CHECKING:
+    from nqjax.analysis.threshold import Selection
+    from nqjax.confidence.bootstrap import Bootstrap
+
+
+#: Resamples for the intervals, and their confidence.
+_RESAMPLES = 400
+_CONFIDENCE = 0.95
 
 _EPILOG = """\
 Without a question, the answer is what 10, 100 and 1,000 more trials would bring. The fit to the trials that were run is
@@ -38,13 +49,14 @@ def add(commands: Any) -> None:
         epilog=_EPILOG,
     )
     add_search(parser)
+    add_noise(parser)
     parser.add_argument("--score", metavar="S", type=read_threshold, help="the score to reach, or a better one")
     parser.add_argument(
         "--probability", metavar="P", type=read_share, help="probability with which the best trial reaches it"
     )
     parser.add_argument("--width", metavar="W", type=read_positive, help="the largest width of the tuning curve's band")
     parser.add_argument(
-        "--at", metavar="N", type=read_positive, help="the number of trials at which the band has this width"
+        "--at", metavar="N", type=read_whole, help="the number of trials at which the band has this width"
     )
     add_confidence(parser, "that band")
     output.add_json(parser)
@@ -58,20 +70,38 @@ def _run(args: argparse.Namespace) -> None:
 
     scores = read_scores(args.file, args.metric)
     process.use_compilation_cache()
+    noise = reruns.read(args)
     import nqjax
     from nqjax.analysis.fit import fit_of
     from nqjax.report.plan import gains_document, plan_document, print_gains, print_plan
 
-    chosen = threshold.resolve(args, scores)
+    chosen = threshold.resolve(args, scores, noise)
     fit = fit_of(chosen)
     head = output.head(args, chosen.study.limits, scores)
+    boot = _resampled(chosen) if args.width is None else None
     if not any(given):
-        output.give(args, gains_document(fit, scores, head=head, constraints=constraints(args)), print_gains)
+        document = gains_document(fit, scores, head=head, constraints=constraints(args), boot=boot)
+        output.give(args, document, print_gains)
         return
     if args.score is not None:
         asked = {"score": args.score, "probability": args.probability}
     else:
         asked = {"width": args.width, "at": args.at, "confidence": args.confidence}
     trials = float(nqjax.required_trials(fit, **asked))
-    document = plan_document(fit, scores, trials, head=head, asked=asked, constraints=constraints(args))
-    output.give(args, document, print_plan)
+    plan = plan_document(fit, scores, trials, head=head, asked=asked, constraints=constraints(args), boot=boot)
+    output.give(args, plan, print_plan)
+
+
+def _resampled(chosen: "Selection") -> "Bootstrap | None":
+    """Return refits of resamples for the intervals; None where resamples cannot be fitted."""
+    import jax
+
+    from nqjax.analysis.bootstrap import bootstrap_of
+    from nqjax.errors import InputError
+
+    try:
+        boot = bootstrap_of(chosen, _RESAMPLES, jax.random.key(0), _CONFIDENCE)
+        boot.interval("alpha")  # raises InputError for too few resamples
+    except InputError:
+        return None
+    return boot

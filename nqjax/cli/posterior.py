@@ -3,15 +3,18 @@
 import argparse
 from typing import Any
 
-from nqjax.cli import output, process, threshold
-from nqjax.cli.options import add_command, add_sampler, add_search, constraints, sampler
+from nqjax.cli import averaged, output, process, reruns, threshold
+from nqjax.cli.options import AVERAGED, METHODS, add_command, add_noise, add_sampler, add_search, constraints, sampler
 from nqjax.errors import InputError
 from nqjax.runtime.extras import require
 from nqjax.runtime.files import check_writable
 
 _EPILOG = """\
-nuts        NumPyro's sampler for each gamma; the probabilities of the gammas come from quadrature
-quadrature  independent draws from a grid over the posterior, corrected by a Metropolis step: faster, and as accurate
+averaged    averaged over every threshold and over real gammas: the default without a threshold, and the only one whose
+            intervals hold where the regime is a small share of the scores
+quadrature  one threshold, chosen or given: independent draws from a grid over the posterior, corrected by a Metropolis
+            step; the default with a threshold, and for a page (--report)
+nuts        the same by NumPyro's sampler for each gamma; slower
 
 Credible intervals are statements of probability given the scores, the model, the threshold and the prior
 (docs/posterior.md).
@@ -31,11 +34,12 @@ def add(commands: Any) -> None:
         _run,
         usage="nqjax posterior FILE --metric NAME [--minimize | --maximize] [--threshold T|auto|none] [options]",
         summary="the Bayesian posterior of the parameters and of the tuning curve, with a report",
-        description="The posterior: how good the model can get, and what more trials would buy, with probabilities.",
+        description="The posterior: probabilities of the parameters and of what more trials would bring.",
         epilog=_EPILOG,
     )
     add_search(parser)
-    add_sampler(parser)
+    add_noise(parser)
+    add_sampler(parser, averaged=True)
     parser.add_argument(
         "--report", metavar="PAGE", help="write an HTML page with tables, pictures and diagnostics, a .html file"
     )
@@ -50,13 +54,25 @@ def _run(args: argparse.Namespace) -> None:
         from nqjax.report.page import check_page
 
         check_page(args.report)
+        if args.method == AVERAGED:
+            raise InputError("--report is a page about one threshold: leave it out, or choose --method quadrature")
     if args.draws is not None:
         require("pyarrow", "parquet", "--draws")
     if args.draws is not None:
         check_writable(args.draws)
     scores = read_scores(args.file, args.metric)
     process.use_compilation_cache()
+    noise = reruns.read(args)
     process.listen_for_ctrl_c()
+    if args.method is None:
+        args.method = AVERAGED if averaged.leaves_open(args) and args.report is None else METHODS[0]
+    if args.method == AVERAGED:
+        shape = args.chains, args.samples
+        average: Any = averaged.answer(args, scores, args.confidence, seed=args.seed, shape=shape, noise=noise)
+        if args.draws is not None:
+            _save_draws(args.draws, average)
+        averaged.give(args, average, scores)
+        return
     import warnings
 
     import jax
@@ -64,12 +80,14 @@ def _run(args: argparse.Namespace) -> None:
     import nqjax
     from nqjax.report.posterior import posterior_document, print_posterior
 
-    chosen = threshold.resolve(args, scores)
+    chosen = threshold.resolve(args, scores, noise)
     limits, regime = chosen.study.limits, chosen.regime
-    study: dict[str, Any] = {"limits": limits, "minimize": args.minimize, **constraints(args)}
+    study: dict[str, Any] = {"limits": limits, "minimize": args.minimize, "noise": noise, **constraints(args)}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", nqjax.SamplingWarning)  # the document has it
-        post = nqjax.sample_posterior(scores, key=jax.random.key(args.seed), progress=True, **study, **sampler(args))
+        post: Any = nqjax.sample_posterior(
+            scores, key=jax.random.key(args.seed), progress=True, **study, **sampler(args)
+        )
     why = None
     if regime is not None:
         why = {"p_value": regime.p_value, "level": regime.level, "reason": regime.reason}
@@ -98,7 +116,7 @@ def _save_draws(path: str, post: Any) -> None:
     from nqjax.runtime.files import written_whole
 
     chain, draw = np.indices(post.alpha.shape)
-    names = ("alpha", "beta", "gamma", "sigma", "regime_probability")
+    names = ("alpha", "beta", "gamma", "sigma", "regime_probability", *["threshold"] * hasattr(post, "threshold"))
     columns = {"chain": chain, "draw": draw, **{name: getattr(post, name) for name in names}}
     try:
         with written_whole(path, "wb") as file:

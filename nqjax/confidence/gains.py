@@ -55,7 +55,8 @@ def expected_gains(fit: Fit, trials: ArrayLike = (10, 100, 1000), *, best: float
     Notes
     -----
     With F the fitted distribution, oriented to minimisation, the best of n more trials is below the score y with
-    probability ``1 - (1 - F(y))**n``. Part of what is won in this way is luck: the noise of a single run.
+    probability ``1 - (1 - F(y))**n``. Part of what is won in this way is the noise of
+    single runs.
 
     Examples
     --------

@@ -28,7 +28,7 @@ class NoisyQuadratic(PowerLaw):
     ----------
     alpha, beta : ArrayLike
         Ends of the range of noiseless scores, ``alpha <= beta``. When minimising (``convex=True``) alpha is the best
-        reachable score; when maximising beta is. All parameters broadcast to the batch shape.
+        noiseless score; when maximising beta is. All parameters broadcast to the batch shape.
     gamma : ArrayLike
         Effective number of hyperparameters, any real number in [1, 50].
     sigma : ArrayLike

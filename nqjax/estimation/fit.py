@@ -34,7 +34,7 @@ class Fit:
     Attributes
     ----------
     alpha, beta : float
-        Ends of the noiseless scores: alpha is the best reachable score when minimising, beta when maximising.
+        Ends of the noiseless scores. The best score of the fitted regime is alpha if minimising, beta if maximising.
     gamma : int
         Effective number of hyperparameters.
     sigma : float

@@ -24,7 +24,7 @@ _RANKS = 1000
 
 
 def plot_posterior(post: "Posterior", *, name: str = "score") -> "Figure":
-    """Draw a posterior: the best reachable score, gamma, the tuning curve and the predictive check.
+    """Draw a posterior: the best score of the regime, gamma, the tuning curve and the predictive check.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def _plain(name: str) -> str:
 
 
 def draw_best(ax: "Axes", post: "Posterior", name: str) -> None:
-    """Draw the posterior of the best reachable score, and the density of its prior."""
+    """Draw the posterior of the best score of the regime, and the density of its prior."""
     best = "alpha" if post.minimize else "beta"
     draws = getattr(post, best).ravel()
     low, high = np.quantile(draws, [0.002, 0.998])
@@ -80,7 +80,7 @@ def draw_best(ax: "Axes", post: "Posterior", name: str) -> None:
         density = 1 / np.maximum(np.abs(threshold - x), 1e-300)
         density /= density.sum() * (x[1] - x[0])
         ax.plot(x, density, color=GREY, label="prior, as far as shown")
-    ax.set(xlabel=f"{best}, the best reachable {_plain(name)}", yticks=[])
+    ax.set(xlabel=f"{best}, the best {_plain(name)} of the fitted regime", yticks=[])
     ax.legend(frameon=False, fontsize="small")
 
 

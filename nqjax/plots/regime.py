@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def plot_regime(regime: "Regime", *, name: str = "score", axes: "Sequence[Axes] | None" = None) -> "Sequence[Axes]":
-    """Draw the best reachable score, gamma and the p-value of the tests over the threshold.
+    """Draw the best score of the regime, gamma and the p-value of the tests over the threshold.
 
     Parameters
     ----------

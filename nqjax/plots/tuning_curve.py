@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 
 from nqjax.errors import InputError
 from nqjax.plots.style import BLUE, GREY, ORANGE, empirical_curve, new_figure, zoom
-from nqjax.runtime.text import percent
+from nqjax.runtime.text import BEST_OF_REGIME, percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -15,10 +15,11 @@ if TYPE_CHECKING:
     from nqjax.confidence.bands import Bands
     from nqjax.confidence.bootstrap import Bootstrap
     from nqjax.estimation.fit import Fit
+    from nqjax.posterior.averaged import AveragedPosterior
 
 
 def plot_tuning_curve(
-    result: "Fit | Bootstrap | Bands",
+    result: "Fit | Bootstrap | AveragedPosterior | Bands",
     scores: ArrayLike | None = None,
     *,
     name: str = "score",
@@ -30,10 +31,11 @@ def plot_tuning_curve(
 
     Parameters
     ----------
-    result : Fit, Bootstrap or Bands
-        With a bootstrap the curve has a pointwise percentile band; bands are drawn with the curve of their own scores.
+    result : Fit, Bootstrap, AveragedPosterior or Bands
+        With a bootstrap the curve has a pointwise percentile band, with an averaged posterior a pointwise credible
+        one; bands are drawn with the curve of their own scores.
     scores : array_like, shape (num_scores,), optional
-        The scores that were fitted; not for bands, which have them.
+        The scores that were fitted; not for bands and averaged posteriors, which have them.
     name : str
         The score's name, for the axis.
     confidence : float
@@ -66,6 +68,8 @@ def plot_tuning_curve(
         ax = new_figure().subplots()
     if hasattr(result, "bounded_trials"):
         _draw_bands(ax, result, max_trials)  # type: ignore[arg-type]
+    elif hasattr(result, "threshold_probabilities"):
+        _draw_averaged(ax, result, max_trials)  # type: ignore[arg-type]
     else:
         if scores is None:
             raise InputError("scores is missing: give the scores that were fitted")
@@ -95,11 +99,38 @@ def _draw_fit(
             trials, low, high, where=governed, color=BLUE, alpha=0.2, linewidth=0, label=f"{percent(confidence)} band"
         )
     end, text = (fit.alpha, "alpha") if fit.minimize else (fit.beta, "beta")
-    ax.axhline(end, color=ORANGE, linestyle="--", linewidth=1, label=f"{text}: best without luck")
+    ax.axhline(end, color=ORANGE, linestyle="--", linewidth=1, label=f"{text}: {BEST_OF_REGIME}")
     if most > fit.num_scores:
         ax.axvspan(fit.num_scores, most, color=GREY, alpha=0.12, linewidth=0, label="more trials than there are")
     ax.set_xlim(1, most)
     zoom(ax, curve[governed] if np.any(governed) else curve, end)
+
+
+def _draw_averaged(ax: "Axes", post: "AveragedPosterior", max_trials: float | None) -> None:
+    most = 10 * post.num_scores if max_trials is None else max_trials
+    trials = np.geomspace(1, most, 60)
+    seen = trials[trials <= post.num_scores]
+    empirical = empirical_curve(post.study.scores, seen, post.minimize)
+    ax.plot(seen, empirical, color=GREY, linewidth=4, alpha=0.6, label="empirical")
+    curve = post.curve(trials)
+    governed = trials >= post.regime_start
+    ax.plot(trials[governed], curve.estimate[governed], color=BLUE, linewidth=2, label="averaged over thresholds")
+    ax.fill_between(
+        trials,
+        curve.low,
+        curve.high,
+        where=governed,
+        color=BLUE,
+        alpha=0.2,
+        linewidth=0,
+        label=f"{percent(post.confidence)} interval",
+    )
+    end = post.estimate("best")
+    ax.axhline(end, color=ORANGE, linestyle="--", linewidth=1, label=BEST_OF_REGIME)
+    if most > post.num_scores:
+        ax.axvspan(post.num_scores, most, color=GREY, alpha=0.12, linewidth=0, label="more trials than there are")
+    ax.set_xlim(1, most)
+    zoom(ax, curve.estimate[governed] if np.any(governed) else curve.estimate, end)
 
 
 def _draw_bands(ax: "Axes", bands: "Bands", max_trials: float | None) -> None:

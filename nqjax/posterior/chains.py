@@ -15,10 +15,11 @@ from nqjax.estimation.constraints import Constraints
 from nqjax.posterior import nuts
 from nqjax.posterior.density.data import RegimeData, make_model
 from nqjax.posterior.density.log_density import Evaluator, Model
-from nqjax.posterior.draws import Draws, Request, make_seed
+from nqjax.posterior.draws import Draws, Request
 from nqjax.posterior.quadrature.integrate import GammaGrid, Points, densities, integrate
 from nqjax.posterior.quadrature.metropolis import from_grid, independent
 from nqjax.posterior.quadrature.straighten import stack
+from nqjax.posterior.seeds import make_seed
 from nqjax.runtime.compiled import power_of_two
 from nqjax.types import Floats
 

@@ -61,7 +61,7 @@ class Comparison:
         confidence : float
             Probability of the interval, between 0 and 1.
         median : bool
-            Whether the difference is that of the median tuning curves, without luck.
+            Whether the difference is that of the median tuning curves, without the chance in the trials.
 
         Returns
         -------
@@ -139,10 +139,10 @@ def compare(
         rows = [rng.permutation(post.alpha.size)[:draws] for post in (a, b)]
     luck = [rng.random((draws, *[1] * first.ndim)) for _ in rows]
     parameters = [post.parameters(row) for post, row in zip((a, b), rows, strict=True)]
-    lucky = [post.curves(p, m, u) for post, p, m, u in zip((a, b), parameters, (first, second), luck, strict=True)]
+    drawn = [post.curves(p, m, u) for post, p, m, u in zip((a, b), parameters, (first, second), luck, strict=True)]
     median = [post.curves(p, m, 0.5) for post, p, m in zip((a, b), parameters, (first, second), strict=True)]
     sign = -1 if a.minimize else 1
-    difference, middle = lucky[0] - lucky[1], median[0] - median[1]
+    difference, middle = drawn[0] - drawn[1], median[0] - median[1]
     return Comparison(
         first,
         second,

@@ -109,7 +109,7 @@ def cut_off(theta: Floats, bounds: Constraints, scale: float) -> list[str]:
     if bounds.sigma[1] >= scale * math.exp(most) and share(theta[..., 2] > most - _NEAR_END):
         problems.append(f"sigma runs into {scale * math.exp(most):.1g}, the most that is computed: bound it from above")
     if share(theta[..., 0] < -FAR * math.exp(-_NEAR_END)):
-        problems.append("the best reachable score runs beyond what is computed: bound it")
+        problems.append("the best score of the regime runs beyond what is computed: bound it")
     return problems
 
 

@@ -2,9 +2,7 @@
 
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
-from jax import Array
 from numpy.typing import NDArray
 
 from nqjax.posterior.prior import Prior
@@ -41,9 +39,3 @@ class Draws(NamedTuple):
     error: float  # of the probabilities of gamma
     loss: float  # error of the log evidence of probable gammas
     seed: int
-
-
-def make_seed(key: Array) -> int:
-    """Return a seed for NumPy from a JAX key, without compiling anything."""
-    words = np.asarray(jax.random.key_data(key)).ravel().tolist()
-    return int(np.random.SeedSequence(words).generate_state(1)[0])

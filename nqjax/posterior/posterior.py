@@ -16,11 +16,11 @@ from nqjax.errors import InputError
 from nqjax.estimation.study import Study
 from nqjax.inputs import as_numbers, as_probability, as_quantile, as_trials, oriented_limits
 from nqjax.posterior import diagnostics, predictive
+from nqjax.posterior.curves import curves_of, quantiles_of
 from nqjax.posterior.density.data import RegimeData
 from nqjax.posterior.density.log_joint import log_joint
 from nqjax.posterior.draws import Draws
 from nqjax.posterior.prior import Prior
-from nqjax.special.best_of import best_of
 from nqjax.special.chunked import noisy_cdf
 from nqjax.types import Floats
 
@@ -159,9 +159,7 @@ class Posterior(Region):
 
     def _quantiles(self, scores: Floats, shares: Sequence[float]) -> Floats:
         """Return quantiles over draws of scores; for mirrored searches they are mirrored to the last digit."""
-        if self.minimize:
-            return np.asarray(np.quantile(scores, shares, axis=(0, 1)))
-        return -np.asarray(np.quantile(-scores, [1 - share for share in shares], axis=(0, 1)))
+        return quantiles_of(scores, shares, self.minimize)
 
     def _tails(self, confidence: float | None) -> tuple[float, float]:
         return tails(self.confidence if confidence is None else as_probability("confidence", confidence, "such as 0.9"))
@@ -183,22 +181,14 @@ class Posterior(Region):
         return curves.reshape(*self.alpha.shape, *n.shape)
 
     def parameters(self, rows: Any) -> tuple[Floats, ...]:
-        """Return best reachable score, range, noise and gamma of some draws, each of shape (draws,)."""
+        """Return best noiseless score, range, noise and gamma of some draws, each of shape (draws,)."""
         best = self.alpha if self.minimize else self.beta
         arrays = best, self.beta - self.alpha, self.sigma, self.gamma.astype(np.float64)
         return tuple(a.ravel()[rows] for a in arrays)
 
     def curves(self, parameters: tuple[Floats, ...], n: Floats, q: ArrayLike) -> Floats:
         """Return quantiles of the best of n trials for some draws, shape (draws, *n.shape); q may differ for each."""
-        if not n.size:
-            return np.empty((len(parameters[0]), *n.shape))
-        unit = self.data.scale
-        best, delta, sigma, gamma = (a.reshape(-1, *[1] * n.ndim) for a in parameters)
-        with jax.enable_x64(True):
-            side = np.asarray(q if self.minimize else 1 - np.asarray(q), np.float64)
-            arrays = np.broadcast_arrays(n[None], side, delta / unit, sigma / unit, gamma)
-            r = unit * np.asarray(best_of(*arrays))
-        return best + r if self.minimize else best - r
+        return curves_of(parameters, n, q, self.data.scale, self.minimize)
 
     def quantile_tuning_curve(self, n: ArrayLike, q: float = 0.5) -> Floats:
         """Return the posterior median of a quantile of the best score after ``n`` trials, the median by default.

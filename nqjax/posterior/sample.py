@@ -18,7 +18,7 @@ from nqjax.posterior.prior import Prior
 from nqjax.runtime.memory import check_memory
 from nqjax.runtime.progress import Progress
 
-METHODS = ("nuts", "quadrature")
+METHODS = ("averaged", "nuts", "quadrature")
 
 #: Bytes that a draw takes at least: gamma, three parameters in two scales, and the sampler's statistics.
 _BYTES_PER_DRAW = 100

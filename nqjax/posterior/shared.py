@@ -17,11 +17,12 @@ from nqjax.estimation.study import Study
 from nqjax.posterior.chains import errors_of
 from nqjax.posterior.density.data import make_model, read_regime
 from nqjax.posterior.density.log_density import Evaluator
-from nqjax.posterior.draws import Draws, Request, make_seed
+from nqjax.posterior.draws import Draws, Request
 from nqjax.posterior.posterior import Posterior, SamplingWarning
 from nqjax.posterior.quadrature.integrate import integrate
 from nqjax.posterior.quadrature.pooling import NoisePooling, common_posterior, draw_hyper, draw_search, reweighting
 from nqjax.posterior.sample import finish_draws
+from nqjax.posterior.seeds import make_seed
 from nqjax.types import Floats
 
 #: Independent draws are arranged in this number of chains, as those of a sampler.

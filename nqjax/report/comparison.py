@@ -5,16 +5,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nqjax.report.documents import ComparisonDocument
-from nqjax.report.tables import finite, indented, note, small_table, warn
+from nqjax.report.head import noise_line
+from nqjax.report.tables import finite, indented, shares_of, small_table, warn
 from nqjax.runtime.text import as_sure, chance, percent, significant
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from rich.console import Console
 
     from nqjax.posterior.comparison import Comparison
     from nqjax.posterior.posterior import Posterior
+
+
+#: One search is said to be better from this probability on.
+BETTER = 0.975
 
 
 def comparison_document(
@@ -77,19 +82,24 @@ def print_comparison(document: ComparisonDocument, console: "Console") -> None:
     console.print(Text(f"A: {first}\nB: {second}\n{document['metric']}, {direction} is better", "bold"))
     for name, search in zip("AB", document["searches"], strict=True):
         console.print(f"Best score seen in {name}: {significant(search['best_score'], 5)}")
+        if search.get("noise"):
+            console.print(Text(noise_line(search["noise"])))
+    console.print()
+    for name, search in zip("AB", document["searches"], strict=True):
+        console.print(Text(_about(name, search)))
     console.print()
     warn(document, console)
     table = small_table(
         "trials", ["A wins", "A's median is better", "A - B", f"{percent(document['confidence'])} credible"]
     )
     table.columns[0].no_wrap = True
-    marks = {"extrapolated": "*", "outside the regime": "†", "": ""}
     for row in document["comparison"]:
         median, low, high = _as_sure(row["difference"])
         trials = f"{row['trials_a']:,g}"
         if row["trials_a"] != row["trials_b"]:
             trials += f" and {row['trials_b']:,.4g}"
-        trials = f"{trials} {marks[note(row)]}".rstrip()
+        marks = "*" * row["extrapolated"] + "†" * (not row["in_regime"])
+        trials = f"{trials} {marks}".rstrip()
         table.add_row(
             trials,
             chance(row["probability"], 2),
@@ -99,6 +109,8 @@ def print_comparison(document: ComparisonDocument, console: "Console") -> None:
             style="" if row["in_regime"] else "dim",
         )
     console.print(indented(table, below=1))
+    console.print(Text(in_words(document)))
+    console.print()
     console.print(
         Text(
             "A wins: the best of n new trials of A is better than the best of as many (or as costly) ones of B.\n"
@@ -108,6 +120,36 @@ def print_comparison(document: ComparisonDocument, console: "Console") -> None:
             "dim",
         )
     )
+
+
+def _about(name: str, search: "Mapping[str, Any]") -> str:
+    """Return a search's threshold, gammas and diagnostics in a sentence."""
+    limit = "no threshold" if search["threshold"] is None else f"threshold {search['threshold_shown']}"
+    return (
+        f"{name}: {limit}, {search['num_used']:,} of {search['num_scores']:,} scores fitted; gamma "
+        f"{shares_of(search['gamma_probabilities'])}; {search['verdict']}."
+    )
+
+
+def in_words(document: ComparisonDocument) -> str:
+    """Say whether one search is better: only if its median is, with high probability, at every number that is shown.
+
+    Numbers of trials outside a regime, or beyond those that were run, do not count.
+    """
+    known = [row for row in document["comparison"] if row["in_regime"] and not row["extrapolated"]]
+    if not known:
+        return "No number of trials lies within both regimes and both searches: the scores do not compare them."
+    last = known[-1]
+    share = last["probability_median"]
+    better, sure = ("A", share) if share >= 0.5 else ("B", 1 - share)
+    sure = min(sure, 1 - 1e-9)  # draws are never quite sure
+    where = f"with {last['trials_a']:,g} trials"
+    if sure < BETTER:
+        return (
+            f"The scores do not tell which search is better {where}: {better}'s median is, with probability "
+            f"{chance(sure, 2)} only."
+        )
+    return f"{better} is better {where}: its median is, with probability {chance(sure, 2)}, if both models hold."
 
 
 def _as_sure(difference: dict[str, float | None]) -> list[str]:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nqjax.analysis.threshold import REJECTED, rejection
+from nqjax.checks.noise_alone import NOISE_ALONE
 from nqjax.confidence.bands import tie_warning
 from nqjax.report.documents import BandsDocument, Head, RegionDocument
 from nqjax.report.head import print_head
@@ -140,7 +141,8 @@ def _intervals(document: "Mapping[str, Any]", confidence: str) -> "Table":
             found = f"{'no limit' if low == '?' else low} to {'no limit' if high == '?' else high}"
         table.add_row(name.replace("regime_probability", "in regime"), found, words[name])
         if name == "beta":
-            table.add_row("gamma", ", ".join(map(str, document["gammas"])) or "none", words["gamma"])
+            gammas = ", ".join(map(str, document["gammas"])) or "none"
+            table.add_row("gamma", "not told" if NOISE_ALONE in document["warnings"] else gammas, words["gamma"])
     return table
 
 

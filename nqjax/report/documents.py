@@ -8,6 +8,20 @@ from typing import Any, NotRequired, TypedDict
 Number = float | None
 
 
+class NoiseInput(TypedDict):
+    """Measured noise that an analysis was given (`--noise`)."""
+
+    source: str
+    config: list[str]
+    sigma: float
+    interval: list[float]  # at 95 %
+    degrees_of_freedom: int
+    configurations: int
+    num_runs: int
+    num_failed: int
+    num_left_out: int
+
+
 class Head(TypedDict):
     """Search that a document is about."""
 
@@ -17,6 +31,7 @@ class Head(TypedDict):
     threshold: Number
     threshold_shown: str | None  # with the fewest digits that keep the same scores
     best_score: Number  # the best score that was seen
+    noise: NotRequired[NoiseInput]  # where it was given
 
 
 class Interval(TypedDict):
@@ -33,7 +48,7 @@ class CurvePoint(TypedDict):
     median_best_score: Number
     in_regime: bool | None
     extrapolated: bool
-    beyond_best_reachable: bool
+    beyond_best_of_regime: bool
     low: NotRequired[Number]
     high: NotRequired[Number]
 
@@ -73,6 +88,7 @@ class FitDocument(Head):
     suggested_threshold: Number
     warnings: list[str]
     regime: NotRequired[RegimeDocument | None]
+    few: NotRequired[dict[str, Any] | None]  # the answer where too few scores are fitted
 
 
 class ParameterInterval(Interval):
@@ -125,6 +141,27 @@ class RegionDocument(ConfidenceDocument):
     gammas: list[int]
     intervals: dict[str, Interval]
     regime_start: Number
+
+
+class AveragedDocument(ConfidenceDocument):
+    """Answer averaged over the threshold (`nqjax fit` and `nqjax region` without one)."""
+
+    num_failed: int
+    mean_used: float
+    rounding: float
+    alpha: Number
+    beta: Number
+    gamma: Number
+    sigma: Number
+    regime_probability: Number
+    gammas: list[int]
+    gamma_probabilities: dict[str, float]
+    intervals: dict[str, Interval]
+    thresholds: list[dict[str, Any]]
+    regime_start: Number
+    effective_draws: float
+    advice: str | None  # whose reruns would tell noise from gamma
+    few: dict[str, Any] | None  # the answer where the scores do not tell the parameters
 
 
 class PosteriorDocument(Head):
@@ -196,7 +233,8 @@ class PlanDocument(PlanBasis):
 
     asked: dict[str, float]
     required_trials: Number
-    out_of_reach: bool  # more than a thousand times the trials that were run
+    out_of_reach: bool  # more than a thousand times the trials that were run, or one trial in a million reaches it
+    interval: Interval  # of the number, by a bootstrap; null ends are out of reach, or not computed
 
 
 class Gain(TypedDict):
@@ -206,6 +244,7 @@ class Gain(TypedDict):
     probability: float  # of a better score than the best one seen
     probability_beyond_noise: float  # of one that is better by more than sigma
     median_best_score: Number
+    intervals: dict[str, dict[str, float]]  # of these three, by a bootstrap; empty where it fails
 
 
 class GainsDocument(PlanBasis):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nqjax.analysis.threshold import REJECTED, rejection
+from nqjax.checks.noise_alone import NOISE_ALONE
 from nqjax.errors import show
 from nqjax.report.documents import CurvePoint, FitDocument, Number
 from nqjax.report.head import head_of, print_head
@@ -107,7 +108,7 @@ def _curve(fit: "Fit", trials: "Sequence[float]", bounded: bool) -> list[CurvePo
             "median_best_score": finite(score),
             "in_regime": bool(n >= fit.regime_start) if bounded else None,
             "extrapolated": n > fit.num_scores,
-            "beyond_best_reachable": bool(score < end if fit.minimize else score > end),
+            "beyond_best_of_regime": bool(score < end if fit.minimize else score > end),
         }
         for n, score in zip(trials, best, strict=True)
     ]
@@ -202,7 +203,7 @@ def _parameters(document: FitDocument) -> "Table":
     numbers = {
         "alpha": show(document["alpha"]),
         "beta": show(document["beta"]),
-        "gamma": str(document["gamma"]),
+        "gamma": "not told" if NOISE_ALONE in document["warnings"] else str(document["gamma"]),
         "sigma": significant(document["sigma"], 3),
     }
     words = meanings(document["minimize"])

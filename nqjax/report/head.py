@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nqjax.report.documents import Head
-from nqjax.runtime.text import same_side, significant
+from nqjax.runtime.text import as_sure, same_side, significant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,7 +49,26 @@ def print_head(document: "Mapping[str, Any]", console: "Console") -> None:
     limit = "no threshold" if document["threshold"] is None else f"threshold {document['threshold_shown']}"
     console.print(Text(f"{document['metric']} in {document['file']}, {direction}, {limit}", style="bold"))
     print_best(document, console)
+    if document.get("noise"):
+        console.print(Text(noise_line(document["noise"])))
     console.print()
+
+
+def noise_line(noise: "Mapping[str, Any]") -> str:
+    """Return the line about measured noise that was given."""
+    sigma, low, high = as_sure([noise["sigma"], *noise["interval"]], *noise["interval"])
+    by = f" (by {', '.join(noise['config'])})" if noise["config"] else ""
+    left = [
+        f"{number} {one if number == 1 else many} left out"
+        for number, one, many in (
+            (noise["num_failed"], "failed run", "failed runs"),
+            (noise["num_left_out"], "worse configuration", "worse configurations"),
+        )
+        if number
+    ]
+    runs = f"{noise['num_runs']} runs of {noise['configurations']} configuration{'s' * (noise['configurations'] > 1)}"
+    counts = ", ".join([runs, *left])
+    return f"Noise of a run, from {noise['source']}{by}: {sigma} (95 %: {low} to {high}); {counts}"
 
 
 def print_best(document: "Mapping[str, Any]", console: "Console") -> None:

@@ -61,6 +61,7 @@ def noise_document(diagnostics: "NoiseDiagnostics", *, head: Head, config: str) 
             "fitted_sigma": comparison.fitted_sigma,
             "ratio": finite(comparison.ratio),
             "interval": [finite(end) for end in comparison.interval],
+            "fitted_interval": [finite(end) for end in comparison.fitted_interval],
             "differs": comparison.differs,
         },
         "configurations": [

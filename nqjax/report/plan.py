@@ -3,20 +3,23 @@
 import math
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from nqjax.confidence.gains import expected_gains
+from nqjax.confidence.uncertain_plan import PlanDraws, gain_intervals, trials_interval
 from nqjax.errors import show
 from nqjax.report.documents import GainsDocument, Head, PlanBasis, PlanDocument
 from nqjax.report.fit import fit_document
 from nqjax.report.head import print_head
 from nqjax.report.tables import explain_parameters, finite, indented, score_format, small_table, warn
-from nqjax.runtime.text import chance, percent, significant
+from nqjax.runtime.text import BEST_OF_REGIME, chance, percent, significant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import numpy as np
     from rich.console import Console
 
+    from nqjax.confidence.bootstrap import Bootstrap
     from nqjax.estimation.fit import Fit
 
 
@@ -25,6 +28,12 @@ _FURTHER = (10, 100, 1000)
 
 #: More trials than this for each trial that was run are no answer: the fit cannot be trusted so far out.
 _OUT_OF_REACH = 1000
+
+#: Beyond what luck of one in a million explains, a score is out of reach.
+_LUCK = 1e-6
+
+#: Confidence of the intervals.
+CONFIDENCE = 0.95
 
 #: If as many trials again beat the best score by more than the noise less often than this, stopping is reasonable.
 _SELDOM = 0.1
@@ -38,22 +47,46 @@ def plan_document(
     head: Head,
     asked: "Mapping[str, float]",
     constraints: "Mapping[str, Any]",
+    boot: "Bootstrap | None" = None,
 ) -> PlanDocument:
-    """Return the number of trials that is needed, and the fit that it follows from."""
+    """Return the number of trials that is needed, its interval by a bootstrap, and the fit that it follows from."""
     basis = _basis(fit, scores, head, constraints)
+    most = min(_OUT_OF_REACH * fit.num_scores, _most_trials(asked))
+    ends = [math.nan] * 2
+    if boot is not None and "score" in asked:
+        ends = trials_interval(PlanDraws.of(boot), asked["score"], asked["probability"]).tolist()
     return {
         **basis,
         "asked": dict(asked),
-        "out_of_reach": trials > _OUT_OF_REACH * fit.num_scores,
-        "required_trials": (int(trials) if trials < 2**53 else trials) if math.isfinite(trials) else None,
+        "out_of_reach": trials > most,
+        "required_trials": int(trials) if trials <= most else None,
+        "interval": {"low": _within(ends[0], most), "high": _within(ends[1], most)},
         "warnings": basis["warnings"] + _warnings(fit, head["threshold"], asked),
     }
 
 
-def gains_document(fit: "Fit", scores: "np.ndarray", *, head: Head, constraints: "Mapping[str, Any]") -> GainsDocument:
-    """Return what more trials would bring, among them as many as were run."""
+def _most_trials(asked: "Mapping[str, float]") -> float:
+    """Return the number of trials from which a score is out of reach: one trial in a million reaches it."""
+    return math.log1p(-asked["probability"]) / math.log1p(-_LUCK) if "score" in asked else math.inf
+
+
+def _within(count: float, most: float) -> int | None:
+    """Return a number of trials; None where it is not known, or out of reach."""
+    return int(count) if count <= most else None
+
+
+def gains_document(
+    fit: "Fit",
+    scores: "np.ndarray",
+    *,
+    head: Head,
+    constraints: "Mapping[str, Any]",
+    boot: "Bootstrap | None" = None,
+) -> GainsDocument:
+    """Return what more trials would bring, among them as many as were run, with intervals by a bootstrap."""
     trials = sorted({*_FURTHER, len(scores)})
     gains = expected_gains(fit, trials)
+    intervals = _gain_intervals(fit, boot, trials)
     columns = zip(gains.probability, gains.probability_beyond_noise, gains.median_best, strict=True)
     return {
         **_basis(fit, scores, head, constraints),
@@ -63,10 +96,22 @@ def gains_document(fit: "Fit", scores: "np.ndarray", *, head: Head, constraints:
                 "probability": float(p),
                 "probability_beyond_noise": float(beyond),
                 "median_best_score": finite(best),
+                "intervals": {name: {"low": float(a[i]), "high": float(b[i])} for name, (a, b) in intervals.items()},
             }
-            for n, (p, beyond, best) in zip(trials, columns, strict=True)
+            for i, (n, (p, beyond, best)) in enumerate(zip(trials, columns, strict=True))
         ],
     }
+
+
+def _gain_intervals(fit: "Fit", boot: "Bootstrap | None", trials: list[int]) -> "dict[str, np.ndarray]":
+    """Return the ends of each column of gains, each of shape (2, numbers of trials)."""
+    if boot is None:
+        return {}
+    chances = gain_intervals(PlanDraws.of(boot), np.asarray(trials, np.float64), fit.best_score)
+    low, high = boot.quantile_tuning_curve_band(trials, confidence=CONFIDENCE)
+    better = np.minimum if fit.minimize else np.maximum
+    curve = np.stack([better(low, fit.best_score), better(high, fit.best_score)])
+    return {**chances._asdict(), "median_best_score": curve}
 
 
 def _basis(fit: "Fit", scores: "np.ndarray", head: Head, constraints: "Mapping[str, Any]") -> PlanBasis:
@@ -101,8 +146,7 @@ def _warnings(fit: "Fit", threshold: float | None, asked: "Mapping[str, float]")
     if threshold is not None and sign * asked["score"] > sign * threshold:
         return [f"the score {show(asked['score'])} is outside the regime, where the fit says nothing"]
     if sign * asked["score"] < sign * end:
-        expected = f"{name}, the best one that the fit expects without luck"
-        return [f"the score is better than {expected}: by the fit, only luck reaches it"]
+        return [f"the score is better than {name}, the {BEST_OF_REGIME}: by the fit, only noise reaches it"]
     return []
 
 
@@ -132,11 +176,17 @@ def print_gains(document: "Mapping[str, Any]", console: "Console") -> None:
         chances = _chance(row["probability"]), _chance(row["probability_beyond_noise"])
         note = "as many again" if row["trials"] == document["num_scores"] else ""
         table.add_row(f"{row['trials']:,}", *chances, show(row["median_best_score"]), note)
+        if row["intervals"]:
+            ends = row["intervals"]
+            cells = [_chances(ends[name]) for name in ("probability", "probability_beyond_noise")]
+            low, high = (show(ends["median_best_score"][end]) for end in ("low", "high"))
+            table.add_row("95 %", *cells, f"{low} to {high}", "", style="dim")
     console.print(indented(table))
     for words in (
         "better: with which probability they find a better score than the best one seen",
         "better by sigma: one that is better by more than the noise of one run",
         "best then: the median of the best score after them",
+        "95 %: intervals by a bootstrap; docs/coverage.md has how often such intervals hold",
     ):
         console.print(indented(Text(words, "dim")))
     console.print()
@@ -173,24 +223,36 @@ def _chance(probability: float) -> str:
 
 def _answer(document: "Mapping[str, Any]") -> str:
     asked, n = document["asked"], document["required_trials"]
-    if n is not None and document["out_of_reach"]:
-        count = f"More than {_OUT_OF_REACH * document['num_scores']:,} trials"
-        reach = ", which is out of reach of this search as far as the scores can tell"
-    else:
-        count = "No number of trials" if n is None else "1 trial" if n == 1 else f"{_rounded(n)} trials"
-        reach = ""
-    verb = "reaches" if n in (None, 1) else "reach"
+    reach = "out of reach of this search as far as the scores can tell"
+    count = "1 trial" if n == 1 else f"{_rounded(n)} trials" if n is not None else ""
+    verb = "reaches" if n == 1 else "reach"
     if "score" in asked:
         better = "below" if document["minimize"] else "above"
         score, probability = show(asked["score"]), chance(asked["probability"])
-        if reach:
-            return f"{count} are needed to reach {score} or {better} with probability {probability}{reach}."
-        return f"{count} {verb} {score} or {better} with probability {probability}."
+        if n is None:
+            return f"To reach {score} or {better} with probability {probability} is {reach}."
+        return f"{count} {verb} {score} or {better} with probability {probability}{_interval(document['interval'])}."
     confidence = percent(asked["confidence"])
+    if n is None:
+        return f"A band that is {show(asked['width'])} wide at {show(asked['at'])} trials is {reach}."
     return (
         f"{count} are needed for a {confidence} band of the tuning curve that is {show(asked['width'])} wide, or "
-        f"narrower, at {show(asked['at'])} {'trial' if asked['at'] == 1 else 'trials'}{reach}."
+        f"narrower, at {show(asked['at'])} {'trial' if asked['at'] == 1 else 'trials'}."
     )
+
+
+def _interval(ends: "Mapping[str, int | None]") -> str:
+    """Return the interval of a number of trials in words, in brackets."""
+    low, high = ends["low"], ends["high"]
+    if low is None:
+        return ""
+    last = "out of reach" if high is None else f"{float(f'{high:.2g}'):,.0f}"
+    return f" (95 % interval: {float(f'{low:.2g}'):,.0f} to {last})"
+
+
+def _chances(ends: "Mapping[str, float]") -> str:
+    """Return the ends of a probability, in whole percent."""
+    return f"{100 * ends['low']:.0f} to {100 * ends['high']:.0f} %"
 
 
 def _rounded(n: float) -> str:

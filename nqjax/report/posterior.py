@@ -12,7 +12,7 @@ from numpyro.distributions.transforms import Transform
 from nqjax.report.documents import Head, PosteriorDocument
 from nqjax.report.head import print_head
 from nqjax.report.tables import MEANING, finite, indented, meanings, note, shares_of, small_table
-from nqjax.runtime.text import as_sure, chance, percent, significant
+from nqjax.runtime.text import BEST_OF_REGIME, as_sure, chance, percent, significant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -186,8 +186,8 @@ def in_words(document: "Mapping[str, Any]") -> list[str]:
     matter = "1 hyperparameter matters" if likely == "1" else f"{likely} hyperparameters matter"
     low, high = as_sure([shown["low"], shown["high"]], shown["low"], shown["high"])
     reach = (
-        f"Without luck, the best {document['metric']} of this search lies between {low} and {high} with probability "
-        f"{confidence}, if the model holds: scores {direction} {best} are lucky ones."
+        f"The {BEST_OF_REGIME} ({best}: what its best configurations score on average over reruns) lies between {low} "
+        f"and {high} with probability {confidence}, if the model holds. Noise may explain scores {direction} it."
     )
     shares = ", ".join(f"{g} with {chance(p, 2)}" for g, p in chances.items() if p >= _LEAST_PROBABILITY)
     effective = (

@@ -3,7 +3,7 @@
 import math
 from typing import TYPE_CHECKING, Any
 
-from nqjax.runtime.text import chance, significant
+from nqjax.runtime.text import BEST_OF_REGIME, chance, significant
 
 if TYPE_CHECKING:  # rich is imported inside the functions: `--json` does without it
     from collections.abc import Callable, Mapping, Sequence
@@ -44,13 +44,13 @@ def _notes(document: "Mapping[str, Any]") -> dict[str, str]:
     best = "alpha" if document["minimize"] else "beta"
     return {
         "outside the regime": f"the fit {describes(document['regime_start'])}, and says nothing here",
-        f"beyond {best}": "better than the best score that the fit expects without luck",
+        f"beyond {best}": f"past the {BEST_OF_REGIME}; noise may explain it",
         "extrapolated": "more trials than were run",
     }
 
 
 def _notes_of(point: "Mapping[str, Any]", document: "Mapping[str, Any]") -> list[str]:
-    flags = point["in_regime"] is False, point["beyond_best_reachable"], point["extrapolated"]
+    flags = point["in_regime"] is False, point["beyond_best_of_regime"], point["extrapolated"]
     return [note for note, flag in zip(_notes(document), flags, strict=True) if flag]
 
 
@@ -66,7 +66,7 @@ def counts_of(document: "Mapping[str, Any]") -> str:
 
 def meanings(minimize: bool) -> dict[str, str]:
     """Return what each parameter means, in a few words for a column of a table."""
-    best, far = "best score without luck", "worst score, extrapolated"
+    best, far = BEST_OF_REGIME, "worst score, extrapolated"
     return {
         "alpha": best if minimize else far,
         "beta": far if minimize else best,

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+#: Name of the end of the fitted regime: alpha when minimising, beta when maximising. It is no bound of the search.
+BEST_OF_REGIME = "best score of the fitted regime"
+
 
 def significant(number: float | None, digits: int) -> str:
     """Return a number to a count of significant digits, trailing zeros kept; ``?`` for None."""

@@ -12,7 +12,7 @@ from nqjax.trials.parquet import parquet_values
 from nqjax.trials.scores import checked_ending
 
 
-def read_labels(path: str | Path, column: str) -> list[str]:
+def read_labels(path: str | Path, column: str, missing: str | None = None) -> list[str]:
     """Read one label for each trial from a file, in the order of `nqjax.trials.read_scores`.
 
     Parameters
@@ -21,6 +21,8 @@ def read_labels(path: str | Path, column: str) -> list[str]:
         The file, as `nqjax.trials.read_scores` takes it.
     column : str
         The name of the column that holds the labels.
+    missing : str, optional
+        The label of a trial without one; by default that is an error.
 
     Returns
     -------
@@ -40,10 +42,10 @@ def read_labels(path: str | Path, column: str) -> list[str]:
             values = (value for _, value in json_values(path, column))
         else:
             values = csv_texts(path, column, delimiter_of(ending))[0]
-        return as_labels(values, column, f"{path}, ")
+        return as_labels(values, column, f"{path}, ", missing)
 
 
-def as_labels(values: Iterable[Any], column: str, where: str = "") -> list[str]:
+def as_labels(values: Iterable[Any], column: str, where: str = "", missing: str | None = None) -> list[str]:
     """Return labels from texts and numbers, one for each trial.
 
     Parameters
@@ -54,6 +56,8 @@ def as_labels(values: Iterable[Any], column: str, where: str = "") -> list[str]:
         The name of the column, for messages.
     where : str
         The text before the row's number in messages.
+    missing : str, optional
+        The label where a value is missing.
 
     Raises
     ------
@@ -63,6 +67,8 @@ def as_labels(values: Iterable[Any], column: str, where: str = "") -> list[str]:
     labels = []
     for row, value in enumerate(values, start=1):
         label = as_label(value)
+        if label is None and is_missing(value):
+            label = missing
         if label is None:
             raise InputError(f"{where}row {row}: {column} is {_quote(value)}; give each run a name or a number")
         labels.append(label)
@@ -79,5 +85,10 @@ def as_label(value: Any) -> str | None:
     return None
 
 
+def is_missing(value: Any) -> bool:
+    """Return whether a value that is no label stands for none: None, NaN or an empty text."""
+    return value is None or isinstance(value, float | str)
+
+
 def _quote(value: Any) -> str:
-    return "missing" if value is None or isinstance(value, float | str) else f"a {type(value).__name__}"
+    return "missing" if is_missing(value) else f"a {type(value).__name__}"

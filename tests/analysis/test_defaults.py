@@ -19,7 +19,7 @@ KEY = jax.random.key(0)
 ANALYSES = {
     nqjax.fit: {},
     nqjax.bootstrap: {"num_resamples": 40, "key": KEY},
-    nqjax.confidence_region: {},
+    nqjax.confidence_region: {"method": "profile"},
     nqjax.profile_region: {},
     nqjax.consonance_region: {},
     nqjax.sample_posterior: {"key": KEY, "method": "quadrature"},
@@ -147,7 +147,7 @@ def document(capsys, *argv):
 def test_the_shell_agrees(file, scores, capsys):
     """Every command with its defaults gives what the function of its name gives with its defaults."""
     fit = nqjax.fit(scores)
-    for command in ("fit", "bootstrap", "plan"):
+    for command in ("bootstrap", "plan"):
         asked = ("--score", "0.12", "--probability", "0.5") if command == "plan" else ()
         found = document(capsys, command, file, *asked)
         assert found["threshold"] == fit.threshold
@@ -158,15 +158,21 @@ def test_the_shell_agrees(file, scores, capsys):
             fit.sigma,
         ]
     assert found["required_trials"] == nqjax.required_trials(fit, score=0.12, probability=0.5)
-    found = document(capsys, "fit", file)
-    assert (found["p_value"], found["best_score"]) == (fit.p_value, fit.best_score)
-    curve = {point["trials"]: point["median_best_score"] for point in found["tuning_curve"]}
-    assert max(curve) == 10 * len(scores)
-    assert fit.quantile_tuning_curve(list(curve)).tolist() == list(curve.values())
+    region = nqjax.confidence_region(scores)
+    for command in ("fit", "region"):
+        found = document(capsys, command, file)
+        assert found["best_score"] == min(scores)
+        for name in ("alpha", "beta", "gamma", "sigma", "regime_probability"):
+            assert found[name] == region.estimate(name)
+            assert (found["intervals"][name]["low"], found["intervals"][name]["high"]) == region.interval(name)
+        curve = {point["trials"]: point["median_best_score"] for point in found["tuning_curve"]}
+        assert max(curve) == 10 * len(scores)
+        assert region.quantile_tuning_curve(list(curve)).tolist() == list(curve.values())
 
     regime, other = document(capsys, "regime", file), nqjax.find_regime(scores)
     assert (regime["threshold"], regime["level"]) == (other.threshold, other.level)
-    region, other = document(capsys, "region", file), nqjax.confidence_region(scores)
+    region = document(capsys, "region", file, "--method", "profile")
+    other = nqjax.confidence_region(scores, method="profile")
     assert (region["intervals"]["alpha"]["low"], region["intervals"]["alpha"]["high"]) == other.interval("alpha")
     assert (region["confidence"], region["threshold"]) == (other.confidence, other.limits[1])
     boot, other = document(capsys, "bootstrap", file)["bootstrap"], nqjax.bootstrap(scores, key=KEY)
@@ -183,6 +189,8 @@ def test_the_shell_agrees_on_the_posterior(file, scores, capsys):
     assert found["threshold"] == post.limits[1]
     assert found["gamma_probabilities"] == {str(g): p for g, p in post.gamma_probabilities.items()}
     signature = inspect.signature(nqjax.sample_posterior).parameters
+    found, average = document(capsys, "posterior", file), nqjax.sample_posterior(scores, key=KEY)
+    assert (found["method"], found["alpha"]) == ("averaged", average.estimate("alpha"))
     options = cli.parse(["posterior", file, "--metric", "error"])
     for name, option in (
         ("method", "method"),

@@ -127,7 +127,7 @@ def test_ties_at_the_thresholds():
     [("DeBERTaV3, error", 1, "alpha"), ("DeBERTaV3, accuracy", 1, "beta"), ("ConvNeXt, top-1", 2, "beta")],
 )
 def test_the_reference_searches(shared_data, name, gamma, best):
-    """The published gamma, and the best reachable score within the 95 % interval of the published fit."""
+    """The published gamma, and the best score of the regime within the 95 % interval of the published fit."""
     search = searches.published(shared_data)[name]
     regime = nqjax.find_regime(search.scores, minimize=search.minimize, **search.constraints)
     assert regime.found

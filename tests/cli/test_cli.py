@@ -148,7 +148,7 @@ def test_report(calls, trials, capsys, monkeypatch, minimize):
     assert max(map(len, lines)) <= 80
     assert lines[0] == f"val_loss in trials.csv, {'minimized' if minimize else 'maximized'}, threshold 0.11"
     rows = [line.split(maxsplit=2) for line in lines]
-    best, far = "best score without luck", "worst score, extrapolated"
+    best, far = "best score of the fitted regime", "worst score, extrapolated"
     assert ["alpha", "0.0800" if minimize else "0.8700", best if minimize else far] in rows
     assert ["beta", "0.1300" if minimize else "0.9200", far if minimize else best] in rows
     assert ["gamma", "2", "how many hyperparameters matter"] in rows
@@ -191,7 +191,7 @@ def test_report_of_lucky_scores(calls, trials, capsys, monkeypatch):
     rows = [line.split() for line in lines]
     assert ["8", "0.0900"] in rows
     assert ["16", "0.0790", "beyond", "alpha"] in rows
-    assert "  beyond alpha: better than the best score that the fit expects without luck" in lines
+    assert "  beyond alpha: past the best score of the fitted regime; noise may explain it" in lines
 
 
 def test_report_of_failures_without_a_threshold(calls, trials, capsys):
@@ -609,7 +609,7 @@ def test_published_fits(shared_data, capsys, file, metric, threshold, published)
 @pytest.mark.parametrize(
     ("scores", "options", "part"),
     [
-        ([0.1, 0.2], [], "2 different scores are too few to choose a threshold"),
+        ([0.1, 0.2], [], "2 different scores are too few: run more trials"),
         ([0.1, 0.2], ["--threshold", "none"], "3"),
         ([0.1, 0.2, 0.3, 0.4], ["--threshold", "0.05"], "no score lies inside"),
         ([0.1, 0.2, 0.3, 0.4], ["--alpha", "0.5", "1", "--beta", "0", "0.4"], ""),

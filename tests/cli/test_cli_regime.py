@@ -71,14 +71,16 @@ def test_regime(file, scores, capsys, tmp_path, monkeypatch):
 
 
 def test_fit_chooses_the_threshold(file, scores, capsys):
-    assert cli.main(["fit", file, "--metric", "y", "--json"]) == 0
+    # A fixed parameter has no density to average: the fit is that of a threshold chosen by tests.
+    fixed = ["--sigma", "0.05"]
+    assert cli.main(["fit", file, "--metric", "y", "--json", *fixed]) == 0
     document = json.loads(output(capsys))
-    regime = nqjax.find_regime(scores)
+    regime = nqjax.find_regime(scores, sigma=0.05)
     assert document["threshold"] == regime.threshold
     assert document["alpha"] == regime.fit.alpha
     assert [one["share"] for one in document["regime"]["movement"]] == [0.25, 0.5, 0.75]
     assert [one["num_used"] for one in document["regime"]["movement"]] == [12, 24, 36]
-    assert cli.main(["fit", file, "--metric", "y", "--threshold", "auto"]) == 0
+    assert cli.main(["fit", file, "--metric", "y", "--threshold", "auto", *fixed]) == 0
     text = " ".join(output(capsys).split())
     assert "chosen by tests (p = " in text
     assert "25 %" in text
@@ -92,7 +94,9 @@ def test_a_given_threshold_is_left_alone(file, capsys):
     assert document["regime"] is None
 
 
-@pytest.mark.parametrize("command", ["fit", "bootstrap", "region", "plan --score 0.1 --probability 0.5"])
+@pytest.mark.parametrize(
+    "command", ["fit --sigma 0.05", "bootstrap", "region --method profile", "plan --score 0.1 --probability 0.5"]
+)
 def test_no_regime_is_an_error_that_says_what_to_do(heaps, capsys, command):
     name, *options = command.split()
     assert cli.main([name, heaps, "--metric", "y", *options]) == 2

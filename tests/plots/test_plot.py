@@ -42,7 +42,7 @@ def test_what_is_drawn(scores, boot, minimize):
     assert empirical[-1] in y
     assert np.all(np.diff(sign * empirical) <= 0)
     assert seen[-1] <= 60
-    end = lines["alpha: best without luck" if minimize else "beta: best without luck"]
+    end = lines[f"{'alpha' if minimize else 'beta'}: best score of the fitted regime"]
     assert end[0, 1] == (result.alpha if minimize else result.beta)
     assert ax.get_xlabel() == "trials"
     assert "loss" in ax.get_ylabel()

@@ -335,7 +335,7 @@ def thinned(x, keep=1000):
 def test_nuts_and_quadrature_draw_from_one_distribution(scores, posterior):
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # no warning of convergence
-        nuts = nqjax.sample_posterior(scores, limits=(-INF, 0.7), key=jax.random.key(5))
+        nuts = nqjax.sample_posterior(scores, limits=(-INF, 0.7), key=jax.random.key(5), method="nuts")
     assert nuts.gamma_probabilities == pytest.approx(posterior.gamma_probabilities, abs=1e-12)
     assert nuts.diagnostics.good
     assert nuts.diagnostics.num_divergent == 0
@@ -520,7 +520,7 @@ def test_priors_matter(scores, posterior):
         ({"alpha": 0.0}, "needs room"),
         ({"beta": (0.0, 0.6)}, "inside the regime"),
         ({"limits": (-INF, -5.0)}, "no score lies"),
-        ({"method": "hmc"}, "choose one of nuts, quadrature"),
+        ({"method": "hmc"}, "choose one of averaged, nuts, quadrature"),
         ({"num_chains": 0}, "at least 1"),
         ({"num_samples": 2.5}, "whole number"),
         ({"confidence": 1.0}, "between 0 and 1"),

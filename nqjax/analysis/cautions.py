@@ -1,0 +1,59 @@
+"""Reasons not to rely on a fit: one odd score, or scores that look like noise alone."""
+
+import warnings
+
+from nqjax.checks.noise_alone import NOISE_ALONE, is_noise_alone
+from nqjax.checks.odd_score import OddScore, odd_score, stands_apart
+from nqjax.errors import FitWarning, InputError, show
+from nqjax.estimation.fit import Fit, fit_prepared
+from nqjax.estimation.study import Study, prepare
+from nqjax.inputs import Limits
+from nqjax.runtime.text import significant
+
+
+def cautions_of(study: Study, fit: Fit, place: str | None = None) -> list[str]:
+    """Return warnings about a fit, a sentence each.
+
+    Parameters
+    ----------
+    study : Study
+        The scores that were fitted.
+    fit : Fit
+    place : str, optional
+        Name of the odd score's place in its file, with ``{row}`` for the row's number from 1; by default its index.
+    """
+    odd = odd_score(study, fit)
+    if odd is not None:
+        return [_about(odd, fit, place)]
+    return [NOISE_ALONE] if is_noise_alone(study) else []
+
+
+def cautions_without_fit(study: Study, limits: Limits, place: str | None = None) -> list[str]:
+    """Return the warnings about a search that is not fitted within one regime; ``limits`` are its most probable ones.
+
+    A fit is made only where its result is needed.
+    """
+    within = study._replace(limits=limits)
+    if stands_apart(within):
+        try:
+            found = fit_prepared(prepare(within))
+        except InputError:
+            return []
+        return cautions_of(within, found, place)
+    return [NOISE_ALONE] if is_noise_alone(study) else []
+
+
+def warn_of_cautions(study: Study, fit: Fit, stacklevel: int = 3) -> None:
+    """Warn of what `cautions_of` finds; the warning points at the line that called the caller."""
+    for caution in cautions_of(study, fit):
+        warnings.warn(caution, FitWarning, stacklevel=stacklevel)
+
+
+def _about(odd: OddScore, fit: Fit, place: str | None) -> str:
+    where = f"index {odd.place}" if place is None else place.format(row=odd.place + 1)
+    name, best = ("alpha", fit.alpha) if fit.minimize else ("beta", fit.beta)
+    return (
+        f"one score decides the fit: {show(odd.score)} ({where}); without it {name} is {significant(odd.best, 3)} "
+        f"instead of {significant(best, 3)}, and sigma {significant(odd.sigma, 2)} instead of "
+        f"{significant(fit.sigma, 2)}: check that run"
+    )

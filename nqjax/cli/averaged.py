@@ -1,0 +1,69 @@
+"""The answer averaged over the threshold, as several commands print it."""
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from nqjax.cli import cautions, output, reruns
+from nqjax.cli.options import constraints
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from nqjax.analysis.threshold import Question
+    from nqjax.estimation.noise_data import Noise
+    from nqjax.posterior.averaged import AveragedPosterior
+
+
+def leaves_open(args: argparse.Namespace) -> bool:
+    """Return whether the threshold is left to the command, and all thresholds can be tried."""
+    if args.threshold != "auto":
+        return False
+    from nqjax.analysis.averaged import leaves_open as of_question
+
+    return of_question(_question(args))
+
+
+def _question(args: argparse.Namespace) -> "Question":
+    from nqjax.analysis.threshold import read_question
+
+    return read_question(args.threshold, None, args.minimize, None, **constraints(args))
+
+
+def answer(
+    args: argparse.Namespace,
+    scores: "np.ndarray",
+    confidence: float = 0.95,
+    seed: int | None = None,
+    shape: tuple[int, int] = (4, 1000),
+    noise: "Noise | None" = None,
+) -> "AveragedPosterior":
+    """Return the posterior averaged over all thresholds; without a seed, that of Python without a key."""
+    import jax
+
+    from nqjax.analysis.averaged import averaged_of
+
+    key = None if seed is None else jax.random.key(seed)
+    return averaged_of(scores, _question(args), key, confidence=confidence, shape=shape, noise=noise)
+
+
+def give(args: argparse.Namespace, post: "AveragedPosterior", scores: "np.ndarray") -> None:
+    """Print the answer; where the scores do not tell the parameters, a band that holds whatever they follow."""
+    from nqjax.analysis.cautions import cautions_without_fit
+    from nqjax.checks.rerun_advice import advice_on_intervals
+    from nqjax.report.averaged import averaged_document, print_averaged
+    from nqjax.report.few import few_answer, print_few
+
+    head = output.head(args, post.limits, scores)
+    document: dict[str, Any] = dict(averaged_document(post, scores, head=head, trials=output.trials(args, len(scores))))
+    found = cautions.located(args, cautions_without_fit(post.study, post.limits, "row {row}"), len(scores))
+    document["warnings"] = cautions.joined(document["warnings"], found)
+    document["advice"] = None
+    if args.measured is None and post.tells_parameters:
+        ends = post.interval("gamma"), post.interval("sigma")
+        document["advice"] = advice_on_intervals(*ends, post.limits, post.minimize, scores)
+    document["noise"] = reruns.entry(args.measured)
+    document["few"] = None
+    if not post.tells_parameters:
+        few = few_answer(scores, minimize=args.minimize, num_used=round(post.mean_used))
+        document["few"] = {**few, "warnings": found}
+    output.give(args, document, print_few if document["few"] else print_averaged)

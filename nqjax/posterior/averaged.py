@@ -1,0 +1,358 @@
+"""The posterior of one search averaged over the threshold of its regime."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from nqjax.confidence.region import PARAMETERS, Region, tails
+from nqjax.estimation.noise_data import Noise
+from nqjax.estimation.rounding import rounding_unit
+from nqjax.estimation.study import Study
+from nqjax.inputs import as_choice, as_probability, as_quantile, as_trials
+from nqjax.posterior.averaging.average import Average, average
+from nqjax.posterior.curves import curves_of, quantiles_of
+from nqjax.special.chunked import noisy_cdf
+from nqjax.types import Floats
+
+if TYPE_CHECKING:
+    from nqjax.posterior.prior import Prior
+
+#: Fewest scores in the regime, on average, for answers about the parameters to be relied on.
+_ENOUGH_SCORES = 12.0
+
+#: Fewest different scores in the regime, on average, for the same.
+_ENOUGH_VALUES = 8.0
+
+#: Fewest effective points for an answer to be exact enough.
+_ENOUGH_POINTS = 300.0
+
+#: An interval that reaches this many ranges of the regime's scores beyond the best score says that they tell little.
+_FAR = 3.0
+
+#: gamma is at an end of its range if at least this probability lies within this factor of it.
+_AT_END = 0.5
+_NEAR = 1.2
+
+
+class Curve(NamedTuple):
+    """A tuning curve: the best score after some numbers of trials, and the interval of each."""
+
+    estimate: Floats
+    low: Floats
+    high: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class AveragedPosterior(Region):
+    """Draws of the posterior of one search, averaged over the threshold; also a `Region` of credible intervals.
+
+    Attributes
+    ----------
+    alpha, beta, sigma, gamma, threshold : ndarray, shape (num_chains, num_samples)
+        Draws, on the scale of the scores; gamma is a real number.
+    threshold_probabilities : dict of float to float
+        Posterior probability of each threshold, the largest regime first.
+    gamma_probabilities : dict of int to float
+        Posterior probability of the whole numbers to which gamma rounds.
+    prior : Prior or None
+        None for the default prior.
+    minimize : bool
+    limits : pair of float
+        The regime of the most probable threshold.
+    num_scores : int
+        All scores.
+    mean_used : float
+        Posterior mean of the number of scores in the regime.
+    rounding : float
+        The unit to which the scores are rounded, 0 for exact scores.
+    confidence : float
+        Probability of the intervals, unless another is asked for.
+    effective_draws : float
+        Number of independent draws that tell as much.
+    tells_parameters : bool
+        Whether the scores are enough to tell the parameters; if not, only a distribution-free band is to be relied on.
+    warnings : list of str
+        What limits the answer, in sentences; empty where nothing is known to.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import nqjax
+    >>> rng = np.random.default_rng(0)
+    >>> scores = 0.1 + rng.random(64) + 0.02 * rng.normal(size=64)  # gamma = 2
+    >>> region = nqjax.confidence_region(scores)
+    >>> low, high = region.interval("best")
+    >>> bool(low < 0.1 < high)
+    True
+    >>> round(sum(region.threshold_probabilities.values()), 6)
+    1.0
+    >>> curve = region.curve([10, 100, 1000])
+    >>> bool(np.all(curve.low < curve.estimate))
+    True
+    """
+
+    alpha: Floats = field(repr=False)
+    beta: Floats = field(repr=False)
+    gamma: Floats = field(repr=False)
+    sigma: Floats = field(repr=False)
+    threshold: Floats = field(repr=False)
+    threshold_probabilities: dict[float, float]
+    gamma_probabilities: dict[int, float]
+    prior: "Prior | None" = field(repr=False)
+    minimize: bool
+    limits: tuple[float, float]
+    num_scores: int
+    mean_used: float
+    rounding: float
+    confidence: float
+    effective_draws: float
+    tells_parameters: bool
+    warnings: list[str]
+    study: Study = field(repr=False)
+
+    @property
+    def gammas(self) -> tuple[int, ...]:  # type: ignore[override]
+        """The whole numbers to which gamma rounds within its interval."""
+        low, high = self.interval("gamma")
+        return tuple(range(max(1, round(low)), max(1, round(high)) + 1))
+
+    @property
+    def regime_probability(self) -> Floats:
+        """Draws of the probability that one trial's score is in the regime, shape (num_chains, num_samples)."""
+        delta = self.beta - self.alpha
+        distance = self.threshold - self.alpha if self.minimize else self.beta - self.threshold
+        return noisy_cdf(distance / delta, 1.0, self.sigma / delta, self.gamma)
+
+    @property
+    def regime_start(self) -> float:
+        """Number of trials from which the median best score lies in the regime, see `Fit.regime_start`."""
+        share = float(np.median(self.regime_probability))
+        return math.log(0.5) / math.log1p(-share) if 0 < share < 1 else 0.0
+
+    def estimate(self, name: str) -> float:
+        """Return the posterior median of a parameter; names are those of `interval`."""
+        (value,) = self._ends(name, [0.5])
+        return value
+
+    def interval(self, name: str, confidence: float | None = None) -> tuple[float, float]:
+        """Return the central credible interval of a parameter.
+
+        Parameters
+        ----------
+        name : {"best", "alpha", "beta", "gamma", "sigma", "regime_probability", "threshold"}
+            ``best`` is the best score of the fitted regime: alpha when minimising, beta when maximising.
+        confidence : float, optional
+            Probability of the interval; the attribute ``confidence`` by default.
+
+        Raises
+        ------
+        InputError
+            Unknown name, or invalid confidence.
+        """
+        low, high = self._ends(name, self._tails(confidence))
+        return low, high
+
+    def _ends(self, name: str, shares: Sequence[float]) -> list[float]:
+        """Return quantiles of a parameter; those of mirrored searches are mirrored to the last digit."""
+        as_choice("parameter", name, ("best", *PARAMETERS, "threshold"))
+        if name == "best":
+            name = "alpha" if self.minimize else "beta"
+        if name == "threshold":
+            found = np.quantile(self.threshold, shares, method="nearest")
+        elif name in ("alpha", "beta"):
+            found = quantiles_of(getattr(self, name), shares, self.minimize)
+        else:
+            found = np.quantile(getattr(self, name), shares)
+        return [float(x) for x in found]
+
+    def _tails(self, confidence: float | None) -> Sequence[float]:
+        return tails(self.confidence if confidence is None else as_probability("confidence", confidence))
+
+    @property
+    def _unit(self) -> float:
+        finite = self.study.scores[np.isfinite(self.study.scores)]
+        return float(np.ptp(finite))
+
+    def quantile_tuning_curves(self, n: ArrayLike, q: float = 0.5) -> Floats:
+        """Return a quantile of the best score after ``n`` trials for each draw, the median by default.
+
+        Returns
+        -------
+        ndarray, shape (num_chains, num_samples, *n.shape)
+
+        Raises
+        ------
+        InputError
+            ``n`` is not positive, or ``q`` not between 0 and 1.
+        """
+        n, q = as_trials(n), as_quantile(q)
+        best = self.alpha if self.minimize else self.beta
+        arrays = best, self.beta - self.alpha, self.sigma, self.gamma
+        curves = curves_of(tuple(a.ravel() for a in arrays), n, q, self._unit, self.minimize)
+        return curves.reshape(*self.alpha.shape, *n.shape)
+
+    def quantile_tuning_curve(self, n: ArrayLike, q: float = 0.5) -> Floats:
+        """Return the posterior median of a quantile of the best score after ``n`` trials, the median by default."""
+        (curve,) = quantiles_of(self.quantile_tuning_curves(n, q), [0.5], self.minimize)
+        return np.asarray(curve)
+
+    def quantile_tuning_curve_band(
+        self, n: ArrayLike, q: float = 0.5, confidence: float | None = None
+    ) -> tuple[Floats, Floats]:
+        """Return a pointwise credible band of the tuning curve, see `Region.quantile_tuning_curve_band`."""
+        lower, upper = quantiles_of(self.quantile_tuning_curves(n, q), self._tails(confidence), self.minimize)
+        return np.asarray(lower), np.asarray(upper)
+
+    def curve(self, n: ArrayLike, confidence: float | None = None, q: float = 0.5) -> Curve:
+        """Return a quantile of the best score after ``n`` trials, the median by default, and its interval.
+
+        Parameters
+        ----------
+        n : array_like
+            Numbers of trials.
+        confidence : float, optional
+            Probability of the interval; the attribute ``confidence`` by default.
+        q : float
+
+        Raises
+        ------
+        InputError
+            ``n`` is not positive, ``q`` not between 0 and 1, or an invalid confidence.
+        """
+        low, high = self._tails(confidence)
+        curves = self.quantile_tuning_curves(n, q)
+        return Curve(*(np.asarray(one) for one in quantiles_of(curves, [0.5, low, high], self.minimize)))
+
+
+def averaged_posterior(
+    study: Study,
+    seed: int,
+    *,
+    prior: "Prior | None" = None,
+    rounding: float | None = None,
+    shape: tuple[int, int] = (4, 1000),
+    confidence: float = 0.95,
+    noise: Noise | None = None,
+) -> AveragedPosterior:
+    """Return the posterior of a study over all thresholds; the limits of the study are not used.
+
+    Parameters
+    ----------
+    study : Study
+    seed : int
+    prior : Prior, optional
+    rounding : float, optional
+        The unit to which the scores are rounded, 0 for exact scores; found from the scores by default.
+    shape : pair of int
+        Numbers of chains and of draws of each.
+    confidence : float
+    noise : Noise, optional
+        What reruns say of sigma: a factor of the likelihood.
+
+    Raises
+    ------
+    InputError
+        Fewer than five different scores; bounds or a prior that exclude the data.
+    """
+    unit = rounding_unit(study.scores) if rounding is None else rounding
+    rng = np.random.default_rng(seed)
+    found = average(study, prior, unit, rng, noise=noise)
+    which = _resample(found.weight, shape, rng)
+    kind = _choose(found.thresholds[which], rng)
+    search = found.search
+    sign = 1 if study.minimize else -1
+    of_threshold = found.weight @ found.thresholds
+    most = sign * float(search.thresholds[int(np.argmax(of_threshold))])
+    alpha, beta, sigma = study.restore(found.alpha[which], found.beta[which], found.sigma[which])
+    return AveragedPosterior(
+        alpha=alpha,
+        beta=beta,
+        gamma=found.gamma[which],
+        sigma=sigma,
+        threshold=sign * search.thresholds[kind],
+        threshold_probabilities={
+            sign * float(end): float(p) for end, p in zip(search.thresholds, of_threshold, strict=True)
+        },
+        gamma_probabilities=_rounded_gammas(found),
+        prior=prior,
+        minimize=study.minimize,
+        limits=(-math.inf, most) if study.minimize else (most, math.inf),
+        num_scores=len(study.scores),
+        mean_used=float(of_threshold @ search.used),
+        rounding=unit,
+        confidence=confidence,
+        effective_draws=found.effective,
+        tells_parameters=_tells_parameters(found),
+        warnings=_warnings(found),
+        study=study,
+    )
+
+
+def _resample(weight: Floats, shape: tuple[int, int], rng: np.random.Generator) -> NDArray[np.int64]:
+    """Return indices of draws in random order, each as often as its weight says, up to one."""
+    count = shape[0] * shape[1]
+    steps = (np.arange(count) + rng.random()) / count
+    chosen = np.minimum(np.searchsorted(np.cumsum(weight), steps), len(weight) - 1)
+    return rng.permutation(chosen).reshape(shape)
+
+
+def _choose(probabilities: Floats, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Return one index of the last axis for each set of probabilities."""
+    below = np.cumsum(probabilities, axis=-1) < rng.random(probabilities.shape[:-1])[..., None]
+    return np.minimum(below.sum(axis=-1), probabilities.shape[-1] - 1)
+
+
+def _rounded_gammas(found: Average) -> dict[int, float]:
+    whole = np.maximum(np.rint(found.gamma).astype(int), 1)
+    low, high = max(1, round(found.gamma_range[0])), max(1, round(found.gamma_range[1]))
+    return {gamma: float(found.weight[whole == gamma].sum()) for gamma in range(low, high + 1)}
+
+
+def _tells_parameters(found: Average) -> bool:
+    """Return whether enough scores are in the regime, and the interval of the best one ends not far from them."""
+    search, weight = found.search, found.weight
+    of_threshold = weight @ found.thresholds
+    order = np.argsort(found.alpha)
+    lowest = float(found.alpha[order][np.searchsorted(np.cumsum(weight[order]), 0.025)])
+    reach = float(search.thresholds[int(np.argmax(of_threshold))]) - search.best
+    return bool(of_threshold @ search.used >= _ENOUGH_SCORES and search.best - lowest <= _FAR * reach)
+
+
+def _warnings(found: Average) -> list[str]:
+    """Return what limits the answer, in sentences."""
+    search, weight = found.search, found.weight
+    of_threshold = weight @ found.thresholds
+    used = float(of_threshold @ search.used)
+    texts = []
+    if not _tells_parameters(found):
+        texts.append(
+            f"about {used:.0f} scores shape the answer, too few to tell the parameters: rely on the band of "
+            "nqjax.confidence_bands (nqjax bands)"
+        )
+    counts = np.asarray(search.scores.counts)[: len(search.used)]
+    values = float(of_threshold @ np.sum(counts > 0, axis=1))
+    if used >= _ENOUGH_SCORES and values < _ENOUGH_VALUES:
+        texts.append(
+            f"about {values:.0f} different scores shape the answer, too few for a distribution: they are coarsely "
+            "rounded, or the hyperparameters have no effect"
+        )
+    low, high = found.gamma_range
+    if low < high:
+        for at_end, end, word in (
+            (found.gamma < low * _NEAR, low, "lowest"),
+            (found.gamma > high / _NEAR, high, "highest"),
+        ):
+            if weight[at_end].sum() > _AT_END:
+                texts.append(
+                    f"gamma is at the {word} value that is tried, {end:g}: try a wider range (gamma=, --gamma)"
+                )
+    if found.effective < _ENOUGH_POINTS:
+        texts.append(
+            f"the draws tell as much as {found.effective:.0f} independent ones: intervals are rough; another key or "
+            "--seed shows by how much"
+        )
+    return texts

@@ -1,0 +1,46 @@
+"""Tuning curves of draws from a posterior."""
+
+from collections.abc import Sequence
+
+import jax
+import numpy as np
+from numpy.typing import ArrayLike
+
+from nqjax.special.best_of import best_of
+from nqjax.types import Floats
+
+
+def curves_of(parameters: tuple[Floats, ...], n: Floats, q: ArrayLike, unit: float, minimize: bool) -> Floats:
+    """Return quantiles of the best of n trials for some draws.
+
+    Parameters
+    ----------
+    parameters : tuple of ndarray, shape (draws,) each
+        Best reachable score, range, noise and gamma.
+    n : ndarray
+        Numbers of trials.
+    q : array_like
+        Probability of the quantile; it may differ for each draw, shape (draws, *1s).
+    unit : float
+        A unit of the scores in which nothing over- or underflows.
+    minimize : bool
+
+    Returns
+    -------
+    ndarray, shape (draws, *n.shape)
+    """
+    if not n.size:
+        return np.empty((len(parameters[0]), *n.shape))
+    best, delta, sigma, gamma = (a.reshape(-1, *[1] * n.ndim) for a in parameters)
+    with jax.enable_x64(True):
+        side = np.asarray(q if minimize else 1 - np.asarray(q), np.float64)
+        arrays = np.broadcast_arrays(n[None], side, delta / unit, sigma / unit, gamma)
+        r = unit * np.asarray(best_of(*arrays))
+    return best + r if minimize else best - r
+
+
+def quantiles_of(scores: Floats, shares: Sequence[float], minimize: bool) -> Floats:
+    """Return quantiles over chains and draws, the first two axes; mirrored searches have mirrored ones to the digit."""
+    if minimize:
+        return np.asarray(np.quantile(scores, shares, axis=(0, 1)))
+    return -np.asarray(np.quantile(-scores, [1 - share for share in shares], axis=(0, 1)))
