@@ -247,7 +247,7 @@ def interrupted(tmp_path, pause, times):
     Parameters
     ----------
     pause : str
-        Seconds, an expression of the number of rounds so far.
+        Seconds, an expression of the number of rounds so far; with ``an_hour()``, Ctrl-C is pressed within that hour.
     times : int
         How often; not before it was said that the last one was heard.
     """
@@ -259,6 +259,7 @@ def interrupted(tmp_path, pause, times):
         "from nqjax.__main__ import main\n"
         "tasks.REGISTRY['line'] = tasks.Entry('support.tiny_task', 'Line')\n"
         "advance, rounds = tile.Tile.advance, []\n"
+        "def an_hour():\n    open('waiting', 'w').close()\n    return 3600\n"
         f"def slow(self, pause):\n    rounds.append(1)\n    time.sleep({pause})\n    return advance(self, pause)\n"
         "tile.Tile.advance = slow\n"
         f"sys.argv = {['nqjax', *COMMAND, '--population', '4', '--trials', '60']!r}\n"
@@ -270,7 +271,10 @@ def interrupted(tmp_path, pause, times):
     out = tmp_path / "trials.jsonl"
     deadline = time.monotonic() + 120
     try:
-        while (not out.exists() or out.read_bytes().count(b"\n") < 3) and time.monotonic() < deadline:
+        files = [out, *[tmp_path / "waiting"] * ("an_hour" in pause)]
+        while time.monotonic() < deadline:
+            if all(file.exists() for file in files) and out.read_bytes().count(b"\n") > 2:
+                break
             time.sleep(0.02)
         running.send_signal(signal.SIGINT)
         error = ""
@@ -297,7 +301,7 @@ def test_a_real_ctrl_c(tmp_path):
 
 def test_a_second_ctrl_c_stops_at_once(tmp_path):
     """In a round that takes an hour: no waiting, no abort, and whole lines."""
-    error, status = interrupted(tmp_path, "0 if len(rounds) < 9 else 3600", 2)
+    error, status = interrupted(tmp_path, "0 if len(rounds) < 9 else an_hour()", 2)
     assert status == 130
     assert error.endswith("finishing the round; Ctrl-C again stops at once\n")
     assert 0 < len(search.read_trials(tmp_path / "trials.jsonl")) < 60
