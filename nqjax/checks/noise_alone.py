@@ -36,6 +36,9 @@ def is_noise_alone(study: Study) -> bool:
     y = study.orient(np.asarray(study.scores, np.float64))
     if not np.all(np.isfinite(y)) or not _FEWEST <= len(y) <= _MOST:
         return False
+    # In these units no square over- or underflows.
+    unit = float(np.max(np.abs(y))) or 1.0
+    y = y / unit
     centre, spread = float(np.mean(y)), float(np.std(y))
     if spread == 0 or len(np.unique(y)) < len(y) / 2:
         return False
@@ -53,7 +56,7 @@ def is_noise_alone(study: Study) -> bool:
         return False
     data = everything.data
     shares = data.counts / data.counts.sum()
-    ends = scipy.special.ndtr((data.knots - centre) / spread)
+    ends = scipy.special.ndtr((data.knots / unit - centre) / spread)
     mass = np.diff(np.concatenate([[0.0], ends, [1.0]]))
     used = shares > 0
     loss = -float(np.sum(shares[used] * np.log(np.maximum(mass[used], 1e-300) / shares[used])))
