@@ -10,6 +10,8 @@ def main() -> int:
         from nqjax.cli import main as run
 
         status = run()
+        if interrupt.is_interrupted():
+            interrupt.leave(status)
         interrupt.end()
     except KeyboardInterrupt:  # before or after the work
         return interrupt.STATUS

@@ -127,7 +127,7 @@ def _watch(pipe: int) -> None:
         if number[0] != signal.SIGINT:
             continue
         if _State.safe is None or not is_first:
-            _stop()
+            leave(STATUS)
         is_first = False
         _announce()
         timer = threading.Timer(_PATIENCE, _give_up)
@@ -140,15 +140,15 @@ def _give_up() -> None:
     safe = _State.safe
     if safe is not None:
         _within(_LAST_OUTPUT, lambda: tell(safe()))
-    _stop()
+    leave(STATUS)
 
 
-def _stop() -> None:
+def leave(status: int) -> None:
     """End the process; threads that are still in compiled code would make an orderly end crash."""
     _within(_LAST_OUTPUT, sys.stdout.flush)
     if os.isatty(2):
         _write("\x1b[?25h")  # the cursor, which a progress bar hides
-    os._exit(STATUS)
+    os._exit(status)
 
 
 def _write(text: str) -> None:
