@@ -16,7 +16,7 @@ def curves_of(parameters: tuple[Floats, ...], n: Floats, q: ArrayLike, unit: flo
     Parameters
     ----------
     parameters : tuple of ndarray, shape (draws,) each
-        Best reachable score, range, noise and gamma.
+        Best score of the regime, range, noise and gamma.
     n : ndarray
         Numbers of trials.
     q : array_like

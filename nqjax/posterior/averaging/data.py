@@ -47,6 +47,8 @@ def read_search(study: Study, unit: float) -> Search:
     values, counts = _distinct(finite[finite <= ends[0]])
     if len(values) < FEWEST:
         raise InputError(_too_few(finite, values))
+    # A threshold within scores that only rounding errors tell apart keeps all of them.
+    ends = values[np.searchsorted(values, ends)]
     best, scale = float(y[0]), float(ends[0] - y[0])
     inside = counts * (values <= ends[:, None])
     used = inside.sum(axis=1).astype(float)
