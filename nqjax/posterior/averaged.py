@@ -352,7 +352,7 @@ def _warnings(found: Average) -> list[str]:
                 )
     if found.effective < _ENOUGH_POINTS:
         texts.append(
-            f"the draws tell as much as {found.effective:.0f} independent ones: intervals are rough; another key (nqjax "
-            "posterior --seed) shows by how much"
+            f"the draws tell as much as {found.effective:.0f} independent ones: intervals are rough; another key "
+            "(nqjax posterior --seed) shows by how much"
         )
     return texts
