@@ -47,6 +47,7 @@ from .plots.posterior import plot_posterior as plot_posterior
 from .plots.regime import plot_regime as plot_regime
 from .plots.tuning_curve import plot_tuning_curve as plot_tuning_curve
 from .posterior.averaged import AveragedPosterior as AveragedPosterior
+from .posterior.averaged_fit import AveragedFit as AveragedFit
 from .posterior.comparison import Comparison as Comparison
 from .posterior.comparison import compare as compare
 from .posterior.numpyro_model import posterior_model as posterior_model

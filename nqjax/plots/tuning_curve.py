@@ -16,10 +16,11 @@ if TYPE_CHECKING:
     from nqjax.confidence.bootstrap import Bootstrap
     from nqjax.estimation.fit import Fit
     from nqjax.posterior.averaged import AveragedPosterior
+    from nqjax.posterior.averaged_fit import AveragedFit
 
 
 def plot_tuning_curve(
-    result: "Fit | Bootstrap | AveragedPosterior | Bands",
+    result: "Fit | AveragedFit | Bootstrap | AveragedPosterior | Bands",
     scores: ArrayLike | None = None,
     *,
     name: str = "score",
@@ -31,11 +32,11 @@ def plot_tuning_curve(
 
     Parameters
     ----------
-    result : Fit, Bootstrap, AveragedPosterior or Bands
-        With a bootstrap the curve has a pointwise percentile band, with an averaged posterior a pointwise credible
-        one; bands are drawn with the curve of their own scores.
+    result : Fit, AveragedFit, Bootstrap, AveragedPosterior or Bands
+        With a bootstrap the curve has a pointwise percentile band, with an averaged answer a pointwise credible one;
+        bands are drawn with the curve of their own scores.
     scores : array_like, shape (num_scores,), optional
-        The scores that were fitted; not for bands and averaged posteriors, which have them.
+        The scores that were fitted; not for bands and averaged answers, which have them.
     name : str
         The score's name, for the axis.
     confidence : float
@@ -66,6 +67,7 @@ def plot_tuning_curve(
     """
     if ax is None:
         ax = new_figure().subplots()
+    result = getattr(result, "posterior", result)
     if hasattr(result, "bounded_trials"):
         _draw_bands(ax, result, max_trials)  # type: ignore[arg-type]
     elif hasattr(result, "threshold_probabilities"):
@@ -130,7 +132,9 @@ def _draw_averaged(ax: "Axes", post: "AveragedPosterior", max_trials: float | No
     if most > post.num_scores:
         ax.axvspan(post.num_scores, most, color=GREY, alpha=0.12, linewidth=0, label="more trials than there are")
     ax.set_xlim(1, most)
-    zoom(ax, curve.estimate[governed] if np.any(governed) else curve.estimate, end)
+    shown = governed if np.any(governed) else np.ones(len(trials), bool)
+    far = curve.low[shown][-1] if post.minimize else curve.high[shown][-1]
+    zoom(ax, np.append(curve.estimate[shown], far), end)
 
 
 def _draw_bands(ax: "Axes", bands: "Bands", max_trials: float | None) -> None:

@@ -61,12 +61,38 @@ def test_one_signature(function):
     assert all(found[name].kind is inspect.Parameter.KEYWORD_ONLY for name in expected)
 
 
-@pytest.mark.parametrize("function", ANALYSES, ids=lambda function: function.__name__)
+@pytest.mark.parametrize(
+    "function", [f for f in ANALYSES if f is not nqjax.fit], ids=lambda function: function.__name__
+)
 def test_the_threshold_is_chosen(function, scores, chosen):
-    """By default the limits are those that `find_regime` chooses, in both directions."""
+    """Within one threshold, the limits are by default those that `find_regime` chooses, in both directions."""
     assert function(scores, **ANALYSES[function]).limits == chosen.limits
     other = function(-scores, maximize=True, **ANALYSES[function])
     assert other.limits == (-chosen.limits[1], math.inf)
+
+
+def test_a_fit_is_averaged_over_thresholds(scores):
+    """The default fit has the estimates and the intervals of the default region, in both directions."""
+    fit, region = nqjax.fit(scores), nqjax.confidence_region(scores)
+    assert isinstance(fit, nqjax.AveragedFit)
+    for name in ("alpha", "beta", "gamma", "sigma", "regime_probability"):
+        assert getattr(fit, name) == region.estimate(name)
+        assert fit.interval(name) == region.interval(name)
+    assert fit.quantile_tuning_curve([5, 500]).tolist() == region.quantile_tuning_curve([5, 500]).tolist()
+    assert fit.curve(500, 0.8).low == region.curve(500, 0.8).low
+    assert (fit.num_scores, fit.num_failed, fit.best_score) == (120, 0, np.min(scores))
+    assert (fit.threshold, fit.regime_start, fit.warnings) == (region.limits[1], region.regime_start, region.warnings)
+    mirror = nqjax.fit(-scores, maximize=True)
+    assert (mirror.beta, mirror.threshold, mirror.best_score) == (-fit.alpha, -fit.threshold, -fit.best_score)
+    rounded = nqjax.fit(scores, rounding=0.01)
+    assert rounded.posterior.rounding == 0.01
+    assert rounded.alpha != fit.alpha
+
+
+def test_a_fixed_parameter_needs_one_threshold(scores, chosen):
+    """What cannot be averaged is fitted within the threshold that the tests choose."""
+    fit = nqjax.fit(scores, sigma=0.005)
+    assert (type(fit), fit.limits) == (nqjax.Fit, nqjax.find_regime(scores, sigma=0.005).limits)
 
 
 @pytest.mark.parametrize("function", ANALYSES, ids=lambda function: function.__name__)
@@ -104,14 +130,14 @@ def test_a_fit_that_its_test_rejects_warns(scores):
         assert caught[0].filename == __file__  # it points at the caller's line
     with pytest.warns(FitWarning, match="1 of 1 studies"):
         nqjax.fit_many([scores], threshold=None)
-    assert nqjax.fit(scores, threshold=None).p_value < 0.05 < nqjax.fit(scores).p_value
+    assert nqjax.fit(scores, threshold=None).p_value < 0.05 < nqjax.find_regime(scores).p_value
 
 
 def test_no_threshold_is_acceptable():
     """The error says why, and what else can be done; the shell says it with its own options."""
     scores = np.linspace(0, 1, 400)
     with pytest.raises(InputError, match=r"cannot be told from uniform draws.*threshold=None uses all scores"):
-        nqjax.fit(scores)
+        nqjax.profile_region(scores)
     (failure,) = nqjax.fit_many([scores])
     assert "cannot be told from uniform draws" in failure.reason
 
@@ -146,7 +172,7 @@ def document(capsys, *argv):
 
 def test_the_shell_agrees(file, scores, capsys):
     """Every command with its defaults gives what the function of its name gives with its defaults."""
-    fit = nqjax.fit(scores)
+    fit = nqjax.find_regime(scores).fit
     for command in ("bootstrap", "plan"):
         asked = ("--score", "0.12", "--probability", "0.5") if command == "plan" else ()
         found = document(capsys, command, file, *asked)
@@ -158,7 +184,7 @@ def test_the_shell_agrees(file, scores, capsys):
             fit.sigma,
         ]
     assert found["required_trials"] == nqjax.required_trials(fit, score=0.12, probability=0.5)
-    region = nqjax.confidence_region(scores)
+    region = nqjax.fit(scores).posterior
     for command in ("fit", "region"):
         found = document(capsys, command, file)
         assert found["best_score"] == min(scores)

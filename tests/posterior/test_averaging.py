@@ -13,8 +13,10 @@ import nqjax
 from nqjax.estimation.constraints import read_constraints
 from nqjax.estimation.rounding import rounding_unit
 from nqjax.estimation.study import Study
+from nqjax.posterior.averaging import beyond
 from nqjax.posterior.averaging import prior as averaging_prior
 from nqjax.posterior.averaging.average import average
+from nqjax.posterior.averaging.beyond import log_densities_beyond
 from nqjax.posterior.averaging.data import read_search
 from nqjax.posterior.averaging.density import _program, log_densities
 from nqjax.posterior.averaging.importance import sample
@@ -123,7 +125,7 @@ def test_the_density_is_the_joint_density_of_each_threshold(scores, monkeypatch)
         exact = log_joint(parameters, read_regime(study), study.constraints, nqjax.Prior().parts)
         # `log_joint` is a density of (alpha, beta, sigma), with the scores on their own scale.
         expected = exact + np.log(search.scale**2 * at.delta * at.sigma) + np.log(search.scale)
-        expected += search.used[k] * math.log(search.scale) + search.log_beyond[k] - math.log(search.used[k])
+        expected += search.used[k] * math.log(search.scale) + search.log_beyond[k]
         likely = (expected > expected.max() - 40) & np.isfinite(found[:, k])
         assert likely.sum() > 3
         shift = found[likely, k] - expected[likely]
@@ -158,6 +160,19 @@ def test_importance_sampling_of_a_known_density():
     assert found.weight @ shares[:, 0] == pytest.approx(0.3, abs=error)
 
 
+def test_each_parameter_of_the_density_beyond_has_a_cost(scores, monkeypatch):
+    """The effective parameters are the shares of the scores' own kernels, summed over the scores beyond."""
+    y, ends = np.sort(scores), np.quantile(scores, [0.3, 0.6])
+    with_cost = log_densities_beyond(y, ends)
+    monkeypatch.setattr(beyond, "_COST", 0.0)
+    cost = log_densities_beyond(y, ends) - with_cost
+    x = np.log(y[1:] - y[0])
+    width = beyond._best_density(x).width
+    kernel = scipy.stats.norm.pdf(x[:, None], x, width)
+    own = np.diag(kernel) / kernel.sum(axis=1)
+    assert cost == pytest.approx([0.3 * own[y[1:] > end].sum() for end in ends], rel=1e-9)
+
+
 def test_thresholds_weigh_as_their_evidences_by_quadrature(scores, monkeypatch):
     """The probabilities of the thresholds for one gamma, against integrals on grids."""
     monkeypatch.setattr(averaging_prior, "_REACH", 1e9)
@@ -168,7 +183,7 @@ def test_thresholds_weigh_as_their_evidences_by_quadrature(scores, monkeypatch):
     evidence = [
         nqjax.sample_posterior(scores, threshold=end, gamma=3, key=KEY).log_evidence for end in search.thresholds
     ]
-    log_weight = np.array(evidence) + search.used * math.log(search.scale) + search.log_beyond - np.log(search.used)
+    log_weight = np.array(evidence) + search.used * math.log(search.scale) + search.log_beyond
     assert found.weight @ found.thresholds == pytest.approx(scipy.special.softmax(log_weight), abs=0.02)
     assert np.all(found.gamma == 3)
 

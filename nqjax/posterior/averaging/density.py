@@ -59,8 +59,6 @@ def log_densities(
     """
     program, devices = _program(bool(search.unit)), jax.local_devices()
     number, log_scale = len(search.thresholds), np.float64(math.log(search.scale))
-    # The prior of a threshold, see `nqjax.posterior.averaging.prior`.
-    log_weight = search.log_beyond - np.log(search.used)
 
     def evaluate(x: Floats) -> Floats:
         at, log_volume = space.to_parameters(x)
@@ -74,6 +72,6 @@ def log_densities(
 
         for start, found in in_parallel(work, range(0, len(x), _CHUNK), devices[:1]):
             value[start : start + _CHUNK] = found[: len(x) - start]
-        return np.asarray(value[:, :number] + (log_volume + more(at))[:, None] + log_weight)
+        return np.asarray(value[:, :number] + (log_volume + more(at))[:, None] + search.log_beyond)
 
     return evaluate

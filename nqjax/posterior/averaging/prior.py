@@ -1,9 +1,9 @@
 """The prior of the averaged posterior, without the time that importing NumPyro takes where it is the default one.
 
-It is that of `nqjax.Prior`, with three differences, which docs/coverage.md measures. gamma is real, with a density in
-proportion to ``gamma**-0.5``: where the scores cannot tell, a uniform one pulls a small gamma upwards, and the best
-score with it. The prior of a threshold is in proportion to one over the number of scores inside. And a regime that is
-many times wider than its scores is less plausible, without which few scores would hold nothing.
+It is that of `nqjax.Prior`, with two differences, which docs/coverage.md measures. gamma is real, with a density in
+proportion to ``gamma**-0.75``: where the scores cannot tell, a uniform one pulls a small gamma upwards, and the best
+score with it. And a regime that is many times wider than its scores is less plausible, without which few scores would
+hold nothing. Thresholds, which keep numbers of scores in a geometric sequence, are equally probable.
 """
 
 import math
@@ -24,7 +24,7 @@ _LOG_NOISE = math.log(0.1)
 _NOISE_SPREAD = 1.5
 
 #: The prior density of gamma is ``gamma**-this``.
-_GAMMA_POWER = 0.5
+_GAMMA_POWER = 0.75
 
 #: A regime of this number of times the range of its scores has half the prior of a narrow one.
 _REACH = 5.0
