@@ -55,6 +55,8 @@ from .posterior.posterior import Posterior as Posterior
 from .posterior.posterior import SamplingWarning as SamplingWarning
 from .posterior.prior import Prior as Prior
 from .posterior.quadrature.pooling import NoisePooling as NoisePooling
+from .posterior.ranking import RankedTrials as RankedTrials
+from .posterior.ranking import rank_trials as rank_trials
 from .posterior.shared import SharedPosterior as SharedPosterior
 from .report.page import save_report as save_report
 from .trials.table import Trials as Trials
