@@ -4,7 +4,8 @@ import argparse
 from typing import Any
 
 from nqjax.cli import averaged, output, process, reruns, threshold
-from nqjax.cli.options import AVERAGED, METHODS, add_command, add_noise, add_sampler, add_search, constraints, sampler
+from nqjax.cli.options import add_command, add_noise, add_search, constraints
+from nqjax.cli.sampling import AVERAGED, METHODS, add_sampler, sampler
 from nqjax.errors import InputError
 from nqjax.runtime.extras import require
 from nqjax.runtime.files import check_writable
@@ -67,8 +68,10 @@ def _run(args: argparse.Namespace) -> None:
     if args.method is None:
         args.method = AVERAGED if averaged.leaves_open(args) and args.report is None else METHODS[0]
     if args.method == AVERAGED:
-        shape = args.chains, args.samples
-        average: Any = averaged.answer(args, scores, args.confidence, seed=args.seed, shape=shape, noise=noise)
+        import jax
+
+        key, shape = jax.random.key(args.seed), (args.chains, args.samples)
+        average: Any = averaged.answer(args, scores, args.confidence, key=key, shape=shape, noise=noise)
         if args.draws is not None:
             _save_draws(args.draws, average)
         averaged.give(args, average, scores)

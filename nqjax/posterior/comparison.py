@@ -10,8 +10,12 @@ from numpy.typing import ArrayLike
 from nqjax.confidence.region import tails
 from nqjax.errors import InputError
 from nqjax.inputs import as_key, as_probability, as_trials, read_number, shortened
+from nqjax.posterior.averaged import AveragedPosterior
 from nqjax.posterior.posterior import Posterior
 from nqjax.types import Floats
+
+#: A posterior that can be compared with another.
+Comparable = Posterior | AveragedPosterior
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,14 +83,15 @@ class Comparison:
 
 
 def compare(
-    a: Posterior, b: Posterior, n: ArrayLike, *, cost: tuple[float, float] = (1.0, 1.0), key: Array | None = None
+    a: Comparable, b: Comparable, n: ArrayLike, *, cost: tuple[float, float] = (1.0, 1.0), key: Array | None = None
 ) -> Comparison:
     """Compare two searches, a and b, that were run independently of each other.
 
     Parameters
     ----------
-    a, b : Posterior
-        Posteriors from `nqjax.sample_posterior`, or two of one `SharedPosterior`, whose draws are paired.
+    a, b : AveragedPosterior or Posterior
+        Posteriors from `nqjax.sample_posterior` or `nqjax.confidence_region`, or two of one `SharedPosterior`, whose
+        draws are paired. Without thresholds that are known, take averaged ones.
     n : array_like
         Numbers of trials of search a.
     cost : pair of float
@@ -109,15 +114,12 @@ def compare(
     >>> import numpy as np
     >>> import nqjax
     >>> scores = np.random.default_rng(0).random(24)
-    >>> post, other = (
-    ...     nqjax.sample_posterior(y, threshold=None, gamma=2, key=jax.random.key(0), method="quadrature")
-    ...     for y in (scores, scores - 1)
-    ... )
+    >>> post, other = (nqjax.sample_posterior(y, key=jax.random.key(0)) for y in (scores, scores - 1))
     >>> float(nqjax.compare(post, other, 16).probability) < 0.01
     True
     """
     for name, post in (("first", a), ("second", b)):
-        if not isinstance(post, Posterior):
+        if not isinstance(post, Comparable):
             raise InputError(f"the {name} search is {shortened(post)}: give a posterior from nqjax.sample_posterior")
     if a.minimize != b.minimize:
         raise InputError("one search minimises and the other maximises: they cannot be compared")
@@ -129,14 +131,11 @@ def compare(
     if costs.shape != (2,) or not np.all((costs > 0) & np.isfinite(costs)):
         raise InputError(f"the costs are {shortened(cost)}: give two positive numbers")
     second = first * costs[0] / costs[1]
-    seed = [a.draws.seed, b.draws.seed] if key is None else [int(jax.random.bits(as_key(key), dtype=np.uint32))]
+    seed = [_seed(a), _seed(b)] if key is None else [int(jax.random.bits(as_key(key), dtype=np.uint32))]
     rng = np.random.default_rng([*seed, 3])
     draws = min(a.alpha.size, b.alpha.size)
-    if a.group is not None and a.group == b.group:
-        rows = [np.arange(draws)] * 2  # gamma and the noise levels are common, so draws are paired
-    else:
-        # Draws of independent posteriors can be paired in any order.
-        rows = [rng.permutation(post.alpha.size)[:draws] for post in (a, b)]
+    # Draws of independent posteriors can be paired in any order; those with gamma in common are paired as they are.
+    rows = [np.arange(draws) if _is_paired(a, b) else rng.permutation(post.alpha.size)[:draws] for post in (a, b)]
     luck = [rng.random((draws, *[1] * first.ndim)) for _ in rows]
     parameters = [post.parameters(row) for post, row in zip((a, b), rows, strict=True)]
     drawn = [post.curves(p, m, u) for post, p, m, u in zip((a, b), parameters, (first, second), luck, strict=True)]
@@ -152,6 +151,15 @@ def compare(
         middle,
         a.minimize,
     )
+
+
+def _seed(post: Comparable) -> int:
+    return post.draws.seed if isinstance(post, Posterior) else post.seed
+
+
+def _is_paired(a: Comparable, b: Comparable) -> bool:
+    """Return whether two posteriors are of searches that share gamma."""
+    return isinstance(a, Posterior) and isinstance(b, Posterior) and a.group is not None and a.group == b.group
 
 
 def _share(better: Floats) -> Floats:
