@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 #: One search is said to be better from this probability on.
-BETTER = 0.99
+BETTER = 0.995
 
 
 def comparison_document(

@@ -190,7 +190,7 @@ def test_fit_many(file, fit):
     assert row["median_best_64"] == pytest.approx(fit.quantile_tuning_curve(64), rel=1e-12)
 
 
-# --- what a file adds: measured noise, and the number of hyperparameters -----------------------------------------------
+# --- what a file adds: measured noise, and the number of hyperparameters ----------------------------------------------
 
 
 def test_measured_noise_goes_through(file, scores, capsys):

@@ -7,6 +7,7 @@ import re
 import jax
 import numpy as np
 import pytest
+import scipy.stats
 
 import nqjax
 from nqjax import cli
@@ -49,18 +50,18 @@ def test_answers_are_those_of_one_draw_after_another(region, request):
     region = request.getfixturevalue(region)
     some = zip(*(np.ravel(getattr(region, name)) for name in ("alpha", "beta", "gamma", "sigma")), strict=True)
     counts, better = [], []
-    with jax.enable_x64(True):
-        for a, b, g, s in some:
-            mean = nqjax.NoisyQuadratic(a, b, float(g), s) if s else nqjax.Quadratic(a, b, float(g))
-            tail = float(mean.cdf(0.11))
-            counts.append(math.ceil(math.log(0.1) / math.log1p(-tail)) if tail > 0 else math.inf)
-            better.append(-math.expm1(50 * math.log1p(-tail)))
+    z = np.linspace(-9, 9, 4001)
+    weight = scipy.stats.norm.pdf(z) * (z[1] - z[0])
+    for a, b, g, s in some:
+        tail = float(weight @ np.clip((0.11 - s * z - a) / (b - a), 0, 1) ** (g / 2))  # the law, by its definition
+        counts.append(math.ceil(math.log(0.1) / math.log1p(-tail)) if tail > 0 else math.inf)
+        better.append(-math.expm1(50 * math.log1p(-tail)))
     expected = np.quantile(counts, [0.025, 0.5, 0.975], method="nearest")
     asked = {"score": 0.11, "probability": 0.9}
     low, high = nqjax.required_trials_interval(region, **asked, confidence=0.95)
-    assert [low, nqjax.required_trials(region, **asked), high] == pytest.approx(expected, rel=2e-3)
+    assert [low, nqjax.required_trials(region, **asked), high] == pytest.approx(expected, rel=5e-3)
     gains = nqjax.expected_gains(region, 50, best=0.11, confidence=0.95)
-    assert gains.probability == pytest.approx(np.mean(better), abs=1e-4)
+    assert gains.probability == pytest.approx(np.mean(better), abs=1e-3)
     np.testing.assert_allclose(gains.intervals.probability, np.quantile(better, [0.025, 0.975]), atol=1e-3)
 
 
@@ -99,11 +100,11 @@ def test_the_width_shrinks_about_as_the_root_of_the_number_of_trials():
     ratios = []
     for seed in range(5):
         rng = np.random.default_rng(seed)
-        y = 0.1 + 0.5 * rng.random(256) + 0.02 * rng.normal(size=256)
-        small, large = (nqjax.confidence_region(part) for part in (y[:64], y))
+        y = 0.1 + 0.5 * rng.random(384) + 0.02 * rng.normal(size=384)
+        small, large = (nqjax.confidence_region(part) for part in (y[:96], y))
         curve = large.curve(100)
         planned = nqjax.required_trials(small, width=float(curve.high - curve.low), at=100)
-        ratios.append(math.sqrt(planned / 256))
+        ratios.append(math.sqrt(planned / 384))
     assert 1 / 1.6 < np.median(ratios) < 1.6
 
 
