@@ -45,7 +45,7 @@ PROBABILITY = 0.9
 
 
 class Plan(NamedTuple):
-    """What plans said of one search, and whether that holds."""
+    """A plan for one search, and whether what it says holds."""
 
     again: float  # probability that as many trials again are better
     again_holds: bool  # whether its interval holds the true probability

@@ -44,8 +44,8 @@ def answer(
     return averaged_of(scores, _question(args), key, confidence=confidence, shape=shape, noise=noise)
 
 
-def give(args: argparse.Namespace, post: "AveragedPosterior", scores: "np.ndarray") -> None:
-    """Print the answer; where the scores do not tell the parameters, a band that holds whatever they follow."""
+def give(args: argparse.Namespace, post: "AveragedPosterior", scores: "np.ndarray") -> Any:
+    """Print the answer, or a band where the scores do not tell the parameters, and return its document."""
     from nqjax.checks.rerun_advice import advice_on_intervals
     from nqjax.report.averaged import averaged_document, print_averaged
     from nqjax.report.few import few_answer, print_few
@@ -64,6 +64,7 @@ def give(args: argparse.Namespace, post: "AveragedPosterior", scores: "np.ndarra
         few = few_answer(scores, minimize=args.minimize, num_used=round(post.mean_used))
         document["few"] = {**few, "warnings": found}
     output.give(args, document, print_few if document["few"] else print_averaged)
+    return document
 
 
 def cautions_of(args: argparse.Namespace, post: "AveragedPosterior") -> list[str]:
