@@ -101,7 +101,7 @@ def plans(count: int) -> None:
         print(" | ".join(lines[-1]), flush=True)
     header = [
         *("gamma, regime, n, s", "as many again are better, % (50)", "its 95 % interval", "95 % interval of the count"),
-        *("count / true one (spread)", "out of reach, %"),
+        *("count / true one, where given (spread)", "out of reach, %"),
     ]
     table(f"Plans by averaged answers, {count} searches a cell", header, lines)
 

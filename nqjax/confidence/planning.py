@@ -90,8 +90,8 @@ def required_trials(
     slightly more trials may be a little wider.
 
     The width of a region's interval is an approximation: the present one times the square root of n / m for m trials
-    instead of n, those that were run included. Averaged answers to simulated searches of 48 to 768 trials became
-    narrower with the powers 0.44 to 0.83 of n; `docs/coverage.md` has the table.
+    instead of n, those that were run included. The intervals of averaged answers to simulated searches of 48 to 768
+    trials became narrower with powers of n from about 0.45 to 0.8; `docs/coverage.md` has the table.
 
     Examples
     --------

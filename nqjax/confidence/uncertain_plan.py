@@ -13,7 +13,7 @@ from nqjax.special.chunked import noisy_cdf
 from nqjax.types import Floats
 
 #: More trials than this for each trial that was run are no answer: the scores tell nothing so far out.
-OUT_OF_REACH = 1000
+_OUT_OF_REACH = 1000
 
 #: Beyond what luck of one in a million explains, a score is out of reach.
 _LUCK = 1e-6
@@ -127,8 +127,8 @@ def read_target(score: ArrayLike, probability: ArrayLike) -> tuple[Floats, Float
 
 def most_trials(num_scores: int, probability: float | None = None) -> float:
     """Return the number of trials beyond which an answer is out of reach: luck of one in a million would do it."""
-    lucky = math.inf if probability is None else math.log1p(-probability) / math.log1p(-_LUCK)
-    return min(OUT_OF_REACH * num_scores, lucky)
+    by_luck = math.inf if probability is None else math.log1p(-probability) / math.log1p(-_LUCK)
+    return min(_OUT_OF_REACH * num_scores, by_luck)
 
 
 class GainIntervals(NamedTuple):
