@@ -35,7 +35,7 @@ class Gains(NamedTuple):
 
 
 def expected_gains(
-    basis: Region | Fit,
+    fit: Region | Fit,
     trials: ArrayLike = (10, 100, 1000),
     *,
     best: float | None = None,
@@ -45,7 +45,7 @@ def expected_gains(
 
     Parameters
     ----------
-    basis : AveragedPosterior, Posterior, Bootstrap or Fit
+    fit : AveragedPosterior, Posterior, Bootstrap or Fit
         What the answer follows from: with a fit, the uncertainty of its parameters is ignored. With the others, a
         probability is the mean over their draws, the best score the median, and there are intervals.
     trials : array_like
@@ -81,23 +81,23 @@ def expected_gains(
     >>> bool(low < gains.probability < high)
     True
     """
-    if not isinstance(basis, Fit) and not has_draws(basis):
-        raise InputError(f"the fit is {shortened(basis)}: give one from nqjax.fit, a posterior or a bootstrap")
+    if not isinstance(fit, Fit) and not has_draws(fit):
+        raise InputError(f"the fit is {shortened(fit)}: give one from nqjax.fit, a posterior or a bootstrap")
     n = as_trials(trials)
-    score = _best_seen(basis) if best is None else as_number("best", best)
-    better = np.minimum if basis.minimize else np.maximum
-    if not isinstance(basis, Fit):
-        share = basis.confidence if confidence is None else as_probability("confidence", confidence)
-        return _of_region(basis, n, score, share)
-    sign = 1 if basis.minimize else -1
-    log_miss = [np.log1p(-_cdf(basis, at)) for at in (score, score - sign * basis.sigma)]
+    score = _best_seen(fit) if best is None else as_number("best", best)
+    better = np.minimum if fit.minimize else np.maximum
+    share = None if confidence is None else as_probability("confidence", confidence)
+    if not isinstance(fit, Fit):
+        return _of_region(fit, n, score, fit.confidence if share is None else share)
+    sign = 1 if fit.minimize else -1
+    log_miss = [np.log1p(-_cdf(fit, at)) for at in (score, score - sign * fit.sigma)]
     found, beyond = (-np.expm1(n * miss) for miss in log_miss)
-    return Gains(n, found, beyond, better(score, basis.quantile_tuning_curve(n)))
+    return Gains(n, found, beyond, better(score, fit.quantile_tuning_curve(n)))
 
 
-def _best_seen(basis: Any) -> float:
+def _best_seen(fit: Any) -> float:
     """Return the best score of the search; a bootstrap has it in its fit."""
-    return float(getattr(basis, "fit", basis).best_score)
+    return float(getattr(fit, "fit", fit).best_score)
 
 
 def _of_region(region: Region, n: Floats, score: float, confidence: float) -> Gains:

@@ -39,7 +39,7 @@ _ROUNDING = 1e-10
 
 
 def required_trials(
-    basis: "Region | Fit | NoisyQuadratic | Quadratic",
+    fit_or_distribution: "Region | Fit | NoisyQuadratic | Quadratic",
     *,
     score: ArrayLike | None = None,
     probability: ArrayLike | None = None,
@@ -54,7 +54,7 @@ def required_trials(
 
     Parameters
     ----------
-    basis : AveragedPosterior, Posterior, Bootstrap, Fit, NoisyQuadratic or Quadratic
+    fit_or_distribution : AveragedPosterior, Posterior, Bootstrap, Fit, NoisyQuadratic or Quadratic
         What the answer follows from. With one of the first three it is the median over their draws, and
         `nqjax.required_trials_interval` has its interval. The others are one distribution of a trial's score, and the
         uncertainty of its parameters is ignored.
@@ -104,10 +104,10 @@ def required_trials(
     by_score, by_width = (score is not None, probability is not None), (width is not None, at is not None)
     if any(by_score) == any(by_width) or any(by_score) != all(by_score) or any(by_width) != all(by_width):
         raise InputError("give either a score and a probability, or a width and the number of trials it is at")
-    if has_draws(basis):
-        return _of_region(basis, score, probability, width, at, confidence, minimize)  # type: ignore[arg-type]
-    d = _as_float64(basis)
-    better_low = _direction(basis, d, minimize)
+    if has_draws(fit_or_distribution):
+        return _of_region(fit_or_distribution, score, probability, width, at, confidence, minimize)  # type: ignore[arg-type]
+    d = _as_float64(fit_or_distribution)
+    better_low = _direction(fit_or_distribution, d, minimize)
     if score is not None and probability is not None:
         return _to_reach(d, better_low, score, probability)
     return _to_narrow(d, better_low, *_read_width(width, at), confidence)

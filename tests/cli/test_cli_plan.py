@@ -74,6 +74,13 @@ def test_numbers_broadcast_and_grow(averaged):
     assert np.all((low <= found) & (found <= high))
 
 
+def test_no_numbers_of_trials_give_no_answers(averaged):
+    gains = nqjax.expected_gains(averaged, [])
+    assert gains.probability.shape == gains.median_best.shape == (0,)
+    assert gains.intervals.median_best.shape == (2, 0)
+    assert nqjax.required_trials(averaged, score=[], probability=0.5).shape == (0,)
+
+
 def test_as_many_trials_again_are_better_half_of_the_time():
     """The best of 2 n trials is among the last n with probability 1/2, whatever the scores follow."""
     found = []
