@@ -15,6 +15,7 @@ PARTS = (
     "bands",
     "coverage",
     "thresholds",
+    "plans",
     "subsamples",
     "posterior",
     "calibration",

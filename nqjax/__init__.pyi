@@ -31,6 +31,7 @@ from .confidence.gains import expected_gains as expected_gains
 from .confidence.planning import required_trials as required_trials
 from .confidence.profile import ProfileRegion as ProfileRegion
 from .confidence.region import Region as Region
+from .confidence.uncertain_plan import required_trials_interval as required_trials_interval
 from .distributions.empirical import Empirical as Empirical
 from .distributions.quadratic import NoisyQuadratic as NoisyQuadratic
 from .distributions.quadratic import Quadratic as Quadratic

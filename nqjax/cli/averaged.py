@@ -8,6 +8,7 @@ from nqjax.cli.options import constraints
 
 if TYPE_CHECKING:
     import numpy as np
+    from jax import Array
 
     from nqjax.analysis.threshold import Question
     from nqjax.estimation.noise_data import Noise
@@ -33,29 +34,25 @@ def answer(
     args: argparse.Namespace,
     scores: "np.ndarray",
     confidence: float = 0.95,
-    seed: int | None = None,
+    key: "Array | None" = None,
     shape: tuple[int, int] = (4, 1000),
     noise: "Noise | None" = None,
 ) -> "AveragedPosterior":
-    """Return the posterior averaged over all thresholds; without a seed, that of Python without a key."""
-    import jax
-
+    """Return the posterior averaged over all thresholds; without a key, that of Python without one."""
     from nqjax.analysis.averaged import averaged_of
 
-    key = None if seed is None else jax.random.key(seed)
     return averaged_of(scores, _question(args), key, confidence=confidence, shape=shape, noise=noise)
 
 
-def give(args: argparse.Namespace, post: "AveragedPosterior", scores: "np.ndarray") -> None:
-    """Print the answer; where the scores do not tell the parameters, a band that holds whatever they follow."""
-    from nqjax.analysis.cautions import cautions_without_fit
+def give(args: argparse.Namespace, post: "AveragedPosterior", scores: "np.ndarray") -> Any:
+    """Print the answer, or a band where the scores do not tell the parameters, and return its document."""
     from nqjax.checks.rerun_advice import advice_on_intervals
     from nqjax.report.averaged import averaged_document, print_averaged
     from nqjax.report.few import few_answer, print_few
 
     head = output.head(args, post.limits, scores)
     document: dict[str, Any] = dict(averaged_document(post, scores, head=head, trials=output.trials(args, len(scores))))
-    found = cautions.located(args, cautions_without_fit(post.study, post.limits, "row {row}"), len(scores))
+    found = cautions_of(args, post)
     document["warnings"] = cautions.joined(document["warnings"], found)
     document["advice"] = None
     if args.measured is None and post.tells_parameters:
@@ -67,3 +64,11 @@ def give(args: argparse.Namespace, post: "AveragedPosterior", scores: "np.ndarra
         few = few_answer(scores, minimize=args.minimize, num_used=round(post.mean_used))
         document["few"] = {**few, "warnings": found}
     output.give(args, document, print_few if document["few"] else print_averaged)
+    return document
+
+
+def cautions_of(args: argparse.Namespace, post: "AveragedPosterior") -> list[str]:
+    """Return the warnings about the scores of a command's file, a sentence each."""
+    from nqjax.analysis.cautions import cautions_without_fit
+
+    return cautions.located(args, cautions_without_fit(post.study, post.limits, "row {row}"), post.num_scores)

@@ -1,26 +1,32 @@
 """`nqjax compare`."""
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from nqjax.cli import output, process, reruns, threshold
+from nqjax.cli import averaged, output, process, reruns, threshold
 from nqjax.cli.options import (
     add_command,
     add_constraints,
     add_noise,
-    add_sampler,
     add_study,
     add_threshold,
     constraints,
     read_numbers,
-    sampler,
-    threshold_of,
 )
+from nqjax.cli.sampling import AVERAGED, METHODS, add_sampler, sampler
 from nqjax.errors import InputError
 
+if TYPE_CHECKING:
+    import jax
+    import numpy as np
+
+    from nqjax.estimation.noise_data import Noise
+    from nqjax.posterior.comparison import Comparable
+
 _EPILOG = """\
-Each search has its own threshold, chosen by tests, unless one is given for both. Numbers of trials are those of the
-first search; with --cost, the second one makes as many as cost the same.
+Each search is averaged over thresholds of its own and over gamma, unless one threshold is given for both (or
+--method quadrature, which takes the threshold that tests choose for known). Numbers of trials are those of the first
+search; with --cost, the second one makes as many as cost the same.
 
 examples:
   nqjax compare ours.csv theirs.csv --metric error
@@ -60,7 +66,7 @@ def add(commands: Any) -> None:
         default=(1.0, 1.0),
         help="costs of one trial of each search (default: 1 1)",
     )
-    add_sampler(parser)
+    add_sampler(parser, averaged=True)
     output.add_printed(parser)
 
 
@@ -69,53 +75,30 @@ def _run(args: argparse.Namespace) -> None:
 
     if args.trials is not None and any(n != int(n) for n in args.trials):
         raise InputError("--trials has a fraction of a trial: give whole numbers of trials")
-    scores = [read_scores(file, args.metric) for file in (args.file, args.other)]
+    files = [args.file, args.other]
+    scores = [read_scores(file, args.metric) for file in files]
     process.use_compilation_cache()
-    noises = reruns.read_each(args, [args.file, args.other])
+    noises = reruns.read_each(args, files)
     process.listen_for_ctrl_c()
-    import warnings
+    if args.method is None:
+        args.method = AVERAGED if averaged.leaves_open(args) else METHODS[0]
 
     import jax
     import numpy as np
 
     import nqjax
     from nqjax.report.comparison import comparison_document, print_comparison
-    from nqjax.report.tables import finite
 
-    posts: list[Any] = []
-    notes, searches = [], []
     keys = jax.random.split(jax.random.key(args.seed))
-    for name, y, key, measured in zip((args.file, args.other), scores, keys, noises, strict=True):
-        noise = None if measured is None else measured.noise
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always", nqjax.SamplingWarning)
-            try:
-                limits = threshold.resolve(args, y, noise).study.limits
-                study: dict[str, Any] = {
-                    "limits": limits,
-                    "minimize": args.minimize,
-                    "noise": noise,
-                    **constraints(args),
-                }
-                posts.append(nqjax.sample_posterior(y, key=key, progress=True, **study, **sampler(args)))
-            except InputError as error:
-                raise InputError(f"{name}: {error}") from None
-        used = posts[-1].num_used
-        searches.append(
-            {
-                "file": name,
-                "threshold": threshold_of(limits, args.minimize),
-                "num_used": used,
-                "noise": reruns.entry(measured),
-                **{name: output.head(args, limits, y)[name] for name in ("best_score", "threshold_shown")},
-                "num_scores": posts[-1].num_scores,
-                "gamma_probabilities": {str(g): float(p) for g, p in posts[-1].gamma_probabilities.items()},
-                "regime_start": finite(posts[-1].regime_start),
-                "good": bool(posts[-1].diagnostics.good),
-                "verdict": posts[-1].diagnostics.verdict,
-            }
-        )
-        notes += [f"{name}: {w.message}" for w in caught if issubclass(w.category, nqjax.SamplingWarning)]
+    posts, searches, notes = [], [], []
+    for file, y, key, measured in zip(files, scores, keys, noises, strict=True):
+        try:
+            post, warned = _sampled(_of_file(args, file), y, key, None if measured is None else measured.noise)
+        except InputError as error:
+            raise InputError(f"{file}: {error}") from None
+        posts.append(post)
+        searches.append(_entry(args, post, file, y, measured))
+        notes += [f"{file}: {warning}" for warning in warned]
     document = comparison_document(
         nqjax.compare(posts[0], posts[1], np.asarray(output.trials(args, len(scores[0]))), cost=args.cost),
         (posts[0], posts[1]),
@@ -129,3 +112,38 @@ def _run(args: argparse.Namespace) -> None:
         warnings=notes,
     )
     output.give(args, document, print_comparison)
+
+
+def _of_file(args: argparse.Namespace, file: str) -> argparse.Namespace:
+    """Return the arguments as those of one of the searches."""
+    return argparse.Namespace(**{**vars(args), "file": file})
+
+
+def _sampled(
+    args: argparse.Namespace, scores: "np.ndarray", key: "jax.Array", noise: "Noise | None"
+) -> "tuple[Comparable, list[str]]":
+    """Return the posterior of one search, and what limits it, in sentences."""
+    import warnings
+
+    import nqjax
+
+    if args.method == AVERAGED:
+        shape = args.chains, args.samples
+        average = averaged.answer(args, scores, args.confidence, key=key, shape=shape, noise=noise)
+        return average, average.warnings
+    study: dict[str, Any] = {"minimize": args.minimize, "noise": noise, **constraints(args)}
+    limits = threshold.resolve(args, scores, noise).study.limits
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", nqjax.SamplingWarning)
+        post = nqjax.sample_posterior(scores, key=key, progress=True, limits=limits, **study, **sampler(args))
+    return post, [str(w.message) for w in caught if issubclass(w.category, nqjax.SamplingWarning)]
+
+
+def _entry(
+    args: argparse.Namespace, post: "Comparable", file: str, scores: "np.ndarray", measured: "reruns.Measured | None"
+) -> dict[str, Any]:
+    """Return what the document says of one search."""
+    from nqjax.report.comparison import search_entry
+
+    head = output.head(args, post.limits, scores)
+    return {"file": file, "noise": reruns.entry(measured), **search_entry(post, scores, head)}

@@ -301,7 +301,12 @@ def add_constraints(parser: argparse.ArgumentParser) -> None:
     for name, kind, default, text in (
         ("alpha", read_constraint, None, "the lower end: the best score of the regime when minimizing"),
         ("beta", read_constraint, None, "the upper end: the best score of the regime when maximizing"),
-        ("gamma", read_gamma, GAMMA, "the effective number of hyperparameters (default: 1 5)"),
+        (
+            "gamma",
+            read_gamma,
+            None,
+            "the effective number of hyperparameters (default: 1 5; up to 10 if the file says that more than 5 vary)",
+        ),
         ("sigma", read_sigma, None, "the standard deviation of one run's noise; 0 for no noise"),
     ):
         parser.add_argument(f"--{name}", metavar="X|LO HI", type=kind, default=default, help=text)
@@ -354,49 +359,22 @@ def level_of(confidence: float) -> float:
 
 def constraints(args: argparse.Namespace) -> dict[str, Any]:
     """Return the constraints of the four parameters."""
-    return {name: getattr(args, name) for name in ("alpha", "beta", "gamma", "sigma")}
+    given = {name: getattr(args, name) for name in ("alpha", "beta", "gamma", "sigma")}
+    if given["gamma"] is None:
+        given["gamma"] = _gamma_range(getattr(args, "file", None))
+    return given
 
 
-#: Samplers of a posterior within one regime, and the one that averages over all.
-METHODS = ("quadrature", "nuts")
-AVERAGED = "averaged"
+def _gamma_range(file: str | None) -> tuple[int, int]:
+    """Return the range of gamma that is tried: wider than the default one if the file of one search says so."""
+    if file is None:
+        return GAMMA
+    from nqjax.trials.hyperparameters import gamma_range
 
-
-def add_sampler(parser: argparse.ArgumentParser, averaged: bool = False) -> None:
-    """Declare the options of the sampler; ``averaged`` says whether it may average over all thresholds."""
-    if averaged:
-        parser.add_argument(
-            "--method",
-            choices=(AVERAGED, *METHODS),
-            help="the sampler, see below (default: averaged; quadrature with a threshold)",
-        )
-    else:
-        text = "the sampler, see below (default: quadrature)"
-        parser.add_argument("--method", choices=METHODS, default=METHODS[0], help=text)
-    add_confidence(parser, "the credible intervals")
-    for name, least, default, text in (
-        ("chains", 1, 4, "number of chains"),
-        ("warmup", 50, 500, "steps in which each chain adapts"),
-        ("samples", 4, 1000, "draws from each chain"),
-    ):
-        parser.add_argument(
-            f"--{name}", metavar="N", type=at_least(least), default=default, help=f"{text} (default: {default})"
-        )
-    add_seed(parser, "the random numbers")
+    return gamma_range(file, GAMMA)
 
 
 def add_seed(parser: argparse.ArgumentParser, of: str, default: int = 0) -> None:
     """Declare the seed; ``of`` says of what."""
     text = f"seed of {of} (default: {default})"
     parser.add_argument("--seed", metavar="S", type=read_seed, default=default, help=text)
-
-
-def sampler(args: argparse.Namespace) -> dict[str, Any]:
-    """Return the options of the sampler, as `nqjax.sample_posterior` takes them."""
-    return {
-        "method": args.method,
-        "confidence": args.confidence,
-        "num_chains": args.chains,
-        "num_warmup": args.warmup,
-        "num_samples": args.samples,
-    }

@@ -3,7 +3,7 @@
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from nqjax.cli import output, process, reruns, threshold
+from nqjax.cli import averaged, cautions, output, process, reruns, threshold
 from nqjax.cli.options import (
     add_command,
     add_confidence,
@@ -17,8 +17,11 @@ from nqjax.cli.options import (
 )
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from nqjax.analysis.threshold import Selection
     from nqjax.confidence.bootstrap import Bootstrap
+    from nqjax.estimation.noise_data import Noise
 
 
 #: Resamples for the intervals, and their confidence.
@@ -26,8 +29,10 @@ _RESAMPLES = 400
 _CONFIDENCE = 0.95
 
 _EPILOG = """\
-Without a question, the answer is what 10, 100 and 1,000 more trials would bring. The fit to the trials that were run is
-taken as exact. It says nothing about scores beyond the threshold.
+Without a question, the answer is what 10, 100 and 1,000 more trials would bring. Without a threshold it is averaged
+over thresholds and gammas, and --width is that of this answer's interval, whose width is taken to shrink with the
+square root of the number of trials. With a threshold the fit is taken as exact, intervals are those of a bootstrap, and
+--width is that of the band of nqjax bands.
 
 examples:
   nqjax plan trials.csv --metric error
@@ -44,8 +49,8 @@ def add(commands: Any) -> None:
         "plan",
         _run,
         usage="nqjax plan FILE --metric NAME [--score S --probability P | --width W --at N] [options]",
-        summary="what more trials would bring, or how many it takes to reach a score or a narrow band",
-        description="What would more trials bring? How many reach a score, or make the tuning curve's band narrow?",
+        summary="what more trials would bring, or how many it takes to reach a score or a narrow interval",
+        description="What would more trials bring? How many reach a score, or narrow the tuning curve's interval?",
         epilog=_EPILOG,
     )
     add_search(parser)
@@ -54,11 +59,11 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--probability", metavar="P", type=read_share, help="probability with which the best trial reaches it"
     )
-    parser.add_argument("--width", metavar="W", type=read_positive, help="the largest width of the tuning curve's band")
     parser.add_argument(
-        "--at", metavar="N", type=read_whole, help="the number of trials at which the band has this width"
+        "--width", metavar="W", type=read_positive, help="the largest width of the tuning curve's interval"
     )
-    add_confidence(parser, "that band")
+    parser.add_argument("--at", metavar="N", type=read_whole, help="the number of trials at which it has this width")
+    add_confidence(parser, "the intervals, or with a threshold of the band")
     output.add_json(parser)
 
 
@@ -71,6 +76,37 @@ def _run(args: argparse.Namespace) -> None:
     scores = read_scores(args.file, args.metric)
     process.use_compilation_cache()
     noise = reruns.read(args)
+    asked: dict[str, float] = {}
+    if args.score is not None:
+        asked = {"score": args.score, "probability": args.probability}
+    elif args.width is not None:
+        asked = {"width": args.width, "at": args.at, "confidence": args.confidence}
+    if averaged.leaves_open(args):
+        _give_averaged(args, scores, noise, asked)
+    else:
+        _give_fit(args, scores, noise, asked)
+
+
+def _give_averaged(
+    args: argparse.Namespace, scores: "np.ndarray", noise: "Noise | None", asked: dict[str, float]
+) -> None:
+    """Print the plan by the answer that is averaged over thresholds."""
+    from nqjax.report.averaged_plan import averaged_gains_document, averaged_plan_document
+    from nqjax.report.plan import print_gains, print_plan
+
+    post = averaged.answer(args, scores, args.confidence, noise=noise)
+    head = output.head(args, post.limits, scores)
+    document: Any = (
+        averaged_plan_document(post, scores, head=head, asked=asked)
+        if asked
+        else averaged_gains_document(post, scores, head=head)
+    )
+    document["warnings"] = cautions.joined(document["warnings"], averaged.cautions_of(args, post))
+    output.give(args, document, print_plan if asked else print_gains)
+
+
+def _give_fit(args: argparse.Namespace, scores: "np.ndarray", noise: "Noise | None", asked: dict[str, float]) -> None:
+    """Print the plan by the fit within one threshold."""
     import nqjax
     from nqjax.analysis.fit import fit_of
     from nqjax.report.plan import gains_document, plan_document, print_gains, print_plan
@@ -79,15 +115,11 @@ def _run(args: argparse.Namespace) -> None:
     fit = fit_of(chosen)
     head = output.head(args, chosen.study.limits, scores)
     boot = _resampled(chosen) if args.width is None else None
-    if not any(given):
+    if not asked:
         document = gains_document(fit, scores, head=head, constraints=constraints(args), boot=boot)
         output.give(args, document, print_gains)
         return
-    if args.score is not None:
-        asked = {"score": args.score, "probability": args.probability}
-    else:
-        asked = {"width": args.width, "at": args.at, "confidence": args.confidence}
-    trials = float(nqjax.required_trials(fit, **asked))
+    trials = float(nqjax.required_trials(fit, **asked))  # type: ignore[arg-type]
     plan = plan_document(fit, scores, trials, head=head, asked=asked, constraints=constraints(args), boot=boot)
     output.give(args, plan, print_plan)
 

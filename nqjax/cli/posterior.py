@@ -4,7 +4,8 @@ import argparse
 from typing import Any
 
 from nqjax.cli import averaged, output, process, reruns, threshold
-from nqjax.cli.options import AVERAGED, METHODS, add_command, add_noise, add_sampler, add_search, constraints, sampler
+from nqjax.cli.options import add_command, add_noise, add_search, constraints
+from nqjax.cli.sampling import AVERAGED, METHODS, add_sampler, sampler
 from nqjax.errors import InputError
 from nqjax.runtime.extras import require
 from nqjax.runtime.files import check_writable
@@ -13,7 +14,7 @@ _EPILOG = """\
 averaged    averaged over every threshold and over real gammas: the default without a threshold, and the only one whose
             intervals hold where the regime is a small share of the scores
 quadrature  one threshold, chosen or given: independent draws from a grid over the posterior, corrected by a Metropolis
-            step; the default with a threshold, and for a page (--report)
+            step; the default with a threshold
 nuts        the same by NumPyro's sampler for each gamma; slower
 
 Credible intervals are statements of probability given the scores, the model, the threshold and the prior
@@ -54,8 +55,6 @@ def _run(args: argparse.Namespace) -> None:
         from nqjax.report.page import check_page
 
         check_page(args.report)
-        if args.method == AVERAGED:
-            raise InputError("--report is a page about one threshold: leave it out, or choose --method quadrature")
     if args.draws is not None:
         require("pyarrow", "parquet", "--draws")
     if args.draws is not None:
@@ -65,13 +64,19 @@ def _run(args: argparse.Namespace) -> None:
     noise = reruns.read(args)
     process.listen_for_ctrl_c()
     if args.method is None:
-        args.method = AVERAGED if averaged.leaves_open(args) and args.report is None else METHODS[0]
+        args.method = AVERAGED if averaged.leaves_open(args) else METHODS[0]
     if args.method == AVERAGED:
-        shape = args.chains, args.samples
-        average: Any = averaged.answer(args, scores, args.confidence, seed=args.seed, shape=shape, noise=noise)
+        import jax
+
+        key, shape = jax.random.key(args.seed), (args.chains, args.samples)
+        average: Any = averaged.answer(args, scores, args.confidence, key=key, shape=shape, noise=noise)
         if args.draws is not None:
             _save_draws(args.draws, average)
-        averaged.give(args, average, scores)
+        found = averaged.give(args, average, scores)
+        if args.report is not None:
+            from nqjax.report.averaged_page import save_averaged_page
+
+            save_averaged_page(args.report, average, found, args.command_line)
         return
     import warnings
 

@@ -1,6 +1,7 @@
 """The interface of confidence regions: intervals for the parameters and for what follows from them."""
 
 from abc import ABC, abstractmethod
+from typing import Any, Protocol
 
 from numpy.typing import ArrayLike
 
@@ -115,3 +116,17 @@ def check_name(name: str) -> None:
 def tails(confidence: float) -> tuple[float, float]:
     """Return the probabilities at which a central interval ends."""
     return (1 - confidence) / 2, (1 + confidence) / 2
+
+
+class Answer(Protocol):
+    """Point estimates that have a region behind them, such as `nqjax.AveragedFit`."""
+
+    @property
+    def posterior(self) -> Region:
+        """The region that the estimates are of."""
+
+
+def region_behind(given: Any) -> Any:
+    """Return the region behind point estimates, or else what was given."""
+    found = getattr(given, "posterior", None)
+    return found if isinstance(found, Region) else given

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from nqjax.posterior.averaged import AveragedPosterior
     from nqjax.posterior.posterior import Posterior
 
 
@@ -61,7 +62,7 @@ def plot_posterior(post: "Posterior", *, name: str = "score") -> "Figure":
     return figure
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
     """Return a name for Matplotlib, in which dollar signs do not begin formulas."""
     return name.replace("$", r"\$")
 
@@ -80,7 +81,7 @@ def draw_best(ax: "Axes", post: "Posterior", name: str) -> None:
         density = 1 / np.maximum(np.abs(threshold - x), 1e-300)
         density /= density.sum() * (x[1] - x[0])
         ax.plot(x, density, color=GREY, label="prior, as far as shown")
-    ax.set(xlabel=f"{best}, the best {_plain(name)} of the fitted regime", yticks=[])
+    ax.set(xlabel=f"{best}, the best {plain(name)} of the fitted regime", yticks=[])
     ax.legend(frameon=False, fontsize="small")
 
 
@@ -96,7 +97,7 @@ def draw_gamma(ax: "Axes", post: "Posterior") -> None:
     ax.legend(frameon=False, fontsize="small")
 
 
-def draw_curve(ax: "Axes", post: "Posterior", name: str) -> None:
+def draw_curve(ax: "Axes", post: "Posterior | AveragedPosterior", name: str) -> None:
     """Draw the median tuning curve with credible bands, and the empirical curve."""
     most = 10 * post.num_scores
     trials = np.geomspace(1, most, 60)
@@ -120,7 +121,7 @@ def draw_curve(ax: "Axes", post: "Posterior", name: str) -> None:
     ends = np.concatenate([lower[shown], upper[shown]])
     room = 0.1 * (np.ptp(ends) or 1.0)
     ax.set(xscale="log", xlim=(1, most), ylim=(ends.min() - room, ends.max() + 3 * room))
-    ax.set(xlabel="trials", ylabel=f"median of the best {_plain(name)}")
+    ax.set(xlabel="trials", ylabel=f"median of the best {plain(name)}")
     ax.legend(frameon=False, fontsize="small")
 
 
@@ -140,7 +141,7 @@ def draw_check(ax: "Axes", post: "Posterior", name: str) -> None:
     if inside.size > 1:
         room = 0.1 * np.ptp(inside)
         ax.set_xlim(inside.min() - room, inside.max() + room)
-    ax.set(xlabel=_plain(name), ylabel="share of the scores at or below", ylim=(0, 1))
+    ax.set(xlabel=plain(name), ylabel="share of the scores at or below", ylim=(0, 1))
     ax.legend(frameon=False, fontsize="small")
 
 

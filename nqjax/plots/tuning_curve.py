@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from nqjax.confidence.region import region_behind
 from nqjax.errors import InputError
 from nqjax.plots.style import BLUE, GREY, ORANGE, empirical_curve, new_figure, zoom
 from nqjax.runtime.text import BEST_OF_REGIME, percent
@@ -67,7 +68,7 @@ def plot_tuning_curve(
     """
     if ax is None:
         ax = new_figure().subplots()
-    result = getattr(result, "posterior", result)
+    result = region_behind(result)
     if hasattr(result, "bounded_trials"):
         _draw_bands(ax, result, max_trials)  # type: ignore[arg-type]
     elif hasattr(result, "threshold_probabilities"):

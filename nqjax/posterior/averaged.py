@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -33,8 +33,10 @@ _ENOUGH_POINTS = 300.0
 #: An interval that reaches this many ranges of the regime's scores beyond the best score says that they tell little.
 _FAR = 3.0
 
-#: gamma is at an end of its range if at least this probability lies within this factor of it.
+#: gamma is at an end of its range if more than this probability lies within the last half unit below the highest value,
+#: or within this factor of the lowest one, where half a unit may be most of what is plausible.
 _AT_END = 0.5
+_LAST = 0.5
 _NEAR = 1.2
 
 
@@ -77,6 +79,8 @@ class AveragedPosterior(Region):
         Whether the scores are enough to tell the parameters; if not, only a distribution-free band is to be relied on.
     warnings : list of str
         What limits the answer, in sentences; empty where nothing is known to.
+    study, seed
+        What the draws were made from, for comparisons.
 
     Examples
     --------
@@ -113,6 +117,7 @@ class AveragedPosterior(Region):
     tells_parameters: bool
     warnings: list[str]
     study: Study = field(repr=False)
+    seed: int = field(repr=False)
 
     @property
     def gammas(self) -> tuple[int, ...]:  # type: ignore[override]
@@ -173,6 +178,12 @@ class AveragedPosterior(Region):
         return tails(self.confidence if confidence is None else as_probability("confidence", confidence))
 
     @property
+    def best_score(self) -> float:
+        """The best score that was seen."""
+        finite = self.study.scores[np.isfinite(self.study.scores)]
+        return float(np.min(finite) if self.minimize else np.max(finite))
+
+    @property
     def _unit(self) -> float:
         finite = self.study.scores[np.isfinite(self.study.scores)]
         return float(np.ptp(finite))
@@ -190,10 +201,17 @@ class AveragedPosterior(Region):
             ``n`` is not positive, or ``q`` not between 0 and 1.
         """
         n, q = as_trials(n), as_quantile(q)
-        best = self.alpha if self.minimize else self.beta
-        arrays = best, self.beta - self.alpha, self.sigma, self.gamma
-        curves = curves_of(tuple(a.ravel() for a in arrays), n, q, self._unit, self.minimize)
+        curves = self.curves(self.parameters(slice(None)), n, q)
         return curves.reshape(*self.alpha.shape, *n.shape)
+
+    def parameters(self, rows: Any) -> tuple[Floats, ...]:
+        """Return best noiseless score, range, noise and gamma of some draws, each of shape (draws,)."""
+        best = self.alpha if self.minimize else self.beta
+        return tuple(a.ravel()[rows] for a in (best, self.beta - self.alpha, self.sigma, self.gamma))
+
+    def curves(self, parameters: tuple[Floats, ...], n: Floats, q: ArrayLike) -> Floats:
+        """Return quantiles of the best of n trials for some draws, shape (draws, *n.shape); q may differ for each."""
+        return curves_of(parameters, n, q, self._unit, self.minimize)
 
     def quantile_tuning_curve(self, n: ArrayLike, q: float = 0.5) -> Floats:
         """Return the posterior median of a quantile of the best score after ``n`` trials, the median by default."""
@@ -289,6 +307,7 @@ def averaged_posterior(
         tells_parameters=_tells_parameters(found),
         warnings=_warnings(found),
         study=study,
+        seed=seed,
     )
 
 
@@ -344,7 +363,7 @@ def _warnings(found: Average) -> list[str]:
     if low < high:
         for at_end, end, word in (
             (found.gamma < low * _NEAR, low, "lowest"),
-            (found.gamma > high / _NEAR, high, "highest"),
+            (found.gamma > high - _LAST, high, "highest"),
         ):
             if weight[at_end].sum() > _AT_END:
                 texts.append(

@@ -1,17 +1,23 @@
 """Comparison of two searches, at equal numbers of trials or at equal cost."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import jax
 import numpy as np
 from jax import Array
 from numpy.typing import ArrayLike
 
-from nqjax.confidence.region import tails
+from nqjax.confidence.region import region_behind, tails
 from nqjax.errors import InputError
 from nqjax.inputs import as_key, as_probability, as_trials, read_number, shortened
+from nqjax.posterior.averaged import AveragedPosterior
+from nqjax.posterior.averaged_fit import AveragedFit
 from nqjax.posterior.posterior import Posterior
 from nqjax.types import Floats
+
+#: A posterior that can be compared with another.
+Comparable = Posterior | AveragedPosterior
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,14 +85,20 @@ class Comparison:
 
 
 def compare(
-    a: Posterior, b: Posterior, n: ArrayLike, *, cost: tuple[float, float] = (1.0, 1.0), key: Array | None = None
+    a: Comparable | AveragedFit,
+    b: Comparable | AveragedFit,
+    n: ArrayLike,
+    *,
+    cost: tuple[float, float] = (1.0, 1.0),
+    key: Array | None = None,
 ) -> Comparison:
     """Compare two searches, a and b, that were run independently of each other.
 
     Parameters
     ----------
-    a, b : Posterior
-        Posteriors from `nqjax.sample_posterior`, or two of one `SharedPosterior`, whose draws are paired.
+    a, b : AveragedFit, AveragedPosterior or Posterior
+        From `nqjax.fit`, `nqjax.sample_posterior` or `nqjax.confidence_region`, or two of one `SharedPosterior`, whose
+        draws are paired. Without thresholds that are known, take averaged ones.
     n : array_like
         Numbers of trials of search a.
     cost : pair of float
@@ -109,17 +121,16 @@ def compare(
     >>> import numpy as np
     >>> import nqjax
     >>> scores = np.random.default_rng(0).random(24)
-    >>> post, other = (
-    ...     nqjax.sample_posterior(y, threshold=None, gamma=2, key=jax.random.key(0), method="quadrature")
-    ...     for y in (scores, scores - 1)
-    ... )
+    >>> post, other = (nqjax.sample_posterior(y, key=jax.random.key(0)) for y in (scores, scores - 1))
     >>> float(nqjax.compare(post, other, 16).probability) < 0.01
     True
     """
-    for name, post in (("first", a), ("second", b)):
-        if not isinstance(post, Posterior):
+    one: Any = region_behind(a)
+    other: Any = region_behind(b)
+    for name, post in (("first", one), ("second", other)):
+        if not isinstance(post, Comparable):
             raise InputError(f"the {name} search is {shortened(post)}: give a posterior from nqjax.sample_posterior")
-    if a.minimize != b.minimize:
+    if one.minimize != other.minimize:
         raise InputError("one search minimises and the other maximises: they cannot be compared")
     first = as_trials(n)
     try:
@@ -129,19 +140,21 @@ def compare(
     if costs.shape != (2,) or not np.all((costs > 0) & np.isfinite(costs)):
         raise InputError(f"the costs are {shortened(cost)}: give two positive numbers")
     second = first * costs[0] / costs[1]
-    seed = [a.draws.seed, b.draws.seed] if key is None else [int(jax.random.bits(as_key(key), dtype=np.uint32))]
+    seed = [_seed(one), _seed(other)] if key is None else [int(jax.random.bits(as_key(key), dtype=np.uint32))]
     rng = np.random.default_rng([*seed, 3])
-    draws = min(a.alpha.size, b.alpha.size)
-    if a.group is not None and a.group == b.group:
-        rows = [np.arange(draws)] * 2  # gamma and the noise levels are common, so draws are paired
-    else:
-        # Draws of independent posteriors can be paired in any order.
-        rows = [rng.permutation(post.alpha.size)[:draws] for post in (a, b)]
+    draws = min(one.alpha.size, other.alpha.size)
+    # Draws of independent posteriors can be paired in any order; those with gamma in common are paired as they are.
+    rows = [
+        np.arange(draws) if _is_paired(one, other) else rng.permutation(post.alpha.size)[:draws]
+        for post in (one, other)
+    ]
     luck = [rng.random((draws, *[1] * first.ndim)) for _ in rows]
-    parameters = [post.parameters(row) for post, row in zip((a, b), rows, strict=True)]
-    drawn = [post.curves(p, m, u) for post, p, m, u in zip((a, b), parameters, (first, second), luck, strict=True)]
-    median = [post.curves(p, m, 0.5) for post, p, m in zip((a, b), parameters, (first, second), strict=True)]
-    sign = -1 if a.minimize else 1
+    parameters = [post.parameters(row) for post, row in zip((one, other), rows, strict=True)]
+    drawn = [
+        post.curves(p, m, u) for post, p, m, u in zip((one, other), parameters, (first, second), luck, strict=True)
+    ]
+    median = [post.curves(p, m, 0.5) for post, p, m in zip((one, other), parameters, (first, second), strict=True)]
+    sign = -1 if one.minimize else 1
     difference, middle = drawn[0] - drawn[1], median[0] - median[1]
     return Comparison(
         first,
@@ -150,8 +163,17 @@ def compare(
         _share(sign * middle),
         difference,
         middle,
-        a.minimize,
+        one.minimize,
     )
+
+
+def _seed(post: Comparable) -> int:
+    return post.draws.seed if isinstance(post, Posterior) else post.seed
+
+
+def _is_paired(a: Comparable, b: Comparable) -> bool:
+    """Return whether two posteriors are of searches that share gamma."""
+    return isinstance(a, Posterior) and isinstance(b, Posterior) and a.group is not None and a.group == b.group
 
 
 def _share(better: Floats) -> Floats:

@@ -41,6 +41,8 @@ def curves_of(parameters: tuple[Floats, ...], n: Floats, q: ArrayLike, unit: flo
 
 def quantiles_of(scores: Floats, shares: Sequence[float], minimize: bool) -> Floats:
     """Return quantiles over chains and draws, the first two axes; mirrored searches have mirrored ones to the digit."""
+    chains, draws, *shape = scores.shape
+    flat = scores.reshape(chains * draws, *shape)  # NumPy reduces two axes only where there are some numbers
     if minimize:
-        return np.asarray(np.quantile(scores, shares, axis=(0, 1)))
-    return -np.asarray(np.quantile(-scores, [1 - share for share in shares], axis=(0, 1)))
+        return np.asarray(np.quantile(flat, shares, axis=0))
+    return -np.asarray(np.quantile(-flat, [1 - share for share in shares], axis=0))

@@ -122,6 +122,12 @@ class Posterior(Region):
         return math.log(0.5) / math.log1p(-share) if 0 < share < 1 else 0.0
 
     @property
+    def best_score(self) -> float:
+        """The best score that was seen."""
+        finite = self.study.scores[np.isfinite(self.study.scores)]
+        return float(np.min(finite) if self.minimize else np.max(finite))
+
+    @property
     def observed(self) -> Floats:
         """All scores as the model sees them: a score beyond a limit is replaced by the limit."""
         return predictive.censored(self.study.scores, self.limits, self.minimize)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from jax import Array
 
-from nqjax.confidence.region import tails
+from nqjax.confidence.region import region_behind, tails
 from nqjax.errors import InputError
 from nqjax.inputs import as_count, as_key, as_probability, shortened
 from nqjax.posterior.averaged import AveragedPosterior
@@ -147,7 +147,7 @@ def rank_trials(
     >>> ranked.index.shape, bool(np.all(ranked.rerun_low < ranked.rerun_high))
     ((3,), True)
     """
-    post = answer.posterior if isinstance(answer, AveragedFit) else answer
+    post = region_behind(answer)
     if not isinstance(post, AveragedPosterior):
         raise InputError(f"the answer is {shortened(answer)}: give one from nqjax.fit, without a threshold")
     top, confidence = as_count("top", top), as_probability("confidence", confidence)

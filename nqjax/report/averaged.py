@@ -37,7 +37,6 @@ def averaged_document(
     ends = {name: post.interval(name) for name in _PARAMETERS}
     curve = post.curve(trials)
     start = post.regime_start
-    seen = np.asarray(scores)[np.isfinite(scores)]
     return {
         **head,  # type: ignore[typeddict-item]
         "method": "averaged",
@@ -50,10 +49,7 @@ def averaged_document(
         "gammas": list(post.gammas),
         "gamma_probabilities": {str(gamma): share for gamma, share in post.gamma_probabilities.items()},
         "intervals": {name: {"low": finite(a), "high": finite(b)} for name, (a, b) in ends.items()},
-        "thresholds": [
-            {"threshold": end, "shown": same_side(end, seen, post.minimize), "probability": share}
-            for end, share in post.threshold_probabilities.items()
-        ],
+        "thresholds": threshold_entries(post, scores),
         "regime_start": finite(start),
         "tuning_curve": [
             {
@@ -74,6 +70,15 @@ def averaged_document(
     }
 
 
+def threshold_entries(post: "AveragedPosterior", scores: "Floats") -> list[dict[str, Any]]:
+    """Return each threshold, as it is shown, with its probability."""
+    seen = np.asarray(scores)[np.isfinite(scores)]
+    return [
+        {"threshold": end, "shown": same_side(end, seen, post.minimize), "probability": share}
+        for end, share in post.threshold_probabilities.items()
+    ]
+
+
 def print_averaged(document: "Mapping[str, Any]", console: "Console") -> None:
     """Print an averaged answer as tables."""
     from rich.text import Text
@@ -85,8 +90,8 @@ def print_averaged(document: "Mapping[str, Any]", console: "Console") -> None:
     if document["noise"]:
         console.print(noise_line(document["noise"]))
     console.print()
-    console.print(indented(_parameters(document), below=1))
-    console.print(Text(_thresholds(document)))
+    console.print(indented(parameter_table(document), below=1))
+    console.print(Text(in_words(document)))
     console.print()
     warn(document, console)
     if document["advice"]:
@@ -106,7 +111,8 @@ def _scores(document: "Mapping[str, Any]") -> str:
     return f"{document['num_scores']:,} trials{failed}{rounded}; {shape}"
 
 
-def _parameters(document: "Mapping[str, Any]") -> "Table":
+def parameter_table(document: "Mapping[str, Any]") -> "Table":
+    """Return a table of the parameters, with their intervals and what they mean."""
     words = meanings(document["minimize"])
     table = small_table("", ["estimate", percent(document["confidence"])], MEANING)
     for name, ends in document["intervals"].items():
@@ -116,7 +122,7 @@ def _parameters(document: "Mapping[str, Any]") -> "Table":
     return table
 
 
-def _thresholds(document: "Mapping[str, Any]") -> str:
+def in_words(document: "Mapping[str, Any]") -> str:
     """Say which thresholds are the most probable."""
     ranked = sorted(document["thresholds"], key=lambda one: -one["probability"])
     named = [one for one in ranked[:_MOST_THRESHOLDS] if one["probability"] >= _LEAST_PROBABILITY]

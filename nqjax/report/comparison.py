@@ -4,27 +4,29 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nqjax.report.documents import ComparisonDocument
+from nqjax.posterior.averaged import AveragedPosterior
+from nqjax.report.averaged import threshold_entries
+from nqjax.report.documents import ComparisonDocument, Head
 from nqjax.report.head import noise_line
 from nqjax.report.tables import finite, indented, shares_of, small_table, warn
-from nqjax.runtime.text import as_sure, chance, percent, significant
+from nqjax.runtime.text import as_sure, chance, percent, same_side, significant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from rich.console import Console
 
-    from nqjax.posterior.comparison import Comparison
-    from nqjax.posterior.posterior import Posterior
+    from nqjax.posterior.comparison import Comparable, Comparison
+    from nqjax.types import Floats
 
 
 #: One search is said to be better from this probability on.
-BETTER = 0.975
+BETTER = 0.995
 
 
 def comparison_document(
     comparison: "Comparison",
-    posts: "tuple[Posterior, Posterior]",
+    posts: "tuple[Comparable, Comparable]",
     *,
     metric: str,
     minimize: bool,
@@ -73,6 +75,44 @@ def comparison_document(
     }
 
 
+def search_entry(post: "Comparable", scores: "Floats", head: Head) -> dict[str, Any]:
+    """Return what a document says of one search; ``head`` has its threshold, or the most probable one."""
+    found = {
+        "threshold": head["threshold"],
+        "threshold_shown": head["threshold_shown"],
+        "best_score": head["best_score"],
+        "num_scores": post.num_scores,
+        "gamma_probabilities": {str(gamma): float(p) for gamma, p in post.gamma_probabilities.items()},
+        "regime_start": finite(post.regime_start),
+    }
+    if not isinstance(post, AveragedPosterior):
+        return {
+            **found,
+            "method": post.method,
+            "num_used": post.num_used,
+            "good": bool(post.diagnostics.good),
+            "verdict": post.diagnostics.verdict,
+        }
+    seen = np.asarray(scores)[np.isfinite(scores)]
+    shown = [same_side(end, seen, post.minimize) for end in post.interval("threshold")]
+    draws = f"the draws tell as much as {post.effective_draws:,.0f} independent ones"
+    return {
+        **found,
+        "method": "averaged",
+        "num_used": round(post.mean_used),
+        "thresholds": threshold_entries(post, scores),
+        "interval": percent(post.confidence),
+        "threshold_range": shown,
+        "gamma": {
+            "estimate": post.estimate("gamma"),
+            **dict(zip(("low", "high"), post.interval("gamma"), strict=True)),
+        },
+        "effective_draws": post.effective_draws,
+        "good": not post.warnings,
+        "verdict": f"{draws}; {'see the warnings' if post.warnings else 'nothing is known to limit the answer'}",
+    }
+
+
 def print_comparison(document: ComparisonDocument, console: "Console") -> None:
     """Print which search wins at each number of trials."""
     from rich.text import Text
@@ -115,7 +155,7 @@ def print_comparison(document: ComparisonDocument, console: "Console") -> None:
         Text(
             "A wins: the best of n new trials of A is better than the best of as many (or as costly) ones of B.\n"
             "A's median is better: the median of A's best score would be, if both searches were repeated very often.\n"
-            f"A - B: the difference of these two medians; {negative} is better for A.\n"
+            f"A - B: the difference of the best scores of such trials; {negative} is better for A.\n"
             "* more trials than one of the searches has; † outside the regime of one, where the fit says nothing",
             "dim",
         )
@@ -123,7 +163,16 @@ def print_comparison(document: ComparisonDocument, console: "Console") -> None:
 
 
 def _about(name: str, search: "Mapping[str, Any]") -> str:
-    """Return a search's threshold, gammas and diagnostics in a sentence."""
+    """Return a search's thresholds, gammas and diagnostics in a sentence."""
+    if search["method"] == "averaged":
+        low, high = search["threshold_range"]
+        ends = search["gamma"]["low"], search["gamma"]["high"]
+        gamma, first, last = as_sure([search["gamma"]["estimate"], *ends], *ends)
+        return (
+            f"{name}: thresholds {f'{low} to {high}' if low != high else low} ({search['interval']}), about "
+            f"{search['num_used']:,} of {search['num_scores']:,} scores shape the answer; gamma {gamma} ({first} to "
+            f"{last}); {search['verdict']}."
+        )
     limit = "no threshold" if search["threshold"] is None else f"threshold {search['threshold_shown']}"
     return (
         f"{name}: {limit}, {search['num_used']:,} of {search['num_scores']:,} scores fitted; gamma "

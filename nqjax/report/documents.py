@@ -217,15 +217,22 @@ class NoiseDocument(Head):
 
 
 class PlanBasis(Head):
-    """Fit that a plan follows from."""
+    """Fit, or averaged answer, that a plan follows from."""
 
+    method: str  # fit or averaged
     alpha: Number
     beta: Number
-    gamma: int
+    gamma: Number
     sigma: Number
     regime_start: Number
     num_scores: int
     warnings: list[str]
+    # Of an averaged answer, as `nqjax fit` has them:
+    confidence: NotRequired[float]
+    mean_used: NotRequired[float]
+    regime_probability: NotRequired[Number]
+    intervals: NotRequired[dict[str, Interval]]
+    thresholds: NotRequired[list[dict[str, Any]]]
 
 
 class PlanDocument(PlanBasis):
@@ -234,7 +241,8 @@ class PlanDocument(PlanBasis):
     asked: dict[str, float]
     required_trials: Number
     out_of_reach: bool  # more than a thousand times the trials that were run, or one trial in a million reaches it
-    interval: Interval  # of the number, by a bootstrap; null ends are out of reach, or not computed
+    interval: Interval  # of the number; null ends are out of reach, or not computed
+    present_width: Number  # of the averaged answer's curve, if a width was asked for
 
 
 class Gain(TypedDict):
@@ -244,7 +252,7 @@ class Gain(TypedDict):
     probability: float  # of a better score than the best one seen
     probability_beyond_noise: float  # of one that is better by more than sigma
     median_best_score: Number
-    intervals: dict[str, dict[str, float]]  # of these three, by a bootstrap; empty where it fails
+    intervals: dict[str, dict[str, float]]  # of these three; empty where a bootstrap fails
 
 
 class GainsDocument(PlanBasis):

@@ -1,24 +1,23 @@
 """HTML page of a posterior, with its pictures inside, so that it needs no other file."""
 
-import base64
-import io
 import json
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nqjax.confidence.region import region_behind
 from nqjax.errors import InputError
-from nqjax.plots.style import new_figure
+from nqjax.report.averaged_page import save_averaged_page
 from nqjax.report.documents import PosteriorDocument
 from nqjax.report.head import head_of
+from nqjax.report.html import picture, render, write_page
 from nqjax.runtime.extras import require
-from nqjax.runtime.files import check_writable, written_whole
+from nqjax.runtime.files import check_writable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-    from matplotlib.figure import Figure
-
+    from nqjax.confidence.region import Answer
+    from nqjax.posterior.comparison import Comparable
     from nqjax.posterior.posterior import Posterior
 
 
@@ -43,7 +42,11 @@ def check_page(path: "str | Path") -> None:
 
 
 def save_report(
-    path: "str | Path", post: "Posterior", *, name: str = "score", trials: "Sequence[float]" = (1, 10, 100, 1000)
+    path: "str | Path",
+    post: "Answer | Comparable",
+    *,
+    name: str = "score",
+    trials: "Sequence[float]" = (1, 10, 100, 1000),
 ) -> None:
     """Write a posterior as one HTML page to read, as ``nqjax posterior --report`` does.
 
@@ -51,7 +54,7 @@ def save_report(
     ----------
     path : str or Path
         An .html file, which needs no other file.
-    post : Posterior
+    post : AveragedFit, AveragedPosterior or Posterior
     name : str
         The score's name.
     trials : sequence of float
@@ -76,12 +79,21 @@ def save_report(
     ...     "Posterior of loss" in pathlib.Path(folder, "posterior.html").read_text()
     True
     """
-    from nqjax.report.posterior import posterior_document  # JAX is not needed to check the path
-
     check_page(path)
-    losing = post.limits[1] if post.minimize else post.limits[0]
-    head = head_of(None, name, post.minimize, losing, post.study.scores)
-    save_page(path, post, posterior_document(post, head=head, trials=trials))
+    given: Any = region_behind(post)
+    losing = given.limits[1] if given.minimize else given.limits[0]
+    head = head_of(None, name, given.minimize, losing, given.study.scores)
+    # JAX is not needed to check the path.
+    from nqjax.posterior.averaged import AveragedPosterior
+
+    if isinstance(given, AveragedPosterior):
+        from nqjax.report.averaged import averaged_document
+
+        save_averaged_page(path, given, averaged_document(given, given.study.scores, head=head, trials=trials))
+        return
+    from nqjax.report.posterior import posterior_document
+
+    save_page(path, given, posterior_document(given, head=head, trials=trials))
 
 
 def save_page(path: "str | Path", post: "Posterior", document: PosteriorDocument) -> None:
@@ -92,39 +104,26 @@ def save_page(path: "str | Path", post: "Posterior", document: PosteriorDocument
     InputError
         Matplotlib is missing, or the file cannot be written.
     """
-    text = page(post, document)
-    try:
-        with written_whole(path) as file:
-            file.write(text)
-    except OSError as error:
-        raise InputError(f"the report cannot be written to {str(path)!r}: {error.strerror or error}") from error
+    write_page(path, page(post, document))
 
 
 def page(post: "Posterior", document: PosteriorDocument) -> str:
     """Return the HTML of the page."""
-    jinja2 = require("jinja2", "report", "the report")
-
     from nqjax.plots import posterior as plots
     from nqjax.report.posterior import in_words
 
     found: Mapping[str, Any] = document  # to take entries by name
     name = document["metric"]
     pictures = {
-        "best": _picture(lambda f: plots.draw_best(f.subplots(), post, name)),
-        "gamma": _picture(lambda f: plots.draw_gamma(f.subplots(), post)),
-        "curve": _picture(lambda f: plots.draw_curve(f.subplots(), post, name)),
-        "check": _picture(lambda f: plots.draw_check(f.subplots(), post, name)),
-        "priors": _picture(lambda f: plots.draw_priors(f, post), (9.6, 3.6)),
+        "best": picture(lambda f: plots.draw_best(f.subplots(), post, name)),
+        "gamma": picture(lambda f: plots.draw_gamma(f.subplots(), post)),
+        "curve": picture(lambda f: plots.draw_curve(f.subplots(), post, name)),
+        "check": picture(lambda f: plots.draw_check(f.subplots(), post, name)),
+        "priors": picture(lambda f: plots.draw_priors(f, post), (9.6, 3.6)),
     }
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["number"] = _number
-    template = environment.from_string(
-        files("nqjax.report").joinpath("templates/posterior.html").read_text(encoding="utf-8")
-    )
     bounds = document["settings"]["bounds"]
-    return template.render(
+    return render(
+        "posterior.html",
         d=document,
         bounded=bounds["sigma"] != [0.0, None] or any(end is not None for end in bounds["alpha"] + bounds["beta"]),
         sentences=in_words(document),
@@ -132,23 +131,6 @@ def page(post: "Posterior", document: PosteriorDocument) -> str:
         lights=_lights(document),
         raw=json.dumps({key: found[key] for key in _REPRODUCTION if (key, found[key]) != ("command", None)}, indent=2),
     )
-
-
-def _picture(draw: "Callable[[Figure], object]", size: tuple[float, float] = (6.4, 4.0)) -> str:
-    """Return a picture as the text of a link."""
-    import matplotlib as mpl
-
-    figure = new_figure(size)
-    draw(figure)
-    buffer = io.BytesIO()
-    # No date and no random names: the same posterior gives the same page.
-    with mpl.rc_context({"svg.hashsalt": "nqjax"}):
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
-    return "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode()
-
-
-def _number(value: float | None, digits: int = 5) -> str:
-    return "–" if value is None else f"{value:.{digits}g}"
 
 
 def _lights(document: PosteriorDocument) -> list[dict[str, str]]:

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nqjax.confidence.gains import expected_gains
-from nqjax.confidence.uncertain_plan import PlanDraws, gain_intervals, trials_interval
+from nqjax.confidence.uncertain_plan import most_trials, required_trials_interval
 from nqjax.errors import show
-from nqjax.report.documents import GainsDocument, Head, PlanBasis, PlanDocument
+from nqjax.report.averaged import in_words, parameter_table
+from nqjax.report.documents import Gain, GainsDocument, Head, PlanBasis, PlanDocument
 from nqjax.report.fit import fit_document
-from nqjax.report.head import print_head
+from nqjax.report.head import noise_line, print_best, print_head
 from nqjax.report.tables import explain_parameters, finite, indented, score_format, small_table, warn
 from nqjax.runtime.text import BEST_OF_REGIME, chance, percent, significant
 
@@ -20,20 +21,16 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from nqjax.confidence.bootstrap import Bootstrap
+    from nqjax.confidence.gains import Gains
+    from nqjax.confidence.uncertain_plan import GainIntervals
     from nqjax.estimation.fit import Fit
 
 
 #: Numbers of further trials in the table of what they would bring.
-_FURTHER = (10, 100, 1000)
+FURTHER = (10, 100, 1000)
 
-#: More trials than this for each trial that was run are no answer: the fit cannot be trusted so far out.
-_OUT_OF_REACH = 1000
-
-#: Beyond what luck of one in a million explains, a score is out of reach.
-_LUCK = 1e-6
-
-#: Confidence of the intervals.
-CONFIDENCE = 0.95
+#: Confidence of the intervals by a bootstrap.
+_CONFIDENCE = 0.95
 
 #: If as many trials again beat the best score by more than the noise less often than this, stopping is reasonable.
 _SELDOM = 0.1
@@ -51,28 +48,20 @@ def plan_document(
 ) -> PlanDocument:
     """Return the number of trials that is needed, its interval by a bootstrap, and the fit that it follows from."""
     basis = _basis(fit, scores, head, constraints)
-    most = min(_OUT_OF_REACH * fit.num_scores, _most_trials(asked))
-    ends = [math.nan] * 2
+    most = most_trials(fit.num_scores, asked.get("probability"))
+    ends: tuple[Any, Any] = (math.nan, math.nan)
     if boot is not None and "score" in asked:
-        ends = trials_interval(PlanDraws.of(boot), asked["score"], asked["probability"]).tolist()
+        ends = required_trials_interval(boot, score=asked["score"], probability=asked["probability"])
+    threshold, best = head["threshold"], fit.alpha if fit.minimize else fit.beta
     return {
         **basis,
         "asked": dict(asked),
         "out_of_reach": trials > most,
         "required_trials": int(trials) if trials <= most else None,
-        "interval": {"low": _within(ends[0], most), "high": _within(ends[1], most)},
-        "warnings": basis["warnings"] + _warnings(fit, head["threshold"], asked),
+        "interval": {"low": finite(float(ends[0])), "high": finite(float(ends[1]))},
+        "present_width": None,
+        "warnings": basis["warnings"] + about_target(asked, threshold, best, fit.regime_start, fit.minimize),
     }
-
-
-def _most_trials(asked: "Mapping[str, float]") -> float:
-    """Return the number of trials from which a score is out of reach: one trial in a million reaches it."""
-    return math.log1p(-asked["probability"]) / math.log1p(-_LUCK) if "score" in asked else math.inf
-
-
-def _within(count: float, most: float) -> int | None:
-    """Return a number of trials; None where it is not known, or out of reach."""
-    return int(count) if count <= most else None
 
 
 def gains_document(
@@ -84,34 +73,26 @@ def gains_document(
     boot: "Bootstrap | None" = None,
 ) -> GainsDocument:
     """Return what more trials would bring, among them as many as were run, with intervals by a bootstrap."""
-    trials = sorted({*_FURTHER, len(scores)})
-    gains = expected_gains(fit, trials)
-    intervals = _gain_intervals(fit, boot, trials)
+    trials = sorted({*FURTHER, len(scores)})
+    intervals = None if boot is None else expected_gains(boot, trials, best=fit.best_score).intervals
+    return {**_basis(fit, scores, head, constraints), "gains": gain_rows(expected_gains(fit, trials), intervals)}
+
+
+def gain_rows(gains: "Gains", intervals: "GainIntervals | None") -> list[Gain]:
+    """Return a row for each number of further trials, with the intervals of its three columns."""
+    names = "probability", "probability_beyond_noise", "median_best_score"
     columns = zip(gains.probability, gains.probability_beyond_noise, gains.median_best, strict=True)
-    return {
-        **_basis(fit, scores, head, constraints),
-        "gains": [
-            {
-                "trials": n,
-                "probability": float(p),
-                "probability_beyond_noise": float(beyond),
-                "median_best_score": finite(best),
-                "intervals": {name: {"low": float(a[i]), "high": float(b[i])} for name, (a, b) in intervals.items()},
-            }
-            for i, (n, (p, beyond, best)) in enumerate(zip(trials, columns, strict=True))
-        ],
-    }
-
-
-def _gain_intervals(fit: "Fit", boot: "Bootstrap | None", trials: list[int]) -> "dict[str, np.ndarray]":
-    """Return the ends of each column of gains, each of shape (2, numbers of trials)."""
-    if boot is None:
-        return {}
-    chances = gain_intervals(PlanDraws.of(boot), np.asarray(trials, np.float64), fit.best_score)
-    low, high = boot.quantile_tuning_curve_band(trials, confidence=CONFIDENCE)
-    better = np.minimum if fit.minimize else np.maximum
-    curve = np.stack([better(low, fit.best_score), better(high, fit.best_score)])
-    return {**chances._asdict(), "median_best_score": curve}
+    ends = {} if intervals is None else dict(zip(names, intervals, strict=True))
+    return [
+        {
+            "trials": int(n),
+            "probability": float(p),
+            "probability_beyond_noise": float(beyond),
+            "median_best_score": finite(best),
+            "intervals": {name: {"low": float(a[i]), "high": float(b[i])} for name, (a, b) in ends.items()},
+        }
+        for i, (n, (p, beyond, best)) in enumerate(zip(gains.trials, columns, strict=True))
+    ]
 
 
 def _basis(fit: "Fit", scores: "np.ndarray", head: Head, constraints: "Mapping[str, Any]") -> PlanBasis:
@@ -126,6 +107,7 @@ def _basis(fit: "Fit", scores: "np.ndarray", head: Head, constraints: "Mapping[s
     )
     return {
         **head,  # type: ignore[typeddict-item]
+        "method": "fit",
         "alpha": fitted["alpha"],
         "beta": fitted["beta"],
         "gamma": fitted["gamma"],
@@ -136,16 +118,18 @@ def _basis(fit: "Fit", scores: "np.ndarray", head: Head, constraints: "Mapping[s
     }
 
 
-def _warnings(fit: "Fit", threshold: float | None, asked: "Mapping[str, float]") -> list[str]:
+def about_target(
+    asked: "Mapping[str, float]", threshold: float | None, best: float, regime_start: float, minimize: bool
+) -> list[str]:
+    """Return warnings about what was asked for: outside the regime, or better than its best score ``best``."""
     if "width" in asked:
-        if threshold is not None and asked["at"] < fit.regime_start:
+        if threshold is not None and asked["at"] < regime_start:
             return [f"the fit says nothing about the tuning curve at {show(asked['at'])} trials, before the regime"]
         return []
-    sign = 1 if fit.minimize else -1
-    end, name = (fit.alpha, "alpha") if fit.minimize else (fit.beta, "beta")
+    sign, name = (1, "alpha") if minimize else (-1, "beta")
     if threshold is not None and sign * asked["score"] > sign * threshold:
         return [f"the score {show(asked['score'])} is outside the regime, where the fit says nothing"]
-    if sign * asked["score"] < sign * end:
+    if sign * asked["score"] < sign * best:
         return [f"the score is better than {name}, the {BEST_OF_REGIME}: by the fit, only noise reaches it"]
     return []
 
@@ -154,7 +138,7 @@ def print_plan(document: "Mapping[str, Any]", console: "Console") -> None:
     """Print the number of trials, and the fit that it follows from."""
     from rich.text import Text
 
-    print_head(document, console)
+    _print_top(document, console)
     console.print(Text(_answer(document)))
     console.print()
     warn(document, console)
@@ -165,28 +149,31 @@ def print_gains(document: "Mapping[str, Any]", console: "Console") -> None:
     """Print what more trials would bring, and whether stopping is reasonable."""
     from rich.text import Text
 
-    print_head(document, console)
+    _print_top(document, console)
     warn(document, console)
     console.print(Text("What more trials would bring", "bold"))
-    table = small_table("more trials", ["better", "better by sigma", "best then"], "")
+    table = small_table("more trials", ["better", "better by sigma", "best then"])
     # The best score seen is known to the digit; digits that tell gains of a tenth of sigma from none are enough.
     show = score_format({**document, "tuning_curve": document["gains"]})
     table.columns[0].justify = "right"
+    confidence = percent(document.get("confidence", _CONFIDENCE))
     for row in document["gains"]:
         chances = _chance(row["probability"]), _chance(row["probability_beyond_noise"])
-        note = "as many again" if row["trials"] == document["num_scores"] else ""
-        table.add_row(f"{row['trials']:,}", *chances, show(row["median_best_score"]), note)
+        mark = " *" if row["trials"] == document["num_scores"] else ""
+        table.add_row(f"{row['trials']:,}{mark}", *chances, show(row["median_best_score"]))
         if row["intervals"]:
             ends = row["intervals"]
             cells = [_chances(ends[name]) for name in ("probability", "probability_beyond_noise")]
             low, high = (show(ends["median_best_score"][end]) for end in ("low", "high"))
-            table.add_row("95 %", *cells, f"{low} to {high}", "", style="dim")
+            table.add_row(confidence, *cells, f"{low} to {high}", style="dim")
     console.print(indented(table))
+    by = "averaged over thresholds and gammas" if _is_averaged(document) else "by a bootstrap"
     for words in (
         "better: with which probability they find a better score than the best one seen",
         "better by sigma: one that is better by more than the noise of one run",
         "best then: the median of the best score after them",
-        "95 %: intervals by a bootstrap; docs/coverage.md has how often such intervals hold",
+        "*: as many again as were run",
+        f"{confidence}: intervals {by}; docs/coverage.md has how often such intervals hold",
     ):
         console.print(indented(Text(words, "dim")))
     console.print()
@@ -202,13 +189,38 @@ def _advice(document: "Mapping[str, Any]") -> str:
     verdict = "stopping is reasonable" if stop else "going on may pay"
     return (
         f"As many trials again find a better score with probability {found}, and one that is better by more than one "
-        f"run's noise (sigma) with probability {beyond}: {verdict}, as far as the fit can tell."
+        f"run's noise (sigma) with probability {beyond}: {verdict}, as far as the scores can tell."
     )
+
+
+def _is_averaged(document: "Mapping[str, Any]") -> bool:
+    return document["method"] == "averaged"
+
+
+def _print_top(document: "Mapping[str, Any]", console: "Console") -> None:
+    """Print what the plan is about; an averaged answer has no threshold of its own."""
+    from rich.text import Text
+
+    if not _is_averaged(document):
+        print_head(document, console)
+        return
+    direction = "minimized" if document["minimize"] else "maximized"
+    console.print(Text(f"{document['metric']} in {document['file']}, {direction}", style="bold"))
+    print_best(document, console)
+    if document.get("noise"):
+        console.print(Text(noise_line(document["noise"])))
+    console.print()
 
 
 def _print_basis(document: "Mapping[str, Any]", console: "Console") -> None:
     from rich.text import Text
 
+    if _is_averaged(document):
+        used = f"about {document['mean_used']:,.0f} of the best shape the answer"
+        console.print(Text(f"From {document['num_scores']:,} trials; {used}", "dim"))
+        console.print(indented(parameter_table(document), below=1))
+        console.print(Text(in_words(document), "dim"))
+        return
     show = score_format({**document, "tuning_curve": []})
     numbers = f"alpha {show(document['alpha'])}, beta {show(document['beta'])}, gamma {document['gamma']}"
     sigma = significant(document["sigma"], 3)
@@ -231,23 +243,40 @@ def _answer(document: "Mapping[str, Any]") -> str:
         score, probability = show(asked["score"]), chance(asked["probability"])
         if n is None:
             return f"To reach {score} or {better} with probability {probability} is {reach}."
-        return f"{count} {verb} {score} or {better} with probability {probability}{_interval(document['interval'])}."
+        interval = _interval(document["interval"], percent(document.get("confidence", _CONFIDENCE)))
+        return f"{count} {verb} {score} or {better} with probability {probability}{interval}."
+    return _answer_of_width(document, reach, count)
+
+
+def _answer_of_width(document: "Mapping[str, Any]", reach: str, count: str) -> str:
+    asked, n, present = document["asked"], document["required_trials"], document["present_width"]
+    at = f"at {show(asked['at'])} {'trial' if asked['at'] == 1 else 'trials'}"
     confidence = percent(asked["confidence"])
     if n is None:
-        return f"A band that is {show(asked['width'])} wide at {show(asked['at'])} trials is {reach}."
+        what = "A band" if present is None else f"A {confidence} interval of the tuning curve"
+        return f"{what} that is {show(asked['width'])} wide {at} is {reach}."
+    if present is None:
+        return (
+            f"{count} are needed for a {confidence} band of the tuning curve that is {show(asked['width'])} wide, or "
+            f"narrower, {at}."
+        )
+    now = f"the {confidence} interval of the tuning curve {at} is {significant(present, 3)} wide"
+    if n <= document["num_scores"]:
+        return f"The {document['num_scores']:,} trials that were run are enough: {now}."
     return (
-        f"{count} are needed for a {confidence} band of the tuning curve that is {show(asked['width'])} wide, or "
-        f"narrower, at {show(asked['at'])} {'trial' if asked['at'] == 1 else 'trials'}."
+        f"{_rounded(n, 'About ')} trials in all are needed for a width of {show(asked['width'])}. Now {now}. This is "
+        "an approximation: the width is taken to shrink with the square root of the number of trials, as it about "
+        "does in simulated searches."
     )
 
 
-def _interval(ends: "Mapping[str, int | None]") -> str:
+def _interval(ends: "Mapping[str, float | None]", confidence: str) -> str:
     """Return the interval of a number of trials in words, in brackets."""
     low, high = ends["low"], ends["high"]
     if low is None:
         return ""
     last = "out of reach" if high is None else f"{float(f'{high:.2g}'):,.0f}"
-    return f" (95 % interval: {float(f'{low:.2g}'):,.0f} to {last})"
+    return f" ({confidence} interval: {float(f'{low:.2g}'):,.0f} to {last})"
 
 
 def _chances(ends: "Mapping[str, float]") -> str:
@@ -255,6 +284,6 @@ def _chances(ends: "Mapping[str, float]") -> str:
     return f"{100 * ends['low']:.0f} to {100 * ends['high']:.0f} %"
 
 
-def _rounded(n: float) -> str:
+def _rounded(n: float, about: str = "") -> str:
     """Return a number of trials: small ones as they are, large ones to the two digits that a fit can know."""
-    return f"{n:,.0f}" if n < 1000 else f"About {float(f'{n:.2g}'):,.0f}"
+    return f"{about}{n:,.0f}" if n < 1000 else f"About {float(f'{n:.2g}'):,.0f}"

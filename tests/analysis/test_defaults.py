@@ -1,7 +1,6 @@
-"""The first call: a threshold is chosen, the same in every function, and the shell answers as Python does."""
+"""The first call: a threshold is chosen, the same in every function."""
 
 import inspect
-import json
 import math
 
 import jax
@@ -9,7 +8,6 @@ import numpy as np
 import pytest
 
 import nqjax
-from nqjax import cli
 from nqjax.analysis import bootstrap, confidence_region, fit, fit_many, posterior
 from nqjax.errors import FitWarning, InputError
 
@@ -42,13 +40,6 @@ def scores():
 @pytest.fixture(scope="module")
 def chosen(scores):
     return nqjax.find_regime(scores)
-
-
-@pytest.fixture
-def file(scores, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "trials.csv").write_text("error\n" + "\n".join(map(repr, scores.tolist())) + "\n")
-    return "trials.csv"
 
 
 @pytest.mark.parametrize("function", [*ANALYSES, *MANY], ids=lambda function: function.__name__)
@@ -134,7 +125,7 @@ def test_a_fit_that_its_test_rejects_warns(scores):
 
 
 def test_no_threshold_is_acceptable():
-    """The error says why, and what else can be done; the shell says it with its own options."""
+    """The error says why, and what else can be done."""
     scores = np.linspace(0, 1, 400)
     with pytest.raises(InputError, match=r"cannot be told from uniform draws.*threshold=None uses all scores"):
         nqjax.profile_region(scores)
@@ -160,84 +151,6 @@ def test_mistakes(given, part, scores):
     for function, others in (ANALYSES | MANY).items():
         with pytest.raises(InputError, match=part):
             function([scores] if function in MANY else scores, **given, **others)
-
-
-# --- the shell says what Python says ----------------------------------------------------------------------------------
-
-
-def document(capsys, *argv):
-    assert cli.main([*argv, "--metric", "error", "--json"]) == 0
-    return json.loads(capsys.readouterr().out)
-
-
-def test_the_shell_agrees(file, scores, capsys):
-    """Every command with its defaults gives what the function of its name gives with its defaults."""
-    fit = nqjax.find_regime(scores).fit
-    for command in ("bootstrap", "plan"):
-        asked = ("--score", "0.12", "--probability", "0.5") if command == "plan" else ()
-        found = document(capsys, command, file, *asked)
-        assert found["threshold"] == fit.threshold
-        assert [found[name] for name in ("alpha", "beta", "gamma", "sigma")] == [
-            fit.alpha,
-            fit.beta,
-            fit.gamma,
-            fit.sigma,
-        ]
-    assert found["required_trials"] == nqjax.required_trials(fit, score=0.12, probability=0.5)
-    region = nqjax.fit(scores).posterior
-    for command in ("fit", "region"):
-        found = document(capsys, command, file)
-        assert found["best_score"] == min(scores)
-        for name in ("alpha", "beta", "gamma", "sigma", "regime_probability"):
-            assert found[name] == region.estimate(name)
-            assert (found["intervals"][name]["low"], found["intervals"][name]["high"]) == region.interval(name)
-        curve = {point["trials"]: point["median_best_score"] for point in found["tuning_curve"]}
-        assert max(curve) == 10 * len(scores)
-        assert region.quantile_tuning_curve(list(curve)).tolist() == list(curve.values())
-
-    regime, other = document(capsys, "regime", file), nqjax.find_regime(scores)
-    assert (regime["threshold"], regime["level"]) == (other.threshold, other.level)
-    region = document(capsys, "region", file, "--method", "profile")
-    other = nqjax.confidence_region(scores, method="profile")
-    assert (region["intervals"]["alpha"]["low"], region["intervals"]["alpha"]["high"]) == other.interval("alpha")
-    assert (region["confidence"], region["threshold"]) == (other.confidence, other.limits[1])
-    boot, other = document(capsys, "bootstrap", file)["bootstrap"], nqjax.bootstrap(scores, key=KEY)
-    interval = boot["intervals"]["alpha"]
-    assert (interval["low"], interval["high"], boot["num_resamples"]) == (*other.interval("alpha"), other.num_resamples)
-    bands, (_, point, _) = document(capsys, "bands", file), nqjax.confidence_bands(scores)
-    assert bands["confidence"] == 0.95
-    assert bands["tuning_curve"][3]["median_best_score"] == float(point.quantile_tuning_curve(8))
-
-
-def test_the_shell_agrees_on_the_posterior(file, scores, capsys):
-    found = document(capsys, "posterior", file, "--method", "quadrature")
-    post = nqjax.sample_posterior(scores, key=KEY, method="quadrature")
-    assert found["threshold"] == post.limits[1]
-    assert found["gamma_probabilities"] == {str(g): p for g, p in post.gamma_probabilities.items()}
-    signature = inspect.signature(nqjax.sample_posterior).parameters
-    found, average = document(capsys, "posterior", file), nqjax.sample_posterior(scores, key=KEY)
-    assert (found["method"], found["alpha"]) == ("averaged", average.estimate("alpha"))
-    options = cli.parse(["posterior", file, "--metric", "error"])
-    for name, option in (
-        ("method", "method"),
-        ("num_chains", "chains"),
-        ("num_warmup", "warmup"),
-        ("num_samples", "samples"),
-        ("confidence", "confidence"),
-    ):
-        assert getattr(options, option) == signature[name].default
-
-
-def test_the_shell_agrees_on_many(file, scores, capsys):
-    pytest.importorskip("pyarrow")
-    from pyarrow import parquet
-
-    assert cli.main(["fit-many", file, "--metric", "error", "--out", "fits.parquet"]) == 0
-    (row,) = parquet.read_table("fits.parquet").to_pylist()
-    (fit,) = nqjax.fit_many([scores])
-    for name in ("alpha", "beta", "gamma", "sigma", "threshold", "p_value", "best_score"):
-        assert row[name] == getattr(fit, name)
-    assert row["median_best_64"] == pytest.approx(fit.quantile_tuning_curve(64), rel=1e-12)
 
 
 @pytest.mark.parametrize("module", [fit, bootstrap, confidence_region, fit_many, posterior])

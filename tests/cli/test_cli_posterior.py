@@ -104,6 +104,28 @@ def test_a_page_from_python(files):
     assert len(nqjax.plot_posterior(post).axes) == 4
 
 
+def test_a_page_about_all_thresholds(files, capsys):
+    """The page of the averaged answer has its numbers, warnings and four pictures, from the shell and from Python."""
+    status, out, _ = run(capsys, "posterior", "a.csv", "--metric", "loss", "--report", "p.html", "--json")
+    assert status == 0
+    document, page = json.loads(out), html.unescape((files / "p.html").read_text())
+    assert "averaged over all thresholds" in page
+    assert page.count("data:image/svg+xml;base64,") == 4
+    for name in ("alpha", "sigma"):
+        ends = document["intervals"][name]
+        assert f"<td>{ends['low']:.4g} to {ends['high']:.4g}</td>" in page
+    raw = json.loads(page.partition("<pre>")[2].partition("</pre>")[0])
+    assert raw["command"].startswith("nqjax posterior a.csv")
+    assert (raw["method"], raw["metric"]) == ("averaged", "loss")
+    post = nqjax.confidence_region(searches.draw(np.random.default_rng(0), 12, 2, 0.05))
+    nqjax.save_report("mine.html", post, name="<i>loss")
+    page = (files / "mine.html").read_text()
+    assert "Posterior of &lt;i&gt;loss" in page
+    assert "<i>loss" not in page
+    assert post.warnings
+    assert all(f"Warning: {warning}." in html.unescape(page) for warning in post.warnings)
+
+
 def test_priors_in_words():
     mixture = dist.MixtureSameFamily(
         dist.Categorical(np.array([0.25, 0.75])), dist.LogNormal(np.array([-3.0, -1.0]), np.array([0.5, 1.0]))

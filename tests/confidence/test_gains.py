@@ -61,7 +61,7 @@ def test_plan_without_a_question(tmp_path, monkeypatch, capsys):
     (tmp_path / "t.csv").write_text("error\n" + "\n".join(map(repr, scores.tolist())) + "\n")
     assert cli.main(["plan", "t.csv", "--metric", "error", "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
-    gains = nqjax.expected_gains(nqjax.find_regime(scores).fit, [10, 60, 100, 1000])
+    gains = nqjax.expected_gains(nqjax.confidence_region(scores), [10, 60, 100, 1000])
     assert [row["trials"] for row in document["gains"]] == [10, 60, 100, 1000]
     assert [row["probability"] for row in document["gains"]] == gains.probability.tolist()
     assert cli.main(["plan", "t.csv", "--metric", "error"]) == 0

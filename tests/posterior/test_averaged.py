@@ -211,3 +211,14 @@ def test_the_shell(scores, averaged, tmp_path, capsys):
     assert document["threshold"] == averaged.limits[1]
     assert cli.main(["region", str(path), "--metric", "loss", "--method", "averaged", "--threshold", "1"]) == 2
     assert "leave threshold and limits out" in capsys.readouterr().err
+
+
+def test_gamma_at_the_end_of_its_range_is_warned_of():
+    """Eight hyperparameters, alpha known, and gammas up to 3: more than half of the probability lies above 2.5."""
+    y = np.random.default_rng(0).random(256) ** (2 / 8)
+    known = {"alpha": (-0.05, 0.05), "sigma": (0.001, 0.02)}
+    narrow, wide = (nqjax.confidence_region(y, gamma=(1, most), **known) for most in (3, 12))
+    assert np.mean(narrow.gamma > 2.5) > 0.5
+    assert any("gamma is at the highest value that is tried, 3: try a wider range" in text for text in narrow.warnings)
+    assert np.mean(wide.gamma > 11.5) < 0.5
+    assert not any("gamma is at" in text for text in wide.warnings)

@@ -74,3 +74,21 @@ def test_mistakes(pair, options, part):
 def test_directions_must_agree(pair):
     with pytest.raises(InputError, match="cannot be compared"):
         nqjax.compare(pair[0], posterior(1, size=40, minimize=False), 10)
+
+
+def test_averaged_posteriors_are_compared_with_each_other_and_with_others():
+    """A shift of half the regime's width is seen; a search against itself is a draw, with one threshold or with all."""
+    y = searches.draw(np.random.default_rng(1), 96, 2, 0.05, alpha=0.0, beta=1.0)
+    one, other = (nqjax.confidence_region(part) for part in (y, y + 0.5))
+    found = nqjax.compare(one, other, [32, 64])
+    assert np.all(found.probability > 0.95)
+    assert np.all(found.probability_median > 0.99)
+    low, high = nqjax.compare(other, one, [32, 64]).interval(0.9, median=True)
+    assert np.all((low < 0.5) & (high > 0.5))
+    assert nqjax.compare(one, one, 64).probability == pytest.approx(0.5, abs=0.05)
+    whole = nqjax.sample_posterior(y, threshold=0.6, key=jax.random.key(0))
+    assert 0.2 < nqjax.compare(one, whole, 32).probability < 0.8
+    with pytest.raises(InputError, match="cannot be compared"):
+        nqjax.compare(one, nqjax.confidence_region(-y, maximize=True), 10)
+    with pytest.raises(InputError, match="give a posterior"):
+        nqjax.compare(one, nqjax.fit(y), 10)

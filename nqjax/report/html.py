@@ -1,0 +1,54 @@
+"""Make HTML pages with pictures inside, so that they need no other file."""
+
+import base64
+import io
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nqjax.errors import InputError
+from nqjax.plots.style import new_figure
+from nqjax.runtime.extras import require
+from nqjax.runtime.files import written_whole
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from matplotlib.figure import Figure
+
+
+def write_page(path: "str | Path", text: str) -> None:
+    """Write a page; raise InputError if the file cannot be written."""
+    try:
+        with written_whole(path) as file:
+            file.write(text)
+    except OSError as error:
+        raise InputError(f"the report cannot be written to {str(path)!r}: {error.strerror or error}") from error
+
+
+def render(name: str, **values: Any) -> str:
+    """Return the HTML that a template makes of some values; texts are escaped."""
+    jinja2 = require("jinja2", "report", "the report")
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["number"] = _number
+    template = environment.from_string(files("nqjax.report").joinpath(f"templates/{name}").read_text(encoding="utf-8"))
+    return str(template.render(**values))
+
+
+def picture(draw: "Callable[[Figure], object]", size: tuple[float, float] = (6.4, 4.0)) -> str:
+    """Return a picture as the text of a link."""
+    import matplotlib as mpl
+
+    figure = new_figure(size)
+    draw(figure)
+    buffer = io.BytesIO()
+    # No date and no random names: the same posterior gives the same page.
+    with mpl.rc_context({"svg.hashsalt": "nqjax"}):
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
+    return "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def _number(value: float | None, digits: int = 5) -> str:
+    return "–" if value is None else f"{value:.{digits}g}"
