@@ -176,6 +176,8 @@ def _stopped_early(table: Table, found: _Groups) -> list[str]:
     if not short or min(ends) >= 0.9 * max(ends):
         return []
     return [
-        f"{short} of {len(ends)} trials ended before {found.epoch} {max(ends):g}, the first at {min(ends):g}: they "
-        "were stopped early, and their scores are not those of whole runs"
+        (
+            f"{short} of {len(ends)} trials ended before {found.epoch} {max(ends):g}, the first at {min(ends):g}: they "
+            "were stopped early, and their scores are not those of whole runs"
+        )
     ]

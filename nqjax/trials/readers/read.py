@@ -50,8 +50,8 @@ def read_study(
     ----------
     source : str, Path or object
         A file, several files, a pattern such as ``"shard-*.csv"``, a folder, a database (``sqlite:///study.db``), a
-        list of dictionaries, or an object in memory: a data frame, an ``optuna.Study``, a fitted scikit-learn search, a Ray
-        ``ResultGrid``, Hyperopt ``Trials``.
+        list of dictionaries, or an object in memory: a data frame, an ``optuna.Study``, a fitted scikit-learn search, a
+        Ray ``ResultGrid``, Hyperopt ``Trials``.
     metric : str, optional
         The column that holds the scores; needed where the source does not say it.
     minimize, maximize : bool, optional

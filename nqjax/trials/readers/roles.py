@@ -162,13 +162,10 @@ def find_roles(table: Table) -> dict[str, str]:
     has_marked = CONFIG in recorded.values() or any(
         name.casefold().startswith(CONFIG_PREFIXES) for name in table.columns
     )
-    return {
-        name: recorded.get(name) or _role(name, values, has_marked, bool(recorded))
-        for name, values in table.columns.items()
-    }
+    return {name: recorded.get(name) or _role(name, values, has_marked) for name, values in table.columns.items()}
 
 
-def _role(name: str, values: Sequence[Any], has_marked: bool, has_recorded: bool) -> str:
+def _role(name: str, values: Sequence[Any], has_marked: bool) -> str:
     low = name.casefold().strip()
     if any(isinstance(value, list | tuple) for value in values):
         return CURVE if low.startswith("curve") or low == "intermediate_values" else OTHER
@@ -183,7 +180,7 @@ def _role(name: str, values: Sequence[Any], has_marked: bool, has_recorded: bool
         return OTHER
     if _is_numeric(values) and is_metric_name(name):
         return METRIC
-    if has_marked or has_recorded:
+    if has_marked:
         return OTHER
     different = {str(value) for value in values}
     if len(different) == 1:
