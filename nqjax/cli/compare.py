@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from nqjax.cli import output, process, reruns, threshold
+from nqjax.cli import output, process, reading, reruns, threshold
 from nqjax.cli.options import (
     add_command,
     add_constraints,
@@ -42,7 +42,7 @@ def add(commands: Any) -> None:
         commands,
         "compare",
         _run,
-        usage="nqjax compare FILE FILE --metric NAME [--minimize | --maximize] [options]",
+        usage="nqjax compare FILE FILE [--metric NAME] [--minimize | --maximize] [options]",
         summary="the probability that one search beats another at equal trials or equal cost",
         description="Which of two models wins if both are tuned with equal effort?",
         epilog=_EPILOG,
@@ -65,13 +65,13 @@ def add(commands: Any) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
-    from nqjax.trials.scores import read_scores
-
     if args.trials is not None and any(n != int(n) for n in args.trials):
         raise InputError("--trials has a fraction of a trial: give whole numbers of trials")
-    scores = [read_scores(file, args.metric) for file in (args.file, args.other)]
+    studies = [reading.read_one(args, file) for file in (args.file, args.other)]
+    reading.keep(args, studies)
+    scores = [study.scores for study in studies]
     process.use_compilation_cache()
-    noises = reruns.read_each(args, [args.file, args.other])
+    noises = reruns.read_each(args, [args.file, args.other], studies)
     process.listen_for_ctrl_c()
     import warnings
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any, NoReturn
 
+from nqjax.cli.reading import add_rows
 from nqjax.errors import InputError, one_line
 from nqjax.runtime.memory import check_memory
 
@@ -263,27 +264,32 @@ def add_search(parser: argparse.ArgumentParser) -> None:
 
 
 def add_file(
-    parser: argparse.ArgumentParser, text: str = "the trials: .csv, .tsv, .jsonl, .ndjson or .parquet"
+    parser: argparse.ArgumentParser,
+    text: str = "the trials: a table (.csv, .tsv, .json, .jsonl, .parquet), sqlite:///FILE of Optuna or MLflow, a "
+    "folder of Ray Tune, KerasTuner or MLflow; several files or a pattern are one search",
 ) -> None:
-    """Declare the file of one search."""
-    parser.add_argument("file", metavar="FILE", help=text)
+    """Declare the files of one search."""
+    parser.add_argument("file", metavar="FILE", nargs="+", help=text)
 
 
 def add_study(parser: argparse.ArgumentParser) -> None:
-    """Declare the metric and its direction."""
-    parser.add_argument("--metric", metavar="NAME", required=True, help="the column that holds the scores")
+    """Declare the metric, its direction, and the options that choose rows."""
+    parser.add_argument(
+        "--metric", metavar="NAME", help="the column that holds the scores; may be left out where the file says it"
+    )
     direction = parser.add_mutually_exclusive_group()
     direction.add_argument(
         "--minimize",
         "--minimise",
         dest="minimize",
         action="store_true",
-        default=True,
-        help="lower scores are better (default)",
+        default=None,
+        help="lower scores are better (default, unless the file records the other direction)",
     )
     direction.add_argument(
-        "--maximize", "--maximise", dest="minimize", action="store_false", help="higher scores are better"
+        "--maximize", "--maximise", dest="minimize", action="store_false", default=None, help="higher scores are better"
     )
+    add_rows(parser)
 
 
 def add_threshold(

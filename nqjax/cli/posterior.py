@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from nqjax.cli import averaged, output, process, reruns, threshold
+from nqjax.cli import averaged, output, process, reading, reruns, threshold
 from nqjax.cli.options import AVERAGED, METHODS, add_command, add_noise, add_sampler, add_search, constraints, sampler
 from nqjax.errors import InputError
 from nqjax.runtime.extras import require
@@ -32,7 +32,7 @@ def add(commands: Any) -> None:
         commands,
         "posterior",
         _run,
-        usage="nqjax posterior FILE --metric NAME [--minimize | --maximize] [--threshold T|auto|none] [options]",
+        usage="nqjax posterior FILE ... [--metric NAME] [--minimize | --maximize] [--threshold T|auto|none] [options]",
         summary="the Bayesian posterior of the parameters and of the tuning curve, with a report",
         description="The posterior: probabilities of the parameters and of what more trials would bring.",
         epilog=_EPILOG,
@@ -48,8 +48,6 @@ def add(commands: Any) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
-    from nqjax.trials.scores import read_scores
-
     if args.report is not None:
         from nqjax.report.page import check_page
 
@@ -60,7 +58,7 @@ def _run(args: argparse.Namespace) -> None:
         require("pyarrow", "parquet", "--draws")
     if args.draws is not None:
         check_writable(args.draws)
-    scores = read_scores(args.file, args.metric)
+    scores = reading.read(args)
     process.use_compilation_cache()
     noise = reruns.read(args)
     process.listen_for_ctrl_c()

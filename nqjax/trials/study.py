@@ -32,8 +32,8 @@ class StudyTable:
     direction : str or None
         ``"minimize"`` or ``"maximize"``; None where nothing says which.
     direction_from : str or None
-        Where the direction comes from: ``"given"`` by the caller, ``"recorded"`` in the source, a ``"rank"`` column, or
-        the metric's ``"name"``.
+        Where the direction comes from: ``"given"`` by the caller, ``"recorded"`` in the source, a ``"rank"`` column,
+        the metric's ``"name"``; or ``"default"``: commands minimize if nothing is given or recorded.
     direction_hints : mapping of str to str
         What speaks for a direction: the metric's name, columns of ranks.
     config : mapping of str to ndarray, each of shape (trials,)

@@ -1,29 +1,17 @@
 """The numbers of trials that a file has in a column, and what gaps between them say."""
 
-from pathlib import Path
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nqjax.errors import InputError
-from nqjax.trials.scores import read_scores
 
-#: Names of columns that number the trials.
-_NAMES = ("trial", "number", "trial_id", "Trial Number", "trial_number", "Trial", "Number")
-
-
-def read_trial_numbers(path: str | Path) -> NDArray[np.int64] | None:
-    """Return the number of each trial if a column has them: different whole numbers from 0 up; else None."""
-    for name in _NAMES:
-        try:
-            found = read_scores(path, name)
-        except InputError:
-            continue
-        if np.all(np.isfinite(found)) and np.all(found == np.rint(found)) and np.all((found >= 0) & (found < 2**53)):
-            numbers = found.astype(np.int64)
-            if len(np.unique(numbers)) == len(numbers):
-                return numbers
-    return None
+def trial_numbers(ids: Sequence[str] | None) -> NDArray[np.int64] | None:
+    """Return the number of each trial if its name is one: different whole numbers from 0 up; else None."""
+    if ids is None or not all(name.isdecimal() and len(name) < 16 for name in ids):
+        return None
+    numbers = np.array([int(name) for name in ids], np.int64)
+    return numbers if len(np.unique(numbers)) == len(numbers) else None
 
 
 def missing_trials(numbers: NDArray[np.int64]) -> list[int]:

@@ -61,7 +61,7 @@ def no_score(table: Table, metric: str, scores: Floats) -> str | None:
     run = whole and len(np.unique(finite)) == len(finite) and np.ptp(finite) == len(finite) - 1
     if role == RANK:
         return f"{metric} holds ranks by its name: they are no scores"
-    if run and (role == TRIAL or np.all(np.abs(np.diff(finite)) == 1)):
+    if run and (role == TRIAL or (len(finite) >= _FEWEST and np.all(np.abs(np.diff(finite)) == 1))):
         return f"{metric} holds consecutive whole numbers: they number the trials and are no scores"
     if run and finite.min() in (0, 1) and len(finite) >= _FEWEST:
         return f"{metric} holds each whole number up to {finite.max():g} once: they are ranks or numbers, no scores"

@@ -15,7 +15,7 @@ from nqjax.trials.readers.table import Place, Recorded, Table, table_of_objects
 from nqjax.trials.scores import ENDINGS, checked_ending
 
 #: Endings of files that hold a table.
-TABLE_ENDINGS = (*ENDINGS, ".json", ".txt")
+TABLE_ENDINGS = (*ENDINGS, ".json")
 
 #: Most bytes of a file that is one JSON value.
 _LARGEST_JSON = 1_000_000_000
@@ -40,8 +40,6 @@ def read_flat(path: Path) -> Table:
     name = path.name.lower().removesuffix(".gz")
     if path.is_file() and name.endswith(".json"):
         return read_json(path)
-    if path.is_file() and name.endswith(".txt"):
-        return _read_text(path, ".txt")
     with checked_ending(path) as ending:
         if ending == ".parquet":
             return _read_parquet(path)

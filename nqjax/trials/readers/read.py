@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -81,14 +80,38 @@ def read_study(
     >>> study.scores.round(2).tolist(), [curve.round(2).tolist() for curve in study.curves]
     ([0.33, 0.25], [[0.5, 0.33], [0.33, 0.25]])
     """
+    return _read(source, metric, _given(minimize, maximize), where, per_trial, study, None)
+
+
+def read_or_minimize(
+    source: Any,
+    metric: str | None,
+    *,
+    minimize: bool | None,
+    where: Sequence[str] | None,
+    per_trial: str | None,
+    study: str | None,
+) -> StudyTable:
+    """Read a study as `read_study` does; lower scores are better unless the caller or the source says otherwise."""
+    return _read(source, metric, _given(minimize, None), where, per_trial, study, "minimize")
+
+
+def _read(
+    source: Any,
+    metric: str | None,
+    direction: str | None,
+    where: str | Sequence[str] | None,
+    per_trial: str | None,
+    study: str | None,
+    default: str | None,
+) -> StudyTable:
     if isinstance(source, StudyTable):
         return source
-    direction = _given(minimize, maximize)
     if per_trial not in (None, grouping.LAST, grouping.BEST):
         raise InputError(f"per_trial is {per_trial!r}; give 'last', 'best' or None")
     table = read_table(source, study)
     conditions = [where] if isinstance(where, str) else list(where or [])
-    return study_of(table, metric, direction, conditions, per_trial)
+    return study_of(table, metric, direction, conditions, per_trial, default)
 
 
 def _given(minimize: bool | None, maximize: bool | None) -> str | None:
@@ -101,9 +124,14 @@ def _given(minimize: bool | None, maximize: bool | None) -> str | None:
 
 
 def study_of(
-    table: Table, metric: str | None, direction: str | None, where: Sequence[str], per_trial: str | None
+    table: Table,
+    metric: str | None,
+    direction: str | None,
+    where: Sequence[str],
+    per_trial: str | None,
+    default: str | None = None,
 ) -> StudyTable:
-    """Return the study that a table holds."""
+    """Return the study that a table holds; the default is the direction if nothing is given or recorded."""
     kinds = roles.find_roles(table)
     name, note = choose_metric(table, kinds, metric)
     kinds[name] = roles.METRIC if kinds[name] in (roles.CONFIG, roles.OTHER, roles.CONSTANT) else kinds[name]
@@ -118,7 +146,7 @@ def study_of(
     recorded = table.recorded.directions.get(name) or (
         table.recorded.direction if name == table.recorded.metric else None
     )
-    chosen, chosen_from = _direction(direction, recorded, hints)
+    chosen, chosen_from = _direction(direction, recorded, hints, default)
     sign = {"minimize": 1, "maximize": -1}.get(chosen or "", 0)
     group = grouping.grouped(table, kinds, name, numbers.values, per_trial, sign)
     if group.table is not table:
@@ -127,7 +155,9 @@ def study_of(
     status, note_of_status = statuses.find_statuses(table, kinds, name, numbers)
     scores = np.where(np.array(status) == FINISHED, _floats(numbers.values), np.nan)
     found = [*group.warnings, *doubts.doubts_of(table, kinds, name, scores, status)]
-    given_doubt = doubts.direction_doubt(name, hints, chosen) if chosen_from == "given" and chosen else None
+    given_doubt = (
+        doubts.direction_doubt(name, hints, chosen) if chosen_from in ("given", "default") and chosen else None
+    )
     if given_doubt:
         found.insert(0, given_doubt)
     if numbers.how:
@@ -150,12 +180,16 @@ def _floats(values: Sequence[float | None]) -> Floats:
     return np.array([np.nan if value is None else value for value in values], np.float64)
 
 
-def _direction(given: str | None, recorded: str | None, hints: Mapping[str, str]) -> tuple[str | None, str | None]:
+def _direction(
+    given: str | None, recorded: str | None, hints: Mapping[str, str], default: str | None
+) -> tuple[str | None, str | None]:
     """Return the direction and where it comes from."""
     if given is not None:
         return given, "given"
     if recorded is not None:
         return recorded, "recorded"
+    if default is not None:
+        return default, "default"
     if len(set(hints.values())) != 1:
         return None, None
     ranked = [name for name in hints if name != "its name"]
@@ -224,10 +258,3 @@ def _curves(table: Table, kinds: Mapping[str, str], metric: str) -> list[Floats]
         if kinds.get(name) == roles.CURVE:
             return [column_array(list(value or [])).astype(float) for value in table.columns[name]]
     return None
-
-
-def with_direction(study: StudyTable, direction: str) -> StudyTable:
-    """Return a study in a direction that nothing asked for, with a warning if something says the other one."""
-    doubt = doubts.direction_doubt(study.metric, study.direction_hints, direction)
-    warnings = study.warnings if doubt is None else (doubt, *study.warnings)
-    return replace(study, direction=direction, direction_from="default", warnings=warnings)
