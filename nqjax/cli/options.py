@@ -257,18 +257,23 @@ def add_command(
 
 def add_search(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of a fit: the file, the metric, the threshold and the constraints."""
-    add_file(parser)
+    add_files(parser)
     add_study(parser)
     add_threshold(parser)
     add_constraints(parser)
 
 
-def add_file(
-    parser: argparse.ArgumentParser,
-    text: str = "the trials: a table (.csv, .tsv, .json, .jsonl, .parquet), sqlite:///FILE of Optuna or MLflow, a "
-    "folder of Ray Tune, KerasTuner or MLflow; several files or a pattern are one search",
-) -> None:
+def add_file(parser: argparse.ArgumentParser, text: str) -> None:
+    """Declare the only file of a command."""
+    parser.add_argument("file", metavar="FILE", help=text)
+
+
+def add_files(parser: argparse.ArgumentParser) -> None:
     """Declare the files of one search."""
+    text = (
+        "the trials: a table (.csv, .tsv, .json, .jsonl, .parquet), sqlite:///FILE of Optuna or MLflow, a folder of Ray "
+        "Tune, KerasTuner or MLflow; several files or a pattern are one search"
+    )
     parser.add_argument("file", metavar="FILE", nargs="+", help=text)
 
 

@@ -169,19 +169,22 @@ def write_keras(folder: Path) -> dict:
 
     expected = {}
 
+    def build(values):
+        values.Float("lr", 1e-3, 1, sampling="log")
+        values.Choice("act", ["relu", "tanh"])
+
     def tuner_of(base, name, objective, **options):
         class Tuner(base):
             def run_trial(self, trial, *_, **__):
                 values = trial.hyperparameters
-                x = values.Float("lr", 1e-3, 1, sampling="log")
-                values.Choice("act", ["relu", "tanh"])
+                x = values.get("lr")
                 if trial.trial_id.endswith("3"):
                     raise kt.errors.FailedTrialError("it failed")
                 score = x if objective.direction == "min" else 1 - x
                 return {objective.name: score, "train_time": 2 * x}
 
         tuner = Tuner(
-            hypermodel=lambda _: None,
+            hypermodel=build,
             objective=objective,
             directory=str(folder),
             project_name=name,

@@ -33,16 +33,24 @@ STATUS_WORDS = {
 #: From a word to its status.
 STATUS_OF = {word: status for status, words in STATUS_WORDS.items() for word in words}
 
-#: Numbers with separators between thousands: commas; dots, with a decimal comma; spaces or apostrophes.
-_COMMAS = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?")
-_DOTS = re.compile(r"[+-]?\d{1,3}(\.\d{3})+,\d*")
-_SPACES = re.compile(r"[+-]?\d{1,3}([ '\u00a0\u202f\u2019]\d{3})+([.,]\d*)?")
 
-#: A number with a decimal comma, perhaps with an exponent.
-_DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?|[+-]?\d+,")
+def _way(thousands: str, decimal: str, name: str) -> tuple[re.Pattern[str], str, str, str]:
+    """Return a way to write numbers: the pattern of a number, of its separators, its decimal mark, and its name."""
+    whole = rf"(?:[1-9]\d{{0,2}}(?:{thousands}\d{{3}})+|\d+)"
+    pattern = rf"[+-]?(?:{whole}(?:{re.escape(decimal)}\d*)?|{re.escape(decimal)}\d+)(?:[eE][+-]?\d+)?"
+    return re.compile(pattern), thousands, decimal, name
 
-#: A number that means the same whether a comma separates thousands or decimals.
-_PLAIN = re.compile(r"[+-]?\d+([eE][+-]?\d+)?")
+
+#: Ways to write numbers, the likeliest first where commas separate cells; the first two change places elsewhere.
+_WAYS = (
+    _way(",", ".", "commas between thousands"),
+    _way("(?!)", ",", "decimal commas"),
+    _way(r"\.", ",", "decimal commas and dots between thousands"),
+    _way("[ \u00a0\u202f]", ".", "spaces between thousands"),
+    _way("[ \u00a0\u202f]", ",", "decimal commas and spaces between thousands"),
+    _way("['\u2019]", ".", "apostrophes between thousands"),
+    _way("['\u2019]", ",", "decimal commas and apostrophes between thousands"),
+)
 
 
 class Numbers(NamedTuple):
@@ -99,51 +107,31 @@ def numbers_of(values: Sequence[Any], delimiter: str | None = None) -> Numbers:
             odd.remove(i)
     if not odd:
         return Numbers(found, words, None)
-    texts = [values[i].strip() for i in odd]
-    percent = [text.endswith("%") for text in texts]
-    bare = [text.removesuffix("%").strip() for text in texts]
-    known = [value.strip() for i, value in enumerate(values) if found[i] is not None and isinstance(value, str)]
-    numbers, how = _localized(bare, known, delimiter)
-    for i, number, is_percent in zip(odd, numbers, percent, strict=True):
+    texts = {i: value.strip() for i, value in enumerate(values) if isinstance(value, str) and _is_written(found[i])}
+    bare = {i: text.removesuffix("%").strip() for i, text in texts.items()}
+    numbers, how = _localized(list(bare.values()), delimiter)
+    for i, number in zip(bare, numbers, strict=True):
         # 65.6e-2 is read as 0.656, which 65.6 / 100 is not.
-        found[i] = float(f"{number!r}e-2") if number is not None and is_percent and "e" not in repr(number) else number
-    if any(percent):
-        example = next(i for i, is_percent in zip(odd, percent, strict=True) if is_percent)
-        if found[example] is not None:
-            read = f"percentages: {values[example].strip()} is {found[example]:g}"
-            how = f"{how}, and {read}" if how else read
+        is_percent = texts[i].endswith("%") and number is not None and "e" not in repr(number)
+        found[i] = float(f"{number!r}e-2") if is_percent else number
+    example = next((i for i, text in texts.items() if text.endswith("%") and found[i] is not None), None)
+    if example is not None:
+        read = f"percentages: {texts[example]} is {found[example]:g}"
+        how = f"{how}, and {read}" if how else read
     return Numbers(found, words, how)
 
 
-def _localized(texts: list[str], others: list[str], delimiter: str | None) -> tuple[list[float | None], str | None]:
-    """Return the numbers in texts by one rule for commas, dots and spaces, and the rule's name.
+def _is_written(number: float | None) -> bool:
+    return number is None or math.isfinite(number)
 
-    ``others`` are the cells of the column that Python reads as numbers: where one has a decimal point, commas
-    separate thousands.
-    """
+
+def _localized(texts: list[str], delimiter: str | None) -> tuple[list[float | None], str | None]:
+    """Return the numbers in texts by one way of writing them, and the name of that way if it is not Python's."""
     plain = [parse_number(text) for text in texts]
-    odd = [text for text, number in zip(texts, plain, strict=True) if number is None]
-    if not odd:
+    if None not in plain:
         return plain, None
-    has_point = any("." in text for text in others)
-    rules = [
-        (_DOTS, lambda text: text.replace(".", "").replace(",", "."), "decimal commas and dots between thousands"),
-        (_SPACES, lambda text: re.sub(r"[ '\u00a0\u202f\u2019]", "", text).replace(",", "."), "separated thousands"),
-    ]
-    commas = (_COMMAS, lambda text: text.replace(",", ""), "commas between thousands")
-    decimal = (_DECIMAL_COMMA, lambda text: text.replace(",", "."), "decimal commas")
-    # Cells that are quoted because commas separate them come from programs that write 6,903.08.
-    thousands_first = delimiter in (",", None) or any("." in text for text in odd)
-    for pattern, change, name in [*([commas, decimal] if thousands_first else [decimal, commas]), *rules]:
-        if name == "decimal commas" and has_point:
-            continue
-        if all(pattern.fullmatch(text) or _PLAIN.fullmatch(text) for text in odd):
-            return [
-                parse_number(change(text)) if number is None else number
-                for text, number in zip(texts, plain, strict=True)
-            ], name
-    mixed = [_DOTS, _DECIMAL_COMMA]
-    if not has_point and all(any(one.fullmatch(text) for one in mixed) for text in odd):
-        change = rules[0][1]
-        return [parse_number(change(t)) if n is None else n for t, n in zip(texts, plain, strict=True)], rules[0][2]
+    ways = _WAYS if delimiter in (",", None) or any("." in text for text in texts) else _WAYS[1::-1] + _WAYS[2:]
+    for pattern, thousands, decimal, name in ways:
+        if all(pattern.fullmatch(text) for text in texts):
+            return [parse_number(re.sub(thousands, "", text).replace(decimal, ".")) for text in texts], name
     return plain, None

@@ -28,6 +28,9 @@ _EXPLAINED = 0.5
 _DIFFERENT_SHARE = 0.25
 _FEW_DIFFERENT = 50
 
+#: Trials ended together if the shortest has at least this share of the epochs of the longest.
+_SAME_END = 0.9
+
 #: A table has few scores if more than this share of its rows has none.
 _MISSING_SHARE = 0.5
 
@@ -35,14 +38,22 @@ _MISSING_SHARE = 0.5
 _INDEPENDENT = ("random", "grid", "quasi", "qmc", "sobol", "brute", "rand", "variants", "basicvariant")
 
 
-def doubts_of(table: Table, roles: Mapping[str, str], metric: str, scores: Floats, status: Sequence[str]) -> list[str]:
-    """Return what speaks against these scores, a sentence each."""
+def doubts_of(
+    table: Table,
+    roles: Mapping[str, str],
+    metric: str,
+    scores: Floats,
+    status: Sequence[str],
+    has_reports: bool = False,
+) -> list[str]:
+    """Return what speaks against these scores, a sentence each; ``has_reports``: trials had several rows."""
     finite = scores[np.isfinite(scores)]
     found = [
         no_score(table, metric, scores),
         _missing(scores, metric, status),
         _pruned(status),
         _adaptive(table.recorded.sampler),
+        _stopped_early(table, roles, status, has_reports),
         _budgets(table, roles),
         _mixed(table, roles, metric, scores),
         _repeated(table, roles, metric, scores),
@@ -132,6 +143,22 @@ def _adaptive(sampler: str | None) -> str | None:
         f"the sampler was {sampler}, which learns from earlier trials: the scores are not those of a random search, "
         "and the curve is not what random search would give"
     )
+
+
+def _stopped_early(table: Table, roles: Mapping[str, str], status: Sequence[str], has_reports: bool) -> str | None:
+    """Warn if trials ended after different numbers of epochs; a column may also hold the epoch of the best score."""
+    for name, role in roles.items():
+        if role != EPOCH or name not in table.columns or not (has_reports or name == "training_iteration"):
+            continue
+        numbers = [to_number(value) for value in table.columns[name]]
+        ends = [end for end, one in zip(numbers, status, strict=True) if end is not None and one == FINISHED]
+        if ends and min(ends) < _SAME_END * max(ends):
+            short = sum(end < max(ends) for end in ends)
+            return (
+                f"{short} of {len(ends)} trials ended before {name} {max(ends):g}, the first at {min(ends):g}: they "
+                "failed or were stopped early, and their scores are not those of whole runs"
+            )
+    return None
 
 
 def _budgets(table: Table, roles: Mapping[str, str]) -> str | None:

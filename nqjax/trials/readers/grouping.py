@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,13 +25,8 @@ _STRONG_NAMES = ("trial_id", "trial", "trial_number", "run_id")
 
 #: Columns that may name a trial although several trials share the name, in lower case.
 _SHARED_NAMES = (
-    "config",
-    "configuration",
-    "config_id",
-    "configuration_id",
-    "config_number",
-    "candidate",
-    "candidate_id",
+    *("config", "configuration", "config_id", "configuration_id", "config_number", "candidate", "candidate_id"),
+    *("id", "name", "run", "run_name", "job_id", "experiment_id"),
 )
 
 
@@ -41,6 +37,35 @@ class Grouped(NamedTuple):
     ids: list[str] | None  # the name of each trial, if each has its own
     curves: list[Floats] | None  # the metric after each report
     warnings: list[str]
+
+
+def from_curves(
+    table: Table,
+    metric: str,
+    scores: Sequence[float | None],
+    curves: Sequence[Floats],
+    per_trial: str | None,
+    sign: int,
+) -> Table:
+    """Return a table whose scores are the best reports of trials that have their curves in a column, if that is asked.
+
+    A trial without a score keeps that: its best report is the one of a run that failed.
+    """
+    if per_trial != BEST:
+        return table
+    if not sign:
+        raise _no_direction()
+    best: list[Any] = []
+    for score, curve in zip(scores, curves, strict=True):
+        known = curve[np.isfinite(curve)]
+        has_score = score is not None and not math.isnan(score)
+        best.append(sign * float(np.min(sign * known)) if has_score and len(known) else score)
+    kept = replace(table, columns={**table.columns, metric: best})
+    return kept.noted(f"the best {metric} of each trial is its score")
+
+
+def _no_direction() -> InputError:
+    return InputError("--per-trial best needs the direction: give --minimize or --maximize (minimize=True)")
 
 
 class _Groups(NamedTuple):
@@ -89,7 +114,7 @@ def grouped(
             [f"{repeats}: one row an epoch? --per-trial last (or best) takes one score of each trial"],
         )
     if per_trial == BEST and not sign:
-        raise InputError("--per-trial best needs the direction: give --minimize or --maximize (minimize=True)")
+        raise _no_direction()
     last = [_last(table.columns[metric], rows) for rows in found.rows]
     best = [_best(scores, rows, sign or 1) for rows in found.rows]
     chosen = best if per_trial == BEST else last
@@ -97,7 +122,7 @@ def grouped(
     ids = [str(table.columns[found.column][row]) for row in chosen]
     each = "the only trial" if len(chosen) == 1 else f"each of {len(chosen)} trials"
     taken = f"the {per_trial or LAST} {metric} of {each} is its score"
-    warnings = _stopped_early(table, found) if found.epoch else []
+    warnings: list[str] = []
     kept = table.take(chosen)
     if per_trial is None:
         better = sum(scores[a] != scores[b] for a, b in zip(last, best, strict=True)) if sign else 0
@@ -167,17 +192,3 @@ def _last(values: Sequence[Any], rows: list[int]) -> int:
 def _best(scores: Sequence[float | None], rows: list[int], sign: int) -> int:
     known = [(sign * score, row) for row in rows if (score := scores[row]) is not None and not math.isnan(score)]
     return min(known)[1] if known else rows[-1]
-
-
-def _stopped_early(table: Table, found: _Groups) -> list[str]:
-    assert found.epoch is not None
-    ends = [to_number(table.columns[found.epoch][rows[-1]]) or 0.0 for rows in found.rows]
-    short = sum(end < max(ends) for end in ends)
-    if not short or min(ends) >= 0.9 * max(ends):
-        return []
-    return [
-        (
-            f"{short} of {len(ends)} trials ended before {found.epoch} {max(ends):g}, the first at {min(ends):g}: they "
-            "were stopped early, and their scores are not those of whole runs"
-        )
-    ]

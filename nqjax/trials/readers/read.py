@@ -148,13 +148,21 @@ def study_of(
     )
     chosen, chosen_from = _direction(direction, recorded, hints, default)
     sign = {"minimize": 1, "maximize": -1}.get(chosen or "", 0)
-    group = grouping.grouped(table, kinds, name, numbers.values, per_trial, sign)
+    curves = _curves(table, kinds, name)
+    if curves is None:
+        group = grouping.grouped(table, kinds, name, numbers.values, per_trial, sign)
+    else:
+        taken = grouping.from_curves(table, name, numbers.values, curves, per_trial, sign)
+        group = grouping.grouped(taken, kinds, name, numbers.values, None, sign)._replace(curves=curves)
     if group.table is not table:
         table = group.table
         numbers = _numbers(table, name)
     status, note_of_status = statuses.find_statuses(table, kinds, name, numbers)
     scores = np.where(np.array(status) == FINISHED, _floats(numbers.values), np.nan)
-    found = [*group.warnings, *doubts.doubts_of(table, kinds, name, scores, status)]
+    found = [
+        *group.warnings,
+        *doubts.doubts_of(table, kinds, name, scores, status, curves is None and bool(group.curves)),
+    ]
     given_doubt = (
         doubts.direction_doubt(name, hints, chosen) if chosen_from in ("given", "default") and chosen else None
     )
@@ -226,7 +234,7 @@ def _record(
         status=np.array(status),
         cost=cost,
         cost_name=cost_name if cost is not None else None,
-        curves=group.curves or _curves(table, kinds, metric),
+        curves=group.curves,
         splits=splits or None,
         sampler=table.recorded.sampler,
         source=table.source,

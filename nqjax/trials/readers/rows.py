@@ -4,9 +4,10 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from nqjax.trials.readers.cells import to_number
-from nqjax.trials.readers.roles import CONFIG, EPOCH, OTHER, PARENT, TRIAL, first_of
+from nqjax.trials.readers.cells import status_of, to_number
+from nqjax.trials.readers.roles import CONFIG, EPOCH, OTHER, PARENT, STATUS, TRIAL, first_of
 from nqjax.trials.readers.table import Table
+from nqjax.trials.study import WAITING
 
 #: First words of rows that summarize the others, in lower case.
 _SUMMARIES = (
@@ -20,7 +21,7 @@ _FEWEST_PARENTS = 5
 
 def only_trials(table: Table, roles: Mapping[str, str], metric: str) -> Table:
     """Return the rows that are trials, with notes that say how many others were left out, and why."""
-    for step in (_without_headers, _without_empty, _without_summaries, _each_once):
+    for step in (_without_headers, _without_empty, _without_summaries, _each_once, _without_waiting):
         table = step(table, roles)
     return _without_families(table, roles, metric)
 
@@ -112,6 +113,17 @@ def _without_repetitions(table: Table, roles: Mapping[str, str]) -> Table:
     return (
         _left_out(table, repeated, "they repeat another row in every column") if len(different) == len(seen) else table
     )
+
+
+def _without_waiting(table: Table, roles: Mapping[str, str]) -> Table:
+    """Leave out trials that have not begun: they are neither scores nor failures."""
+    column = first_of(STATUS, roles)
+    if column is None:
+        return table
+    values = table.columns[column]
+    waiting = [row for row, value in enumerate(values) if status_of(value) == WAITING]
+    words = ", ".join(sorted({str(values[row]) for row in waiting}))
+    return _left_out(table, waiting, f"they have not begun ({column} {words})")
 
 
 def _without_families(table: Table, roles: Mapping[str, str], metric: str) -> Table:

@@ -42,5 +42,5 @@ def _note(found: Sequence[str], names: Sequence[str], column: str | None, metric
     counted = ", ".join(f"{count} {name}" for name, count in by_name.most_common())
     where = f"by {column}, " if column else ""
     total = sum(by_name.values())
-    have = "row has" if total == 1 else "rows have"
-    return [f"{where}{total} of {len(found)} {have} no final score and count as worse than all: {counted}"]
+    have = "has no final score and counts" if total == 1 else "have no final score and count"
+    return [f"{where}{total} of {len(found)} rows {have} as worse than all: {counted}"]
