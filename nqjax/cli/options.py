@@ -271,8 +271,8 @@ def add_file(parser: argparse.ArgumentParser, text: str) -> None:
 def add_files(parser: argparse.ArgumentParser) -> None:
     """Declare the files of one search."""
     text = (
-        "the trials: a table (.csv, .tsv, .json, .jsonl, .parquet), sqlite:///FILE of Optuna or MLflow, a folder of Ray "
-        "Tune, KerasTuner or MLflow; several files or a pattern are one search"
+        "the trials: a table (.csv, .tsv, .json, .jsonl, .parquet), sqlite:///FILE of Optuna or MLflow, a folder of "
+        "Ray Tune, KerasTuner or MLflow; several files or a pattern are one search"
     )
     parser.add_argument("file", metavar="FILE", nargs="+", help=text)
 

@@ -41,7 +41,7 @@ def _way(thousands: str, decimal: str, name: str) -> tuple[re.Pattern[str], str,
     return re.compile(pattern), thousands, decimal, name
 
 
-#: Ways to write numbers, the likeliest first where commas separate cells; the first two change places elsewhere.
+#: Ways to write numbers, the likeliest one first where commas separate cells; see `_localized`.
 _WAYS = (
     _way(",", ".", "commas between thousands"),
     _way("(?!)", ",", "decimal commas"),
@@ -130,6 +130,7 @@ def _localized(texts: list[str], delimiter: str | None) -> tuple[list[float | No
     plain = [parse_number(text) for text in texts]
     if None not in plain:
         return plain, None
+    # Where semicolons or tabs separate cells, a comma is a decimal comma if it can be.
     ways = _WAYS if delimiter in (",", None) or any("." in text for text in texts) else _WAYS[1::-1] + _WAYS[2:]
     for pattern, thousands, decimal, name in ways:
         if all(pattern.fullmatch(text) for text in texts):

@@ -182,11 +182,11 @@ def _role(name: str, values: Sequence[Any], has_marked: bool) -> str:
         return METRIC
     if has_marked:
         return OTHER
-    different = {str(value) for value in values}
-    if len(different) == 1:
+    different = {str(value) for value in values if value not in (None, "")}
+    if len(different) <= 1:
         return CONSTANT
     # Text that differs in each row is a comment or a path.
-    return CONFIG if _is_numeric(values) or len(different) < max(0.5 * len(values), 3) else OTHER
+    return CONFIG if _is_numeric(values) or len(different) <= max(0.5 * len(values), 2) else OTHER
 
 
 def role_by_name(name: str) -> str | None:
