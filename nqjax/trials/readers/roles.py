@@ -152,6 +152,9 @@ _FLAGS = ("failed", "is_failed", "has_failed", "crashed", "diverged")
 #: Words of names that are metrics though they have no direction.
 _METRIC_WORDS = ("score", "value", "objective", "metric", "result", "fitness", "target", "performance")
 
+#: Values of a column that are looked at to find its role.
+_VALUES_LOOKED_AT = 2000
+
 #: Scores of one fold, split or seed.
 _SPLITS = re.compile(r"(split|fold|seed|cv|rep|repeat|run)[_-]?\d+([_/.-].*)?|.+[_/.-](split|fold|seed)[_-]?\d+")
 
@@ -162,7 +165,14 @@ def find_roles(table: Table) -> dict[str, str]:
     has_marked = CONFIG in recorded.values() or any(
         name.casefold().startswith(CONFIG_PREFIXES) for name in table.columns
     )
-    return {name: recorded.get(name) or _role(name, values, has_marked) for name, values in table.columns.items()}
+    return {
+        name: recorded.get(name) or _role(name, _sampled(values), has_marked) for name, values in table.columns.items()
+    }
+
+
+def _sampled(values: Sequence[Any]) -> Sequence[Any]:
+    """Return enough values to see what a column holds."""
+    return values[:: max(len(values) // _VALUES_LOOKED_AT, 1)]
 
 
 def _role(name: str, values: Sequence[Any], has_marked: bool) -> str:

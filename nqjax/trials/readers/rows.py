@@ -83,6 +83,8 @@ def _each_once(table: Table, roles: Mapping[str, str]) -> Table:
     rows: dict[str, list[int]] = {}
     for row, place in enumerate(table.places):
         rows.setdefault(place.source, []).append(row)
+    if len(rows) == 1:
+        return _without_repetitions(table, roles)
     keys = [tuple(map(repr, table.row(row))) for row in range(len(table))]
     contents = {source: {keys[row] for row in some} for source, some in rows.items()}
     copies: list[str] = []
@@ -99,7 +101,8 @@ def _each_once(table: Table, roles: Mapping[str, str]) -> Table:
 
 def _without_repetitions(table: Table, roles: Mapping[str, str]) -> Table:
     names = [name for name, role in roles.items() if role in (TRIAL, EPOCH) and name in table.columns]
-    if not any(roles[name] == TRIAL for name in names):
+    trials = [name for name in names if roles[name] == TRIAL]
+    if not trials or any(len(set(map(repr, table.columns[name]))) == len(table) for name in trials):
         return table
     seen: dict[tuple[str, ...], int] = {}
     repeated = []
