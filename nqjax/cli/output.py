@@ -97,6 +97,7 @@ def give(args: argparse.Namespace, found: Mapping[str, Any], print_tables: Calla
         found = reading.described(args, dict(found))
         print(json.dumps(found, indent=2, allow_nan=False))
     else:
+        reading.say(args)
         print_tables(printable(found), process.console())
 
 

@@ -73,11 +73,14 @@ def _is_finite(score: float) -> bool:
 
 
 def keep(args: argparse.Namespace, studies: "Sequence[StudyTable]") -> None:
-    """Keep studies for the document, with their metric and direction; print notes and warnings where tables are."""
+    """Keep studies for the document, with their metric and direction."""
     args.studies = list(studies)
     args.metric, args.minimize = studies[0].metric, studies[0].minimize
-    if args.json:
-        return
+
+
+def say(args: argparse.Namespace) -> None:
+    """Print the notes and warnings of what was read; only before an answer, because an error is one line."""
+    studies: list[StudyTable] = getattr(args, "studies", [])
     for study in studies:
         about = f"{study.source}: " if len(studies) > 1 else ""
         for word, sentences in (("note", study.notes), ("warning", study.warnings)):
