@@ -1,6 +1,7 @@
 """Read tables from files: CSV and its relatives, JSON, JSON Lines and Parquet, also compressed."""
 
 import json
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -103,7 +104,7 @@ def json_value(path: Path) -> tuple[Any, bool]:
     try:
         with open_binary(path) as file:
             text = file.read(_LARGEST_JSON + 1)
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
     if len(text) > _LARGEST_JSON:
         raise InputError(f"{path} is larger than 1 GB: write it as JSON Lines, one object a line")

@@ -13,6 +13,7 @@ from nqjax.trials.numbers import raise_not_a_number
 from nqjax.trials.readers import doubts, grouping, roles, statuses
 from nqjax.trials.readers.cells import Numbers, numbers_of
 from nqjax.trials.readers.detect import read_table
+from nqjax.trials.readers.drift import drift_doubt
 from nqjax.trials.readers.metrics import choose_metric
 from nqjax.trials.readers.rows import only_trials
 from nqjax.trials.readers.table import Table
@@ -166,6 +167,9 @@ def study_of(
     given_doubt = (
         doubts.direction_doubt(name, hints, chosen) if chosen_from in ("given", "default") and chosen else None
     )
+    drift = drift_doubt(table, kinds, name, scores, group.ids) if table.recorded.sampler is None else None
+    if drift:
+        found.append(drift)
     if given_doubt:
         found.insert(0, given_doubt)
     if numbers.how:
