@@ -25,6 +25,8 @@ examples:
   nqjax fit trials.jsonl --metric metrics.accuracy --maximize --threshold 0.89 --beta 0 1
   nqjax fit trials.parquet --metric val_loss --gamma 1 8 --json | jq .alpha
   nqjax fit trials.csv --metric val_loss --threshold 3.695 --plot curve.png
+  nqjax fit sqlite:///study.db --study resnet
+  nqjax fit shard-*.csv --metric val_loss --where "State == 'finished'"
   nqjax fit trials.csv --metric val_loss --noise reruns.csv --noise-config learning_rate dropout
 """
 

@@ -19,7 +19,7 @@ RUNNING = "running"
 WAITING = "waiting"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class StudyTable:
     """The trials of a search, as `nqjax.read_study` gives them.
 
@@ -39,7 +39,7 @@ class StudyTable:
     config : mapping of str to ndarray, each of shape (trials,)
         Hyperparameters: numbers as float64 with NaN where they are missing, others as text with None.
     status : ndarray of str, shape (trials,)
-        ``"finished"``, ``"failed"``, ``"pruned"``, ``"running"`` or ``"waiting"``.
+        ``"finished"``, ``"failed"``, ``"pruned"`` or ``"running"``; trials that have not begun are left out.
     cost : ndarray, shape (trials,), or None
         Seconds or another cost of each trial, from the column ``cost_name``.
     curves : list of ndarray, or None

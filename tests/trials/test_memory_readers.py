@@ -86,6 +86,8 @@ def test_contradicting_options_are_refused():
         nqjax.read_study(TABLE, "loss", per_trial="last")
     with pytest.raises(InputError, match=r"no row .* fulfils kind=c; kind is a, b, None"):
         nqjax.read_study(TABLE, "loss", where="kind=c")
+    with pytest.raises(InputError, match="holds one search: leave out --study"):
+        nqjax.read_study(TABLE, "loss", study="s")
     assert nqjax.read_study(TABLE, "loss", maximize=False).direction == "minimize"
 
 

@@ -17,13 +17,21 @@ from nqjax.trials.readers.table import Recorded, Table, table_of_objects
 _SQLITE = "sqlite:///"
 
 
+#: Tools whose files may hold several studies.
+_WITH_STUDIES = ("Optuna", "MLflow")
+
+
 def read_table(source: Any, study: str | None = None) -> Table:
     """Return the table of a source, which may be a file, a folder, a pattern, an address, a list or an object."""
     if isinstance(source, str | os.PathLike):
-        return recognized(_read_place(os.fspath(source), study))
-    if isinstance(source, list | tuple) and source and all(isinstance(one, str | os.PathLike) for one in source):
-        return recognized(_read_places([os.fspath(one) for one in source], study))
-    return recognized(_read_object(source))
+        table = _read_place(os.fspath(source), study)
+    elif isinstance(source, list | tuple) and source and all(isinstance(one, str | os.PathLike) for one in source):
+        table = _read_places([os.fspath(one) for one in source], study)
+    else:
+        table = _read_object(source)
+    if study is not None and table.recorded.tool not in _WITH_STUDIES:
+        raise InputError(f"{table.source} holds one search: leave out --study (study=), or choose rows with --where")
+    return recognized(table)
 
 
 def _read_places(sources: Sequence[str], study: str | None) -> Table:
