@@ -235,24 +235,31 @@ def write_mlflow(folder: Path) -> dict:
             "status": dict(zip(frame["run_id"], frame["status"], strict=True)),
             "lr": {run: float(rate) for run, rate in zip(frame["run_id"], frame["params.lr"], strict=True)},
         }
-    shrink(folder / "mlflow.db", _MLFLOW_TABLES)
-    shutil.rmtree(folder / "mlruns" / ".trash", ignore_errors=True)
-    for file in (folder / "mlruns").rglob("*"):
-        if file.is_file():
-            file.write_text(file.read_text().replace(str(folder), "/tools"))
+    clean_mlflow(folder)
     return expected
 
 
-def shrink(file: Path, tables: tuple[str, ...]) -> None:
-    """Leave out the other tables of a database."""
-    connection = sqlite3.connect(file)
+def clean_mlflow(folder: Path) -> None:
+    """Leave out what is of the machine, and the tables of the database that are not read."""
+    connection = sqlite3.connect(folder / "mlflow.db")
     connection.execute("PRAGMA foreign_keys = OFF")
     for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
-        if name not in tables:
+        if name not in _MLFLOW_TABLES:
             connection.execute(f'DROP TABLE "{name}"')
+    connection.execute("UPDATE experiments SET artifact_location = ''")
+    connection.execute("UPDATE runs SET artifact_uri = '', user_id = ''")
+    connection.execute("DELETE FROM tags WHERE key LIKE 'mlflow.source%' OR key = 'mlflow.user'")
     connection.commit()
     connection.execute("VACUUM")
     connection.close()
+    shutil.rmtree(folder / "mlruns" / ".trash", ignore_errors=True)
+    for file in (folder / "mlruns").rglob("*"):
+        if file.name.startswith(("mlflow.source", "mlflow.user")):
+            file.unlink()
+        elif file.name == "meta.yaml":
+            lines = file.read_text().splitlines()
+            kept = [line for line in lines if not line.startswith(("artifact_", "user_id"))]
+            file.write_text("\n".join(kept) + "\n")
 
 
 WRITERS = {
