@@ -73,6 +73,40 @@ def test_only_finished_runs_are_scores(shared_cases):
     assert list(study.config) == ["lr"]
 
 
+def test_an_export_of_weights_and_biases_is_taken_apart():
+    names = (
+        "Name",
+        "State",
+        "Notes",
+        "User",
+        "Tags",
+        "Created",
+        "Runtime",
+        "Sweep",
+        "lr",
+        "layers",
+        "_step",
+        "_timestamp",
+    )
+    rows = [
+        dict(
+            zip(
+                names,
+                (f"run-{i}", "finished", "", "me", "", "2026-01-01", i, "s", i / 9, i % 3, 5, 1.7e9 + i),
+                strict=True,
+            )
+        )
+        | {"val/loss": (i % 7) / 3, "train/loss": i / 5, "epoch": 3}
+        for i in range(9)
+    ]
+    rows[4]["State"] = "killed"
+    study = nqjax.read_study(rows)
+    assert (study.tool, study.metric, study.cost_name) == ("Weights & Biases", "val/loss", "Runtime")
+    assert set(study.config) == {"lr", "layers"}
+    assert study.status.tolist() == ["failed" if i == 4 else "finished" for i in range(9)]
+    assert study.ids == tuple(f"run-{i}" for i in range(9))
+
+
 def test_repeated_configurations_are_counted(shared_cases):
     one_with(read(shared_cases, "repeated-configurations.csv", "val_loss").warnings, "25 configurations, 8 runs each")
     assert not any("configurations" in one for one in read(shared_cases, "trials-array.json", "val_loss").warnings)
