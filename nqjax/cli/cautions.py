@@ -26,7 +26,7 @@ def located(args: argparse.Namespace, found: list[str], num_scores: int) -> list
     from nqjax.trials.trial_numbers import missing_trials, trial_numbers
 
     (study,) = args.studies
-    numbers = trial_numbers(study.ids) if len(study) == num_scores else None
+    numbers = trial_numbers(study.columns) if len(study) == num_scores else None
     found = list(found)
     for i, caution in enumerate(found):
         row = caution.partition("(row ")[2].partition(")")[0]

@@ -1,17 +1,27 @@
 """The numbers of trials that a file has in a column, and what gaps between them say."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+#: Names of columns that number the trials in the order in which they began.
+_NAMES = ("trial", "number", "trial_id", "Trial Number", "trial_number", "Trial", "Number")
 
-def trial_numbers(ids: Sequence[str] | None) -> NDArray[np.int64] | None:
-    """Return the number of each trial if its name is one: different whole numbers from 0 up; else None."""
-    if ids is None or not all(name.isdecimal() and len(name) < 16 for name in ids):
-        return None
-    numbers = np.array([int(name) for name in ids], np.int64)
-    return numbers if len(np.unique(numbers)) == len(numbers) else None
+
+def trial_numbers(columns: Mapping[str, Iterable[Any]]) -> NDArray[np.int64] | None:
+    """Return the number of each trial if a column has them: different whole numbers from 0 up; else None."""
+    for name in _NAMES:
+        try:
+            found = np.array([float(value) for value in columns.get(name, ())], np.float64)
+        except (TypeError, ValueError, OverflowError):
+            continue
+        if len(found) and np.all((found >= 0) & (found < 2**53)) and np.all(found == np.rint(found)):
+            numbers = found.astype(np.int64)
+            if len(np.unique(numbers)) == len(numbers):
+                return numbers
+    return None
 
 
 def missing_trials(numbers: NDArray[np.int64]) -> list[int]:

@@ -34,6 +34,11 @@ def test_the_order_of_rows_is_not_that_of_trials():
     assert not warned(nqjax.read_study({name: np.asarray(column)[order] for name, column in table.items()}, "loss"))
 
 
+def test_a_grid_in_its_own_order_is_not_taken_for_a_search_that_learns():
+    points = [{"param_a": i // 8, "param_b": i % 8, "mean_test_score": (i // 8) / 9 + (i % 8) / 90} for i in range(64)]
+    assert not warned(nqjax.read_study([{"": i} | point for i, point in enumerate(points)]))
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_proposals_that_narrow_are_warned_of(seed):
     table = random_search(seed)

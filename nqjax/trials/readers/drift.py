@@ -15,6 +15,7 @@ from nqjax.runtime.text import p_value
 from nqjax.trials.readers.cells import numbers_of
 from nqjax.trials.readers.roles import CONFIG
 from nqjax.trials.readers.table import Table
+from nqjax.trials.trial_numbers import trial_numbers
 from nqjax.types import Floats
 
 #: How often independent trials may be warned of.
@@ -27,11 +28,9 @@ _FEWEST = 24
 _FEWEST_VALUES = 10
 
 
-def drift_doubt(
-    table: Table, roles: Mapping[str, str], metric: str, scores: Floats, ids: Sequence[str] | None
-) -> str | None:
+def drift_doubt(table: Table, roles: Mapping[str, str], metric: str, scores: Floats) -> str | None:
     """Return a warning if trials depend on their number, or None; without numbers, rows may be in any order."""
-    order = _order(ids)
+    order = trial_numbers(table.columns)
     if order is None or len(scores) < _FEWEST:
         return None
     by_number = np.argsort(order, kind="stable")
@@ -56,13 +55,6 @@ def drift_doubt(
         f"{worst[1]} ({p_value(worst[2])}): the sampler seems to learn from earlier trials, and then the scores are "
         "not those of a random search, nor is the curve"
     )
-
-
-def _order(ids: Sequence[str] | None) -> np.ndarray | None:
-    """Return the number of each trial, if the names are numbers."""
-    if ids is None or not all(name.isdecimal() and len(name) < 16 for name in ids):
-        return None
-    return np.array([int(name) for name in ids])
 
 
 def _numeric(values: Sequence[Any], delimiter: str | None) -> Floats | None:

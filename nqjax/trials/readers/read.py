@@ -167,7 +167,7 @@ def study_of(
     given_doubt = (
         doubts.direction_doubt(name, hints, chosen) if chosen_from in ("given", "default") and chosen else None
     )
-    drift = drift_doubt(table, kinds, name, scores, group.ids) if table.recorded.sampler is None else None
+    drift = drift_doubt(table, kinds, name, scores) if table.recorded.sampler is None else None
     if drift:
         found.append(drift)
     if given_doubt:
