@@ -5,7 +5,7 @@ import math
 from typing import Any
 
 from nqjax.cli import output, reading
-from nqjax.cli.options import add_command, add_confidence, add_files, add_study, read_pair
+from nqjax.cli.options import add_command, add_confidence, add_study, read_pair
 
 #: Methods of `nqjax.confidence_bands`, whose import would take too long here.
 METHODS = ("ld_highest_density", "ld_equal_tailed", "ks", "dkw")
@@ -32,7 +32,7 @@ def add(commands: Any) -> None:
         description="A simultaneous confidence band for the CDF of the scores, and for their tuning curve.",
         epilog=_EPILOG,
     )
-    add_files(parser)
+    reading.add_files(parser)
     add_study(parser)
     parser.add_argument(
         "--support",

@@ -80,7 +80,6 @@ def _run(args: argparse.Namespace) -> None:
 
     import nqjax
     from nqjax.report.comparison import comparison_document, print_comparison
-    from nqjax.report.tables import finite
 
     posts: list[Any] = []
     notes, searches = [], []
@@ -100,21 +99,7 @@ def _run(args: argparse.Namespace) -> None:
                 posts.append(nqjax.sample_posterior(y, key=key, progress=True, **study, **sampler(args)))
             except InputError as error:
                 raise InputError(f"{name}: {error}") from None
-        used = posts[-1].num_used
-        searches.append(
-            {
-                "file": name,
-                "threshold": threshold_of(limits, args.minimize),
-                "num_used": used,
-                "noise": reruns.entry(measured),
-                **{name: output.head(args, limits, y)[name] for name in ("best_score", "threshold_shown")},
-                "num_scores": posts[-1].num_scores,
-                "gamma_probabilities": {str(g): float(p) for g, p in posts[-1].gamma_probabilities.items()},
-                "regime_start": finite(posts[-1].regime_start),
-                "good": bool(posts[-1].diagnostics.good),
-                "verdict": posts[-1].diagnostics.verdict,
-            }
-        )
+        searches.append(_entry(args, name, posts[-1], limits, y, measured))
         notes += [f"{name}: {w.message}" for w in caught if issubclass(w.category, nqjax.SamplingWarning)]
     document = comparison_document(
         nqjax.compare(posts[0], posts[1], np.asarray(output.trials(args, len(scores[0]))), cost=args.cost),
@@ -129,3 +114,22 @@ def _run(args: argparse.Namespace) -> None:
         warnings=notes,
     )
     output.give(args, document, print_comparison)
+
+
+def _entry(args: argparse.Namespace, name: str, post: Any, limits: Any, y: Any, measured: Any) -> dict[str, Any]:
+    """Return what the document says of one of the searches."""
+    from nqjax.report.tables import finite
+
+    head = output.head(args, limits, y)
+    return {
+        "file": name,
+        "threshold": threshold_of(limits, args.minimize),
+        "num_used": post.num_used,
+        "noise": reruns.entry(measured),
+        **{key: head[key] for key in ("best_score", "threshold_shown")},  # type: ignore[literal-required]
+        "num_scores": post.num_scores,
+        "gamma_probabilities": {str(g): float(p) for g, p in post.gamma_probabilities.items()},
+        "regime_start": finite(post.regime_start),
+        "good": bool(post.diagnostics.good),
+        "verdict": post.diagnostics.verdict,
+    }

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from nqjax.cli.reading import add_rows
+from nqjax.cli.reading import add_files, add_rows
 from nqjax.errors import InputError, one_line
 from nqjax.runtime.memory import check_memory
 
@@ -261,20 +261,6 @@ def add_search(parser: argparse.ArgumentParser) -> None:
     add_study(parser)
     add_threshold(parser)
     add_constraints(parser)
-
-
-def add_file(parser: argparse.ArgumentParser, text: str) -> None:
-    """Declare the only file of a command."""
-    parser.add_argument("file", metavar="FILE", help=text)
-
-
-def add_files(parser: argparse.ArgumentParser) -> None:
-    """Declare the files of one search."""
-    text = (
-        "the trials: a table (.csv, .tsv, .json, .jsonl, .parquet), sqlite:///FILE of Optuna or MLflow, a folder of "
-        "Ray Tune, KerasTuner or MLflow; several files or a pattern are one search"
-    )
-    parser.add_argument("file", metavar="FILE", nargs="+", help=text)
 
 
 def add_study(parser: argparse.ArgumentParser) -> None:

@@ -15,6 +15,20 @@ if TYPE_CHECKING:
     from nqjax.trials.study import StudyTable
 
 
+def add_file(parser: argparse.ArgumentParser, text: str) -> None:
+    """Declare the only file of a command."""
+    parser.add_argument("file", metavar="FILE", help=text)
+
+
+def add_files(parser: argparse.ArgumentParser) -> None:
+    """Declare the files of one search."""
+    text = (
+        "the trials: a table (.csv, .tsv, .json, .jsonl, .parquet), sqlite:///FILE of Optuna or MLflow, a folder of "
+        "Ray Tune, KerasTuner or MLflow; several files or a pattern are one search"
+    )
+    parser.add_argument("file", metavar="FILE", nargs="+", help=text)
+
+
 def add_rows(parser: argparse.ArgumentParser) -> None:
     """Declare the options that choose rows."""
     parser.add_argument(

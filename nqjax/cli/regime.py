@@ -4,7 +4,7 @@ import argparse
 from typing import Any
 
 from nqjax.cli import output, process, reading
-from nqjax.cli.options import add_command, add_constraints, add_files, add_study, constraints, read_share
+from nqjax.cli.options import add_command, add_constraints, add_study, constraints, read_share
 
 _EPILOG = """\
 Thresholds that keep from two thirds of the scores down to a few are tried, the largest regime first, until two tests
@@ -29,7 +29,7 @@ def add(commands: Any) -> None:
         description="Where does the noisy quadratic hold? Choose the threshold of the regime by tests.",
         epilog=_EPILOG,
     )
-    add_files(parser)
+    reading.add_files(parser)
     add_study(parser)
     parser.add_argument(
         "--level",
