@@ -1,6 +1,8 @@
 """Files that the tools wrote, against what the tools say that these hold: see tests/support/write_tool_files.py."""
 
+import contextlib
 import json
+import random
 import shutil
 import sqlite3
 from pathlib import Path
@@ -240,6 +242,32 @@ def test_no_pickle_is_opened(tmp_path):
         with pytest.raises(InputError):
             nqjax.read_study(tmp_path / name, "loss")
     assert not (tmp_path / "gone off").exists()
+
+
+def changed(value, rng):
+    """Return a JSON value in which one part, at any depth, is another one or is missing."""
+    if isinstance(value, dict) and value and rng.random() < 0.8:
+        key = rng.choice(list(value))
+        if rng.random() < 0.2:
+            return {name: inner for name, inner in value.items() if name != key}
+        return {**value, key: changed(value[key], rng)}
+    if isinstance(value, list) and value and rng.random() < 0.8:
+        place = rng.randrange(len(value))
+        return [changed(one, rng) if i == place else one for i, one in enumerate(value)]
+    return rng.choice([None, 3, "x", [], {}, True, [1], -1e300, "0" * 400])
+
+
+@pytest.mark.parametrize("name", ["ray", "keras-random", "keras-hyperband"])
+def test_changed_files_are_read_or_refused(tmp_path, name):
+    rng = random.Random(0)
+    for number in range(80):
+        folder = tmp_path / f"{name}-{number}"
+        shutil.copytree(TOOLS / name, folder)
+        files = sorted(file for file in folder.rglob("*.json") if file.name != "result.json")
+        for file in rng.sample(files, 2):
+            file.write_text(json.dumps(changed(json.loads(file.read_text()), rng)))
+        with contextlib.suppress(InputError):
+            nqjax.read_study(folder)
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,7 @@ def table_of_trials(trials: list[dict[str, Any]], source: str, oracle: Any = Non
     rows = []
     directions: dict[str, str] = {}
     for trial in trials:
-        values = trial["hyperparameters"].get("values", {}) if isinstance(trial["hyperparameters"], dict) else {}
+        values = _inner(_inner(trial, "hyperparameters"), "values")
         row = {"trial_id": str(trial["trial_id"]), "score": trial["score"], "status": trial["status"]}
         row |= {f"hyperparameters/{name}" if "/" not in name else name: value for name, value in values.items()}
         for name, (direction, reports) in _metrics(trial).items():
@@ -73,16 +73,21 @@ def table_of_trials(trials: list[dict[str, Any]], source: str, oracle: Any = Non
     return table_of_objects(((None, row) for row in rows), source, recorded)
 
 
+def _inner(value: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """Return the object under a key; an empty one where there is none."""
+    found = value.get(key)
+    return found if isinstance(found, dict) else {}
+
+
 def _metrics(trial: Mapping[str, Any]) -> dict[str, tuple[str, list[float]]]:
     """Return direction and mean value of each report, by metric."""
-    metrics = trial.get("metrics")
-    inner = metrics.get("metrics", {}) if isinstance(metrics, dict) else {}
     found = {}
-    for name, one in inner.items():
+    for name, one in _inner(_inner(trial, "metrics"), "metrics").items():
         if not isinstance(one, dict):
             continue
         reports = []
-        for report in one.get("observations", []):
+        observations = one.get("observations")
+        for report in observations if isinstance(observations, list) else []:
             values = report.get("value", []) if isinstance(report, dict) else []
             if isinstance(values, list) and values and all(isinstance(value, int | float) for value in values):
                 reports.append(sum(values) / len(values))

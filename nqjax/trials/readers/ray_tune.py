@@ -84,7 +84,8 @@ def _statuses(folder: Path) -> dict[str, str]:
     found: dict[str, str] = {}
     for file in sorted(folder.glob("experiment_state*.json"))[-1:]:
         state, _ = json_value(file)
-        for entry in state.get("trial_data", []) if isinstance(state, dict) else []:
+        entries = state.get("trial_data") if isinstance(state, dict) else None
+        for entry in entries if isinstance(entries, list) else []:
             with contextlib.suppress(TypeError, ValueError, KeyError, IndexError, RecursionError):
                 trial = json.loads(entry[0])
                 found[str(trial["trial_id"])] = str(trial["status"])
