@@ -160,3 +160,14 @@ def test_reruns_of_chosen_rows_measure_the_noise(shared_cases, capsys):
     noise = document["noise"]
     assert noise["configurations"] + noise["num_left_out"] == len(chosen) < 25
     assert noise["num_runs"] == 8 * noise["configurations"]
+
+
+def test_rows_of_many_files_are_chosen(shared_cases, tmp_path, capsys):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    out = tmp_path / "fits.parquet"
+    argv = ["fit-many", shared_cases / "crashed-runs.csv", "--metric", "val/loss", "--threshold", "none", "--out", out]
+    run(capsys, *argv, "--where", "Runtime < 130")
+    (row,) = parquet.read_table(out).to_pylist()
+    study = nqjax.read_study(shared_cases / "crashed-runs.csv", "val/loss", where="Runtime < 130")
+    assert (row["num_scores"], row["num_failed"]) == (len(study), study.num_failed)
+    assert 0 < study.num_failed < len(study) < 64
