@@ -60,5 +60,7 @@ from .posterior.ranking import RankedTrials as RankedTrials
 from .posterior.ranking import rank_trials as rank_trials
 from .posterior.shared import SharedPosterior as SharedPosterior
 from .report.page import save_report as save_report
+from .trials.readers.read import read_study as read_study
+from .trials.study import StudyTable as StudyTable
 from .trials.table import Trials as Trials
 from .trials.table import read_trials as read_trials

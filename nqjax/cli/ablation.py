@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nqjax.cli import output, process
-from nqjax.cli.options import add_command, add_file, add_seed, read_whole, threshold_of
+from nqjax.cli.options import add_command, add_seed, read_whole, threshold_of
+from nqjax.cli.reading import add_file
 from nqjax.cli.searching import add_data, add_running, task_of, telling
 from nqjax.errors import InputError, visible
 

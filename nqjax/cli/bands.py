@@ -4,8 +4,8 @@ import argparse
 import math
 from typing import Any
 
-from nqjax.cli import output
-from nqjax.cli.options import add_command, add_confidence, add_file, add_study, read_pair
+from nqjax.cli import output, reading
+from nqjax.cli.options import add_command, add_confidence, add_study, read_pair
 
 #: Methods of `nqjax.confidence_bands`, whose import would take too long here.
 METHODS = ("ld_highest_density", "ld_equal_tailed", "ks", "dkw")
@@ -27,12 +27,12 @@ def add(commands: Any) -> None:
         commands,
         "bands",
         _run,
-        usage="nqjax bands FILE --metric NAME [--minimize | --maximize] [options]",
+        usage="nqjax bands FILE ... [--metric NAME] [--minimize | --maximize] [options]",
         summary="simultaneous confidence bands for the distribution of the scores and their tuning curve",
         description="A simultaneous confidence band for the CDF of the scores, and for their tuning curve.",
         epilog=_EPILOG,
     )
-    add_file(parser)
+    reading.add_files(parser)
     add_study(parser)
     parser.add_argument(
         "--support",
@@ -49,9 +49,7 @@ def add(commands: Any) -> None:
 def _run(args: argparse.Namespace) -> None:
     import numpy as np
 
-    from nqjax.trials.scores import read_scores
-
-    scores = read_scores(args.file, args.metric)
+    scores = reading.read(args)
     worst = args.support[1] if args.minimize else args.support[0]
     scores = np.where(np.isfinite(scores), scores, worst)
     import warnings

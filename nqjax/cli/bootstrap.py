@@ -5,7 +5,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from nqjax.cli import output, process, threshold
+from nqjax.cli import output, process, reading, threshold
 from nqjax.cli.options import add_command, add_confidence, add_search, add_seed, read_whole
 from nqjax.errors import InputError
 from nqjax.runtime.extras import require
@@ -30,7 +30,7 @@ def add(commands: Any) -> None:
         commands,
         "bootstrap",
         _run,
-        usage="nqjax bootstrap FILE --metric NAME [--minimize | --maximize] [--threshold T|auto|none] [options]",
+        usage="nqjax bootstrap FILE ... [--metric NAME] [--minimize | --maximize] [--threshold T|auto|none] [options]",
         summary="refit resamples of a file's scores: confidence intervals and a band for the tuning curve",
         description="Fit the scores of a random search, then refit resamples of them, drawn with replacement: how\n"
         "different would the estimates be if the search were run again?",
@@ -53,8 +53,6 @@ def add(commands: Any) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
-    from nqjax.trials.scores import read_scores
-
     if args.resamples < (needed := math.ceil(2 / (1 - args.confidence) - 1e-9)):
         raise InputError(
             f"{args.resamples} resamples are too few for the confidence {args.confidence:g}: use --resamples {needed}"
@@ -67,7 +65,7 @@ def _run(args: argparse.Namespace) -> None:
             raise InputError(f"the folder of --save {args.save!r} does not exist: make it first")
         check_writable(args.save)
     output.check_output(args)
-    scores = read_scores(args.file, args.metric)
+    scores = reading.read(args)
 
     process.listen_for_ctrl_c(safe=lambda: "interrupted before there was a report: nothing is kept")
     process.use_compilation_cache()

@@ -23,17 +23,18 @@ def cautions(args: argparse.Namespace, chosen: "Selection", fit: "Fit") -> list[
 
 def located(args: argparse.Namespace, found: list[str], num_scores: int) -> list[str]:
     """Return warnings with the numbers of the trials that they name, and one about numbers that are missing."""
-    from nqjax.trials.trial_numbers import missing_trials, read_trial_numbers
+    from nqjax.trials.trial_numbers import missing_trials, trial_numbers
 
+    (study,) = args.studies
+    numbers = trial_numbers(study.columns) if len(study) == num_scores else None
     found = list(found)
-    numbers = read_trial_numbers(args.file)
-    if numbers is None or len(numbers) != num_scores:
-        return found
     for i, caution in enumerate(found):
         row = caution.partition("(row ")[2].partition(")")[0]
         if row:
-            found[i] = caution.replace(f"(row {row})", f"(row {row}, trial {numbers[int(row) - 1]})")
-    missing = missing_trials(numbers)
+            place = study.rows[int(row) - 1].partition(" (line")[0]
+            trial = "" if numbers is None else f", trial {numbers[int(row) - 1]}"
+            found[i] = caution.replace(f"(row {row})", f"({place}{trial})")
+    missing = [] if numbers is None or args.where else missing_trials(numbers)
     return [*found, _about_missing(missing)] if missing else found
 
 

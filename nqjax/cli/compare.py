@@ -3,7 +3,7 @@
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from nqjax.cli import averaged, output, process, reruns, threshold
+from nqjax.cli import averaged, output, process, reading, reruns, threshold
 from nqjax.cli.options import (
     add_command,
     add_constraints,
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from nqjax.estimation.noise_data import Noise
     from nqjax.posterior.comparison import Comparable
+    from nqjax.trials.study import StudyTable
 
 _EPILOG = """\
 Each search is averaged over thresholds of its own and over gamma, unless one threshold is given for both (or
@@ -48,7 +49,7 @@ def add(commands: Any) -> None:
         commands,
         "compare",
         _run,
-        usage="nqjax compare FILE FILE --metric NAME [--minimize | --maximize] [options]",
+        usage="nqjax compare FILE FILE [--metric NAME] [--minimize | --maximize] [options]",
         summary="the probability that one search beats another at equal trials or equal cost",
         description="Which of two models wins if both are tuned with equal effort?",
         epilog=_EPILOG,
@@ -71,14 +72,14 @@ def add(commands: Any) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
-    from nqjax.trials.scores import read_scores
-
     if args.trials is not None and any(n != int(n) for n in args.trials):
         raise InputError("--trials has a fraction of a trial: give whole numbers of trials")
+    studies = [reading.read_one(args, file) for file in (args.file, args.other)]
+    reading.keep(args, studies)
+    scores = [study.scores for study in studies]
     files = [args.file, args.other]
-    scores = [read_scores(file, args.metric) for file in files]
     process.use_compilation_cache()
-    noises = reruns.read_each(args, files)
+    noises = reruns.read_each(args, files, studies)
     process.listen_for_ctrl_c()
     if args.method is None:
         args.method = AVERAGED if averaged.leaves_open(args) else METHODS[0]
@@ -91,9 +92,10 @@ def _run(args: argparse.Namespace) -> None:
 
     keys = jax.random.split(jax.random.key(args.seed))
     posts, searches, notes = [], [], []
-    for file, y, key, measured in zip(files, scores, keys, noises, strict=True):
+    for file, study, key, measured in zip(files, studies, keys, noises, strict=True):
+        y = study.scores
         try:
-            post, warned = _sampled(_of_file(args, file), y, key, None if measured is None else measured.noise)
+            post, warned = _sampled(_of_study(args, study), y, key, None if measured is None else measured.noise)
         except InputError as error:
             raise InputError(f"{file}: {error}") from None
         posts.append(post)
@@ -114,9 +116,9 @@ def _run(args: argparse.Namespace) -> None:
     output.give(args, document, print_comparison)
 
 
-def _of_file(args: argparse.Namespace, file: str) -> argparse.Namespace:
+def _of_study(args: argparse.Namespace, study: "StudyTable") -> argparse.Namespace:
     """Return the arguments as those of one of the searches."""
-    return argparse.Namespace(**{**vars(args), "file": file})
+    return argparse.Namespace(**{**vars(args), "studies": [study]})
 
 
 def _sampled(

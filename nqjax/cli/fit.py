@@ -3,7 +3,7 @@
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from nqjax.cli import averaged, cautions, output, process, reruns, threshold
+from nqjax.cli import averaged, cautions, output, process, reading, reruns, threshold
 from nqjax.cli.options import AUTO, add_command, add_noise, add_search
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ examples:
   nqjax fit trials.jsonl --metric metrics.accuracy --maximize --threshold 0.89 --beta 0 1
   nqjax fit trials.parquet --metric val_loss --gamma 1 8 --json | jq .alpha
   nqjax fit trials.csv --metric val_loss --threshold 3.695 --plot curve.png
+  nqjax fit sqlite:///study.db --study resnet
+  nqjax fit shard-*.csv --metric val_loss --where "State == 'finished'"
   nqjax fit trials.csv --metric val_loss --noise reruns.csv --noise-config learning_rate dropout
 """
 
@@ -35,7 +37,7 @@ def add(commands: Any) -> None:
         commands,
         "fit",
         run,
-        usage="nqjax fit FILE --metric NAME [--minimize | --maximize] [--threshold T|auto|none] [options]",
+        usage="nqjax fit FILE ... [--metric NAME] [--minimize | --maximize] [--threshold T|auto|none] [options]",
         summary="fit the noisy quadratic distribution to the scores in a file",
         description="Fit the noisy quadratic distribution to the scores of a random search, one trial a row.",
         epilog=_EPILOG,
@@ -52,10 +54,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Fit the scores, print the fit and draw its tuning curve."""
-    from nqjax.trials.scores import read_scores
-
     output.check_output(args)
-    scores = read_scores(args.file, args.metric)
+    scores = reading.read(args)
 
     process.use_compilation_cache()
     noise = reruns.read(args)

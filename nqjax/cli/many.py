@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nqjax.cli import output, process
+from nqjax.cli import output, process, reading
 from nqjax.cli.options import (
     AUTO,
     add_command,
@@ -89,9 +89,12 @@ def _run(args: argparse.Namespace) -> None:
     from nqjax.estimation.fits_file import Store
     from nqjax.runtime.progress import Progress
 
+    reading.need_metric(args)
     given = constraints(args)
     settings = {
         "metric": args.metric,
+        **({"where": args.where} if args.where else {}),
+        **({"per_trial": args.per_trial} if args.per_trial else {}),
         "minimize": args.minimize,
         "quantile": args.quantile,
         "threshold": None if args.quantile is not None else args.threshold,
@@ -195,9 +198,8 @@ def _rows(files: dict[str, str], args: argparse.Namespace, given: dict[str, Any]
 def _read(file: str, args: argparse.Namespace) -> tuple[Any, tuple[float, float]]:
     """Return the scores of a file, and its regime."""
     from nqjax.estimation.spacings import quantile_limits
-    from nqjax.trials.scores import read_scores
 
-    scores = read_scores(file, args.metric)
+    scores = reading.read_one(args, file).scores
     if args.quantile is not None:
         return scores, quantile_limits(scores, args.quantile, args.minimize)
     return scores, limits(None if args.threshold == AUTO else args.threshold, args.minimize)

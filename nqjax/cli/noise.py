@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from nqjax.cli import output
+from nqjax.cli import output, reading
 from nqjax.cli.options import (
     AUTO,
     add_command,
@@ -75,8 +75,21 @@ def _file_and_config(args: argparse.Namespace) -> tuple[str, list[str]]:
     return args.config[-1], args.config[:-1]
 
 
+def _table(args: argparse.Namespace) -> tuple[Any, Any]:
+    """Return the table of the runs, and their scores: the file itself, unless rows of it are chosen."""
+    from nqjax.trials.scores import ENDINGS, read_scores
+
+    is_table = args.file.lower().removesuffix(".gz").endswith(ENDINGS)
+    if is_table and not (args.where or args.per_trial or args.study):
+        return args.file, read_scores(args.file, args.metric)
+    study = reading.read_one(args, args.file)
+    reading.keep(args, [study])
+    return {**study.columns, study.metric: study.scores}, study.scores
+
+
 def _run(args: argparse.Namespace) -> None:
     args.file, args.config = _file_and_config(args)
+    reading.need_metric(args)
     if args.threshold == AUTO:
         args.parser.error(
             "argument --threshold: auto is not possible here, because a threshold is chosen from a whole search: "
@@ -85,11 +98,11 @@ def _run(args: argparse.Namespace) -> None:
     output.check_output(args)
     from nqjax.checks.noise import SEPARATOR, noise_diagnostics
     from nqjax.report.noise import noise_document, print_noise
-    from nqjax.trials.scores import read_scores
 
     regime = limits(args.threshold, args.minimize)
+    table, scores = _table(args)
     diagnostics = noise_diagnostics(
-        args.file,
+        table,
         args.config,
         args.metric,
         limits=regime,
@@ -97,7 +110,7 @@ def _run(args: argparse.Namespace) -> None:
         fit=args.sigma,
         level=level_of(args.confidence),
     )
-    head = output.head(args, regime, read_scores(args.file, args.metric))
+    head = output.head(args, regime, scores)
     document = noise_document(diagnostics, head=head, config=SEPARATOR.join(args.config))
     output.give(args, document, print_noise)
     if args.plot is not None:

@@ -6,11 +6,15 @@ import math
 from collections.abc import Callable
 from typing import Any, NoReturn
 
+from nqjax.cli.reading import add_files, add_rows
 from nqjax.errors import InputError, one_line
 from nqjax.runtime.memory import check_memory
 
 #: The default of nqjax.fit, whose import would take too long here.
 GAMMA = (1, 5)
+
+#: The largest gamma that is tried without being asked for, however many hyperparameters a file has.
+MOST_GAMMA = 10
 
 #: The value of --threshold that has a threshold chosen.
 AUTO = "auto"
@@ -256,34 +260,30 @@ def add_command(
 
 def add_search(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of a fit: the file, the metric, the threshold and the constraints."""
-    add_file(parser)
+    add_files(parser)
     add_study(parser)
     add_threshold(parser)
     add_constraints(parser)
 
 
-def add_file(
-    parser: argparse.ArgumentParser, text: str = "the trials: .csv, .tsv, .jsonl, .ndjson or .parquet"
-) -> None:
-    """Declare the file of one search."""
-    parser.add_argument("file", metavar="FILE", help=text)
-
-
 def add_study(parser: argparse.ArgumentParser) -> None:
-    """Declare the metric and its direction."""
-    parser.add_argument("--metric", metavar="NAME", required=True, help="the column that holds the scores")
+    """Declare the metric, its direction, and the options that choose rows."""
+    parser.add_argument(
+        "--metric", metavar="NAME", help="the column that holds the scores; may be left out where the file says it"
+    )
     direction = parser.add_mutually_exclusive_group()
     direction.add_argument(
         "--minimize",
         "--minimise",
         dest="minimize",
         action="store_true",
-        default=True,
-        help="lower scores are better (default)",
+        default=None,
+        help="lower scores are better (default, unless the file records the other direction)",
     )
     direction.add_argument(
-        "--maximize", "--maximise", dest="minimize", action="store_false", help="higher scores are better"
+        "--maximize", "--maximise", dest="minimize", action="store_false", default=None, help="higher scores are better"
     )
+    add_rows(parser)
 
 
 def add_threshold(
@@ -361,17 +361,9 @@ def constraints(args: argparse.Namespace) -> dict[str, Any]:
     """Return the constraints of the four parameters."""
     given = {name: getattr(args, name) for name in ("alpha", "beta", "gamma", "sigma")}
     if given["gamma"] is None:
-        given["gamma"] = _gamma_range(getattr(args, "file", None))
+        count = max((study.num_hyperparameters for study in getattr(args, "studies", [])), default=0)
+        given["gamma"] = GAMMA[0], max(GAMMA[1], min(count, MOST_GAMMA))
     return given
-
-
-def _gamma_range(file: str | None) -> tuple[int, int]:
-    """Return the range of gamma that is tried: wider than the default one if the file of one search says so."""
-    if file is None:
-        return GAMMA
-    from nqjax.trials.hyperparameters import gamma_range
-
-    return gamma_range(file, GAMMA)
 
 
 def add_seed(parser: argparse.ArgumentParser, of: str, default: int = 0) -> None:

@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from nqjax.cli import process, reruns
+from nqjax.cli import process, reading, reruns
 from nqjax.cli.options import constraints, read_trials, threshold_of
 from nqjax.errors import visible
 
@@ -94,8 +94,10 @@ def trials(args: argparse.Namespace, num_scores: int) -> tuple[float, ...]:
 def give(args: argparse.Namespace, found: Mapping[str, Any], print_tables: Callable[[Any, Any], None]) -> None:
     """Print the document, as JSON or as tables."""
     if args.json:
+        found = reading.described(args, dict(found))
         print(json.dumps(found, indent=2, allow_nan=False))
     else:
+        reading.say(args)
         print_tables(printable(found), process.console())
 
 

@@ -3,7 +3,7 @@
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from nqjax.cli import averaged, cautions, output, process, reruns, threshold
+from nqjax.cli import averaged, cautions, output, process, reading, reruns, threshold
 from nqjax.cli.options import (
     add_command,
     add_confidence,
@@ -48,7 +48,7 @@ def add(commands: Any) -> None:
         commands,
         "plan",
         _run,
-        usage="nqjax plan FILE --metric NAME [--score S --probability P | --width W --at N] [options]",
+        usage="nqjax plan FILE ... [--metric NAME] [--score S --probability P | --width W --at N] [options]",
         summary="what more trials would bring, or how many it takes to reach a score or a narrow interval",
         description="What would more trials bring? How many reach a score, or narrow the tuning curve's interval?",
         epilog=_EPILOG,
@@ -71,9 +71,7 @@ def _run(args: argparse.Namespace) -> None:
     given = tuple(getattr(args, name) is not None for name in ("score", "probability", "width", "at"))
     if given not in ((False,) * 4, (True, True, False, False), (False, False, True, True)):
         args.parser.error("give --score and --probability, or --width and --at, or none of them")
-    from nqjax.trials.scores import read_scores
-
-    scores = read_scores(args.file, args.metric)
+    scores = reading.read(args)
     process.use_compilation_cache()
     noise = reruns.read(args)
     asked: dict[str, float] = {}

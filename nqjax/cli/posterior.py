@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from nqjax.cli import averaged, output, process, reruns, threshold
+from nqjax.cli import averaged, output, process, reading, reruns, threshold
 from nqjax.cli.options import add_command, add_noise, add_search, constraints
 from nqjax.cli.sampling import AVERAGED, METHODS, add_sampler, sampler
 from nqjax.errors import InputError
@@ -33,7 +33,7 @@ def add(commands: Any) -> None:
         commands,
         "posterior",
         _run,
-        usage="nqjax posterior FILE --metric NAME [--minimize | --maximize] [--threshold T|auto|none] [options]",
+        usage="nqjax posterior FILE ... [--metric NAME] [--minimize | --maximize] [--threshold T|auto|none] [options]",
         summary="the Bayesian posterior of the parameters and of the tuning curve, with a report",
         description="The posterior: probabilities of the parameters and of what more trials would bring.",
         epilog=_EPILOG,
@@ -49,8 +49,6 @@ def add(commands: Any) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
-    from nqjax.trials.scores import read_scores
-
     if args.report is not None:
         from nqjax.report.page import check_page
 
@@ -59,7 +57,7 @@ def _run(args: argparse.Namespace) -> None:
         require("pyarrow", "parquet", "--draws")
     if args.draws is not None:
         check_writable(args.draws)
-    scores = read_scores(args.file, args.metric)
+    scores = reading.read(args)
     process.use_compilation_cache()
     noise = reruns.read(args)
     process.listen_for_ctrl_c()

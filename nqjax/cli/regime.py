@@ -3,8 +3,8 @@
 import argparse
 from typing import Any
 
-from nqjax.cli import output, process
-from nqjax.cli.options import add_command, add_constraints, add_file, add_study, constraints, read_share
+from nqjax.cli import output, process, reading
+from nqjax.cli.options import add_command, add_constraints, add_study, constraints, read_share
 
 _EPILOG = """\
 Thresholds that keep from two thirds of the scores down to a few are tried, the largest regime first, until two tests
@@ -24,12 +24,12 @@ def add(commands: Any) -> None:
         commands,
         "regime",
         _run,
-        usage="nqjax regime FILE --metric NAME [--minimize | --maximize] [options]",
+        usage="nqjax regime FILE ... [--metric NAME] [--minimize | --maximize] [options]",
         summary="choose the threshold up to which the noisy quadratic holds, and show why",
         description="Where does the noisy quadratic hold? Choose the threshold of the regime by tests.",
         epilog=_EPILOG,
     )
-    add_file(parser)
+    reading.add_files(parser)
     add_study(parser)
     parser.add_argument(
         "--level",
@@ -44,10 +44,8 @@ def add(commands: Any) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
-    from nqjax.trials.scores import read_scores
-
     output.check_output(args)
-    scores = read_scores(args.file, args.metric)
+    scores = reading.read(args)
     process.use_compilation_cache()
     import nqjax
     from nqjax.report.regime import print_regime, regime_document

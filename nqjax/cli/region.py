@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from nqjax.cli import averaged, cautions, output, process, reruns, threshold
+from nqjax.cli import averaged, cautions, output, process, reading, reruns, threshold
 from nqjax.cli.bands import METHODS as BANDS
 from nqjax.cli.options import add_command, add_confidence, add_noise, add_search, add_seed, read_whole
 
@@ -34,7 +34,7 @@ def add(commands: Any) -> None:
         commands,
         "region",
         _run,
-        usage="nqjax region FILE --metric NAME [--minimize | --maximize] [--threshold T|auto|none] [options]",
+        usage="nqjax region FILE ... [--metric NAME] [--minimize | --maximize] [--threshold T|auto|none] [options]",
         summary="confidence intervals of the parameters and of the tuning curve",
         description="Confidence intervals of the parameters and of the tuning curve.",
         epilog=_EPILOG,
@@ -54,9 +54,7 @@ def add(commands: Any) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
-    from nqjax.trials.scores import read_scores
-
-    scores = read_scores(args.file, args.metric)
+    scores = reading.read(args)
     process.use_compilation_cache()
     noise = reruns.read(args)
     import jax

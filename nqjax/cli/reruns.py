@@ -1,6 +1,7 @@
 """Noise that a command is given: measured from a file of reruns, from repeated configurations, or from columns."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -10,6 +11,7 @@ from nqjax.errors import InputError
 if TYPE_CHECKING:
     from nqjax.estimation.noise_data import Noise
     from nqjax.report.documents import NoiseInput
+    from nqjax.trials.study import StudyTable
 
 #: The value of --noise that takes configurations which occur several times in the file of the search.
 REPEATS = "repeats"
@@ -30,11 +32,11 @@ def read(args: argparse.Namespace) -> "Noise | None":
     """Read the noise of the only search, and keep it for the document; None if there is no --noise."""
     if len(args.noise or []) > 1:
         args.parser.error("argument --noise: give it once")
-    (args.measured,) = read_each(args, [args.file])
+    (args.measured,) = read_each(args, [args.file], args.studies)
     return args.measured.noise if args.measured is not None else None
 
 
-def read_each(args: argparse.Namespace, files: list[str]) -> list[Measured | None]:
+def read_each(args: argparse.Namespace, files: list[str], studies: "Sequence[StudyTable]") -> list[Measured | None]:
     """Read the noise of each search; one --noise is for all of them, several are for each in turn."""
     given = args.noise or []
     if not given:
@@ -43,43 +45,42 @@ def read_each(args: argparse.Namespace, files: list[str]) -> list[Measured | Non
         return [None] * len(files)
     if len(given) not in (1, len(files)):
         args.parser.error(f"argument --noise: give it once, or {len(files)} times, for each search in turn")
-    return [_measure(args, file, what) for file, what in zip(files, given * len(files), strict=False)]
+    each = zip(files, studies, given * len(files), strict=False)
+    return [_measure(args, file, study, what) for file, study, what in each]
 
 
-def _measure(args: argparse.Namespace, file: str, what: str) -> Measured:
+def _measure(args: argparse.Namespace, file: str, study: "StudyTable", what: str) -> Measured:
     from nqjax.checks.measured_noise import noise_from_reruns
     from nqjax.trials.reruns import read_reruns
     from nqjax.trials.scores import ENDINGS
 
     is_file = what.lower().removesuffix(".gz").endswith(ENDINGS) or Path(what).exists()
     if not (is_file or what == REPEATS):
-        return _from_columns(args, file, what)
-    path, search = (what, file) if is_file else (file, None)
-    runs = read_reruns(path, args.metric, args.noise_config, search)
+        return _from_columns(args, study, what)
+    runs = read_reruns(what if is_file else study, args.metric, args.noise_config, study if is_file else None)
     try:
         noise = noise_from_reruns(runs.columns, runs.scores, **_regime(args))
     except InputError as error:
         raise InputError(f"--noise {what}: {error}") from None
-    return Measured(noise, path, list(runs.columns))
+    return Measured(noise, what if is_file else file, list(runs.columns))
 
 
-def _from_columns(args: argparse.Namespace, file: str, what: str) -> Measured:
+def _from_columns(args: argparse.Namespace, study: "StudyTable", what: str) -> Measured:
     """Measure the noise between columns of the search's file; its scores are one of them or their mean."""
     import numpy as np
 
     from nqjax.checks.measured_noise import noise_from_seeds
     from nqjax.trials.reruns import read_columns
-    from nqjax.trials.scores import read_scores
 
     if args.noise_config:
         args.parser.error("argument --noise-config: columns of seeds have a row for each configuration")
     if not any(mark in what for mark in ",*?["):
         raise InputError(f"--noise {what!r} is no file: give a file of reruns, {REPEATS}, or columns such as 'seed_*'")
-    columns = read_columns(file, what)
+    columns = read_columns(study, what)
     table = np.stack([*columns.values()], axis=1)
     averaged = 1
     if args.metric not in columns:
-        scores, averaged = read_scores(file, args.metric), table.shape[1]
+        scores, averaged = study.scores, table.shape[1]
         known = np.isfinite(scores) & np.all(np.isfinite(table), axis=1)
         means = np.mean(table[known], axis=1)
         if not np.allclose(scores[known], means, rtol=0, atol=_ROUNDING * float(np.ptp(means)) if known.any() else 0):

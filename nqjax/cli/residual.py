@@ -10,13 +10,13 @@ from nqjax.cli.options import (
     AUTO,
     add_command,
     add_confidence,
-    add_file,
     add_threshold,
     level_of,
     limits,
     read_whole,
     threshold_of,
 )
+from nqjax.cli.reading import add_file
 from nqjax.cli.searching import add_data, add_running, check_out, safe_in, task_of, telling
 from nqjax.errors import InputError
 

@@ -83,7 +83,7 @@ def expected_gains(
     """
     given: Any = region_behind(fit)
     if not isinstance(given, Fit) and not has_draws(given):
-        raise InputError(f"the fit is {shortened(given)}: give one from nqjax.given, a posterior or a bootstrap")
+        raise InputError(f"the fit is {shortened(given)}: give one from nqjax.fit, a posterior or a bootstrap")
     n = as_trials(trials)
     score = _best_seen(given) if best is None else as_number("best", best)
     better = np.minimum if given.minimize else np.maximum

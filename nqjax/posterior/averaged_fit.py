@@ -94,7 +94,7 @@ class AveragedFit:
 
     @property
     def warnings(self) -> list[str]:
-        """What limits the answer, in sentences."""
+        """The reasons not to rely on the answer, in sentences."""
         return self.posterior.warnings
 
     def interval(self, name: str, confidence: float = 0.95) -> tuple[float, float]:

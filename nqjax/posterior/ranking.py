@@ -24,7 +24,7 @@ _REPEATS = 4
 
 
 class RerunPlan(NamedTuple):
-    """How many of the best trials to run again, and how often, to pick the best one."""
+    """Numbers of trials and of reruns of each that pick the best trial."""
 
     trials: int  # the first ones of the ranking
     reruns: int  # of each of them

@@ -1,6 +1,7 @@
 """Tables of trials, and the files that hold them: CSV, JSON Lines and Parquet.
 
-A reader of another tool's files belongs in ``nqjax/trials/readers/``, a module for each tool, and returns `Trials`.
+Readers of what other tools leave are in ``nqjax/trials/readers/``, a module for each tool; each returns a `Table`, and
+`read_study` makes a `StudyTable` of it.
 """
 
 import lazy_loader

@@ -4,6 +4,7 @@ import contextlib
 import csv
 import io
 import itertools
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,15 @@ from nqjax.trials.numbers import LineOf, parse_number, parse_texts
 
 #: Most characters of a cell; Python's own limit, 131,072, is too low for logged prompts and configurations.
 _LARGEST_CELL = LONGEST_LINE
+
+#: Characters that may separate the cells of a row.
+_DELIMITERS = (",", ";", "\t", "|")
+
+#: Lines at the beginning of a file in which the header is looked for to guess the delimiter.
+_LINES_LOOKED_AT = 100
+
+#: A quoted cell.
+_QUOTED = re.compile(r'"[^"]*"')
 
 #: Held while the limit is changed, which is one for the whole process.
 _LIMIT_LOCK = threading.Lock()
@@ -35,6 +45,41 @@ def read_csv(path: Path, metric: str, delimiter: str) -> np.ndarray:
     """Return one column of a CSV file as numbers."""
     texts, line_of = csv_texts(path, metric, delimiter)
     return parse_texts(texts, path, metric, line_of)
+
+
+def csv_rows(path: Path, delimiter: str) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """Return the names of the columns of a CSV file, and the line and the cells of each row.
+
+    Raises
+    ------
+    InputError
+        If the file is not valid CSV, or a row has another number of cells than the header.
+    """
+    quotes = _check_lines(path)
+    with _large_cells():
+        names, header_lines = _csv_header(path, delimiter)
+        if all(parse_number(name) is not None for name in names):
+            raise InputError(f"{path} has no header: its first line must name the columns, and holds numbers")
+        if quotes % 2:
+            _check_quotes(path, delimiter, header_lines)
+        rows = list(_rows(path, len(names), delimiter, header_lines))
+    return names, rows
+
+
+def guess_delimiter(path: Path, ending: str) -> str:
+    """Return the character that separates the cells of a text file: the one that its header holds most often.
+
+    That of the ending counts where the header has it as often as another, or where the first row lacks the other.
+    """
+    usual = delimiter_of(ending)
+    _check_lines(path)
+    with _open_text(path) as file:
+        lines = [text for text in itertools.islice(file, _LINES_LOOKED_AT) if text.strip() and not text.startswith("#")]
+    counts = [{mark: _QUOTED.sub("", text).count(mark) for mark in _DELIMITERS} for text in lines[:2]]
+    if not counts:
+        return usual
+    likely = max(_DELIMITERS, key=lambda mark: (counts[0][mark], mark == usual))
+    return likely if counts[-1][likely] >= counts[0][likely] > counts[0][usual] else usual
 
 
 def csv_names(path: Path, delimiter: str) -> list[str]:
@@ -81,21 +126,24 @@ def csv_texts(path: Path, metric: str, delimiter: str) -> tuple[list[str], LineO
 
 def _column(path: Path, column: int, width: int, delimiter: str, header_lines: int) -> list[str]:
     """Return the cells of one column; each row must have as many cells as the header."""
-    texts = []
+    return [cells[column] for _, cells in _rows(path, width, delimiter, header_lines)]
+
+
+def _rows(path: Path, width: int, delimiter: str, header_lines: int) -> Iterator[tuple[int, list[str]]]:
+    """Yield the line and the cells of each row, of which each must have as many cells as the header."""
     with _open_text(path, "surrogateescape") as file:
         reader = csv.reader(itertools.islice(file, header_lines, None), delimiter=delimiter)
         line = 0
         try:
             for cells in reader:
                 if len(cells) == width:
-                    texts.append(cells[column])
+                    yield header_lines + line + 1, cells
                 elif cells:  # blank lines are not rows
                     where = f"{path}, line {header_lines + line + 1}"
                     raise InputError(f"{where}: {len(cells)} cells, but the header has {width}")
                 line = reader.line_num
         except csv.Error as error:
             raise InputError(f"{path} is not valid CSV: line {header_lines + line + 1}: {error}") from error
-    return texts
 
 
 @contextlib.contextmanager

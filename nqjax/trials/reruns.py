@@ -9,10 +9,11 @@ from typing import NamedTuple
 import numpy as np
 
 from nqjax.errors import InputError
-from nqjax.trials.columns import listed_names
-from nqjax.trials.labels import read_labels
+from nqjax.trials.columns import listed_names, missing_column
+from nqjax.trials.labels import as_labels, read_labels
 from nqjax.trials.names import read_names
 from nqjax.trials.scores import read_scores
+from nqjax.trials.study import StudyTable
 from nqjax.types import Floats
 
 #: Names of columns that may name the configuration of a run, in lower case and without what precedes the last dot.
@@ -42,20 +43,23 @@ class Reruns(NamedTuple):
 
 
 def read_reruns(
-    path: str | Path, metric: str, config: Sequence[str] | None = None, search: str | Path | None = None
+    path: str | Path | StudyTable,
+    metric: str,
+    config: Sequence[str] | None = None,
+    search: str | Path | StudyTable | None = None,
 ) -> Reruns:
     """Read runs of which some repeat a configuration.
 
     Parameters
     ----------
-    path : str or Path
-        The file of the runs.
+    path : str, Path or StudyTable
+        The file of the runs, or what was read of it.
     metric : str
         The column of the scores.
     config : sequence of str, optional
         Columns that together name a configuration. By default a column with such a name, such as ``config_id`` or
         ``trial``; or else the hyperparameters: the columns that the search has, too, without the metric.
-    search : str or Path, optional
+    search : str, Path or StudyTable, optional
         The file of the search, by default the same file.
 
     Raises
@@ -63,21 +67,21 @@ def read_reruns(
     InputError
         If a file cannot be read or lacks a column, or no columns are found under which a configuration occurs twice.
     """
-    scores = read_scores(path, metric)
+    scores = _scores(path, metric)
     if config:
         return Reruns(scores, _labels(path, config))
-    names = [name for name in read_names(path) if name != metric]
+    names = [name for name in _names(path) if name != metric]
     tried = []
-    for columns in _candidates(names, None if search is None else read_names(search)):
+    for columns in _candidates(names, None if search is None else _names(search)):
         labels = _readable(path, columns)
         tried.append(listed_names(list(labels)))
         if labels and max(Counter(zip(*labels.values(), strict=True)).values()) > 1:
             return Reruns(scores, labels)
     by = f" by {' or by '.join(dict.fromkeys(tried))}" if any(tried) else ""
-    raise InputError(f"{path}: no configuration occurs twice{by}: name its columns with --noise-config")
+    raise InputError(f"{_shown(path)}: no configuration occurs twice{by}: name its columns with --noise-config")
 
 
-def read_columns(path: str | Path, names: str) -> dict[str, Floats]:
+def read_columns(path: str | Path | StudyTable, names: str) -> dict[str, Floats]:
     """Read the columns of scores whose names are separated by commas or match a pattern such as ``split*_score``.
 
     Raises
@@ -85,15 +89,17 @@ def read_columns(path: str | Path, names: str) -> dict[str, Floats]:
     InputError
         If the file cannot be read, lacks a column, or fewer than two columns match.
     """
-    there = read_names(path)
+    there = _names(path)
     parts = [part.strip() for part in names.split(",") if part.strip()]
     found: dict[str, Floats] = {}
     for part in parts:
         matching = [part] if part in there else [name for name in there if fnmatchcase(name, part)]
         # A name that is not there raises the error that lists the columns.
-        found |= {name: read_scores(path, name) for name in matching or [part]}
+        found |= {name: _scores(path, name) for name in matching or [part]}
     if len(found) < 2:
-        raise InputError(f"{path}: {names!r} is {len(found)} column: noise takes the scores of two seeds or more")
+        raise InputError(
+            f"{_shown(path)}: {names!r} is {len(found)} column: noise takes the scores of two seeds or more"
+        )
     return found
 
 
@@ -119,27 +125,49 @@ def _word(name: str) -> str:
     return name.casefold().rsplit(".", 1)[-1]
 
 
-def _labels(path: str | Path, names: Sequence[str]) -> dict[str, list[str]]:
+def _labels(path: str | Path | StudyTable, names: Sequence[str]) -> dict[str, list[str]]:
     # A hyperparameter that a run does not have may be missing, but not the only label.
-    return {name: read_labels(path, name, missing=_MISSING if len(names) > 1 else None) for name in names}
+    return {name: _labels_of(path, name, missing=_MISSING if len(names) > 1 else None) for name in names}
 
 
-def _readable(path: str | Path, names: Sequence[str]) -> dict[str, list[str]]:
+def _readable(path: str | Path | StudyTable, names: Sequence[str]) -> dict[str, list[str]]:
     """Return the columns that hold labels: lists and objects are not hyperparameters."""
     found = {}
     for name in names:
         try:
-            found[name] = read_labels(path, name, missing=_MISSING if len(names) > 1 else None)
+            found[name] = _labels_of(path, name, missing=_MISSING if len(names) > 1 else None)
         except InputError:
             continue
     return found
 
 
-def rows_of(path: str | Path, rows: Sequence[int]) -> list[str]:
-    """Return names of rows, counted from 0, for a sentence: ``trial 12`` if a column names it, or ``row 13``."""
-    for name in _naming(read_names(path)):
-        labels = _readable(path, [name]).get(name, [])
-        if labels and len(set(labels)) == len(labels):
-            word = "trial" if name in ("number", "id") else name
-            return [f"{word} {labels[row]}" for row in np.asarray(rows).tolist()]
-    return [f"row {row + 1}" for row in rows]
+def _shown(source: str | Path | StudyTable) -> str | Path:
+    return source.source if isinstance(source, StudyTable) else source
+
+
+def _names(source: str | Path | StudyTable) -> list[str]:
+    return list(source.columns) if isinstance(source, StudyTable) else read_names(source)
+
+
+def _column(study: StudyTable, name: str) -> np.ndarray:
+    if name not in study.columns:
+        raise missing_column(Path(study.source), name, list(study.columns))
+    return study.columns[name]
+
+
+def _scores(source: str | Path | StudyTable, name: str) -> Floats:
+    """Return a column of scores."""
+    if not isinstance(source, StudyTable):
+        return read_scores(source, name)
+    if name == source.metric:
+        return source.scores
+    column = _column(source, name)
+    if column.dtype != np.float64:
+        raise InputError(f"{source.source}: column {name!r} holds text, not numbers; choose a column of scores")
+    return column
+
+
+def _labels_of(source: str | Path | StudyTable, name: str, missing: str | None) -> list[str]:
+    if not isinstance(source, StudyTable):
+        return read_labels(source, name, missing=missing)
+    return as_labels(_column(source, name).tolist(), name, f"{source.source}, ", missing)

@@ -1,25 +1,23 @@
 """The numbers of trials that a file has in a column, and what gaps between them say."""
 
-from pathlib import Path
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nqjax.errors import InputError
-from nqjax.trials.scores import read_scores
-
-#: Names of columns that number the trials.
+#: Names of columns that number the trials in the order in which they began.
 _NAMES = ("trial", "number", "trial_id", "Trial Number", "trial_number", "Trial", "Number")
 
 
-def read_trial_numbers(path: str | Path) -> NDArray[np.int64] | None:
+def trial_numbers(columns: Mapping[str, Iterable[Any]]) -> NDArray[np.int64] | None:
     """Return the number of each trial if a column has them: different whole numbers from 0 up; else None."""
     for name in _NAMES:
         try:
-            found = read_scores(path, name)
-        except InputError:
+            found = np.array([float(value) for value in columns.get(name, ())], np.float64)
+        except (TypeError, ValueError, OverflowError):
             continue
-        if np.all(np.isfinite(found)) and np.all(found == np.rint(found)) and np.all((found >= 0) & (found < 2**53)):
+        if len(found) and np.all((found >= 0) & (found < 2**53)) and np.all(found == np.rint(found)):
             numbers = found.astype(np.int64)
             if len(np.unique(numbers)) == len(numbers):
                 return numbers

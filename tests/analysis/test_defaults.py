@@ -81,7 +81,7 @@ def test_a_fit_is_averaged_over_thresholds(scores):
 
 
 def test_a_fixed_parameter_needs_one_threshold(scores, chosen):
-    """What cannot be averaged is fitted within the threshold that the tests choose."""
+    """With one, the fit is within the threshold that the tests choose."""
     fit = nqjax.fit(scores, sigma=0.005)
     assert (type(fit), fit.limits) == (nqjax.Fit, nqjax.find_regime(scores, sigma=0.005).limits)
 

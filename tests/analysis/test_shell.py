@@ -2,6 +2,7 @@
 
 import inspect
 import json
+from dataclasses import replace
 
 import jax
 import numpy as np
@@ -9,6 +10,8 @@ import pytest
 
 import nqjax
 from nqjax import cli
+from nqjax.cli import reading
+from nqjax.cli.options import constraints
 from nqjax.trials import read_scores
 
 KEY = jax.random.key(0)
@@ -36,7 +39,8 @@ def scores():
 @pytest.fixture(scope="module")
 def fit(scores):
     """The fit within the threshold that tests choose."""
-    return nqjax.find_regime(scores).fit
+    regime = nqjax.find_regime(scores)
+    return replace(regime.fit, p_value=regime.p_value)
 
 
 @pytest.fixture(scope="module")
@@ -219,7 +223,7 @@ def search_file(path, scores, count):
     settings = {"task": "t", "task_settings": {}, "score": "error", "minimize": True, "space": space}
     header = {"nqjax_search": {"settings": {**settings, "sampling": "random", "key": [0, 0]}, "made_by": {}}}
     rows = [
-        {"trial": i, **{f"h{j}": 0.5 for j in range(count)}, "depth": 3, "error": y, "failed": False}
+        {"trial": i, **{f"h{j}": 0.5 + i / 1000 for j in range(count)}, "depth": 3, "error": y, "failed": False}
         for i, y in enumerate(scores.tolist())
     ]
     path.write_text("".join(json.dumps(row) + "\n" for row in (header, *rows)))
@@ -229,20 +233,22 @@ def search_file(path, scores, count):
 def test_the_range_of_gamma_follows_the_hyperparameters(count, most, file, scores, tmp_path):
     """Fixed ones do not count; few leave the default as it is, and the option has the last word."""
     search_file(tmp_path / "search.jsonl", scores, count)
-    from nqjax.cli.options import constraints
+
+    def range_of(*argv):
+        args = cli.parse([*argv, "--metric", "error"])
+        reading.read(args)
+        return constraints(args)["gamma"]
 
     for command in ("fit", "region", "plan", "posterior", "bootstrap", "regime"):
-        args = cli.parse([command, "search.jsonl", "--metric", "error"])
-        assert constraints(args)["gamma"] == (1, most)
-        assert constraints(cli.parse([command, file, "--metric", "error"]))["gamma"] == (1, 5)
-        args = cli.parse([command, "search.jsonl", "--metric", "error", "--gamma", "1", "3"])
-        assert constraints(args)["gamma"] == (1, 3)
+        assert range_of(command, "search.jsonl") == (1, most)
+        assert range_of(command, file) == (1, 5)
+        assert range_of(command, "search.jsonl", "--gamma", "1", "3") == (1, 3)
 
 
 def test_each_search_has_its_own_range_of_gamma(file, scores, tmp_path, capsys):
     search_file(tmp_path / "search.jsonl", scores, 7)
     found = document(capsys, "compare", "search.jsonl", file, "--trials", "16")
     first, second = (list(search["gamma_probabilities"]) for search in found["searches"])
-    assert (first[-1], second[-1]) == ("7", "6")
+    assert (first[-1], second[-1]) == ("8", "6")
     region = nqjax.confidence_region(scores, gamma=(1, 7))
     assert document(capsys, "fit", "search.jsonl")["gamma"] == region.estimate("gamma")

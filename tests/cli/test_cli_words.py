@@ -84,7 +84,7 @@ def test_too_little_noise_to_judge_is_not_judged(small, capsys):
 def test_mistakes_of_a_first_day(small, capsys):
     for argv, part in (
         (["--metric", "val_loss", "fit", small], "the command comes first"),
-        (["fit", small, small, "--metric", "val_loss"], f"unknown argument '{small}' (see"),
+        (["fit", small, "--metric", "val_loss", small], f"unknown argument '{small}' (see"),
     ):
         assert cli.main(argv) == 2
         assert part in capsys.readouterr().err

@@ -90,5 +90,6 @@ def test_averaged_posteriors_are_compared_with_each_other_and_with_others():
     assert 0.2 < nqjax.compare(one, whole, 32).probability < 0.8
     with pytest.raises(InputError, match="cannot be compared"):
         nqjax.compare(one, nqjax.confidence_region(-y, maximize=True), 10)
+    assert nqjax.compare(nqjax.fit(y), other, 32).probability == nqjax.compare(one, other, 32).probability
     with pytest.raises(InputError, match="give a posterior"):
-        nqjax.compare(one, nqjax.fit(y), 10)
+        nqjax.compare(one, nqjax.fit(y, threshold=0.6), 10)

@@ -27,9 +27,11 @@ from nqjax.types import Floats
 if TYPE_CHECKING:
     from nqjax.posterior.prior import Prior
 
-#: What the default range of gamma, whole numbers from 1 to 5, stands for.
-_DEFAULT_RANGE = (1, 5)
-_REAL_RANGE = (0.5, 6.5)
+#: A range of whole gammas from 1 to at least this stands for real ones from `_LOWEST` to `_MORE` above its end: so the
+#: default, 1 to 5, stands for 0.5 to 6.5.
+_WIDE_RANGE = 5
+_LOWEST = 0.5
+_MORE = 1.5
 
 #: Points of the answer.
 POINTS = 8192
@@ -81,7 +83,8 @@ def average(
     """
     search = read_search(study, unit)
     bounds = study.constraints
-    span = _REAL_RANGE if bounds.gamma == _DEFAULT_RANGE else (float(bounds.gamma[0]), float(bounds.gamma[1]))
+    low, high = (float(end) for end in bounds.gamma)
+    span = (_LOWEST, high + _MORE) if low == 1 and high >= _WIDE_RANGE else (low, high)
     number = len(search.thresholds)
     space = Space(span, np.asarray(search.scores.thresholds)[:number], search.used, search.beyond)
 

@@ -1,0 +1,52 @@
+"""Read the files of `nqjax search`, whose first line says what was searched."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from nqjax.errors import InputError
+from nqjax.trials.json_lines import json_objects
+from nqjax.trials.readers.table import Recorded, Table
+from nqjax.trials.search_lines import HEADER
+
+#: Columns of a trial that are neither hyperparameters nor metrics.
+_OWN = {"trial": "trial", "failed": "other", "best_round": "other", "rounds": "other"}
+
+#: Kinds of entries of a space that do not vary by themselves.
+_NOT_SEARCHED = {"fixed", "derived"}
+
+
+def recorded_of(path: Path) -> Recorded | None:
+    """Return what the header of a search says, or None for another file of JSON Lines."""
+    try:
+        _, first = next(json_objects(path), (0, {}))
+    except InputError:
+        return None  # the reader of all lines says what is wrong
+    header = first.get(HEADER)
+    if not isinstance(header, dict) or not isinstance(header.get("settings"), dict):
+        return None
+    settings: dict[str, Any] = header["settings"]
+    metric, minimize, space = settings.get("score"), settings.get("minimize"), settings.get("space")
+    if not isinstance(metric, str) or not isinstance(minimize, bool) or not isinstance(space, dict):
+        return None
+    direction = "minimize" if minimize else "maximize"
+    return Recorded(
+        "nqjax search",
+        metric=metric,
+        direction=direction,
+        directions={metric: direction},
+        sampler={"random": "random search", "grid": "grid search"}.get(str(settings.get("sampling"))),
+        roles={**{name: _role_of(entry) for name, entry in space.items()}, **_OWN},
+    )
+
+
+def _role_of(entry: Any) -> str:
+    """Return the role of an entry of a space: fixed and derived ones were not searched."""
+    return "other" if isinstance(entry, dict) and entry.keys() & _NOT_SEARCHED else "config"
+
+
+def table_without_header(table: Table) -> Table:
+    """Return a table of which ``failed`` is no status if it was exported from a search of ours."""
+    if {"best_round", "rounds", "failed"} <= set(table.columns):
+        return replace(table, recorded=replace(table.recorded, roles={**_OWN, **table.recorded.roles}))
+    return table
