@@ -4,6 +4,7 @@ from . import errors as errors
 from . import search as search
 from . import trials as trials
 from ._version import __version__ as __version__
+from .analysis.analyze import analyze as analyze
 from .analysis.bootstrap import bootstrap as bootstrap
 from .analysis.confidence_region import confidence_region as confidence_region
 from .analysis.confidence_region import consonance_region as consonance_region
@@ -13,6 +14,7 @@ from .analysis.fit_many import fit_many as fit_many
 from .analysis.posterior import sample_posterior as sample_posterior
 from .analysis.posterior import sample_posterior_many as sample_posterior_many
 from .analysis.posterior import sample_posterior_shared as sample_posterior_shared
+from .analysis.record import Analysis as Analysis
 from .checks.goodness import GoodnessOfFit as GoodnessOfFit
 from .checks.goodness import goodness_of_fit as goodness_of_fit
 from .checks.measured_noise import noise_from_reruns as noise_from_reruns
@@ -51,6 +53,8 @@ from .posterior.averaged import AveragedPosterior as AveragedPosterior
 from .posterior.averaged_fit import AveragedFit as AveragedFit
 from .posterior.comparison import Comparison as Comparison
 from .posterior.comparison import compare as compare
+from .posterior.next_trials import NextTrials as NextTrials
+from .posterior.next_trials import next_trials as next_trials
 from .posterior.numpyro_model import posterior_model as posterior_model
 from .posterior.posterior import Posterior as Posterior
 from .posterior.posterior import SamplingWarning as SamplingWarning

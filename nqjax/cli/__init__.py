@@ -17,6 +17,7 @@ from typing import Any
 
 from nqjax.cli import (
     ablation,
+    analyze,
     bands,
     bootstrap,
     compare,
@@ -104,13 +105,13 @@ def _parsers() -> tuple[Parser, Any]:
         description="Fit the noisy quadratic distribution to the scores of a random hyperparameter search:\n"
         "how good the model can get, how many hyperparameters matter, how noisy one run is, and\n"
         "what more trials would buy.",
-        epilog="Begin with: nqjax demo\nThen:       nqjax fit trials.csv --metric val_loss",
+        epilog="Begin with: nqjax demo\nThen:       nqjax analyze trials.csv --metric val_loss",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     parser.add_argument("--version", action=Version, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command", prog="nqjax")
-    analyses = fit, regime, region, posterior, compare, bootstrap, bands, plan, noise, many
+    analyses = analyze, fit, regime, region, posterior, compare, bootstrap, bands, plan, noise, many
     for command in (*analyses, search, residual, ablation, demo, doctor):
         command.add(commands)
     return parser, commands

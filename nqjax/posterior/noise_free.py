@@ -7,6 +7,7 @@ Draws of the parameters carry their uncertainty.
 
 import numpy as np
 
+from nqjax.posterior.averaged import AveragedPosterior
 from nqjax.types import Floats
 
 #: Cells of the grid on which V is drawn, and its reach on both sides of the observed score, in units of sigma.
@@ -18,6 +19,14 @@ _FALL = 30.0
 
 #: Draws times trials that are on the grid together.
 _TOGETHER = 20_000
+
+
+def oriented_draws(post: AveragedPosterior, count: int) -> tuple[Floats, Floats, Floats, Floats]:
+    """Return at most ``count`` draws of alpha, beta, sigma and gamma, oriented to minimisation, shape (draws,) each."""
+    alpha, beta = (post.alpha, post.beta) if post.minimize else (-post.beta, -post.alpha)
+    chosen = np.linspace(0, alpha.size - 1, min(count, alpha.size)).astype(int)
+    alpha, beta, sigma, gamma = (a.ravel()[chosen] for a in (alpha, beta, post.sigma, post.gamma))
+    return alpha, beta, sigma, gamma
 
 
 def noise_free_draws(

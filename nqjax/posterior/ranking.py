@@ -11,7 +11,7 @@ from nqjax.errors import InputError
 from nqjax.inputs import as_count, as_key, as_probability, shortened
 from nqjax.posterior.averaged import AveragedPosterior
 from nqjax.posterior.averaged_fit import AveragedFit
-from nqjax.posterior.noise_free import noise_free_draws
+from nqjax.posterior.noise_free import noise_free_draws, oriented_draws
 from nqjax.posterior.seeds import make_seed
 from nqjax.types import Floats
 
@@ -158,9 +158,7 @@ def rank_trials(
     end = study.orient(np.asarray(post.limits[1] if post.minimize else post.limits[0]))
     order = order[: max(1, min(top, int(np.sum(y <= end))))]
     sign = 1.0 if post.minimize else -1.0
-    alpha, beta = (post.alpha, post.beta) if post.minimize else (-post.beta, -post.alpha)
-    chosen = np.linspace(0, post.alpha.size - 1, min(_DRAWS, post.alpha.size)).astype(int)
-    best, worst, noise, gamma = (a.ravel()[chosen] for a in (alpha, beta, post.sigma, post.gamma))
+    best, worst, noise, gamma = oriented_draws(post, _DRAWS)
     draws = noise_free_draws(y[order], best, worst, noise, gamma, rng)
     again = draws + noise[:, None] * rng.standard_normal(draws.shape)
     ends = [sign * np.quantile(a, tails(confidence), axis=0) for a in (again, draws)]

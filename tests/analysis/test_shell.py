@@ -17,8 +17,20 @@ from nqjax.trials import read_scores
 KEY = jax.random.key(0)
 PARAMETERS = ("alpha", "beta", "gamma", "sigma")
 
-#: Commands that analyse scores, each with a test here.
-COMMANDS = ("fit", "regime", "region", "posterior", "compare", "bootstrap", "bands", "plan", "noise", "fit-many")
+#: Commands that analyse scores, each with a test here or in test_analyze.py.
+COMMANDS = (
+    "analyze",
+    "fit",
+    "regime",
+    "region",
+    "posterior",
+    "compare",
+    "bootstrap",
+    "bands",
+    "plan",
+    "noise",
+    "fit-many",
+)
 
 #: Commands that train models, or that show something.
 OTHERS = ("search", "residual", "ablation", "demo", "doctor")

@@ -1,0 +1,100 @@
+"""The record of an analysis: every number that its sentences, its page and its document have."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from nqjax.checks.influence import Edge, Influence
+from nqjax.posterior.averaged_fit import AveragedFit
+from nqjax.posterior.next_trials import NextTrials
+from nqjax.posterior.ranking import RankedTrials, RerunPlan
+from nqjax.trials.study import StudyTable
+
+#: Columns of the ranking in the document.
+_RANKING = (
+    *("index", "score", "rerun", "rerun_low", "rerun_high", "noise_free_low", "noise_free_high"),
+    "probability_best",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Analysis:
+    """Answers about one search.
+
+    Attributes
+    ----------
+    study : StudyTable
+        What was read.
+    fit : AveragedFit
+        Estimates with intervals, averaged over the threshold.
+    ranked : RankedTrials
+        The best trials, and what they would score again.
+    rerun_plan : RerunPlan or None
+        Fewest reruns that pick the best of these with probability 0.8; None if 50 of each are too few.
+    next_trials : NextTrials
+        Gains of the next 1, 10, 50 and 200 trials, with 80 % intervals.
+    influences : tuple of Influence
+        What each hyperparameter explains by itself, the largest first.
+    edges : tuple of Edge
+        Ends of the space at which the best trials pile up.
+    warnings : tuple of str
+        The reasons not to rely on the answers, in sentences.
+    sentences : tuple of str
+        The answers in plain words.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import nqjax
+    >>> rng = np.random.default_rng(0)
+    >>> trials = [{"lr": x, "loss": 0.1 + x**2 + 0.01 * rng.normal()} for x in rng.random(48)]
+    >>> found = nqjax.analyze(trials, "loss")
+    >>> found.fit.interval("best", 0.95)[0] < 0.1 < found.fit.interval("best", 0.95)[1]
+    True
+    >>> found.influences[0].name
+    'lr'
+    """
+
+    study: StudyTable
+    fit: AveragedFit
+    ranked: RankedTrials
+    rerun_plan: RerunPlan | None
+    next_trials: NextTrials
+    influences: tuple[Influence, ...]
+    edges: tuple[Edge, ...]
+    warnings: tuple[str, ...] = field(repr=False)
+    sentences: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all numbers as plain Python objects, for JSON."""
+        post, ranked, gains = self.fit.posterior, self.ranked, self.next_trials
+        names = ("best", "alpha", "beta", "gamma", "sigma", "regime_probability")
+        trials = zip(*(getattr(ranked, name).tolist() for name in _RANKING), strict=True)
+        return {
+            "source": self.study.source,
+            "metric": self.study.metric,
+            "minimize": post.minimize,
+            "num_scores": post.num_scores,
+            "num_failed": self.fit.num_failed,
+            "best_score": self.fit.best_score,
+            "confidence": post.confidence,
+            "tells_parameters": post.tells_parameters,
+            "sentences": list(self.sentences),
+            "parameters": {
+                name: {"estimate": post.estimate(name), **dict(zip(("low", "high"), post.interval(name), strict=True))}
+                for name in names
+            },
+            "trials": [
+                {"place": self.study.rows[i], **dict(zip(_RANKING, (i, *rest), strict=True))} for i, *rest in trials
+            ],
+            "rerun_plan": None if self.rerun_plan is None else self.rerun_plan._asdict(),
+            "next_trials": [
+                dict(zip(NextTrials._fields, row, strict=True))
+                for row in zip(*(np.asarray(column).tolist() for column in gains), strict=True)
+            ],
+            "influences": [one._asdict() for one in self.influences],
+            "edges": [asdict(one) for one in self.edges],
+            "warnings": list(self.warnings),
+            "notes": list(self.study.notes),
+        }

@@ -1,0 +1,110 @@
+"""The answers of an analysis in plain words; no sentence claims more than docs/coverage.md measures."""
+
+from nqjax.analysis.record import Analysis
+from nqjax.runtime.text import as_sure, chance, listed, percent, significant
+
+#: A best score counts as lucky when its rerun is expected to be worse by this part of sigma.
+_LUCKY = 0.3
+
+#: Going on hardly pays where the expected gain of as many trials is below this part of sigma.
+_HARDLY = 0.25
+
+#: A gain below this part of sigma is written as 0.
+_NOTHING = 0.02
+
+#: Number of further trials in the sentence about going on.
+_FURTHER = 50
+
+#: Hyperparameters are named if they explain this share, with this p-value.
+_LEAST_SHARE = 0.05
+_LEVEL = 0.01
+
+#: The best trial is settled from this probability on.
+_SETTLED = 0.9
+
+
+def sentences_of(found: Analysis) -> list[str]:
+    """Return the answers: the best score, the best trial, going on, and the hyperparameters."""
+    post = found.fit.posterior
+    if not post.tells_parameters:
+        few = (
+            f"The {post.num_scores:,} scores do not tell how good this search can get: only about "
+            f"{post.mean_used:.0f} of them shape the answer. nqjax bands gives limits that hold whatever the scores "
+            "follow."
+        )
+        return [few, *_about_hyperparameters(found)]
+    return [_about_best(found), *_about_best_trial(found), _about_going_on(found), *_about_hyperparameters(found)]
+
+
+def _about_best(found: Analysis) -> str:
+    post = found.fit.posterior
+    low, high = post.interval("best")
+    estimate, first, last = as_sure([post.estimate("best"), low, high], low, high)
+    return (
+        f"With the noise averaged out, the best {found.study.metric} near the optimum of this search is {estimate} "
+        f"({percent(post.confidence)}: {first} to {last})."
+    )
+
+
+def _about_best_trial(found: Analysis) -> list[str]:
+    ranked, sigma = found.ranked, found.fit.sigma
+    low, high = float(ranked.rerun_low[0]), float(ranked.rerun_high[0])
+    rerun, first, last = as_sure([float(ranked.rerun[0]), low, high], low, high)
+    worse = (ranked.rerun[0] - ranked.score[0]) * (1 if ranked.minimize else -1)
+    luck = ", partly by luck" if worse > _LUCKY * sigma else ""
+    place = found.study.rows[int(ranked.index[0])].partition(" (line")[0]
+    shown = significant(float(ranked.score[0]), 4)
+    again = f"run again, it is expected to score {rerun} ({percent(ranked.confidence)}: {first} to {last})"
+    sentence = f"The best trial ({place}) shows {shown}{luck}: {again}."
+    is_open = len(ranked) > 1 and ranked.probability_best[0] < _SETTLED
+    return [sentence, _about_reruns(found)] if is_open else [sentence]
+
+
+def _about_reruns(found: Analysis) -> str:
+    ranked, plan = found.ranked, found.rerun_plan
+    count = len(ranked)
+    open_ = f"It is the best of the first {count} with probability {chance(float(ranked.probability_best[0]), 2)}"
+    if plan is None:
+        return f"{open_}: they are too close for even 50 more runs of each to tell."
+    runs = "run" if plan.reruns == 1 else "runs"
+    return (
+        f"{open_}; {plan.reruns} more {runs} of each of the first {plan.trials} would find the best one with "
+        f"probability {chance(plan.probability, 2)}."
+    )
+
+
+def _about_going_on(found: Analysis) -> str:
+    gains = found.next_trials
+    (place,) = (i for i, n in enumerate(gains.trials) if n == _FURTHER)
+    gain, low, high = (max(float(a[place]), 0.0) for a in (gains.kept, gains.kept_low, gains.kept_high))
+    sigma = found.fit.sigma
+    shown = [significant(x, 2) if x > _NOTHING * sigma else "0" for x in (gain, low, high)]
+    expected = "next to nothing" if shown[0] == "0" else shown[0]
+    verdict = (
+        f"less than a quarter of the noise of one run ({significant(sigma, 2)}): going on by random search hardly pays"
+        if gain < _HARDLY * sigma
+        else "going on may pay"
+    )
+    gained = f"{_FURTHER} more trials are expected to gain {expected}, noise averaged out"
+    return f"{gained} (80 %: {shown[1]} to {shown[2]}), {verdict}."
+
+
+def _about_hyperparameters(found: Analysis) -> list[str]:
+    post, study = found.fit.posterior, found.study
+    sentences = []
+    clear = [one for one in found.influences if one.share >= _LEAST_SHARE and one.p_value < _LEVEL]
+    if found.influences:
+        of = f"Of {len(found.influences)} hyperparameters" if len(found.influences) > 1 else "Of one hyperparameter"
+        if clear:
+            named = listed([f"{one.name} ({percent(one.share, 2)})" for one in clear])
+            verb = "explains" if len(clear) == 1 else "explain"
+            sentences.append(f"{of}, {named} {verb} the differences between all scores, each by itself.")
+        else:
+            sentences.append(f"{of}, none explains the differences between the scores by itself.")
+    if post.tells_parameters and study.num_hyperparameters != 1:
+        low, high = post.interval("gamma")
+        sentences.append(
+            f"Near the optimum, the scores behave as if {post.estimate('gamma'):.1f} hyperparameters mattered "
+            f"({percent(post.confidence)}: {low:.1f} to {high:.1f})."
+        )
+    return sentences

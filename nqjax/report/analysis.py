@@ -1,0 +1,142 @@
+"""Terminal tables and HTML page of an analysis."""
+
+import textwrap
+from typing import TYPE_CHECKING, Any
+
+from nqjax.report.tables import MEANING, indented, meanings, small_table
+from nqjax.runtime.text import as_sure, chance, percent, significant
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from rich.console import Console
+    from rich.table import Table
+
+    from nqjax.analysis.record import Analysis
+
+#: Rows of the ranking and hyperparameters that are printed.
+_MOST_TRIALS = 5
+_MOST_NAMES = 8
+
+#: A gain below this part of sigma is shown as 0, a chance below this as such.
+_NOTHING = 0.01
+_RAREST = 5e-4
+
+
+def print_analysis(document: "Mapping[str, Any]", console: "Console") -> None:
+    """Print the answer in sentences, then what could be wrong with it, then the tables."""
+    from rich.text import Text
+
+    direction = "minimized" if document["minimize"] else "maximized"
+    failed = f", {document['num_failed']:,} of them failed" if document["num_failed"] else ""
+    title = f"{document['metric']} of {document['source']}, {direction}: {document['num_scores']:,} trials{failed}"
+    console.print(Text(title, style="bold"))
+    console.print()
+    for sentence in document["sentences"]:
+        console.print(Text(sentence))
+    console.print()
+    if document["warnings"]:
+        console.print(Text("What could be wrong", style="bold"))
+        for warning in document["warnings"]:
+            console.print(indented(Text(f"- {warning}", style="yellow")))
+        console.print()
+    if document["tells_parameters"]:
+        _print_tables(document, console)
+    if document["influences"]:
+        title = "What each hyperparameter explains by itself, of the differences between all scores"
+        console.print(Text(title, style="bold"))
+        console.print(indented(_hyperparameters(document), below=1))
+
+
+def _print_tables(document: "Mapping[str, Any]", console: "Console") -> None:
+    from rich.text import Text
+
+    console.print(Text("Near the optimum", style="bold"))
+    console.print(indented(_parameters(document), below=1))
+    console.print(Text("The best trials: what they show, and what they would score again", style="bold"))
+    console.print(indented(_ranking(document), below=1))
+    console.print(Text("More trials: expected gains, and the chance of a better score than the best one", style="bold"))
+    console.print(indented(_gains(document), below=1))
+
+
+def _parameters(document: "Mapping[str, Any]") -> "Table":
+    words = meanings(document["minimize"])
+    table = small_table("", ["estimate", percent(document["confidence"])], MEANING)
+    for name in ("alpha", "beta", "gamma", "sigma", "regime_probability"):
+        one = document["parameters"][name]
+        estimate, low, high = as_sure([one["estimate"], one["low"], one["high"]], one["low"], one["high"])
+        table.add_row(name.replace("regime_probability", "in regime"), estimate, f"{low} to {high}", words[name])
+    return table
+
+
+def _ranking(document: "Mapping[str, Any]") -> "Table":
+    share = percent(document["confidence"])
+    table = small_table("trial", ["score", "run again", share, "is the best"])
+    for one in document["trials"][:_MOST_TRIALS]:
+        low, high = one["rerun_low"], one["rerun_high"]
+        again, first, last = as_sure([one["rerun"], low, high], low, high)
+        shown = significant(one["score"], 4)
+        place = one["place"].partition(" (line")[0]
+        table.add_row(place, shown, again, f"{first} to {last}", chance(one["probability_best"], 2))
+    return table
+
+
+def _gains(document: "Mapping[str, Any]") -> "Table":
+    table = small_table("trials", ["gain kept", "80 %", "gain reported", "better"])
+    table.columns[0].justify = "right"
+    for row in _gain_rows(document):
+        table.add_row(*row)
+    return table
+
+
+def _gain_rows(document: "Mapping[str, Any]") -> list[tuple[str, ...]]:
+    """Return the cells of the table of gains."""
+    # Gains are means of simulations, whose chance errors are about as large as this.
+    least = _NOTHING * document["parameters"]["sigma"]["estimate"]
+    rows: list[tuple[str, ...]] = []
+    for one in document["next_trials"]:
+        names = ("kept", "kept_low", "kept_high", "reported")
+        kept, low, high, reported = (significant(one[name], 2) if one[name] > least else "0" for name in names)
+        better = chance(max(one["probability"], _RAREST), 2)
+        rows.append((f"{one['trials']:,.0f}", kept, f"{low} to {high}", reported, better))
+    return rows
+
+
+def _hyperparameters(document: "Mapping[str, Any]") -> "Table":
+    table = small_table("", ["explains", "p"])
+    for one in document["influences"][:_MOST_NAMES]:
+        p_value = "< 0.001" if one["p_value"] < 1e-3 else f"{one['p_value']:.2g}"
+        table.add_row(textwrap.shorten(one["name"], 40), percent(one["share"], 2), p_value)
+    return table
+
+
+def save_analysis(path: "str | Path", found: "Analysis", command: str | None = None) -> None:
+    """Write an analysis as one HTML page.
+
+    Raises
+    ------
+    InputError
+        Matplotlib or Jinja2 is missing, or the file cannot be written.
+    """
+    from nqjax._version import __version__
+    from nqjax.plots import averaged, hyperparameters, posterior
+    from nqjax.report.html import picture, render, write_page
+
+    document = found.to_dict()
+    post, name = found.fit.posterior, document["metric"]
+    pictures = {
+        "curve": picture(lambda f: posterior.draw_curve(f.subplots(), post, name)),
+        "best": picture(lambda f: averaged.draw_best(f.subplots(), post, name)),
+        "gamma": picture(lambda f: averaged.draw_gamma(f.subplots(), post)),
+        "thresholds": picture(lambda f: averaged.draw_thresholds(f.subplots(), post, name)),
+    }
+    shown = [one.name for one in found.influences[: hyperparameters.MOST]]
+    if shown:
+        size = (6.4, 2.6 * ((len(shown) + 1) // 2))
+        pictures["hyperparameters"] = picture(
+            lambda f: hyperparameters.draw_hyperparameters(f, found.study, shown, post.minimize, post.limits), size
+        )
+    words = meanings(document["minimize"])
+    values = {"meanings": words, "gains": _gain_rows(document), "pictures": pictures}
+    write_page(path, render("analysis.html", d=document, command=command, version=__version__, **values))
