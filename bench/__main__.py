@@ -16,6 +16,7 @@ PARTS = (
     "coverage",
     "thresholds",
     "plans",
+    "reruns",
     "subsamples",
     "posterior",
     "calibration",

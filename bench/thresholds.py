@@ -77,11 +77,19 @@ def place(cell: Cell) -> tuple[float, float]:
 
 def draw(rng: np.random.Generator, cell: Cell, end: float, sigma: float) -> np.ndarray:
     """Return the scores of a search."""
-    y = rng.uniform(size=cell.n) ** (2 / cell.gamma) + sigma * rng.normal(size=cell.n)
+    return draw_with_truth(rng, cell, cell.n, end, sigma)[1]
+
+
+def draw_with_truth(
+    rng: np.random.Generator, cell: Cell, count: int, end: float, sigma: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return noise-free scores, as they are inside the regime, and the scores."""
+    noise_free = rng.uniform(size=count) ** (2 / cell.gamma)
+    y = noise_free + sigma * rng.normal(size=count)
     over = np.maximum(y - end, 0) / end
     # Far out they grow with the tenth power only, so that no two of them are equal in floating point.
     growth = np.expm1(TAIL * np.minimum(over, 20.0)) * np.maximum(over / 20.0, 1.0) ** 10
-    return np.where(over > 0, end * (1 + growth / TAIL), y)
+    return noise_free, np.where(over > 0, end * (1 + growth / TAIL), y)
 
 
 def truth(cell: Cell, sigma: float) -> dict[str, float]:

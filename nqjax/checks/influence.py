@@ -1,4 +1,4 @@
-"""How much of the differences between scores each hyperparameter explains by itself, and where the best trials lie."""
+"""Share of the differences between scores that each hyperparameter explains, and ends where the best trials lie."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -24,7 +24,7 @@ _LEVEL = 0.01
 
 
 class Influence(NamedTuple):
-    """What one hyperparameter explains by itself."""
+    """Share of the differences between scores that one hyperparameter explains by itself."""
 
     name: str
     share: float  # of the variance of the scores' ranks, between 0 and 1, corrected for chance

@@ -1,4 +1,4 @@
-"""What the next trials of a random search would gain, in the reported score and in what a rerun keeps."""
+"""Gains of the next trials of a random search, in the reported score and in what a rerun keeps."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""What each hyperparameter explains by itself, and ends of the space at which the best trials pile up."""
+"""Influence of single hyperparameters, and ends of the space at which the best trials pile up."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ def test_the_share_is_that_of_the_ranks_of_the_groups():
 
 
 def test_hyperparameters_without_effect_are_seldom_named():
-    """Of 300 searches with eight hyperparameters without effect, about 1 % name one at the level of 1 %."""
+    """About 1 % of 300 searches with eight hyperparameters without effect name one at the level of 1 %."""
     rng = np.random.default_rng(1)
     named = 0
     for _ in range(300):
