@@ -4,8 +4,8 @@
 
 The searches are those of `python -m bench thresholds`, whose noise-free scores are known. The error is that of the
 expected rerun of the best trial, in units of sigma, next to that of its own score. Intervals of one rerun, of the
-noise-free score and of the gain of 50 more trials should hold at their rates; the probability that the truly best of the
-ranking is the best should on average be what the ranking says.
+noise-free score and of the gain of 50 more trials should hold at their rates. The probability that the ranking gives to
+its truly best trial should on average be what the ranking expects.
 """
 
 import jax

@@ -8,7 +8,7 @@ import jax
 from jax import Array
 from numpy.typing import ArrayLike
 
-from nqjax.analysis.threshold import Selection, p_value_of, read_question, select, warn_if_rejected
+from nqjax.analysis.threshold import Selection, p_value_of, read_question, select, warn_if_chosen, warn_if_rejected
 from nqjax.confidence.bootstrap import Bootstrap, check_resamples, refit_all
 from nqjax.estimation.constraints import Constraint
 from nqjax.estimation.resamples import Resampler
@@ -107,8 +107,10 @@ def bootstrap(
     as_choice("on_interrupt", on_interrupt, ("raise", "return"))
     show, dtype, devices = as_flag("progress", progress), as_dtype(dtype), as_devices(devices)
     question = read_question(threshold, limits, minimize, maximize, alpha, beta, gamma, sigma)
-    boot = bootstrap_of(select(scores, question), num_resamples, key, confidence, dtype, devices, show, on_interrupt)
+    chosen = select(scores, question)
+    boot = bootstrap_of(chosen, num_resamples, key, confidence, dtype, devices, show, on_interrupt)
     warn_if_rejected(boot.fit)
+    warn_if_chosen(chosen)
     return boot
 
 

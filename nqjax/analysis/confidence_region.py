@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from nqjax.analysis.averaged import Rounding, averaged_of, leaves_open, read_rounding
 from nqjax.analysis.bootstrap import bootstrap_of
 from nqjax.analysis.cautions import cautions_without_fit, warn_of_cautions
-from nqjax.analysis.threshold import Selection, p_value_of, read_question, select, warn_if_rejected
+from nqjax.analysis.threshold import Selection, p_value_of, read_question, select, warn_if_chosen, warn_if_rejected
 from nqjax.confidence.bands import BandMethod
 from nqjax.confidence.bootstrap import Bootstrap, check_resamples
 from nqjax.confidence.consonance import ConsonanceRegion, region_within
@@ -109,6 +109,7 @@ def confidence_region(
         return average
     chosen = select(scores, read_question(threshold, limits, minimize, maximize, alpha, beta, gamma, sigma, noise))
     region = region_of(chosen, method, confidence, None if key is None else as_key(key), count)
+    warn_if_chosen(chosen)
     if isinstance(region, ProfileRegion | Bootstrap):
         warn_if_rejected(region.fit)
         warn_of_cautions(chosen.study, region.fit)
@@ -197,6 +198,7 @@ def profile_region(
     chosen = select(scores, read_question(threshold, limits, minimize, maximize, alpha, beta, gamma, sigma, noise))
     region = _profile(chosen, confidence)
     warn_if_rejected(region.fit)
+    warn_if_chosen(chosen)
     return region
 
 
@@ -257,4 +259,5 @@ def consonance_region(
     """
     confidence = as_probability("confidence", confidence)
     chosen = select(scores, read_question(threshold, limits, minimize, maximize, alpha, beta, gamma, sigma, noise))
+    warn_if_chosen(chosen)
     return region_within(chosen.study, confidence, method)

@@ -31,6 +31,12 @@ from nqjax.inputs import (
 #: Fits whose test has a smaller p-value come with a warning.
 REJECTED = 0.05
 
+#: What is wrong with intervals within a threshold that was chosen; docs/coverage.md has the figures.
+TAKEN_FOR_KNOWN = (
+    "the threshold was chosen by tests, and these intervals take it for known: where few of the scores are near the "
+    "optimum, most of them miss the best score; the averaged answer, which is the default, does not"
+)
+
 #: What to do where no threshold is acceptable, for callers from Python.
 ADVICE = "nqjax.find_regime shows the tests, threshold=T sets a threshold, threshold=None uses all scores"
 
@@ -122,6 +128,17 @@ def warn_if_rejected(fit: Fit, stacklevel: int = 3) -> Fit:
     if fit.p_value < REJECTED:
         warnings.warn(rejection(fit), FitWarning, stacklevel=stacklevel)
     return fit
+
+
+def warn_if_chosen(chosen: Selection, stacklevel: int = 3) -> None:
+    """Warn of intervals that take a chosen threshold for known; the warning points at the caller's caller."""
+    if chosen.regime is not None:
+        warnings.warn(TAKEN_FOR_KNOWN, FitWarning, stacklevel=stacklevel)
+
+
+def about_chosen(chosen: Selection) -> list[str]:
+    """Return the sentence about intervals within a chosen threshold; none within a given one."""
+    return [TAKEN_FOR_KNOWN] if chosen.regime is not None else []
 
 
 def rejection(fit: Fit) -> str:

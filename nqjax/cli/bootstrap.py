@@ -72,6 +72,7 @@ def _run(args: argparse.Namespace) -> None:
     import jax
 
     from nqjax.analysis.bootstrap import bootstrap_of
+    from nqjax.analysis.threshold import about_chosen
     from nqjax.report import bootstrap as report_bootstrap
 
     chosen = threshold.resolve(args, scores)
@@ -84,6 +85,7 @@ def _run(args: argparse.Namespace) -> None:
         seed=args.seed,
         requested=args.resamples,
     )
+    document["warnings"] = [*about_chosen(chosen), *document["warnings"]]
     # Print the numbers first: they are not lost if a file cannot be written.
     output.give(args, document, report_bootstrap.print_bootstrap)
     if args.save is not None:

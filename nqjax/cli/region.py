@@ -65,6 +65,7 @@ def _run(args: argparse.Namespace) -> None:
         return
     from nqjax.analysis.confidence_region import region_of
     from nqjax.analysis.fit import fit_of
+    from nqjax.analysis.threshold import about_chosen
     from nqjax.report.confidence import print_confidence, region_document
 
     chosen = threshold.resolve(args, scores, noise)
@@ -78,5 +79,6 @@ def _run(args: argparse.Namespace) -> None:
         trials=output.trials(args, len(scores)),
     )
     fit = getattr(region, "fit", None) or fit_of(chosen)
-    document["warnings"] = cautions.joined(document["warnings"], cautions.cautions(args, chosen, fit))
+    found = [*cautions.cautions(args, chosen, fit), *about_chosen(chosen)]
+    document["warnings"] = cautions.joined(document["warnings"], found)
     output.give(args, document, print_confidence)
