@@ -1,6 +1,7 @@
 """The answers of an analysis in plain words; no sentence claims more than docs/coverage.md measures."""
 
 from nqjax.analysis.record import Analysis
+from nqjax.checks.noise_alone import NOISE_ALONE
 from nqjax.runtime.text import as_sure, chance, listed, percent, significant
 
 #: A best score counts as lucky when its rerun is expected to be worse by this part of sigma.
@@ -33,7 +34,9 @@ def sentences_of(found: Analysis) -> list[str]:
             "follow."
         )
         return [few, *_about_hyperparameters(found)]
-    return [_about_best(found), *_about_best_trial(found), _about_going_on(found), *_about_hyperparameters(found)]
+    noise_alone = [f"{NOISE_ALONE[0].upper()}{NOISE_ALONE[1:]}."] if NOISE_ALONE in found.warnings else []
+    about_trials = [*_about_best_trial(found), _about_going_on(found)]
+    return [*noise_alone, _about_best(found), *about_trials, *_about_hyperparameters(found)]
 
 
 def _about_best(found: Analysis) -> str:
@@ -74,6 +77,11 @@ def _about_reruns(found: Analysis) -> str:
 
 
 def _about_going_on(found: Analysis) -> str:
+    if any("not those of a random search" in warning for warning in found.study.warnings):
+        return (
+            "These trials seem not to be a random search: what more trials would gain cannot be told from them, and the "
+            "numbers above are rough."
+        )
     gains = found.next_trials
     (place,) = (i for i, n in enumerate(gains.trials) if n == _FURTHER)
     gain, low, high = (max(float(a[place]), 0.0) for a in (gains.kept, gains.kept_low, gains.kept_high))
@@ -101,7 +109,7 @@ def _about_hyperparameters(found: Analysis) -> list[str]:
             sentences.append(f"{of}, {named} {verb} the differences between all scores, each by itself.")
         else:
             sentences.append(f"{of}, none explains the differences between the scores by itself.")
-    if post.tells_parameters and study.num_hyperparameters != 1:
+    if post.tells_parameters and study.num_hyperparameters != 1 and NOISE_ALONE not in found.warnings:
         low, high = post.interval("gamma")
         sentences.append(
             f"Near the optimum, the scores behave as if {post.estimate('gamma'):.1f} hyperparameters mattered "

@@ -4,7 +4,7 @@ import argparse
 from typing import Any
 
 from nqjax.cli import output, process, reading, reruns
-from nqjax.cli.options import add_command, add_confidence, add_noise, add_study
+from nqjax.cli.options import AUTO, add_command, add_confidence, add_noise, add_study
 from nqjax.cli.reading import add_files
 
 _EPILOG = """\
@@ -37,6 +37,8 @@ def add(commands: Any) -> None:
     add_confidence(parser, "the intervals")
     parser.add_argument("--report", metavar="PAGE", help="write an HTML page with tables and pictures, a .html file")
     output.add_json(parser)
+    # All thresholds are tried.
+    parser.set_defaults(threshold=AUTO)
 
 
 def _run(args: argparse.Namespace) -> None:

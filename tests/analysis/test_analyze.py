@@ -122,3 +122,33 @@ def test_mistakes(argv, part, file, capsys):
     error = capsys.readouterr().err
     assert part in error
     assert error.count("\n") == 1 or "usage" in error
+
+
+def test_trials_that_are_no_random_search_have_no_sentence_about_more_trials(shared_cases):
+    found = nqjax.analyze(shared_cases / "adaptive.csv")
+    assert any("seem not to be a random search" in sentence for sentence in found.sentences)
+    assert not any("more trials are expected to gain" in sentence for sentence in found.sentences)
+
+
+def test_noise_alone_is_said_first(capsys):
+    rng = np.random.default_rng(4)
+    found = nqjax.analyze([{"x": rng.random(), "loss": 0.58 + 0.0016 * rng.normal()} for _ in range(40)], "loss")
+    assert found.sentences[0].startswith("The scores look like noise alone")
+    assert not any("hyperparameters mattered" in sentence for sentence in found.sentences)
+
+
+def test_reruns_narrow_the_answer(shared_cases, capsys):
+    """The real search whose truth is known: with the noise of its reruns the interval is narrower and holds 0.0319."""
+    widths = []
+    given = ["--noise", str(shared_cases / "replicated-search-reruns.csv")]
+    for options in ([], given):
+        assert (
+            cli.main(
+                ["analyze", str(shared_cases / "replicated-search.csv"), "--metric", "val_loss", "--json", *options]
+            )
+            == 0
+        )
+        best = json.loads(capsys.readouterr().out)["parameters"]["best"]
+        assert best["low"] < 0.0319 < best["high"]
+        widths.append(best["high"] - best["low"])
+    assert widths[1] < widths[0]
