@@ -79,8 +79,8 @@ def _about_reruns(found: Analysis) -> str:
 def _about_going_on(found: Analysis) -> str:
     if any("not those of a random search" in warning for warning in found.study.warnings):
         return (
-            "These trials seem not to be a random search: what more trials would gain cannot be told from them, and the "
-            "numbers above are rough."
+            "These trials seem not to be a random search: what more trials would gain cannot be told from them, and "
+            "the numbers above are rough."
         )
     gains = found.next_trials
     (place,) = (i for i, n in enumerate(gains.trials) if n == _FURTHER)

@@ -140,14 +140,9 @@ def test_noise_alone_is_said_first(capsys):
 def test_reruns_narrow_the_answer(shared_cases, capsys):
     """The real search whose truth is known: with the noise of its reruns the interval is narrower and holds 0.0319."""
     widths = []
-    given = ["--noise", str(shared_cases / "replicated-search-reruns.csv")]
-    for options in ([], given):
-        assert (
-            cli.main(
-                ["analyze", str(shared_cases / "replicated-search.csv"), "--metric", "val_loss", "--json", *options]
-            )
-            == 0
-        )
+    command = ["analyze", str(shared_cases / "replicated-search.csv"), "--metric", "val_loss", "--json"]
+    for options in ([], ["--noise", str(shared_cases / "replicated-search-reruns.csv")]):
+        assert cli.main([*command, *options]) == 0
         best = json.loads(capsys.readouterr().out)["parameters"]["best"]
         assert best["low"] < 0.0319 < best["high"]
         widths.append(best["high"] - best["low"])

@@ -351,3 +351,13 @@ def test_an_object_that_nests_deeply(tmp_path):
         file.write_text(text)
         with pytest.raises(InputError):
             nqjax.read_study(file, "val")
+
+
+def test_accuracies_among_the_best_few_are_metrics():
+    """Top-1 and top-5 accuracy are metrics, however they are written: neither is a hyperparameter."""
+    rng = np.random.default_rng(0)
+    for one, other in (("top_1", "top_5"), ("top1", "top5"), ("val/top-1", "val/top-5")):
+        trials = [{"lr": x, one: 0.7 - x**2, other: 0.9 - x**2} for x in rng.random(12)]
+        study = nqjax.read_study(trials, one)
+        assert list(study.config) == ["lr"]
+        assert study.direction == "maximize"

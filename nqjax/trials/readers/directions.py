@@ -25,9 +25,13 @@ _LEAST_AGREEMENT = 0.999
 
 
 def words_of(name: str) -> list[str]:
-    """Return the words of a column's name, in lower case: ``mean_test_f1``, ``valLoss`` and ``eval/acc`` alike."""
-    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name)
-    return [word for word in re.split(r"[^A-Za-z0-9]+", spaced.casefold()) if word]
+    """Return the words of a column's name, in lower case: ``mean_test_f1``, ``valLoss`` and ``eval/acc`` alike.
+
+    ``top_5`` and ``top-5`` are one word, as ``top5`` is.
+    """
+    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name).casefold()
+    spaced = re.sub(r"(?<![a-z0-9])top[^a-z0-9]+(?=\d)", "top", spaced)
+    return [word for word in re.split(r"[^a-z0-9]+", spaced) if word]
 
 
 def direction_by_name(name: str) -> str | None:
