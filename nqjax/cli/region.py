@@ -78,5 +78,5 @@ def _run(args: argparse.Namespace) -> None:
         trials=output.trials(args, len(scores)),
     )
     fit = getattr(region, "fit", None) or fit_of(chosen)
-    document["warnings"] = cautions.joined(document["warnings"], cautions.cautions(args, chosen, fit))
+    document["warnings"] = cautions.joined(document["warnings"], cautions.of_intervals(args, chosen, fit))
     output.give(args, document, print_confidence)
