@@ -3,6 +3,7 @@
 import math
 import operator
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 import jax
@@ -136,6 +137,13 @@ def as_scores(scores: ArrayLike) -> NDArray[np.float64]:
 
     One column, such as a data frame's, is one row. Masked values and missing ones (None, NA) are failed runs, NaN.
     """
+    if hasattr(scores, "scores") and hasattr(scores, "direction"):  # a study, whose direction must not be forgotten
+        how = "maximize=True" if getattr(scores, "direction", None) == "maximize" else "minimize=True"
+        raise InputError(f"a study is not scores: give its .scores, and {how} for its direction")
+    if isinstance(scores, str | Path):
+        raise InputError(
+            f"the scores are {shortened(str(scores))}: read a file by nqjax.read_study(file, metric).scores"
+        )
     y = as_numbers("scores", scores)
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]

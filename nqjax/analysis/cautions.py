@@ -52,8 +52,8 @@ def warn_of_cautions(study: Study, fit: Fit, stacklevel: int = 3) -> None:
 def _about(odd: OddScore, fit: Fit, place: str | None) -> str:
     where = f"index {odd.place}" if place is None else place.format(row=odd.place + 1)
     name, best = ("alpha", fit.alpha) if fit.minimize else ("beta", fit.beta)
+    sigmas = f"sigma {significant(odd.sigma, 2)} instead of {significant(fit.sigma, 2)}"
     return (
         f"one score decides the fit: {show(odd.score)} ({where}); without it {name} is {significant(odd.best, 3)} "
-        f"instead of {significant(best, 3)}, and sigma {significant(odd.sigma, 2)} instead of "
-        f"{significant(fit.sigma, 2)}: check that run"
+        f"instead of {significant(best, 3)}, and {sigmas}, both within one threshold: check that run"
     )

@@ -33,8 +33,8 @@ REJECTED = 0.05
 
 #: What is wrong with intervals within a threshold that was chosen; docs/coverage.md has the figures.
 TAKEN_FOR_KNOWN = (
-    "the threshold was chosen by tests, and these intervals take it for known: where few of the scores are near the "
-    "optimum, most of them miss the best score; the averaged answer, which is the default, does not"
+    "the intervals take the chosen threshold as known, and are often too narrow: at 95 % they held the best score of "
+    "the regime in 27 to 93 % of simulated searches, depending on their kind; the default averages over thresholds"
 )
 
 #: What to do where no threshold is acceptable, for callers from Python.

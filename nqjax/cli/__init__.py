@@ -34,6 +34,7 @@ from nqjax.cli import (
     residual,
     search,
 )
+from nqjax.cli.help import HelpFormatter
 from nqjax.cli.options import Parser, Version, hint_for, join_numbers
 from nqjax.errors import InputError, one_line
 from nqjax.runtime import interrupt
@@ -106,7 +107,7 @@ def _parsers() -> tuple[Parser, Any]:
         "how good the model can get, how many hyperparameters matter, how noisy one run is, and\n"
         "what more trials would buy.",
         epilog="Begin with: nqjax demo\nThen:       nqjax analyze trials.csv --metric val_loss",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpFormatter,
         allow_abbrev=False,
     )
     parser.add_argument("--version", action=Version, nargs=0, help="print the version and exit")

@@ -46,6 +46,7 @@ def answer(
 
 def give(args: argparse.Namespace, post: "AveragedPosterior", scores: "np.ndarray") -> Any:
     """Print the answer, or a band where the scores do not tell the parameters, and return its document."""
+    from nqjax.checks.noise_alone import NOISE_ALONE
     from nqjax.checks.rerun_advice import advice_on_intervals
     from nqjax.report.averaged import averaged_document, print_averaged
     from nqjax.report.few import few_answer, print_few
@@ -55,7 +56,7 @@ def give(args: argparse.Namespace, post: "AveragedPosterior", scores: "np.ndarra
     found = cautions_of(args, post)
     document["warnings"] = cautions.joined(document["warnings"], found)
     document["advice"] = None
-    if args.measured is None and post.tells_parameters:
+    if args.measured is None and post.tells_parameters and NOISE_ALONE not in found:
         ends = post.interval("gamma"), post.interval("sigma")
         document["advice"] = advice_on_intervals(*ends, post.limits, post.minimize, scores)
     document["noise"] = reruns.entry(args.measured)

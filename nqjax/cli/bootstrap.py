@@ -5,7 +5,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from nqjax.cli import output, process, reading, threshold
+from nqjax.cli import cautions, output, process, reading, threshold
 from nqjax.cli.options import add_command, add_confidence, add_search, add_seed, read_whole
 from nqjax.errors import InputError
 from nqjax.runtime.extras import require
@@ -72,7 +72,6 @@ def _run(args: argparse.Namespace) -> None:
     import jax
 
     from nqjax.analysis.bootstrap import bootstrap_of
-    from nqjax.analysis.threshold import about_chosen
     from nqjax.report import bootstrap as report_bootstrap
 
     chosen = threshold.resolve(args, scores)
@@ -85,7 +84,7 @@ def _run(args: argparse.Namespace) -> None:
         seed=args.seed,
         requested=args.resamples,
     )
-    document["warnings"] = [*about_chosen(chosen), *document["warnings"]]
+    document["warnings"] = cautions.joined(document["warnings"], cautions.of_intervals(args, chosen, boot.fit))
     # Print the numbers first: they are not lost if a file cannot be written.
     output.give(args, document, report_bootstrap.print_bootstrap)
     if args.save is not None:

@@ -21,6 +21,13 @@ def cautions(args: argparse.Namespace, chosen: "Selection", fit: "Fit") -> list[
     return located(args, cautions_of(chosen.study, fit, "row {row}"), len(chosen.study.scores))
 
 
+def of_intervals(args: argparse.Namespace, chosen: "Selection", fit: "Fit") -> list[str]:
+    """Return the warnings of `cautions`, and one where intervals take as known a threshold that tests chose."""
+    from nqjax.analysis.threshold import about_chosen
+
+    return [*cautions(args, chosen, fit), *about_chosen(chosen)]
+
+
 def located(args: argparse.Namespace, found: list[str], num_scores: int) -> list[str]:
     """Return warnings with the numbers of the trials that they name, and one about numbers that are missing."""
     from nqjax.trials.trial_numbers import missing_trials, trial_numbers

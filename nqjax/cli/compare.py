@@ -3,7 +3,7 @@
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from nqjax.cli import averaged, output, process, reading, reruns, threshold
+from nqjax.cli import averaged, cautions, output, process, reading, reruns, threshold
 from nqjax.cli.options import (
     add_command,
     add_constraints,
@@ -99,7 +99,7 @@ def _run(args: argparse.Namespace) -> None:
         except InputError as error:
             raise InputError(f"{file}: {error}") from None
         posts.append(post)
-        searches.append(_entry(args, post, file, y, measured))
+        searches.append(_entry(args, post, file, y, measured, [*study.warnings, *warned]))
         notes += [f"{file}: {warning}" for warning in warned]
     document = comparison_document(
         nqjax.compare(posts[0], posts[1], np.asarray(output.trials(args, len(scores[0]))), cost=args.cost),
@@ -132,7 +132,7 @@ def _sampled(
     if args.method == AVERAGED:
         shape = args.chains, args.samples
         average = averaged.answer(args, scores, args.confidence, key=key, shape=shape, noise=noise)
-        return average, average.warnings
+        return average, cautions.joined(average.warnings, averaged.cautions_of(args, average))
     study: dict[str, Any] = {"minimize": args.minimize, "noise": noise, **constraints(args)}
     limits = threshold.resolve(args, scores, noise).study.limits
     with warnings.catch_warnings(record=True) as caught:
@@ -142,10 +142,15 @@ def _sampled(
 
 
 def _entry(
-    args: argparse.Namespace, post: "Comparable", file: str, scores: "np.ndarray", measured: "reruns.Measured | None"
+    args: argparse.Namespace,
+    post: "Comparable",
+    file: str,
+    scores: "np.ndarray",
+    measured: "reruns.Measured | None",
+    warned: list[str],
 ) -> dict[str, Any]:
-    """Return what the document says of one search."""
+    """Return what the document says of one search; ``warned`` are the warnings about its file and its answer."""
     from nqjax.report.comparison import search_entry
 
     head = output.head(args, post.limits, scores)
-    return {"file": file, "noise": reruns.entry(measured), **search_entry(post, scores, head)}
+    return {"file": file, "noise": reruns.entry(measured), **search_entry(post, scores, head, warned)}

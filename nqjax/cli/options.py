@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any, NoReturn
 
+from nqjax.cli.help import HelpFormatter
 from nqjax.cli.reading import add_files, add_rows
 from nqjax.errors import InputError, one_line
 from nqjax.runtime.memory import check_memory
@@ -251,7 +252,7 @@ def add_command(
         help=summary,
         description=description,
         epilog=epilog,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpFormatter,
         allow_abbrev=False,
     )
     parser.set_defaults(run=run, parser=parser)
@@ -289,7 +290,7 @@ def add_study(parser: argparse.ArgumentParser) -> None:
 def add_threshold(
     parser: "argparse.ArgumentParser | argparse._MutuallyExclusiveGroup",
     text: str = "where the regime ends: scores as good as T or better are fitted, the others only counted; auto "
-    "chooses it by tests, see nqjax regime; none uses all scores (default: auto)",
+    "averages the answer over all of them; none uses all scores (default: auto)",
     default: str | None = AUTO,
 ) -> None:
     """Declare the threshold of a search."""
@@ -299,13 +300,13 @@ def add_threshold(
 def add_constraints(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the four parameters."""
     for name, kind, default, text in (
-        ("alpha", read_constraint, None, "the lower end: the best score of the regime when minimizing"),
-        ("beta", read_constraint, None, "the upper end: the best score of the regime when maximizing"),
+        ("alpha", read_constraint, None, "the lower end: the best score of the regime when minimising"),
+        ("beta", read_constraint, None, "the upper end: the best score of the regime when maximising"),
         (
             "gamma",
             read_gamma,
             None,
-            "the effective number of hyperparameters (default: 1 5; up to 10 if the file says that more than 5 vary)",
+            "the effective number of hyperparameters (default: 1 5, averaged 0.5 to 6.5; more if more than 5 vary)",
         ),
         ("sigma", read_sigma, None, "the standard deviation of one run's noise; 0 for no noise"),
     ):

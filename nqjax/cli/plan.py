@@ -112,13 +112,16 @@ def _give_fit(args: argparse.Namespace, scores: "np.ndarray", noise: "Noise | No
     chosen = threshold.resolve(args, scores, noise)
     fit = fit_of(chosen)
     head = output.head(args, chosen.study.limits, scores)
+    found = cautions.cautions(args, chosen, fit)
     boot = _resampled(chosen) if args.width is None else None
     if not asked:
-        document = gains_document(fit, scores, head=head, constraints=constraints(args), boot=boot)
-        output.give(args, document, print_gains)
+        gains = gains_document(fit, scores, head=head, constraints=constraints(args), boot=boot)
+        gains["warnings"] = cautions.joined(gains["warnings"], found)
+        output.give(args, gains, print_gains)
         return
     trials = float(nqjax.required_trials(fit, **asked))  # type: ignore[arg-type]
     plan = plan_document(fit, scores, trials, head=head, asked=asked, constraints=constraints(args), boot=boot)
+    plan["warnings"] = cautions.joined(plan["warnings"], found)
     output.give(args, plan, print_plan)
 
 

@@ -74,7 +74,8 @@ def _run(args: argparse.Namespace) -> None:
         if args.report is not None:
             from nqjax.report.averaged_page import save_averaged_page
 
-            save_averaged_page(args.report, average, found, args.command_line)
+            with_data: Any = reading.described(args, found)
+            save_averaged_page(args.report, average, with_data, args.command_line)
         return
     import warnings
 
@@ -108,7 +109,8 @@ def _run(args: argparse.Namespace) -> None:
     if args.report is not None:
         from nqjax.report.page import save_page
 
-        save_page(args.report, post, document)
+        described: Any = reading.described(args, dict(document))
+        save_page(args.report, post, described)
 
 
 def _save_draws(path: str, post: Any) -> None:

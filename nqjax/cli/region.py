@@ -65,7 +65,6 @@ def _run(args: argparse.Namespace) -> None:
         return
     from nqjax.analysis.confidence_region import region_of
     from nqjax.analysis.fit import fit_of
-    from nqjax.analysis.threshold import about_chosen
     from nqjax.report.confidence import print_confidence, region_document
 
     chosen = threshold.resolve(args, scores, noise)
@@ -79,6 +78,5 @@ def _run(args: argparse.Namespace) -> None:
         trials=output.trials(args, len(scores)),
     )
     fit = getattr(region, "fit", None) or fit_of(chosen)
-    found = [*cautions.cautions(args, chosen, fit), *about_chosen(chosen)]
-    document["warnings"] = cautions.joined(document["warnings"], found)
+    document["warnings"] = cautions.joined(document["warnings"], cautions.of_intervals(args, chosen, fit))
     output.give(args, document, print_confidence)

@@ -6,6 +6,7 @@ import numpy as np
 
 from nqjax.plots.posterior import plain
 from nqjax.plots.style import BLUE, GREY, ORANGE
+from nqjax.runtime.text import same_side
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,9 +42,12 @@ def draw_thresholds(ax: "Axes", post: "AveragedPosterior", name: str) -> None:
     ends, shares = zip(*post.threshold_probabilities.items(), strict=True)
     y = post.study.scores[np.isfinite(post.study.scores)]
     kept = [np.sum(y <= end if post.minimize else y >= end) for end in ends]
-    ax.vlines(ends, 0, shares, color=BLUE, linewidth=4, alpha=0.6)
-    for end, share, count in zip(ends, shares, kept, strict=True):
+    # Thresholds lie close together near the best score: side by side, their numbers do not overlap.
+    places = np.arange(len(ends))
+    ax.bar(places, shares, color=BLUE, alpha=0.6)
+    for place, share, count in zip(places, shares, kept, strict=True):
         if share >= _LEAST_SHARE:
-            ax.annotate(f"{count:,}", (end, share), ha="center", va="bottom", fontsize="small", color=GREY)
+            ax.annotate(f"{count:,}", (float(place), share), ha="center", va="bottom", fontsize="small", color=GREY)
+    ax.set_xticks(places, [same_side(end, y, post.minimize) for end in ends], rotation=60, fontsize="small")
     ax.set(xlabel=f"threshold of {plain(name)}, above it the number of scores within", ylabel="probability")
     ax.set(ylim=(0, 1.1 * max(shares)))

@@ -356,8 +356,8 @@ def _warnings(found: Average) -> list[str]:
     values = float(of_threshold @ np.sum(counts > 0, axis=1))
     if used >= _ENOUGH_SCORES and values < _ENOUGH_VALUES:
         texts.append(
-            f"about {values:.0f} different scores shape the answer, too few for a distribution: they are coarsely "
-            "rounded, or the hyperparameters have no effect"
+            f"about {values:.0f} different scores shape the answer: intervals account for rounding, but not for "
+            "hyperparameters that have no effect or take few values"
         )
     low, high = found.gamma_range
     if low < high:

@@ -60,7 +60,7 @@ class RankedTrials:
     >>> rng = np.random.default_rng(0)
     >>> scores = 0.1 + rng.random(64) + 0.05 * rng.normal(size=64)
     >>> ranked = nqjax.rank_trials(nqjax.fit(scores), top=5)
-    >>> bool(ranked.rerun[0] > ranked.score[0])  # the best score was lucky
+    >>> bool(ranked.rerun[0] > ranked.score[0])  # noise helped the best score
     True
     >>> round(float(ranked.probability_best.sum()), 9)
     1.0

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nqjax.checks.noise_alone import NOISE_ALONE
 from nqjax.report.documents import AveragedDocument, Head
 from nqjax.report.head import noise_line, print_best
 from nqjax.report.tables import MEANING, describes, finite, indented, meanings, small_table, warn
@@ -118,6 +119,9 @@ def parameter_table(document: "Mapping[str, Any]") -> "Table":
     for name, ends in document["intervals"].items():
         low, high = ends["low"], ends["high"]
         estimate, first, last = as_sure([document[name], low, high], low, high)
+        if name == "gamma" and NOISE_ALONE in document["warnings"]:
+            table.add_row(name, "not told", "", words[name])
+            continue
         table.add_row(name.replace("regime_probability", "in regime"), estimate, f"{first} to {last}", words[name])
     return table
 
@@ -127,6 +131,8 @@ def in_words(document: "Mapping[str, Any]") -> str:
     ranked = sorted(document["thresholds"], key=lambda one: -one["probability"])
     named = [one for one in ranked[:_MOST_THRESHOLDS] if one["probability"] >= _LEAST_PROBABILITY]
     words = ", ".join(f"{one['shown']} ({chance(one['probability'], 2)})" for one in named)
+    if len(ranked) == 1:
+        return f"Of the thresholds, only {ranked[0]['shown']} can be fitted. --threshold T fixes another."
     return f"Averaged over {len(ranked)} thresholds; the most probable: {words}. --threshold T fixes one."
 
 

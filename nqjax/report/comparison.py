@@ -9,7 +9,7 @@ from nqjax.report.averaged import threshold_entries
 from nqjax.report.documents import ComparisonDocument, Head
 from nqjax.report.head import noise_line
 from nqjax.report.tables import finite, indented, shares_of, small_table, warn
-from nqjax.runtime.text import as_sure, chance, percent, same_side, significant
+from nqjax.runtime.text import as_sure, chance, chance_among_draws, percent, same_side, significant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -75,8 +75,12 @@ def comparison_document(
     }
 
 
-def search_entry(post: "Comparable", scores: "Floats", head: Head) -> dict[str, Any]:
-    """Return what a document says of one search; ``head`` has its threshold, or the most probable one."""
+def search_entry(post: "Comparable", scores: "Floats", head: Head, warned: "Sequence[str]" = ()) -> dict[str, Any]:
+    """Return what a document says of one search.
+
+    ``head`` has its threshold, or the most probable one; ``warned`` are the warnings about its file and its answer.
+    """
+    limited = bool(warned or getattr(post, "warnings", ()))
     found = {
         "threshold": head["threshold"],
         "threshold_shown": head["threshold_shown"],
@@ -108,8 +112,8 @@ def search_entry(post: "Comparable", scores: "Floats", head: Head) -> dict[str, 
             **dict(zip(("low", "high"), post.interval("gamma"), strict=True)),
         },
         "effective_draws": post.effective_draws,
-        "good": not post.warnings,
-        "verdict": f"{draws}; {'see the warnings' if post.warnings else 'nothing is known to limit the answer'}",
+        "good": not limited,
+        "verdict": f"{draws}; {'see the warnings' if limited else 'nothing is known to limit the answer'}",
     }
 
 
@@ -142,8 +146,8 @@ def print_comparison(document: ComparisonDocument, console: "Console") -> None:
         trials = f"{trials} {marks}".rstrip()
         table.add_row(
             trials,
-            chance(row["probability"], 2),
-            chance(row["probability_median"], 2),
+            chance_among_draws(row["probability"]),
+            chance_among_draws(row["probability_median"]),
             median,
             f"{low} to {high}",
             style="" if row["in_regime"] else "dim",

@@ -10,6 +10,7 @@ from nqjax.errors import InputError
 from nqjax.plots.style import new_figure
 from nqjax.runtime.extras import require
 from nqjax.runtime.files import written_whole
+from nqjax.runtime.text import as_sure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,6 +34,7 @@ def render(name: str, **values: Any) -> str:
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["number"] = _number
+    environment.globals["as_sure"] = as_sure
     template = environment.from_string(files("nqjax.report").joinpath(f"templates/{name}").read_text(encoding="utf-8"))
     return str(template.render(**values))
 

@@ -13,7 +13,7 @@ from nqjax.report.documents import Gain, GainsDocument, Head, PlanBasis, PlanDoc
 from nqjax.report.fit import fit_document
 from nqjax.report.head import noise_line, print_best, print_head
 from nqjax.report.tables import explain_parameters, finite, indented, score_format, small_table, warn
-from nqjax.runtime.text import BEST_OF_REGIME, chance, percent, significant
+from nqjax.runtime.text import BEST_OF_REGIME, chance, chance_among_draws, percent, significant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -158,7 +158,7 @@ def print_gains(document: "Mapping[str, Any]", console: "Console") -> None:
     table.columns[0].justify = "right"
     confidence = percent(document.get("confidence", _CONFIDENCE))
     for row in document["gains"]:
-        chances = _chance(row["probability"]), _chance(row["probability_beyond_noise"])
+        chances = chance_among_draws(row["probability"]), chance_among_draws(row["probability_beyond_noise"])
         mark = " *" if row["trials"] == document["num_scores"] else ""
         table.add_row(f"{row['trials']:,}{mark}", *chances, show(row["median_best_score"]))
         if row["intervals"]:
@@ -184,7 +184,7 @@ def print_gains(document: "Mapping[str, Any]", console: "Console") -> None:
 
 def _advice(document: "Mapping[str, Any]") -> str:
     (again,) = (row for row in document["gains"] if row["trials"] == document["num_scores"])
-    found, beyond = _chance(again["probability"]), _chance(again["probability_beyond_noise"])
+    found, beyond = chance_among_draws(again["probability"]), chance_among_draws(again["probability_beyond_noise"])
     stop = again["probability_beyond_noise"] < _SELDOM
     verdict = "stopping is reasonable" if stop else "going on may pay"
     return (
@@ -226,11 +226,6 @@ def _print_basis(document: "Mapping[str, Any]", console: "Console") -> None:
     sigma = significant(document["sigma"], 3)
     console.print(Text(f"From the fit to {document['num_scores']:,} trials: {numbers}, sigma {sigma}", "dim"))
     explain_parameters(document, console)
-
-
-def _chance(probability: float) -> str:
-    """Return a probability that follows from a fit, which is never quite sure."""
-    return chance(min(max(probability, 1e-9), 1 - 1e-9), 2)
 
 
 def _answer(document: "Mapping[str, Any]") -> str:

@@ -69,7 +69,8 @@ def print_regime(document: "Mapping[str, Any]", console: "Console") -> None:
             "The scores up to each threshold are fitted, and two tests try to reject the fit; these are their "
             "p-values. all: do all these scores follow the fit? best: does it describe the best of them as well as a "
             f"fit to these alone? both: the two together, rejected up to {document['level']:g}. The regime that is "
-            "chosen is the largest one that is not rejected.",
+            "chosen is the largest one that is not rejected; it is often too large, so that nqjax fit averages over "
+            "all of them instead.",
             style="dim",
         )
     )

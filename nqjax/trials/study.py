@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ RUNNING = "running"
 WAITING = "waiting"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class StudyTable:
     """The trials of a search, as `nqjax.read_study` gives them.
 
@@ -80,22 +80,28 @@ class StudyTable:
     metric: str
     direction: str | None
     direction_from: str | None
-    direction_hints: Mapping[str, str] = field(repr=False)
-    config: Mapping[str, NDArray[Any]] = field(repr=False)
-    status: NDArray[np.str_] = field(repr=False)
-    cost: Floats | None = field(repr=False)
+    direction_hints: Mapping[str, str]
+    config: Mapping[str, NDArray[Any]]
+    status: NDArray[np.str_]
+    cost: Floats | None
     cost_name: str | None
-    curves: list[Floats] | None = field(repr=False)
-    splits: Mapping[str, Floats] | None = field(repr=False)
+    curves: list[Floats] | None
+    splits: Mapping[str, Floats] | None
     sampler: str | None
     source: str
     tool: str
-    columns: Mapping[str, NDArray[Any]] = field(repr=False)
-    roles: Mapping[str, str] = field(repr=False)
-    rows: tuple[str, ...] = field(repr=False)
-    ids: tuple[str, ...] | None = field(repr=False)
+    columns: Mapping[str, NDArray[Any]]
+    roles: Mapping[str, str]
+    rows: tuple[str, ...]
+    ids: tuple[str, ...] | None
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        aim = self.direction or "no direction"
+        words = f"{len(self)} trials of {self.source!r}, {self.num_failed} without a score"
+        count = len(self.config)
+        return f"StudyTable({words}; metric {self.metric!r}, {aim}; {count} hyperparameter{'s' * (count != 1)})"
 
     def __len__(self) -> int:
         return len(self.scores)

@@ -60,6 +60,24 @@ def test_noise_alone_has_no_gamma(tmp_path, capsys, command):
         nqjax.fit(y)
 
 
+def test_an_averaged_answer_to_noise_alone_has_no_gamma_and_no_advice(tmp_path, capsys):
+    y = 0.58 + 0.0016 * np.random.default_rng(4).normal(size=40)
+    text = printed(capsys, "fit", written(tmp_path / "noise.csv", y.tolist()), "--metric", "y")
+    assert NOISE_ALONE in text
+    assert "gamma not told" in text
+    assert "tell noise from gamma" not in text
+
+
+@pytest.mark.parametrize("command", [("bootstrap", "--resamples", "50"), ("region", "--method", "profile")])
+def test_intervals_within_a_chosen_threshold_are_said_to_be_narrow(tmp_path, capsys, command):
+    rng = np.random.default_rng(6)
+    file = written(tmp_path / "quadratic.csv", (0.1 + 0.5 * rng.random(80) + 0.02 * rng.normal(size=80)).tolist())
+    of_chosen = "the intervals take the chosen threshold as known"
+    assert of_chosen in printed(capsys, command[0], file, "--metric", "y", *command[1:])
+    given = printed(capsys, command[0], file, "--metric", "y", *command[1:], "--threshold", "0.5")
+    assert of_chosen not in given
+
+
 def test_how_often_noise_is_found():
     rng = np.random.default_rng(5)
     assert np.mean([is_noise_alone(Study.read(rng.normal(size=48))) for _ in range(40)]) > 0.5

@@ -50,6 +50,30 @@ def test_a_search_of_few_scores_is_warned_of(files, capsys):
     assert re.search(r"Warning: \S*few.csv: about \d+ scores shape the answer, too few to tell the parameters", text)
 
 
+def test_what_limits_a_file_limits_the_comparison(files, capsys):
+    y = np.linspace(0.6, 0.1, 64) + 0.05 * np.random.default_rng(1).random(64)
+    (files / "adaptive.csv").write_text("trial,loss\n" + "".join(f"{i},{s!r}\n" for i, s in enumerate(y.tolist())))
+    status, text = compared(capsys, files, "a", "adaptive", options=())
+    assert status == 0
+    assert "loss falls with the number of the trial" in text
+    assert "see the warnings" in text.partition("B: thresholds")[2].partition("trials A wins")[0]
+
+
+def test_an_odd_score_is_named_in_a_comparison_as_in_a_fit(files, capsys):
+    y = 0.1 + 0.3 * np.random.default_rng(2).random(64) ** 2
+    (files / "odd.csv").write_text("loss\n0.0\n" + "\n".join(map(repr, y.tolist())) + "\n")
+    _, text = compared(capsys, files, "a", "odd", options=())
+    assert "odd.csv: one score decides the fit: 0 (row 1)" in text
+    assert not cli.main(["fit", str(files / "odd.csv"), *METRIC])
+    assert "one score decides the fit: 0 (row 1)" in " ".join(capsys.readouterr().out.split())
+
+
+def test_no_draw_is_a_small_probability_not_none(files, capsys):
+    _, text = compared(capsys, files, "a", "c")
+    assert "> 99.9 %" in text
+    assert not re.search(r" (0|100) % ", text)
+
+
 def test_a_threshold_and_the_average_over_all_exclude_each_other(files, capsys):
     status, text = compared(capsys, files, "a", "b", options=("--threshold", "0.5", "--method", "averaged"))
     assert status == 2

@@ -113,7 +113,9 @@ def test_a_page_about_all_thresholds(files, capsys):
     assert page.count("data:image/svg+xml;base64,") == 4
     for name in ("alpha", "sigma"):
         ends = document["intervals"][name]
-        assert f"<td>{ends['low']:.4g} to {ends['high']:.4g}</td>" in page
+        low, high = re.search(rf"<td>{name}</td><td>[^<]*</td><td[^>]*>(\S+) to (\S+)</td>", page).groups()
+        width = ends["high"] - ends["low"]
+        assert (float(low), float(high)) == pytest.approx((ends["low"], ends["high"]), abs=0.05 * width)
     raw = json.loads(page.partition("<pre>")[2].partition("</pre>")[0])
     assert raw["command"].startswith("nqjax posterior a.csv")
     assert (raw["method"], raw["metric"]) == ("averaged", "loss")
@@ -124,6 +126,18 @@ def test_a_page_about_all_thresholds(files, capsys):
     assert "<i>loss" not in page
     assert post.warnings
     assert all(f"Warning: {warning}." in html.unescape(page) for warning in post.warnings)
+
+
+@pytest.mark.parametrize("options", [(), ("--threshold", "0.5", *QUICK)], ids=["averaged", "one threshold"])
+def test_a_page_has_the_warnings_about_the_file(tmp_path, monkeypatch, capsys, options):
+    """A page that is passed on says by itself that its scores are not those of a random search."""
+    monkeypatch.chdir(tmp_path)
+    y = np.linspace(0.5, 0.1, 60) + 0.05 * np.random.default_rng(0).random(60)
+    (tmp_path / "adaptive.csv").write_text("trial,loss\n" + "".join(f"{i},{s!r}\n" for i, s in enumerate(y.tolist())))
+    status, _, err = run(capsys, "posterior", "adaptive.csv", "--metric", "loss", "--report", "p.html", *options)
+    assert status == 0
+    (warning,) = re.findall("nqjax: warning: (loss falls with the number of the trial.*)", err)
+    assert f"Warning: {warning}." in html.unescape((tmp_path / "p.html").read_text())
 
 
 def test_priors_in_words():

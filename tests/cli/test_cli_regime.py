@@ -95,7 +95,8 @@ def test_a_given_threshold_is_left_alone(file, capsys):
 
 
 @pytest.mark.parametrize(
-    "command", ["fit --sigma 0.05", "bootstrap", "region --method profile", "plan --score 0.1 --probability 0.5"]
+    "command",
+    ["fit --sigma 0.05", "bootstrap", "region --method profile", "plan --sigma 0.05 --score 0.1 --probability 0.5"],
 )
 def test_no_regime_is_an_error_that_says_what_to_do(heaps, capsys, command):
     name, *options = command.split()

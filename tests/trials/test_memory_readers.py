@@ -159,3 +159,25 @@ def test_a_ray_result_grid(tmp_path):
         found = nqjax.read_study(grid, "loss", minimize=True, per_trial=per_trial)
         np.testing.assert_allclose(found.scores, [one.config["x"] + added for one in grid])
         np.testing.assert_allclose(found.config["config.x"], [one.config["x"] for one in grid])
+
+
+@pytest.mark.parametrize("direction", ["minimize", "maximize"])
+def test_a_study_is_not_taken_for_scores_without_its_direction(direction):
+    trials = [{"lr": k / 10, "loss": k / 7} for k in range(30)]
+    study = nqjax.read_study(trials, "loss", minimize=direction == "minimize")
+    for call in (nqjax.fit, nqjax.confidence_region, nqjax.find_regime, nqjax.confidence_bands):
+        with pytest.raises(InputError, match=rf"give its \.scores, and {direction}=True"):
+            call(study)
+
+
+def test_a_study_shows_itself_in_a_line():
+    study = nqjax.read_study([{"lr": k / 10, "loss": k / 7 if k else None} for k in range(500)], "loss")
+    assert repr(study).count("\n") == 0
+    assert len(repr(study)) < 200
+    for part in ("500 trials", "1 without a score", "'loss'", "1 hyperparameter"):
+        assert part in repr(study)
+
+
+def test_a_file_name_is_not_taken_for_scores():
+    with pytest.raises(InputError, match=r"nqjax\.read_study"):
+        nqjax.fit("trials.csv")

@@ -126,7 +126,8 @@ def grouped(
     kept = table.take(chosen)
     if per_trial is None:
         better = sum(scores[a] != scores[b] for a, b in zip(last, best, strict=True)) if sign else 0
-        before = f"{better} of them were better before" if better else "say --per-trial last, if that is right"
+        were = "was" if better == 1 else "were"
+        before = f"{better} of them {were} better before" if better else "say --per-trial last, if that is right"
         how = f"{repeats}: one row an epoch? {found.epoch} counts up, so {taken}"
         warnings.insert(0, f"{how} ({before}; --per-trial best takes the best)")
     else:
