@@ -17,6 +17,9 @@ from nqjax.types import Floats
 LAST = "last"
 BEST = "best"
 
+#: Each row is a run of its own, whatever it repeats: the value for files of reruns.
+EVERY = "every"
+
 #: Names of columns that number the rows whatever the rows are, in lower case.
 _ROW_NUMBERS = ("", "unnamed: 0", "index")
 
