@@ -67,6 +67,8 @@ def reruns_of(runs: StudyTable, config: Sequence[str] | None = None, search: Stu
         tried.append(listed_names(list(labels)))
         if labels and max(Counter(zip(*labels.values(), strict=True)).values()) > 1:
             return Reruns(runs.scores, labels)
+    for name in _naming(names):
+        labels_of(runs, name)  # a run without a label is the reason, if there is one
     by = f" by {' or by '.join(dict.fromkeys(tried))}" if any(tried) else ""
     raise InputError(f"{runs.source}: no configuration occurs twice{by}: name its columns with --noise-config")
 

@@ -105,7 +105,9 @@ def read_runs(
     where: Sequence[str] | None = None,
     study: str | None = None,
 ) -> StudyTable:
-    """Read runs of which some repeat a configuration or a trial, as `read_study` reads trials; each row is one run.
+    """Read runs of which some repeat a configuration or a trial, as `read_study` reads trials.
+
+    Each row is one run, or the last of its rows if a column counts its reports.
 
     Raises
     ------
@@ -169,10 +171,10 @@ def study_of(
     chosen, chosen_from = _direction(direction, recorded, hints, default)
     sign = {"minimize": 1, "maximize": -1}.get(chosen or "", 0)
     curves = _curves(table, kinds, name)
-    if per_trial == grouping.EVERY:
-        group = grouping.Grouped(table, None, curves, [])
-    elif curves is None:
+    if curves is None:
         group = grouping.grouped(table, kinds, name, numbers.values, per_trial, sign)
+    elif per_trial == grouping.EVERY:
+        group = grouping.Grouped(table, None, curves, [])
     else:
         taken = grouping.from_curves(table, name, numbers.values, curves, per_trial, sign)
         group = grouping.grouped(taken, kinds, name, numbers.values, None, sign)._replace(curves=curves)
