@@ -190,8 +190,8 @@ def test_every_command_runs(command, files, capsys):
     argv = argv_of(command)
     args = cli.parse(argv)
     assert args.command == argv[0]
-    if argv[0] in TRAINING and "--list" not in argv:
-        return
+    if (argv[0] in TRAINING and "--list" not in argv) or "--report" in argv:
+        return  # the page of --report is written by a block of Python, too, and takes long
     status = cli.main(argv)
     captured = capsys.readouterr()
     assert status == 0, captured.err
