@@ -25,8 +25,10 @@ from nqjax.confidence.profile import ProfileRegion
 from nqjax.errors import InputError
 from nqjax.estimation.fit import Fit
 from nqjax.inputs import as_count, as_limits, as_minimize, as_probability, as_scores, read_number, shortened
-from nqjax.trials.labels import as_labels, read_labels
-from nqjax.trials.scores import read_scores
+from nqjax.trials.labels import as_labels
+from nqjax.trials.readers.read import read_runs
+from nqjax.trials.reruns import labels_of, scores_of
+from nqjax.trials.study import StudyTable
 from nqjax.types import Floats
 
 #: Text between the labels of a configuration that several columns identify.
@@ -131,7 +133,7 @@ class NoiseDiagnostics:
 
 
 def noise_diagnostics(
-    table: "str | Path | Mapping[str, ArrayLike]",
+    table: "str | Path | StudyTable | Mapping[str, ArrayLike]",
     config: str | Sequence[str] = "config_id",
     score: str = "y",
     *,
@@ -146,8 +148,9 @@ def noise_diagnostics(
 
     Parameters
     ----------
-    table : str, Path or mapping
-        One run a row: a file (see `nqjax.trials.read_scores`), or columns by name.
+    table : str, Path, StudyTable or mapping
+        One run a row: a file as `nqjax.read_study` takes it, what was read of one, or columns by name. In a file, only
+        a finished run has a score.
     config : str or sequence of str
         Name of the column of the configurations' ids (numbers or text), or of several columns, such as the
         hyperparameters, which together identify a configuration.
@@ -272,12 +275,17 @@ def _fitted_sigma(
     return sigma, None
 
 
-def _columns(table: "str | Path | Mapping[str, ArrayLike]", config: list[str], score: str) -> tuple[list[str], Floats]:
+def _columns(
+    table: "str | Path | StudyTable | Mapping[str, ArrayLike]", config: list[str], score: str
+) -> tuple[list[str], Floats]:
     if not config:
         raise InputError("config is empty: give the column, or the columns, that identify a configuration")
     if isinstance(table, str | Path):
-        scores = read_scores(table, score)
-        labels = [read_labels(table, name) for name in config]
+        table = read_runs(table, score)
+        score = table.metric
+    if isinstance(table, StudyTable):
+        scores = scores_of(table, score)
+        labels = [labels_of(table, name) for name in config]
     else:
         names = list(table.keys()) if hasattr(table, "keys") else None
         if names is None:

@@ -98,10 +98,11 @@ def advice_on_intervals(
     if gamma[1] < _FACTOR * gamma[0] or sigma[1] < _FACTOR**2 * sigma[0]:
         return None
     which = _named(best_within(limits, minimize, scores, (_FEWEST + _MOST) // 2), names)
-    first, second = (" to ".join(as_sure(ends, *ends)) for ends in (gamma, sigma))
+    # The lowest sigma may be a hundredth of the highest: each end has digits of its own.
+    first, second = " to ".join(as_sure(gamma, *gamma)), " to ".join(significant(end, 2) for end in sigma)
     return (
         f"the scores hardly tell noise from gamma (gamma {first}, sigma {second}): {_RUNS} more runs each of {which} "
-        "would narrow both; give their file with --noise"
+        "would measure the noise, and often narrow the interval of the best score; give their file with --noise"
     )
 
 

@@ -1,7 +1,8 @@
 """`nqjax noise`."""
 
 import argparse
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from nqjax.cli import output, reading
 from nqjax.cli.options import (
@@ -14,6 +15,9 @@ from nqjax.cli.options import (
     limits,
     read_positive,
 )
+
+if TYPE_CHECKING:
+    from nqjax.trials.study import StudyTable
 
 #: What the confidence is of.
 CONFIDENCE = "the intervals; a true noise model is rejected with probability 1 - P at most"
@@ -44,7 +48,7 @@ def add(commands: Any) -> None:
         epilog=_EPILOG,
     )
     # Not required here: in `--config NAME FILE`, argparse takes the file for another name, see `_file_and_config`.
-    parser.add_argument("file", metavar="FILE", nargs="?", help="the runs: .csv, .tsv, .jsonl, .ndjson or .parquet")
+    parser.add_argument("file", metavar="FILE", nargs="?", help="the runs, one a row: a file as nqjax fit takes it")
     parser.add_argument(
         "--config",
         metavar="NAME",
@@ -75,16 +79,19 @@ def _file_and_config(args: argparse.Namespace) -> tuple[str, list[str]]:
     return args.config[-1], args.config[:-1]
 
 
-def _table(args: argparse.Namespace) -> tuple[Any, Any]:
-    """Return the table of the runs, and their scores: the file itself, unless rows of it are chosen."""
-    from nqjax.trials.scores import ENDINGS, read_scores
+def _runs(args: argparse.Namespace) -> "StudyTable":
+    """Return the runs, one a row, or one report of each if that is asked for."""
+    from nqjax.trials.readers.read import read_runs
 
-    is_table = args.file.lower().removesuffix(".gz").endswith(ENDINGS)
-    if is_table and not (args.where or args.per_trial or args.study):
-        return args.file, read_scores(args.file, args.metric)
-    study = reading.read_one(args, args.file)
-    reading.keep(args, [study])
-    return {**study.columns, study.metric: study.scores}, study.scores
+    reading.check_exists(args.file)
+    if args.per_trial:
+        runs = reading.read_one(args, args.file)
+    else:
+        runs = read_runs(args.file, args.metric, minimize=args.minimize, where=args.where, study=args.study)
+    # The warnings of a search, such as that configurations occur several times, do not apply to reruns.
+    runs = replace(runs, warnings=())
+    reading.keep(args, [runs])
+    return runs
 
 
 def _run(args: argparse.Namespace) -> None:
@@ -100,9 +107,9 @@ def _run(args: argparse.Namespace) -> None:
     from nqjax.report.noise import noise_document, print_noise
 
     regime = limits(args.threshold, args.minimize)
-    table, scores = _table(args)
+    runs = _runs(args)
     diagnostics = noise_diagnostics(
-        table,
+        runs,
         args.config,
         args.metric,
         limits=regime,
@@ -110,7 +117,7 @@ def _run(args: argparse.Namespace) -> None:
         fit=args.sigma,
         level=level_of(args.confidence),
     )
-    head = output.head(args, regime, scores)
+    head = output.head(args, regime, runs.scores)
     document = noise_document(diagnostics, head=head, config=SEPARATOR.join(args.config))
     output.give(args, document, print_noise)
     if args.plot is not None:

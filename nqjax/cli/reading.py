@@ -100,6 +100,10 @@ def say(args: argparse.Namespace) -> None:
         for word, sentences in (("note", study.notes), ("warning", study.warnings)):
             for sentence in sentences:
                 print(f"nqjax: {word}: {one_line(about + sentence)}", file=sys.stderr)
+    # Reruns are no search, so only what was inferred of their file is of interest.
+    runs: list[StudyTable] = getattr(args, "runs", [])
+    for sentence in dict.fromkeys(f"{one.source}: {note}" for one in runs for note in one.notes):
+        print(f"nqjax: note: {one_line(sentence)}", file=sys.stderr)
 
 
 def described(args: argparse.Namespace, document: dict[str, Any]) -> dict[str, Any]:

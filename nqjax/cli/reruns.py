@@ -1,6 +1,7 @@
 """Noise that a command is given: measured from a file of reruns, from repeated configurations, or from columns."""
 
 import argparse
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -51,18 +52,28 @@ def read_each(args: argparse.Namespace, files: list[str], studies: "Sequence[Stu
 
 def _measure(args: argparse.Namespace, file: str, study: "StudyTable", what: str) -> Measured:
     from nqjax.checks.measured_noise import noise_from_reruns
-    from nqjax.trials.reruns import read_reruns
-    from nqjax.trials.scores import ENDINGS
+    from nqjax.trials.readers.read import read_runs
+    from nqjax.trials.reruns import reruns_of
 
-    is_file = what.lower().removesuffix(".gz").endswith(ENDINGS) or Path(what).exists()
+    is_file = _is_file(what)
     if not (is_file or what == REPEATS):
         return _from_columns(args, study, what)
-    runs = read_reruns(what if is_file else study, args.metric, args.noise_config, study if is_file else None)
+    runs = read_runs(what, args.metric, minimize=args.minimize) if is_file else study
+    if is_file:
+        args.runs = [*getattr(args, "runs", []), runs]
+    found = reruns_of(runs, args.noise_config, study if is_file else None)
     try:
-        noise = noise_from_reruns(runs.columns, runs.scores, **_regime(args))
+        noise = noise_from_reruns(found.columns, found.scores, **_regime(args))
     except InputError as error:
         raise InputError(f"--noise {what}: {error}") from None
-    return Measured(noise, what if is_file else file, list(runs.columns))
+    return Measured(noise, what if is_file else file, list(found.columns))
+
+
+def _is_file(what: str) -> bool:
+    """Return whether --noise has a file, folder or database, rather than columns."""
+    from nqjax.trials.readers.flat import has_table_ending
+
+    return "://" in what or has_table_ending(Path(what)) or os.path.lexists(what)
 
 
 def _from_columns(args: argparse.Namespace, study: "StudyTable", what: str) -> Measured:
@@ -70,13 +81,13 @@ def _from_columns(args: argparse.Namespace, study: "StudyTable", what: str) -> M
     import numpy as np
 
     from nqjax.checks.measured_noise import noise_from_seeds
-    from nqjax.trials.reruns import read_columns
+    from nqjax.trials.reruns import seed_columns
 
     if args.noise_config:
         args.parser.error("argument --noise-config: columns of seeds have a row for each configuration")
     if not any(mark in what for mark in ",*?["):
         raise InputError(f"--noise {what!r} is no file: give a file of reruns, {REPEATS}, or columns such as 'seed_*'")
-    columns = read_columns(study, what)
+    columns = seed_columns(study, what)
     table = np.stack([*columns.values()], axis=1)
     averaged = 1
     if args.metric not in columns:

@@ -82,13 +82,6 @@ def guess_delimiter(path: Path, ending: str) -> str:
     return likely if counts[-1][likely] >= counts[0][likely] > counts[0][usual] else usual
 
 
-def csv_names(path: Path, delimiter: str) -> list[str]:
-    """Return the names of the columns of a CSV file."""
-    _check_lines(path)
-    with _large_cells():
-        return _csv_header(path, delimiter)[0]
-
-
 def csv_texts(path: Path, metric: str, delimiter: str) -> tuple[list[str], LineOf]:
     """Return the cells of one column as text, and a function from a row to its line in the file."""
     quotes = _check_lines(path)

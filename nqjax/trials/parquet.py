@@ -28,18 +28,6 @@ def read_parquet(path: Path, metric: str) -> np.ndarray:
     raise InputError(f"{path}: column {metric!r} holds {of}, not numbers; choose a column of scores")
 
 
-def parquet_names(path: Path) -> list[str]:
-    """Return the names of the columns of a Parquet file, dotted where they are nested."""
-    pa = require("pyarrow", "parquet", f"reading {path}")
-    from pyarrow import parquet
-
-    try:
-        with parquet.ParquetFile(path) as file:
-            return list(dotted_names(_tree(file.schema_arrow)))
-    except (pa.ArrowException, UnicodeError) as error:
-        raise InputError(f"{path} is not a Parquet file that can be read: {first_line(error)}") from error
-
-
 def parquet_values(path: Path, name: str) -> Iterator[Any]:
     """Yield the values of one column as Python objects."""
     return _values(_parquet_column(path, name))

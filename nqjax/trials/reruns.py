@@ -1,4 +1,4 @@
-"""Read runs that repeat configurations, and find the columns that name the configuration of a run."""
+"""Take runs that repeat configurations, and find the columns that name the configuration of a run."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -10,10 +10,8 @@ import numpy as np
 
 from nqjax.errors import InputError
 from nqjax.trials.columns import listed_names, missing_column
-from nqjax.trials.labels import as_labels, read_labels
-from nqjax.trials.names import read_names
-from nqjax.trials.scores import read_scores
-from nqjax.trials.study import StudyTable
+from nqjax.trials.labels import as_labels
+from nqjax.trials.study import FINISHED, StudyTable
 from nqjax.types import Floats
 
 #: Names of columns that may name the configuration of a run, in lower case and without what precedes the last dot.
@@ -42,64 +40,57 @@ class Reruns(NamedTuple):
     columns: dict[str, list[str]]  # labels of each run, by the column's name
 
 
-def read_reruns(
-    path: str | Path | StudyTable,
-    metric: str,
-    config: Sequence[str] | None = None,
-    search: str | Path | StudyTable | None = None,
-) -> Reruns:
-    """Read runs of which some repeat a configuration.
+def reruns_of(runs: StudyTable, config: Sequence[str] | None = None, search: StudyTable | None = None) -> Reruns:
+    """Return runs of which some repeat a configuration, with the labels of their configurations.
 
     Parameters
     ----------
-    path : str, Path or StudyTable
-        The file of the runs, or what was read of it.
-    metric : str
-        The column of the scores.
+    runs : StudyTable
+        The runs, one a row.
     config : sequence of str, optional
         Columns that together name a configuration. By default a column with such a name, such as ``config_id`` or
         ``trial``; or else the hyperparameters: the columns that the search has, too, without the metric.
-    search : str, Path or StudyTable, optional
-        The file of the search, by default the same file.
+    search : StudyTable, optional
+        The search, by default the runs themselves.
 
     Raises
     ------
     InputError
-        If a file cannot be read or lacks a column, or no columns are found under which a configuration occurs twice.
+        If a column is missing, or no columns are found under which a configuration occurs twice.
     """
-    scores = _scores(path, metric)
     if config:
-        return Reruns(scores, _labels(path, config))
-    names = [name for name in _names(path) if name != metric]
+        return Reruns(runs.scores, _labels(runs, config))
+    names = [name for name in runs.columns if name != runs.metric]
     tried = []
-    for columns in _candidates(names, None if search is None else _names(search)):
-        labels = _readable(path, columns)
+    for columns in _candidates(names, None if search is None else list(search.columns)):
+        labels = _readable(runs, columns)
         tried.append(listed_names(list(labels)))
         if labels and max(Counter(zip(*labels.values(), strict=True)).values()) > 1:
-            return Reruns(scores, labels)
+            return Reruns(runs.scores, labels)
+    for name in _naming(names):
+        labels_of(runs, name)  # a run without a label is the reason, if there is one
     by = f" by {' or by '.join(dict.fromkeys(tried))}" if any(tried) else ""
-    raise InputError(f"{_shown(path)}: no configuration occurs twice{by}: name its columns with --noise-config")
+    raise InputError(f"{runs.source}: no configuration occurs twice{by}: name its columns with --noise-config")
 
 
-def read_columns(path: str | Path | StudyTable, names: str) -> dict[str, Floats]:
-    """Read the columns of scores whose names are separated by commas or match a pattern such as ``split*_score``.
+def seed_columns(study: StudyTable, names: str) -> dict[str, Floats]:
+    """Return the columns of scores whose names are separated by commas or match a pattern such as ``split*_score``.
 
     Raises
     ------
     InputError
-        If the file cannot be read, lacks a column, or fewer than two columns match.
+        If the study lacks a column, or fewer than two columns match.
     """
-    there = _names(path)
+    there = list(study.columns)
     parts = [part.strip() for part in names.split(",") if part.strip()]
     found: dict[str, Floats] = {}
     for part in parts:
         matching = [part] if part in there else [name for name in there if fnmatchcase(name, part)]
         # A name that is not there raises the error that lists the columns.
-        found |= {name: _scores(path, name) for name in matching or [part]}
+        found |= {name: scores_of(study, name) for name in matching or [part]}
     if len(found) < 2:
-        raise InputError(
-            f"{_shown(path)}: {names!r} is {len(found)} column: noise takes the scores of two seeds or more"
-        )
+        count = "1 column" if found else "no column"
+        raise InputError(f"{study.source}: {names!r} is {count}: noise takes the scores of two seeds or more")
     return found
 
 
@@ -117,36 +108,38 @@ def _candidates(names: list[str], search: list[str] | None) -> list[list[str]]:
 
 def _naming(names: list[str]) -> list[str]:
     """Return the columns whose names say that they name a configuration, the likeliest first."""
-    found = [name for name in names if _word(name) in CONFIGURATION_NAMES]
+    found = [name for name in names if names_configuration(name)]
     return sorted(found, key=lambda name: CONFIGURATION_NAMES.index(_word(name)))
+
+
+def names_configuration(name: str) -> bool:
+    """Return whether a column's name says that it may name the configuration of a run."""
+    return _word(name) in CONFIGURATION_NAMES
 
 
 def _word(name: str) -> str:
     return name.casefold().rsplit(".", 1)[-1]
 
 
-def _labels(path: str | Path | StudyTable, names: Sequence[str]) -> dict[str, list[str]]:
+def _labels(runs: StudyTable, names: Sequence[str]) -> dict[str, list[str]]:
     # A hyperparameter that a run does not have may be missing, but not the only label.
-    return {name: _labels_of(path, name, missing=_MISSING if len(names) > 1 else None) for name in names}
+    return {name: labels_of(runs, name, missing=_MISSING if len(names) > 1 else None) for name in names}
 
 
-def _readable(path: str | Path | StudyTable, names: Sequence[str]) -> dict[str, list[str]]:
+def _readable(runs: StudyTable, names: Sequence[str]) -> dict[str, list[str]]:
     """Return the columns that hold labels: lists and objects are not hyperparameters."""
     found = {}
     for name in names:
         try:
-            found[name] = _labels_of(path, name, missing=_MISSING if len(names) > 1 else None)
+            found[name] = labels_of(runs, name, missing=_MISSING if len(names) > 1 else None)
         except InputError:
             continue
     return found
 
 
-def _shown(source: str | Path | StudyTable) -> str | Path:
-    return source.source if isinstance(source, StudyTable) else source
-
-
-def _names(source: str | Path | StudyTable) -> list[str]:
-    return list(source.columns) if isinstance(source, StudyTable) else read_names(source)
+def labels_of(runs: StudyTable, name: str, missing: str | None = None) -> list[str]:
+    """Return a column as labels, one a run; ``missing`` is that of a run without one, which is an error by default."""
+    return as_labels(_column(runs, name).tolist(), name, f"{runs.source}, ", missing)
 
 
 def _column(study: StudyTable, name: str) -> np.ndarray:
@@ -155,19 +148,11 @@ def _column(study: StudyTable, name: str) -> np.ndarray:
     return study.columns[name]
 
 
-def _scores(source: str | Path | StudyTable, name: str) -> Floats:
-    """Return a column of scores."""
-    if not isinstance(source, StudyTable):
-        return read_scores(source, name)
-    if name == source.metric:
-        return source.scores
-    column = _column(source, name)
+def scores_of(study: StudyTable, name: str) -> Floats:
+    """Return a column of scores; only a finished trial has some."""
+    if name == study.metric:
+        return study.scores
+    column = _column(study, name)
     if column.dtype != np.float64:
-        raise InputError(f"{source.source}: column {name!r} holds text, not numbers; choose a column of scores")
-    return column
-
-
-def _labels_of(source: str | Path | StudyTable, name: str, missing: str | None) -> list[str]:
-    if not isinstance(source, StudyTable):
-        return read_labels(source, name, missing=missing)
-    return as_labels(_column(source, name).tolist(), name, f"{source.source}, ", missing)
+        raise InputError(f"{study.source}: column {name!r} holds text, not numbers; choose a column of scores")
+    return np.where(study.status == FINISHED, column, np.nan)

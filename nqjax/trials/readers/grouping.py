@@ -17,6 +17,9 @@ from nqjax.types import Floats
 LAST = "last"
 BEST = "best"
 
+#: The value for reruns: rows with the same name are runs of one configuration, unless a column counts reports.
+EVERY = "every"
+
 #: Names of columns that number the rows whatever the rows are, in lower case.
 _ROW_NUMBERS = ("", "unnamed: 0", "index")
 
@@ -95,17 +98,22 @@ def grouped(
     scores : sequence
         The metric of each row.
     per_trial : str or None
-        ``"last"`` or ``"best"`` report of a trial; None takes the last if a column counts the reports.
+        ``"last"`` or ``"best"`` report of a trial; None takes the last if a column counts the reports, and so does
+        ``"every"``, which leaves other rows as they are.
     sign : int
         1 if lower scores are better, -1 if higher ones are, 0 if that is not known.
     """
     found = _groups(table, roles)
     if isinstance(found, list | None):
-        if per_trial is not None and not found:
+        if per_trial not in (None, EVERY) and not found:
             raise InputError(f"{table.source}: no column names the trial of each row, so --per-trial does not apply")
         return Grouped(table, found, None, [])
     most = max(map(len, found.rows))
     repeats = f"{found.column} repeats {most} times" if _same_length(found.rows) else f"{found.column} repeats"
+    if per_trial == EVERY:
+        if found.epoch is None:
+            return Grouped(table, None, None, [])
+        per_trial = LAST
     if found.epoch is None and per_trial is None:
         return Grouped(
             table,

@@ -97,6 +97,27 @@ def read_or_minimize(
     return _read(source, metric, _given(minimize, None), where, per_trial, study, "minimize")
 
 
+def read_runs(
+    source: Any,
+    metric: str | None,
+    *,
+    minimize: bool | None = None,
+    where: Sequence[str] | None = None,
+    study: str | None = None,
+) -> StudyTable:
+    """Read runs of which some repeat a configuration or a trial, as `read_study` reads trials.
+
+    Each row is one run, or the last of its rows if a column counts its reports.
+
+    Raises
+    ------
+    InputError
+        As for `read_study`.
+    """
+    table = read_table(source, study)
+    return study_of(table, metric, _given(minimize, None), list(where or []), grouping.EVERY, "minimize")
+
+
 def _read(
     source: Any,
     metric: str | None,
@@ -137,7 +158,7 @@ def study_of(
     name, note = choose_metric(table, kinds, metric)
     kinds[name] = roles.METRIC if kinds[name] in (roles.CONFIG, roles.OTHER, roles.CONSTANT) else kinds[name]
     table = table if note is None else table.noted(note)
-    table = only_trials(table, kinds, name)
+    table = only_trials(table, kinds, name, reruns=per_trial == grouping.EVERY)
     if where:
         kept = rows_where(table, where)
         table = table.take(kept).noted(f"{len(kept)} of {len(table)} rows fulfil {' and '.join(where)}")
@@ -152,13 +173,15 @@ def study_of(
     curves = _curves(table, kinds, name)
     if curves is None:
         group = grouping.grouped(table, kinds, name, numbers.values, per_trial, sign)
+    elif per_trial == grouping.EVERY:
+        group = grouping.Grouped(table, None, curves, [])
     else:
         taken = grouping.from_curves(table, name, numbers.values, curves, per_trial, sign)
         group = grouping.grouped(taken, kinds, name, numbers.values, None, sign)._replace(curves=curves)
     if group.table is not table:
         table = group.table
         numbers = _numbers(table, name)
-    status, note_of_status = statuses.find_statuses(table, kinds, name, numbers)
+    status, note_of_status = statuses.find_statuses(table, kinds, name, numbers, reruns=per_trial == grouping.EVERY)
     scores = np.where(np.array(status) == FINISHED, _floats(numbers.values), np.nan)
     found = [
         *group.warnings,

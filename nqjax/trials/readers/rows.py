@@ -7,6 +7,7 @@ from typing import Any
 from nqjax.trials.readers.cells import status_of, to_number
 from nqjax.trials.readers.roles import CONFIG, EPOCH, OTHER, PARENT, STATUS, TRIAL, first_of
 from nqjax.trials.readers.table import Table
+from nqjax.trials.reruns import names_configuration
 from nqjax.trials.study import WAITING
 
 #: First words of rows that summarize the others, in lower case.
@@ -19,11 +20,15 @@ _SUMMARIES = (
 _FEWEST_PARENTS = 5
 
 
-def only_trials(table: Table, roles: Mapping[str, str], metric: str) -> Table:
-    """Return the rows that are trials, with notes that say how many others were left out, and why."""
-    for step in (_without_headers, _without_empty, _without_summaries, _each_once, _without_waiting):
+def only_trials(table: Table, roles: Mapping[str, str], metric: str, *, reruns: bool = False) -> Table:
+    """Return the rows that are trials, with notes that say how many others were left out, and why.
+
+    Where ``reruns`` holds, the name of a configuration is not that of a trial: its runs may have equal scores.
+    """
+    named = {name: OTHER if reruns and names_configuration(name) else role for name, role in roles.items()}
+    for step in (_without_headers, _without_empty, _without_summaries):
         table = step(table, roles)
-    return _without_families(table, roles, metric)
+    return _without_families(_without_waiting(_each_once(table, named), roles), roles, metric)
 
 
 def _left_out(table: Table, bad: list[int], what: str) -> Table:

@@ -10,8 +10,10 @@ from nqjax.trials.readers.table import Table
 from nqjax.trials.study import FAILED, FINISHED
 
 
-def find_statuses(table: Table, roles: Mapping[str, str], metric: str, numbers: Numbers) -> tuple[list[str], list[str]]:
-    """Return the status of each trial, and a note about those without a final score."""
+def find_statuses(
+    table: Table, roles: Mapping[str, str], metric: str, numbers: Numbers, *, reruns: bool = False
+) -> tuple[list[str], list[str]]:
+    """Return the status of each trial, and a note about those without a final score: reruns without are left out."""
     column = first_of(STATUS, roles)
     values = [None] * len(table) if column is None else table.columns[column]
     if column is not None and is_failed_flag(column):
@@ -30,10 +32,10 @@ def find_statuses(table: Table, roles: Mapping[str, str], metric: str, numbers: 
             status, name = FAILED, f"without {metric}"
         found.append(status)
         names.append(name)
-    return found, _note(found, names, column, metric)
+    return found, _note(found, names, column, metric, reruns)
 
 
-def _note(found: Sequence[str], names: Sequence[str], column: str | None, metric: str) -> list[str]:
+def _note(found: Sequence[str], names: Sequence[str], column: str | None, metric: str, reruns: bool) -> list[str]:
     """Return a note that counts by name what has no final score."""
     by_name = Counter(name for status, name in zip(found, names, strict=True) if status != FINISHED)
     plain = {name: count for name, count in by_name.items() if name == f"without {metric}"}
@@ -42,5 +44,9 @@ def _note(found: Sequence[str], names: Sequence[str], column: str | None, metric
     counted = ", ".join(f"{count} {name}" for name, count in by_name.most_common())
     where = f"by {column}, " if column else ""
     total = sum(by_name.values())
-    have = "has no final score and counts" if total == 1 else "have no final score and count"
-    return [f"{where}{total} of {len(found)} rows {have} as worse than all: {counted}"]
+    have = "has no final score and" if total == 1 else "have no final score and"
+    if reruns:
+        what = "is left out" if total == 1 else "are left out"
+    else:
+        what = f"{'counts' if total == 1 else 'count'} as worse than all"
+    return [f"{where}{total} of {len(found)} rows {have} {what}: {counted}"]
