@@ -56,7 +56,7 @@ def next_trials(
 
     New trials are simulated from each draw of the posterior. The search then has another best trial if one of them
     reports a better score than all before; the gain that is kept is the difference of the noise-free scores of the new
-    and the old best trial. It is smaller than the reported gain, because the new best score is lucky, too.
+    and the old best trial. It is smaller than the reported gain, because part of the new best score is luck, too.
 
     Parameters
     ----------
