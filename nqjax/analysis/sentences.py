@@ -4,8 +4,8 @@ from nqjax.analysis.record import Analysis
 from nqjax.checks.noise_alone import NOISE_ALONE
 from nqjax.runtime.text import as_sure, chance, listed, percent, significant
 
-#: A best score counts as lucky when its rerun is expected to be worse by this part of sigma.
-_LUCKY = 0.3
+#: A best score is called partly luck when its rerun is expected to be worse by this part of sigma.
+_LUCK = 0.3
 
 #: Going on hardly pays where the expected gain of as many trials is below this part of sigma.
 _HARDLY = 0.25
@@ -54,7 +54,7 @@ def _about_best_trial(found: Analysis) -> list[str]:
     low, high = float(ranked.rerun_low[0]), float(ranked.rerun_high[0])
     rerun, first, last = as_sure([float(ranked.rerun[0]), low, high], low, high)
     worse = (ranked.rerun[0] - ranked.score[0]) * (1 if ranked.minimize else -1)
-    luck = ", partly by luck" if worse > _LUCKY * sigma else ""
+    luck = ", partly by luck" if worse > _LUCK * sigma else ""
     place = found.study.rows[int(ranked.index[0])].partition(" (line")[0]
     shown = significant(float(ranked.score[0]), 4)
     again = f"run again, it is expected to score {rerun} ({percent(ranked.confidence)}: {first} to {last})"
