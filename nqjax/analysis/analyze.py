@@ -9,6 +9,7 @@ from nqjax.analysis.cautions import cautions_without_fit
 from nqjax.analysis.record import Analysis
 from nqjax.analysis.sentences import sentences_of
 from nqjax.analysis.threshold import read_question
+from nqjax.checks.failures import failing_parts
 from nqjax.checks.influence import Edge, edges, influences
 from nqjax.errors import FitWarning, InputError
 from nqjax.estimation.constraints import Constraint
@@ -29,6 +30,9 @@ PICKED = 0.8
 
 #: Trials in the ranking.
 TOP = 10
+
+#: Parts of the space with many failures that are named.
+_MOST_PARTS = 2
 
 #: The range of gamma without a file that has more hyperparameters, and its highest end.
 _GAMMA = (1, 5)
@@ -95,6 +99,8 @@ def analyze(
     cautions = cautions_without_fit(post.study, post.limits, "row {row}")
     ranked = rank_trials(post, TOP, confidence=confidence)
     found_edges = tuple(edges(study.config, study.scores, post.minimize))
+    failing = [one.sentence for one in failing_parts(study.config, study.scores)]
+    about_space = [*map(_about_edge, found_edges), *failing[:_MOST_PARTS]]
     found = Analysis(
         study=study,
         fit=averaged_fit(post),
@@ -103,7 +109,7 @@ def analyze(
         next_trials=next_trials(post, FURTHER, confidence=GAIN_CONFIDENCE),
         influences=tuple(influences(study.config, study.scores, post.minimize)),
         edges=found_edges,
-        warnings=tuple(dict.fromkeys([*study.warnings, *cautions, *post.warnings, *map(_about_edge, found_edges)])),
+        warnings=tuple(dict.fromkeys([*study.warnings, *cautions, *post.warnings, *about_space])),
     )
     for caution in cautions:
         python_warnings.warn(caution, FitWarning, stacklevel=2)

@@ -1,5 +1,7 @@
 """The answers of an analysis in plain words; no sentence claims more than docs/coverage.md measures."""
 
+import numpy as np
+
 from nqjax.analysis.record import Analysis
 from nqjax.checks.noise_alone import NOISE_ALONE
 from nqjax.runtime.text import as_sure, chance, listed, percent, significant
@@ -94,7 +96,15 @@ def _about_going_on(found: Analysis) -> str:
         else "going on may pay"
     )
     gained = f"{_FURTHER} more trials are expected to gain {expected}, noise averaged out"
-    return f"{gained} (80 %: {shown[1]} to {shown[2]}), {verdict}."
+    return f"{gained} (80 %: {shown[1]} to {shown[2]}), {verdict}.{_about_cost(found)}"
+
+
+def _about_cost(found: Analysis) -> str:
+    """Return what these trials would cost, where the study says what a trial costs."""
+    cost, name = found.study.cost, found.study.cost_name
+    if cost is None or name is None or not np.any(np.isfinite(cost)):
+        return ""
+    return f" They would cost about {significant(_FURTHER * float(np.nanmean(cost)), 3)} ({name})."
 
 
 def _about_hyperparameters(found: Analysis) -> list[str]:

@@ -58,7 +58,7 @@ def influences(config: Mapping[str, NDArray[Any]], scores: Floats, minimize: boo
     ranks = _ranks(scores, minimize)
     found = []
     for name, values in config.items():
-        groups = _groups(values)
+        groups = group_values(values)
         parts = [ranks[groups == group] for group in np.unique(groups[groups >= 0])]
         if len(parts) < 2 or len(np.unique(np.concatenate(parts))) < 2:
             continue
@@ -66,7 +66,7 @@ def influences(config: Mapping[str, NDArray[Any]], scores: Floats, minimize: boo
         count, number = sum(map(len, parts)), len(parts)
         share = max(0.0, (float(statistic) - number + 1) / (count - number)) if count > number else 0.0
         found.append(Influence(name, min(share, 1.0), float(p_value)))
-    corrected = _holm(np.array([one.p_value for one in found]))
+    corrected = holm(np.array([one.p_value for one in found]))
     found = [one._replace(p_value=float(p)) for one, p in zip(found, corrected, strict=True)]
     return sorted(found, key=lambda one: (-one.share, one.p_value))
 
@@ -91,7 +91,7 @@ def edges(config: Mapping[str, NDArray[Any]], scores: Floats, minimize: bool) ->
             count, share = int(np.sum(outer[best])), float(np.mean(outer))
             p_value = float(scipy.stats.binomtest(count, num_best, share, "greater").pvalue)
             found.append(Edge(name, end, count, num_best, p_value))
-    corrected = _holm(np.array([one.p_value for one in found]))
+    corrected = holm(np.array([one.p_value for one in found]))
     return [replace(one, p_value=float(p)) for one, p in zip(found, corrected, strict=True) if p < _LEVEL]
 
 
@@ -100,8 +100,8 @@ def _ranks(scores: Floats, minimize: bool) -> Floats:
     return np.asarray(scipy.stats.rankdata(y))
 
 
-def _groups(values: NDArray[Any]) -> NDArray[np.int64]:
-    """Return the group of each trial, -1 for none: a missing value, or a category with few trials."""
+def group_values(values: NDArray[Any]) -> NDArray[np.int64]:
+    """Return the group of each trial: a category, or a quantile group of a number; -1 for a missing or rare value."""
     if np.issubdtype(values.dtype, np.number):
         known = np.isfinite(values)
         different, inverse = np.unique(values, return_inverse=True)
@@ -116,7 +116,7 @@ def _groups(values: NDArray[Any]) -> NDArray[np.int64]:
     return np.where(known & (counts[inverse] >= _FEWEST_TRIALS), inverse, -1)
 
 
-def _holm(p_values: Floats) -> Floats:
+def holm(p_values: Floats) -> Floats:
     """Return p-values corrected for their number by Holm's method."""
     order = np.argsort(p_values)
     steps = np.maximum.accumulate(p_values[order] * (len(p_values) - np.arange(len(p_values))))

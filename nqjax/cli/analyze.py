@@ -25,12 +25,17 @@ def add(commands: Any) -> None:
     parser = add_command(
         commands,
         "analyze",
-        _run,
+        run,
         usage="nqjax analyze FILE ... [--metric NAME] [--minimize | --maximize] [--report PAGE] [options]",
         summary="how good a search can get, what its best trials are worth, and whether to go on",
         description="How good can this search get, what are its best trials worth, and is it worth going on?",
         epilog=_EPILOG,
     )
+    add_arguments(parser)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
     add_files(parser)
     add_study(parser)
     add_noise(parser)
@@ -41,7 +46,8 @@ def add(commands: Any) -> None:
     parser.set_defaults(threshold=AUTO)
 
 
-def _run(args: argparse.Namespace) -> None:
+def run(args: argparse.Namespace) -> None:
+    """Analyse the search, write its page and print the answer."""
     if args.report is not None:
         from nqjax.report.page import check_page
 

@@ -4,7 +4,7 @@ import argparse
 import shlex
 from typing import Any
 
-from nqjax.cli import fit
+from nqjax.cli import analyze, fit
 from nqjax.cli.options import Parser, add_command
 
 METRIC = "val_loss"
@@ -12,17 +12,18 @@ METRIC = "val_loss"
 
 def add(commands: Any) -> None:
     """Declare the command."""
-    add_command(
+    parser = add_command(
         commands,
         "demo",
         _run,
-        usage="nqjax demo",
+        usage="nqjax demo [--report PAGE]",
         summary="fit the random search that ships with the package",
         description="Fit the random search that ships with the package: small neural networks on handwritten digits.",
     )
+    parser.add_argument("--report", metavar="PAGE", help="analyze it as well, and write an HTML page, a .html file")
 
 
-def _run(_: argparse.Namespace) -> None:
+def _run(args: argparse.Namespace) -> None:
     from nqjax.data import digits_mlp_path
 
     arguments = [str(digits_mlp_path()), "--metric", METRIC]
@@ -30,3 +31,15 @@ def _run(_: argparse.Namespace) -> None:
     parser = Parser(prog="nqjax fit")
     fit.add_arguments(parser)
     fit.run(parser.parse_args(arguments))
+    if args.report is not None:
+        _analyze([*arguments, "--report", args.report])
+
+
+def _analyze(arguments: list[str]) -> None:
+    """Run `nqjax analyze`, after the line that does so."""
+    print(f"\n$ {shlex.join(['nqjax', 'analyze', *arguments])}\n", flush=True)
+    parser = Parser(prog="nqjax analyze")
+    analyze.add_arguments(parser)
+    args = parser.parse_args(arguments)
+    args.command_line = shlex.join(["nqjax", "analyze", *arguments])
+    analyze.run(args)

@@ -58,7 +58,8 @@ def print_few(document: "Mapping[str, Any]", console: "Console") -> None:
     from rich.text import Text
 
     few = document["few"]
-    print_head(document, console)
+    # The band uses no threshold.
+    print_head({**document, "threshold": None}, console)
     console.print(Text(_too_few(few["num_used"])))
     console.print()
     warn({"warnings": few["warnings"]}, console)

@@ -147,3 +147,25 @@ def test_reruns_narrow_the_answer(shared_cases, capsys):
         assert best["low"] < 0.0319 < best["high"]
         widths.append(best["high"] - best["low"])
     assert widths[1] < widths[0]
+
+
+def test_failures_and_costs_are_spoken_of():
+    rng = np.random.default_rng(1)
+    trials = []
+    for _ in range(96):
+        lr = 10 ** rng.uniform(-4, 0)
+        loss = None if lr > 0.2 else 0.3 + 0.05 * (np.log10(lr) + 2) ** 2 + 0.01 * rng.normal()
+        trials.append({"lr": lr, "loss": loss, "duration_seconds": 60.0})
+    found = nqjax.analyze(trials, "loss")
+    assert any("runs failed where lr is" in warning for warning in found.warnings)
+    assert found.study.cost_name == "duration_seconds"
+    assert any("cost about 3000" in sentence.replace(",", "") for sentence in found.sentences)
+
+
+def test_the_demo_writes_a_page(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("matplotlib")
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["demo", "--report", "demo.html"]) == 0
+    out = capsys.readouterr().out
+    assert "$ nqjax analyze " in out
+    assert "learning_rate (40 %)" in " ".join((tmp_path / "demo.html").read_text().split())

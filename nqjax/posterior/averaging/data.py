@@ -87,6 +87,8 @@ def _spread(y: Floats, unit: float) -> Floats:
 def _too_few(finite: Floats, values: Floats) -> str:
     if not len(finite):
         return "there is no finite score: all runs failed"
+    if len(finite) == 1:
+        return "there is one finite score: run more trials"
     if len(values) == 1:
         return f"all {len(finite)} scores are {finite[0]:g}: nothing tells them apart"
     return f"{len(values)} different scores are too few: run more trials, at least {FEWEST} different scores are needed"
