@@ -104,7 +104,9 @@ def _about_cost(found: Analysis) -> str:
     cost, name = found.study.cost, found.study.cost_name
     if cost is None or name is None or not np.any(np.isfinite(cost)):
         return ""
-    return f" They would cost about {significant(_FURTHER * float(np.nanmean(cost)), 3)} ({name})."
+    total = _FURTHER * float(np.nanmean(cost))
+    shown = f"{total:,.0f}" if total >= 100 else significant(total, 3)
+    return f" They would cost about {shown} ({name})."
 
 
 def _about_hyperparameters(found: Analysis) -> list[str]:

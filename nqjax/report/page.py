@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nqjax.confidence.region import region_behind
 from nqjax.errors import InputError
 from nqjax.report.averaged_page import save_averaged_page
 from nqjax.report.documents import PosteriorDocument
@@ -80,12 +79,13 @@ def save_report(
     True
     """
     check_page(path)
+    # JAX is not needed to check the path.
+    from nqjax.confidence.region import region_behind
+    from nqjax.posterior.averaged import AveragedPosterior
+
     given: Any = region_behind(post)
     losing = given.limits[1] if given.minimize else given.limits[0]
     head = head_of(None, name, given.minimize, losing, given.study.scores)
-    # JAX is not needed to check the path.
-    from nqjax.posterior.averaged import AveragedPosterior
-
     if isinstance(given, AveragedPosterior):
         from nqjax.report.averaged import averaged_document
 
