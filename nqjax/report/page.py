@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nqjax.errors import InputError
-from nqjax.report.averaged_page import save_averaged_page
 from nqjax.report.documents import PosteriorDocument
 from nqjax.report.head import head_of
 from nqjax.report.html import picture, render, write_page
@@ -88,6 +87,7 @@ def save_report(
     head = head_of(None, name, given.minimize, losing, given.study.scores)
     if isinstance(given, AveragedPosterior):
         from nqjax.report.averaged import averaged_document
+        from nqjax.report.averaged_page import save_averaged_page
 
         save_averaged_page(path, given, averaged_document(given, given.study.scores, head=head, trials=trials))
         return
