@@ -74,6 +74,7 @@ NEEDS = {
     "bootstrap t.csv --metric loss --plot t.svg": "plot",
     "posterior t.csv --metric loss --draws t.parquet": "parquet",
     "posterior t.csv --metric loss --report t.html": "report",
+    "analyze t.csv --metric loss --report t.html": "report",
     "fit-many t.csv --metric loss --out f.parquet": "parquet",
     "search digits-mlp --trials 8 --out s.jsonl": "search",
     f"residual {digits_mlp_path()} --out r.jsonl": "search",
@@ -92,6 +93,7 @@ WORKS = [
 
 WORKS_SLOWLY = [
     "demo",
+    "analyze t.csv --metric loss",
     "regime t.csv --metric loss",
     "region t.csv --metric loss --threshold 0.7",
     "region t.csv --metric loss --threshold 0.7 --method consonance",
