@@ -4,7 +4,7 @@
 >>> import nqjax
 >>> scores = 0.1 + 0.05 * np.linspace(0, 1, 50)
 >>> fit = nqjax.fit(scores, gamma=(1, 5))
->>> round(fit.alpha, 2), fit.gamma
+>>> round(fit.alpha, 2), round(fit.gamma)
 (0.1, 2)
 """
 

@@ -37,8 +37,8 @@ def wrapped(text: str, width: int) -> list[str]:
 
     Examples
     --------
-    >>> wrapped("One\ntwo three.\n\n  nqjax fit trials.csv", 14)
-    ['One two three.', '', '  nqjax fit \\', '      trials.csv']
+    >>> wrapped("One\ntwo three.\n\n  nqjax fit trials.csv --json", 24)
+    ['One two three.', '', '  nqjax fit trials.csv \\', '      --json']
     """
     lines: list[str] = []
     for paragraph in text.strip("\n").split("\n\n"):
