@@ -65,6 +65,7 @@ def run(args: argparse.Namespace) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FitWarning)  # the answer has it
         found = analyze(study, confidence=args.confidence, noise=noise)
+    # Print the numbers first: they are not lost if the page cannot be written.
+    output.give(args, found.to_dict(), print_analysis)
     if args.report is not None:
         save_analysis(args.report, found, args.command_line)
-    output.give(args, found.to_dict(), print_analysis)

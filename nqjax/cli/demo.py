@@ -24,6 +24,10 @@ def add(commands: Any) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
+    if args.report is not None:
+        from nqjax.report.page import check_page
+
+        check_page(args.report)
     from nqjax.data import digits_mlp_path
 
     arguments = [str(digits_mlp_path()), "--metric", METRIC]

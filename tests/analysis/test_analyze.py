@@ -99,6 +99,12 @@ def test_few_trials_have_no_numbers_in_their_sentences(capsys, tmp_path, monkeyp
     text = " ".join(capsys.readouterr().out.split())
     assert "do not tell how good this search can get" in text
     assert "run again" not in text
+    pytest.importorskip("matplotlib")
+    assert cli.main(["analyze", "few.csv", "--metric", "loss", "--report", "few.html"]) == 0
+    page = (tmp_path / "few.html").read_text()
+    assert "do not tell how good this search can get" in page
+    assert "according to the fit" not in page
+    assert "Tuning curve" not in page
 
 
 def test_a_study_that_was_read(trials, found):
@@ -170,3 +176,10 @@ def test_the_demo_writes_a_page(tmp_path, monkeypatch, capsys):
     out = capsys.readouterr().out
     assert "$ nqjax analyze " in out
     assert "learning_rate (40 %)" in " ".join((tmp_path / "demo.html").read_text().split())
+
+
+def test_a_page_that_cannot_be_written_is_named_before_the_demo_runs(capsys):
+    assert cli.main(["demo", "--report", "demo.pdf"]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert ".html" in err
