@@ -25,7 +25,10 @@ def draw_best(ax: "Axes", post: "AveragedPosterior", name: str) -> None:
     best = "alpha" if post.minimize else "beta"
     draws = getattr(post, best).ravel()
     low, high = np.quantile(draws, [0.005, 0.995])
-    ax.hist(draws, bins=_BINS, range=(low, high), density=True, color=BLUE, alpha=0.6, label="posterior")
+    if high - low > _BINS * np.spacing(max(abs(low), abs(high))):
+        ax.hist(draws, bins=_BINS, range=(low, high), density=True, color=BLUE, alpha=0.6, label="posterior")
+    else:  # no bins between numbers that are nearly equal
+        ax.axvline(float(np.median(draws)), color=BLUE, label="posterior")
     ax.axvline(post.best_score, color=ORANGE, linestyle="--", linewidth=1, label="best score so far")
     ax.set(xlabel=f"{best}, the best {plain(name)} of the fitted regime", yticks=[])
     ax.legend(frameon=False, fontsize="small")

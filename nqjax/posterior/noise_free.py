@@ -61,7 +61,7 @@ def _draw(y: Floats, alpha: Floats, beta: Floats, sigma: Floats, gamma: Floats, 
     # Where the observed score is better than alpha, V's density falls off within less than sigma.
     beyond = np.maximum(alpha - y, 0.0)
     is_short = beyond * _REACH > _FALL * noise
-    reach = np.where(is_short, _FALL * noise**2 / np.where(is_short, beyond, 1.0), _REACH * noise)
+    reach = np.where(is_short, _FALL * noise * (noise / np.where(is_short, beyond, noise)), _REACH * noise)
     high = np.clip(np.maximum(y, alpha) + reach, alpha, beta)
     places = low[:, None] + (high - low)[:, None] * np.linspace(0, 1, _CELLS + 1)
     # The quadratic's distribution function gives the exact mass of a cell, also where its density is infinite.

@@ -94,9 +94,12 @@ class RankedTrials:
         """
         probability = as_probability("probability", probability, "such as 0.8")
         rng = np.random.default_rng(0)
-        truth = np.tile(self.draws, (_REPEATS, 1))
-        noise = np.tile(self.noise, _REPEATS)[:, None]
-        mean, variance = self.draws.mean(axis=0), np.maximum(self.draws.var(axis=0), 1e-300)
+        # In units of the noise, so that nothing overflows.
+        unit = float(np.median(self.noise)) or 1.0
+        draws = (self.draws - self.draws[0, 0]) / unit
+        truth = np.tile(draws, (_REPEATS, 1))
+        noise = np.tile(self.noise / unit, _REPEATS)[:, None]
+        mean, variance = draws.mean(axis=0), np.maximum(draws.var(axis=0), 1e-300)
         best = np.argmin(truth, axis=1)
         plans = sorted((k * r, k, r) for k in range(2, len(self) + 1) for r in _RERUNS)
         for _, k, r in plans:

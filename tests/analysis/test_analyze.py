@@ -183,3 +183,15 @@ def test_a_page_that_cannot_be_written_is_named_before_the_demo_runs(capsys):
     out, err = capsys.readouterr()
     assert out == ""
     assert ".html" in err
+
+
+@pytest.mark.parametrize("size", [1e200, 1e-300])
+def test_scores_of_any_size_have_a_page(size, tmp_path, monkeypatch, capsys):
+    pytest.importorskip("matplotlib")
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    lines = [f"{x!r},{y!r}" for x, y in zip(rng.random(40).tolist(), (-size * rng.random(40)).tolist(), strict=True)]
+    (tmp_path / "t.csv").write_text("lr,loss\n" + "\n".join(lines) + "\n")
+    assert cli.main(["analyze", "t.csv", "--metric", "loss", "--json", "--report", "page.html"]) == 0
+    assert json.loads(capsys.readouterr().out)["num_scores"] == 40
+    assert "<img" in (tmp_path / "page.html").read_text()
