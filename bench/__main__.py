@@ -15,6 +15,7 @@ PARTS = (
     "bands",
     "coverage",
     "thresholds",
+    "shapes",
     "plans",
     "reruns",
     "subsamples",

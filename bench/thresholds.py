@@ -30,8 +30,11 @@ LEVELS = (0.8, 0.95)
 #: Rate at which scores beyond the threshold grow, in regime widths.
 TAIL = 2.0
 
+#: Tails of the intervals whose widths are kept.
+TAILS = (0.01, 0.015, 0.02, 0.025, 0.03, 0.04, 0.05, 0.075, 0.1)
+
 #: Raised with every change to what is in a cell's file.
-VERSION = 3
+VERSION = 4
 
 #: Numbers of trials at which the median tuning curve is compared, in units of those of the search.
 CURVES = (1, 2, 10)
@@ -94,7 +97,7 @@ def draw_with_truth(
 
 def truth(cell: Cell, sigma: float) -> dict[str, float]:
     """Return what the intervals should hold."""
-    found = {"best": 0.0, "sigma": sigma, "gamma": float(cell.gamma)}
+    found = {"n": float(cell.n), "best": 0.0, "sigma": sigma, "gamma": float(cell.gamma)}
     with jax.enable_x64(True):
         law = nqjax.NoisyQuadratic(0.0, 1.0, float(cell.gamma), sigma)
         for times in CURVES:
@@ -120,6 +123,7 @@ def measure(cell: Cell, number: int) -> dict[str, float]:
             row[f"{name} {round(100 * level)}"] = bool(low <= expected[name] <= high)
         low, high = ends["gamma"]  # the set of whole numbers
         row[f"gamma {round(100 * level)}"] = bool(round(low) <= cell.gamma <= round(high))
+    row |= _places(post, expected, end)
     low, high = post.interval("best")
     row |= {"width": (high - low) / end, "bias": post.estimate("best") / end, "used": post.mean_used / cell.n}
     row |= {"told": bool(post.tells_parameters)}
@@ -137,6 +141,18 @@ def measure(cell: Cell, number: int) -> dict[str, float]:
                 except nqjax.InputError:
                     continue
                 row |= {f"profile {round(100 * level)}": bool(low <= 0 <= high), "profile width": (high - low) / end}
+    return row
+
+
+def _places(post: nqjax.AveragedPosterior, expected: dict[str, float], end: float) -> dict[str, float]:
+    """Return the shares of the draws below the truth, and quantiles of draws, from which other intervals follow."""
+    curves = post.quantile_tuning_curves([expected["n"] * times for times in CURVES])
+    draws = {"best": post.alpha, "sigma": post.sigma} | {f"curve {t} n": curves[..., i] for i, t in enumerate(CURVES)}
+    row = {f"{name} place": float(np.mean(values < expected[name])) for name, values in draws.items()}
+    row |= {f"gamma place {step:+}": float(np.mean(post.gamma < expected["gamma"] + step)) for step in (-0.5, 0.5)}
+    for tail in TAILS:
+        low, high = np.quantile(post.alpha, [tail, 1 - tail])
+        row |= {f"width {tail}": float(high - low) / end, f"sigma {tail}": float(np.quantile(post.sigma, tail)) / end}
     return row
 
 

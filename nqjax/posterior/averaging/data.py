@@ -61,6 +61,7 @@ def read_search(study: Study, unit: float) -> Search:
         np.pad((ends + unit / 2 - best) / scale, (0, pad), mode="edge"),  # type: ignore[arg-type]
         np.pad(beyond, (0, pad)),  # type: ignore[arg-type]
         np.float64(unit / scale),  # type: ignore[arg-type]
+        np.float64((max(np.quantile(finite, 0.25), values[1]) - best) / scale),  # type: ignore[arg-type]
     )
     spread = _spread(finite, unit)
     log_beyond = log_densities_beyond((spread - spread[0]) / scale, (ends + unit / 2 - spread[0]) / scale)

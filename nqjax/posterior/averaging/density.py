@@ -37,7 +37,8 @@ def _densities(at: Parameters, scores: Scores, parts: Any, log_scale: Array, *, 
         theta = at.alpha, jnp.log(at.delta), jnp.log(at.sigma)
 
         def given(threshold: Array) -> Array:
-            return log_prior(parts, theta, threshold - at.alpha, threshold, at.gamma, log_scale)
+            distances = threshold - at.alpha, threshold, scores.quarter - at.alpha
+            return log_prior(parts, theta, *distances, at.gamma, log_scale)
 
         return jax.vmap(given)(scores.thresholds)
 

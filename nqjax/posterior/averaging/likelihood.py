@@ -45,6 +45,7 @@ class Scores(NamedTuple):
     thresholds: Array  # (thresholds,)
     beyond: Array  # (thresholds,), number of scores beyond
     unit: Array  # (), the unit to which scores are rounded; 0 for exact scores
+    quarter: Array  # (), the end of the best quarter of all scores
 
 
 class Parameters(NamedTuple):

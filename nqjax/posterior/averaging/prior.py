@@ -1,9 +1,11 @@
 """The prior of the averaged posterior, without the time that importing NumPyro takes where it is the default one.
 
-It is that of `nqjax.Prior`, with two differences, which docs/coverage.md measures. gamma is real, with a density in
+It is that of `nqjax.Prior`, with three differences, which docs/coverage.md measures. gamma is real, with a density in
 proportion to ``gamma**-0.75``: where the scores cannot tell, a uniform one pulls a small gamma upwards, and the best
-score with it. And a regime that is many times wider than its scores is less plausible, without which few scores would
-hold nothing. Thresholds, which keep numbers of scores in a geometric sequence, are equally probable.
+score with it. The prior of sigma is wider, and relative to the same scale for all thresholds, because a search has one
+sigma: relative to each regime's width, small regimes would pull it down. And a regime that is many times wider than its
+scores is less plausible, without which few scores would hold nothing. Thresholds, which keep numbers of scores in a
+geometric sequence, are equally probable.
 """
 
 import math
@@ -19,9 +21,9 @@ from nqjax.types import Floats
 if TYPE_CHECKING:
     from nqjax.posterior.prior import Prior
 
-#: The default prior of sigma in units of the regime's width: log-normal, as in `nqjax.Prior`.
+#: The default prior of sigma in units of the distance from alpha to the best quarter of the scores: log-normal.
 _LOG_NOISE = math.log(0.1)
-_NOISE_SPREAD = 1.5
+_NOISE_SPREAD = 3.0
 
 #: The prior density of gamma is ``gamma**-this``.
 _GAMMA_POWER = 0.75
@@ -31,7 +33,13 @@ _REACH = 5.0
 
 
 def log_prior(
-    parts: Any, theta: tuple[Array, Array, Array], width: Array, reach: Array, gamma: Array, log_scale: Array
+    parts: Any,
+    theta: tuple[Array, Array, Array],
+    width: Array,
+    reach: Array,
+    quarter: Array,
+    gamma: Array,
+    log_scale: Array,
 ) -> Array:
     """Return the log density of (alpha, log(beta - alpha), log sigma) given a threshold, up to a constant.
 
@@ -43,13 +51,17 @@ def log_prior(
         These parameters, in units of ``exp(log_scale)``.
     width, reach : Array
         Distance of the threshold from alpha, and from the best score.
+    quarter : Array
+        Distance of the end of the best quarter of the scores from alpha.
     gamma, log_scale : Array
     """
     log_width = jnp.log(jnp.where(width > 0, width, 1.0))
     if parts is None:
         _, log_delta, log_sigma = theta
-        place = (log_sigma - log_width - _LOG_NOISE) / _NOISE_SPREAD
+        place = (log_sigma - jnp.log(jnp.where(quarter > 0, quarter, 1.0)) - _LOG_NOISE) / _NOISE_SPREAD
         value = gamma / 2 * (log_width - log_delta) + jnp.log(gamma / 2) - log_width - 0.5 * place * place
+        # With alpha beyond a quarter of the scores, the noise is larger than what it is to be told from.
+        value = jnp.where(quarter > 0, value, -jnp.inf)
     else:
         from nqjax.posterior.prior import log_prior as of_parts
 
