@@ -6,7 +6,7 @@ import numpy as np
 from jax import Array
 from numpy.typing import ArrayLike
 
-from nqjax.confidence.region import region_behind, tails
+from nqjax.confidence.region import region_behind, wider_tails
 from nqjax.errors import InputError
 from nqjax.inputs import as_key, as_probability, as_trials, shortened
 from nqjax.posterior.averaged import AveragedPosterior
@@ -89,7 +89,7 @@ def next_trials(
     n = as_trials(trials)
     if np.any((n != np.rint(n)) | (n > _MOST_TRIALS)):
         raise InputError(f"the numbers of trials are whole, and at most {_MOST_TRIALS:,}")
-    ends = tails(as_probability("confidence", confidence))
+    ends = wider_tails(as_probability("confidence", confidence))
     rng = np.random.default_rng(1 if key is None else make_seed(as_key(key)))
     best, worst, sigma, gamma = oriented_draws(post, _DRAWS)
     score = float(post.study.orient(np.asarray(post.best_score)))

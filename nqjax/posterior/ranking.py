@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from jax import Array
 
-from nqjax.confidence.region import region_behind, tails
+from nqjax.confidence.region import region_behind, wider_tails
 from nqjax.errors import InputError
 from nqjax.inputs import as_count, as_key, as_probability, shortened
 from nqjax.posterior.averaged import AveragedPosterior
@@ -164,7 +164,7 @@ def rank_trials(
     best, worst, noise, gamma = oriented_draws(post, _DRAWS)
     draws = noise_free_draws(y[order], best, worst, noise, gamma, rng)
     again = draws + noise[:, None] * rng.standard_normal(draws.shape)
-    ends = [sign * np.quantile(a, tails(confidence), axis=0) for a in (again, draws)]
+    ends = [sign * np.quantile(a, wider_tails(confidence), axis=0) for a in (again, draws)]
     (rerun_low, rerun_high), (low, high) = (np.sort(pair, axis=0) for pair in ends)
     wins = np.bincount(np.argmin(draws, axis=1), minlength=len(order)) / len(draws)
     return RankedTrials(

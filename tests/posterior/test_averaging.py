@@ -55,7 +55,7 @@ def points(count, rng, low=0.75):
 def one_score(at, values, unit=0.0):
     """Return log densities at each value, and log survival functions, by the program of all thresholds."""
     size = len(values)
-    data = Scores(values, np.eye(size), values, np.zeros(size), np.float64(unit))
+    data = Scores(values, np.eye(size), values, np.zeros(size), np.float64(unit), np.float64(1.0))
     density = log_likelihoods(at, data, bool(unit))
     survival = log_likelihoods(at, data._replace(counts=np.zeros((size, size)), beyond=np.ones(size)), bool(unit))
     return np.asarray(density), np.asarray(survival)
@@ -103,6 +103,15 @@ def test_rounded_scores_have_the_probability_of_their_intervals(x64):
     assert np.exp(density)[likely] * unit == pytest.approx(mass[likely], rel=3e-3)
 
 
+def log_noise_ratio(sigma, alpha, end, scores):
+    """Return the log of the averaged posterior's prior of sigma over that of `nqjax.Prior` within a threshold."""
+    width, quarter = end - alpha, np.quantile(scores, 0.25) - alpha
+    possible = (width > 0) & (quarter > 0)
+    width, quarter = np.where(possible, width, 1.0), np.where(possible, quarter, 1.0)
+    usual = scipy.stats.norm.logpdf(np.log(sigma / width), math.log(0.1), 1.5)
+    return np.where(possible, scipy.stats.norm.logpdf(np.log(sigma / quarter), math.log(0.2), 3.0) - usual, -np.inf)
+
+
 def test_the_density_is_the_joint_density_of_each_threshold(scores, monkeypatch):
     """Against `log_joint`, which the posterior within one regime has for any points, with its own quadrature."""
     monkeypatch.setattr(averaging_prior, "_REACH", 1e9)
@@ -126,6 +135,7 @@ def test_the_density_is_the_joint_density_of_each_threshold(scores, monkeypatch)
         # `log_joint` is a density of (alpha, beta, sigma), with the scores on their own scale.
         expected = exact + np.log(search.scale**2 * at.delta * at.sigma) + np.log(search.scale)
         expected += search.used[k] * math.log(search.scale) + search.log_beyond[k]
+        expected += log_noise_ratio(sigma, alpha, end, scores)
         likely = (expected > expected.max() - 40) & np.isfinite(found[:, k])
         assert likely.sum() > 3
         shift = found[likely, k] - expected[likely]
@@ -180,9 +190,11 @@ def test_thresholds_weigh_as_their_evidences_by_quadrature(scores, monkeypatch):
     found = average(study_of(scores, (3, 3)), None, 0.0, np.random.default_rng(0), 16384)
     _program.cache_clear()
     search = found.search
-    evidence = [
-        nqjax.sample_posterior(scores, threshold=end, gamma=3, key=KEY).log_evidence for end in search.thresholds
-    ]
+    evidence = []
+    for end in search.thresholds:
+        post = nqjax.sample_posterior(scores, threshold=end, gamma=3, key=KEY)
+        ratio = log_noise_ratio(post.sigma, post.alpha, end, scores)
+        evidence.append(post.log_evidence + scipy.special.logsumexp(ratio) - math.log(ratio.size))
     log_weight = np.array(evidence) + search.used * math.log(search.scale) + search.log_beyond
     assert found.weight @ found.thresholds == pytest.approx(scipy.special.softmax(log_weight), abs=0.02)
     assert np.all(found.gamma == 3)

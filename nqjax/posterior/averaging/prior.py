@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from nqjax.posterior.prior import Prior
 
 #: The default prior of sigma in units of the distance from alpha to the best quarter of the scores: log-normal.
-_LOG_NOISE = math.log(0.1)
+_LOG_NOISE = math.log(0.2)
 _NOISE_SPREAD = 3.0
 
 #: The prior density of gamma is ``gamma**-this``.
