@@ -146,8 +146,8 @@ class AveragedPosterior(Region):
     def interval(self, name: str, confidence: float | None = None) -> tuple[float, float]:
         """Return the interval of a parameter: the central part of the draws, a little wider than the confidence.
 
-        95 % intervals have 95.6 % of the draws, 80 % ones 86.7 %, so that they hold the truth at the stated rate also in
-        kinds of searches that the prior describes less well; docs/coverage.md measures it.
+        95 % intervals have 95.6 % of the draws, 80 % ones 86.7 %, so that they hold the truth at the stated rate in
+        kinds of searches that the prior describes less well, too; docs/coverage.md measures it.
 
         Parameters
         ----------
