@@ -12,6 +12,7 @@ import json
 import math
 import time
 import warnings
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -109,8 +110,7 @@ def measure(cell: Cell, number: int) -> dict[str, float]:
     """Return what the answer to one search is: what its intervals hold, widths and errors."""
     end, sigma = place(cell)
     expected = truth(cell, sigma)
-    seed = [11, cell.gamma, round(100 * cell.share), cell.n, round(1000 * cell.s), number]
-    y = draw(np.random.default_rng(seed), cell, end, sigma)
+    y = draw(np.random.default_rng(_seed(cell, number)), cell, end, sigma)
     began = time.perf_counter()
     post = nqjax.confidence_region(y, key=jax.random.key(number))
     row = {"seconds": time.perf_counter() - began}
@@ -132,16 +132,27 @@ def measure(cell: Cell, number: int) -> dict[str, float]:
         "curve error": float(post.curve(10 * cell.n).estimate - ten) / end,
         "best error": float(y.min() - ten) / end,
     }
-    if cell in COMPARED:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            for level in LEVELS:
-                try:
-                    low, high = nqjax.confidence_region(y, method="profile", confidence=level).interval("alpha")
-                except nqjax.InputError:
-                    continue
-                row |= {f"profile {round(100 * level)}": bool(low <= 0 <= high), "profile width": (high - low) / end}
     return row
+
+
+def measure_profile(cell: Cell, number: int) -> dict[str, float]:
+    """Return whether the intervals of the profile within one chosen threshold hold the best score, and their width."""
+    end, sigma = place(cell)
+    y = draw(np.random.default_rng(_seed(cell, number)), cell, end, sigma)
+    row: dict[str, float] = {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for level in LEVELS:
+            try:
+                low, high = nqjax.confidence_region(y, method="profile", confidence=level).interval("alpha")
+            except nqjax.InputError:
+                continue
+            row |= {f"profile {round(100 * level)}": bool(low <= 0 <= high), "profile width": (high - low) / end}
+    return row
+
+
+def _seed(cell: Cell, number: int) -> list[int]:
+    return [11, cell.gamma, round(100 * cell.share), cell.n, round(1000 * cell.s), number]
 
 
 def _places(post: nqjax.AveragedPosterior, expected: dict[str, float], end: float) -> dict[str, float]:
@@ -156,13 +167,15 @@ def _places(post: nqjax.AveragedPosterior, expected: dict[str, float], end: floa
     return row
 
 
-def rows_of(cell: Cell, count: int) -> list[dict[str, float]]:
+def rows_of(
+    cell: Cell, count: int, measured: Callable[[Cell, int], dict[str, float]] = measure, name: str = "thresholds"
+) -> list[dict[str, float]]:
     """Return the rows of a cell, from its file as far as it goes."""
-    path = cache_folder("thresholds") / f"{VERSION}-{cell.gamma}-{cell.share:g}-{cell.n}-{cell.s:g}.json"
+    path = cache_folder(name) / f"{VERSION}-{cell.gamma}-{cell.share:g}-{cell.n}-{cell.s:g}.json"
     rows: list[dict[str, float]] = json.loads(path.read_text()) if path.exists() else []
     if len(rows) < count:
         more = range(len(rows), count)
-        found = dict(in_parallel(lambda i, _: (i, measure(cell, i)), more, jax.local_devices()))
+        found = dict(in_parallel(lambda i, _: (i, measured(cell, i)), more, jax.local_devices()))
         rows += [found[i] for i in more]
         path.write_text(json.dumps(rows))
     return rows[:count]
@@ -183,7 +196,10 @@ def main(*, quick: bool) -> None:
         def column(name: str, rows: list[dict[str, float]] = rows) -> np.ndarray:
             return np.array([row[name] for row in rows if name in row])
 
-        other = f"{share('profile')} ({np.median(column('profile width')):.2f})" if cell in COMPARED else ""
+        other = ""
+        if cell in COMPARED:
+            profiles = rows_of(cell, QUICK, measure_profile, "profiles")
+            other = f"{share('profile', profiles)} ({np.median(column('profile width', profiles)):.2f})"
         bias = column("bias")
         errors = [math.sqrt(np.mean(column(name) ** 2)) for name in ("curve error", "best error")]
         lines.append(
