@@ -17,6 +17,7 @@ PARTS = (
     "thresholds",
     "plans",
     "reruns",
+    "comparison",
     "subsamples",
     "posterior",
     "calibration",
