@@ -73,18 +73,12 @@ def drawn_law(rng: np.random.Generator, like: Law | None = None) -> Law:
     return Law(Cell(gamma, share, n, s), spread * rng.normal(), float(np.exp(0.5 * spread * rng.normal())))
 
 
-def _posterior(y: np.ndarray) -> Any:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", nqjax.FitWarning)
-        return nqjax.confidence_region(y)
-
-
 def one_pair(number: int) -> dict[str, Any]:
     """Return what is said of a pair, and the truth."""
     rng = np.random.default_rng([23, number])
     first = drawn_law(rng)
     laws = first, drawn_law(rng, first)
-    posts = [_posterior(law.draw(rng)) for law in laws]
+    posts = [nqjax.confidence_region(law.draw(rng)) for law in laws]
     n = np.array(BUDGETS) * min(law.cell.n for law in laws)
     curves = [post.quantile_tuning_curves(n).reshape(-1, len(n)) for post in posts]
     truth = [law.curve(n) for law in laws]
@@ -121,7 +115,7 @@ def three(kind: str, number: int) -> dict[str, Any]:
         law = drawn_law(rng)
         truth = np.array([0.0, 0.1, 0.3]) if kind == "three that differ" else truth
         studies = [law._replace(cell=law.cell._replace(n=n), shift=shift).draw(rng) for shift in truth]
-    posts = [_posterior(y) for y in studies]
+    posts = [nqjax.confidence_region(y) for y in studies]
     budgets = np.append(2.0 ** np.arange(2, int(math.log2(n)) + 1), n)
     curves = [post.quantile_tuning_curves(budgets).reshape(-1, len(budgets)) for post in posts]
     known = np.array([(budgets >= post.regime_start) & post.tells_parameters for post in posts])
@@ -179,6 +173,7 @@ def calibration(rows: list[dict[str, Any]]) -> None:
 
 def main(*, quick: bool) -> None:
     """Print the tables."""
+    warnings.filterwarnings("ignore", category=nqjax.FitWarning)
     pairs, families = (QUICK_PAIRS, QUICK_FAMILIES) if quick else (PAIRS, FAMILIES)
     lines = []
     for kind in ("three equal studies", "one real search", "three that differ"):
@@ -186,7 +181,9 @@ def main(*, quick: bool) -> None:
         for level in LEVELS:
             found = [row[str(level)] for row in rows]
             mean = {name: np.mean([row[name] for row in found]) for name in found[0]}
-            lines.append([kind, f"{level:g}", *(f"{100 * mean[x]:.1f} %" for x in ("wrong in the end", "wrong anywhere"))])
+            lines.append(
+                [kind, f"{level:g}", *(f"{100 * mean[x]:.1f} %" for x in ("wrong in the end", "wrong anywhere"))]
+            )
             lines[-1].append(f"{mean['right in the end']:.2f}")
     header = ["studies", "level", "a wrong ordering in the end", "at any budget", "right orderings of 3"]
     table(f"Orderings of three studies, {families} each", header, lines)

@@ -1,7 +1,7 @@
 """Orderings of several studies: how probable each is at each budget, and which are said."""
 
 from collections.abc import Sequence
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -83,18 +83,15 @@ def said(probability: Floats, known: NDArray[np.bool_], level: float) -> NDArray
     return found
 
 
-def orderings(
-    probability: Floats, known: NDArray[np.bool_], budgets: Floats, level: float
-) -> tuple[Ordering, ...]:
+def orderings(probability: Floats, known: NDArray[np.bool_], budgets: Floats, level: float) -> tuple[Ordering, ...]:
     """Return what is said of each pair, a stretch of budgets each; arguments as for `said`."""
     signs = said(probability, known, level)
     found = []
     for i, j in combinations(range(len(probability)), 2):
         places = np.flatnonzero(known[i] & known[j])
         row = signs[i, j, places]
-        starts = np.flatnonzero(np.diff(row, prepend=0)) if row.size else []
-        ends = [*starts[1:], len(row)]
-        for start, end in zip(starts, ends, strict=True):
+        cuts = [*np.flatnonzero(np.diff(row, prepend=0)), len(row)]
+        for start, end in pairwise(cuts):
             if row[start]:
                 better, worse = (i, j) if row[start] > 0 else (j, i)
                 first, last = budgets[places[start]], budgets[places[end - 1]]

@@ -38,8 +38,10 @@ class Analysis:
         What each hyperparameter explains by itself, the largest first.
     edges : tuple of Edge
         Ends of the space at which the best trials pile up.
+    cautions : tuple of str
+        Those of the warnings that speak against the scores themselves, in sentences.
     warnings : tuple of str
-        The reasons not to rely on the answers, in sentences.
+        All reasons not to rely on the answers, in sentences.
     sentences : tuple of str
         The answers in plain words.
 
@@ -63,6 +65,7 @@ class Analysis:
     next_trials: NextTrials
     influences: tuple[Influence, ...]
     edges: tuple[Edge, ...]
+    cautions: tuple[str, ...] = field(repr=False)
     warnings: tuple[str, ...] = field(repr=False)
     sentences: tuple[str, ...] = ()
 
