@@ -28,9 +28,13 @@ from nqjax.posterior.envelope import envelope
 from nqjax.runtime.parallel import in_parallel
 from nqjax.trials.readers.read import read_study
 
-#: Pairs, families of each kind, and the same for a quick look.
-PAIRS, FAMILIES = 1000, 200
-QUICK_PAIRS, QUICK_FAMILIES = 200, 40
+#: Pairs of studies.
+PAIRS = 1000
+QUICK_PAIRS = 200
+
+#: Families of three studies of each kind.
+FAMILIES = 200
+QUICK_FAMILIES = 40
 
 #: Budgets in units of the smaller number of trials.
 BUDGETS = (0.25, 0.5, 1.0)
@@ -74,7 +78,7 @@ def drawn_law(rng: np.random.Generator, like: Law | None = None) -> Law:
 
 
 def one_pair(number: int) -> dict[str, Any]:
-    """Return what is said of a pair, and the truth."""
+    """Return the probabilities for a pair, and the truth."""
     rng = np.random.default_rng([23, number])
     first = drawn_law(rng)
     laws = first, drawn_law(rng, first)
@@ -181,10 +185,8 @@ def main(*, quick: bool) -> None:
         for level in LEVELS:
             found = [row[str(level)] for row in rows]
             mean = {name: np.mean([row[name] for row in found]) for name in found[0]}
-            lines.append(
-                [kind, f"{level:g}", *(f"{100 * mean[x]:.1f} %" for x in ("wrong in the end", "wrong anywhere"))]
-            )
-            lines[-1].append(f"{mean['right in the end']:.2f}")
+            wrong = [f"{100 * mean[name]:.1f} %" for name in ("wrong in the end", "wrong anywhere")]
+            lines.append([kind, f"{level:g}", *wrong, f"{mean['right in the end']:.2f}"])
     header = ["studies", "level", "a wrong ordering in the end", "at any budget", "right orderings of 3"]
     table(f"Orderings of three studies, {families} each", header, lines)
     calibration(rows_of("pairs", pairs, one_pair))

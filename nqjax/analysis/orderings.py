@@ -84,7 +84,7 @@ def said(probability: Floats, known: NDArray[np.bool_], level: float) -> NDArray
 
 
 def orderings(probability: Floats, known: NDArray[np.bool_], budgets: Floats, level: float) -> tuple[Ordering, ...]:
-    """Return what is said of each pair, a stretch of budgets each; arguments as for `said`."""
+    """Return the orderings that are said, a stretch of budgets each; arguments as for `said`."""
     signs = said(probability, known, level)
     found = []
     for i, j in combinations(range(len(probability)), 2):

@@ -22,7 +22,7 @@ from nqjax.types import Floats
 #: Most studies of a comparison.
 MOST = 10
 
-#: Medians that differ by about this factor look like percentages beside shares.
+#: Medians that differ by such a factor may be percentages and shares.
 _PERCENT = (30.0, 300.0)
 
 #: A study is called noisier from this factor and probability on.
@@ -141,15 +141,13 @@ def _warnings(
 
 
 def _about_units(studies: Sequence[StudyTable], names: Sequence[str]) -> list[str]:
-    """Warn of scores that look like percentages beside shares."""
+    """Warn of scores of which some look like percentages and others like shares."""
     medians = [abs(float(np.median(study.scores[np.isfinite(study.scores)]))) for study in studies]
     low, high = int(np.argmin(medians)), int(np.argmax(medians))
     if not medians[low] or not _PERCENT[0] <= medians[high] / medians[low] <= _PERCENT[1]:
         return []
-    return [
-        f"the scores of {names[high]} are about {medians[high] / medians[low]:.0f} times those of {names[low]}: are "
-        "both in the same unit, not one of them in per cent?"
-    ]
+    times = f"{medians[high] / medians[low]:.0f} times those of {names[low]}"
+    return [f"the scores of {names[high]} are about {times}: are both in the same unit, not one of them in per cent?"]
 
 
 def _about_noise(analyses: Sequence[Analysis], names: Sequence[str]) -> list[str]:

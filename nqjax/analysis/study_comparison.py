@@ -29,7 +29,7 @@ class StudyComparison:
     is_told : tuple of bool
         Whether the trials of each study can be compared: not where they are too few, or no random search.
     orderings : tuple of Ordering
-        What is said of pairs, at the stated level.
+        Orderings of pairs that are said, at the stated level.
     confidence : float
         Probability of intervals and bands.
     level : float

@@ -1,4 +1,4 @@
-"""What a trial of each study costs on average, for comparisons at equal cost."""
+"""Mean cost of a trial of each study, for comparisons at equal cost."""
 
 import math
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ AUTO_COST = "auto"
 
 
 class MeanCost(NamedTuple):
-    """What one trial of a study costs."""
+    """Mean cost of one trial of a study."""
 
     name: str  # of the column
     mean: float

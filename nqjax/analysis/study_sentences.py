@@ -70,9 +70,9 @@ def _about_all(found: StudyComparison, told: list[int]) -> list[str]:
         beaten = [one.worse for one in here if one.better == i]
         if len(beaten) == len(told) - 1:
             least = min(float(found.curves.probability[i, j, every[-1]]) for j in beaten)
+            sure = f"with probability {_at_least(least)}"
             return [
-                f"{names[i]} is the best of {len(told)} models {where}: its tuning curve is better than each of the "
-                f"others with probability {_at_least(least)}."
+                f"{names[i]} is the best of {len(told)} models {where}: its tuning curve beats each other one {sure}."
             ]
     losers = {one.worse for one in here}
     unbeaten = [names[i] for i in told if i not in losers]
@@ -153,8 +153,8 @@ def _about_untold(found: StudyComparison, i: int) -> str:
     one = found.analyses[i]
     if not one.fit.posterior.tells_parameters:
         return (
-            f"{found.names[i]} is not compared: of its {one.fit.num_scores:,} scores about {one.fit.num_used:.0f} shape "
-            "the answer, too few to tell."
+            f"{found.names[i]} is not compared: of its {one.fit.num_scores:,} scores about {one.fit.num_used:.0f} "
+            "shape the answer, too few to tell."
         )
     return (
         f"{found.names[i]} is not compared: its trials seem not to be a random search, and the theory speaks of random "
@@ -174,8 +174,6 @@ def _about_costs(found: StudyComparison) -> list[str]:
     dear, cheap = int(np.argmax(means)), int(np.argmin(means))
     if not 0 < means[cheap] * _DEARER < means[dear] < np.inf:
         return []
-    name = studies[0].cost_name
-    return [
-        f"A trial of {found.names[dear]} costs {means[dear] / means[cheap]:.2g} times one of {found.names[cheap]} "
-        f"({name}): compare at equal cost, too (--cost {name}, cost={name!r})."
-    ]
+    name, times = studies[0].cost_name, f"{means[dear] / means[cheap]:.2g} times one of {found.names[cheap]}"
+    how = f"compare at equal cost, too (--cost {name}, cost={name!r})"
+    return [f"A trial of {found.names[dear]} costs {times} ({name}): {how}."]

@@ -37,7 +37,7 @@ def add(commands: Any) -> None:
         "analyze",
         run,
         usage="nqjax analyze FILE ... [--metric NAME] [--minimize | --maximize] [--report PAGE] [options]",
-        summary="how good a search can get, what its best trials are worth, whether to go on; or which search is better",
+        summary="how good a search can get, what its best trials are worth, whether to go on; which is better",
         description="How good can this search get, what are its best trials worth, and is it worth going on?\n"
         "Of several files: which model is better?",
         epilog=_EPILOG,

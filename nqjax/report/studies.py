@@ -52,10 +52,10 @@ def notes_of(document: "Mapping[str, Any]") -> str:
     """Return what the tables and sentences mean."""
     level = percent(document["level"])
     return (
-        f"The tuning curve is the median best reported score of that many trials, noise included. {_OUTSIDE} outside the "
-        f"regime of one, where the theory says nothing; {_EXTRAPOLATED} more trials than one has. An ordering is said "
-        f"only where it passes a stricter test, so that at most {level} of comparisons of equal models say a wrong one "
-        "(Holm's method; docs/analyze.md has the measured rate)."
+        "The tuning curve is the median best reported score of that many trials, noise included. "
+        f"{_OUTSIDE} outside the regime of one, where the theory says nothing; {_EXTRAPOLATED} more trials than one "
+        f"has. An ordering is said only where it passes a stricter test, so that at most {level} of comparisons of "
+        "equal models say a wrong one (Holm's method; docs/analyze.md has the measured rate)."
     )
 
 
@@ -75,7 +75,7 @@ def _studies(document: "Mapping[str, Any]") -> "Table":
 
 
 def study_rows(document: "Mapping[str, Any]") -> list[tuple[str, ...]]:
-    """Return the cells of the table of studies: name, trials, failed, best score, best near the optimum, its interval."""
+    """Return the cells of the table of studies: name, trials, failed, best score, best near the optimum, interval."""
     rows: list[tuple[str, ...]] = []
     for one in document["studies"]:
         low, high = one["best"]["low"], one["best"]["high"]
