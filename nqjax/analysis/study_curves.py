@@ -16,8 +16,11 @@ from nqjax.posterior.curves import quantiles_of
 from nqjax.posterior.envelope import envelope
 from nqjax.types import Floats
 
-#: Points of a curve between the budgets of the table.
+#: Points of a curve: those of the table, and others between them.
 _POINTS = 24
+
+#: Points that are computed together, so that one compiled program serves any number of budgets.
+_BLOCK = 8
 
 #: Budgets end at this multiple of the largest study.
 _BEYOND = 2.0
@@ -64,7 +67,8 @@ def study_curves(
     budgets : ndarray, sorted
     confidence : float
     """
-    between = np.geomspace(budgets[0], budgets[-1], _POINTS) if len(budgets) > 1 else budgets
+    more = max(_POINTS - len(budgets), 0) if len(budgets) > 1 else 0
+    between = np.geomspace(budgets[0], budgets[-1], more)
     apart = [x for x in between if np.all(np.abs(np.log(budgets / x)) > 1e-3)]
     every = np.sort(np.append(budgets, apart))
     minimize = posts[0].minimize
@@ -73,7 +77,7 @@ def study_curves(
         each = np.ones((1, 1))
         if costs is not None:
             each = costs[place].draws(post.alpha.size, np.random.default_rng([post.seed, place, 5]))[:, None]
-        rows.append(post.paired_curves(every / each))
+        rows.append(_curves(post, every / each))
         trials.append(every / (1.0 if costs is None else costs[place].mean))
     n = np.array(trials)
     in_regime = np.array([row >= post.regime_start * (1 - _SAME) for row, post in zip(n, posts, strict=True)])
@@ -92,6 +96,14 @@ def study_curves(
         difference_low=differences[0],
         difference_high=differences[1],
     )
+
+
+def _curves(post: AveragedPosterior, n: Floats) -> Floats:
+    """Return the median tuning curve of each draw, shape (draws, budgets); ``n`` has one row or one a draw."""
+    count = n.shape[1]
+    padded = np.pad(n, ((0, 0), (0, -count % _BLOCK)), mode="edge")
+    blocks = [post.paired_curves(padded[:, start : start + _BLOCK]) for start in range(0, count, _BLOCK)]
+    return np.concatenate(blocks, axis=1)[:, :count]
 
 
 def _band(curves: Floats, inside: NDArray[np.bool_], confidence: float) -> tuple[Floats, Floats]:

@@ -97,7 +97,7 @@ def _about_pair(found: StudyComparison, i: int, j: int) -> str:
         return f"No budget lies within what the scores of both {a} and {b} tell: the scores do not compare them."
     mine = [one for one in found.orderings if {one.better, one.worse} == {i, j}]
     settled = [one for one in mine if one.settled]
-    earlier = " ".join(_earlier(found, one) for one in mine if not one.settled)
+    earlier = " ".join(_earlier(found, one, is_open=not settled) for one in mine if not one.settled)
     first = _settled(found, settled[0], int(places[-1])) if settled else _undecided(found, i, j, int(places[-1]))
     return f"{first} {earlier}".strip()
 
@@ -113,10 +113,12 @@ def _settled(found: StudyComparison, one: Ordering, place: int) -> str:
     )
 
 
-def _earlier(found: StudyComparison, one: Ordering) -> str:
+def _earlier(found: StudyComparison, one: Ordering, is_open: bool) -> str:
+    """Return what is said of a pair with less effort; ``is_open`` says that nothing is with all of it."""
+    less = "With less they do:" if is_open else "With less,"
     return (
-        f"{found.names[one.better]} is better than {found.names[one.worse]} {_since(found, one.first, one.last)} "
-        f"(probability {chance_among_draws(one.probability)})."
+        f"{less} {found.names[one.better]} is better {_since(found, one.first, one.last)} (probability "
+        f"{chance_among_draws(one.probability)})."
     )
 
 

@@ -1,6 +1,7 @@
 """Terminal tables and HTML page of a comparison of several studies."""
 
 import textwrap
+from string import ascii_uppercase
 from typing import TYPE_CHECKING, Any
 
 from nqjax.report.tables import indented, small_table
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from nqjax.analysis.study_comparison import StudyComparison
+
+#: Most columns of pairs or budgets.
+_MOST_COLUMNS = 6
 
 #: Longest name in a table.
 _LONGEST = 24
@@ -69,8 +73,8 @@ def _cut(name: str) -> str:
 
 def _studies(document: "Mapping[str, Any]") -> "Table":
     table = small_table("", ["trials", "failed", "best seen", "near the optimum", percent(document["confidence"])])
-    for cells in study_rows(document):
-        table.add_row(_short(cells[0]), *cells[1:])
+    for letter, cells in zip(ascii_uppercase, study_rows(document), strict=False):
+        table.add_row(f"{letter} {_short(cells[0])}", *cells[1:])
     return table
 
 
@@ -111,16 +115,18 @@ def _number(budget: float) -> str:
 
 
 def _pairs(document: "Mapping[str, Any]") -> "Table":
-    """Return the table of pairs: budgets as rows for one pair to three, else as columns."""
-    names = [f"{_short(a)} before {_short(b)}" for a, b in pair_names(document)]
+    """Return the table of pairs by their letters: budgets are rows while the pairs fit beside each other."""
+    pairs = document["budgets"][0]["pairs"]
+    names = [f"{ascii_uppercase[one['first']]} before {ascii_uppercase[one['second']]}" for one in pairs]
     rows = pair_rows(document)
-    if len(names) == 1:
+    if len(names) <= _MOST_COLUMNS:
         table = small_table(document["unit"], names)
+        table.columns[0].justify = "right"
         for cells in rows:
             table.add_row(*cells)
         return table
-    # Pairs are rows, and every other budget is left out until they fit: --json has all.
-    step = -(-len(rows) // 5)
+    # Some budgets are left out so that the others fit: --json has all.
+    step = -(-len(rows) // _MOST_COLUMNS)
     kept = rows[::-1][::step][::-1]
     table = small_table("", [cells[0] for cells in kept])
     for place, name in enumerate(names, start=1):
