@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from nqjax.analysis.pages import WithPage
 from nqjax.checks.influence import Edge, Influence
 from nqjax.posterior.averaged_fit import AveragedFit
 from nqjax.posterior.next_trials import NextTrials
@@ -19,7 +20,7 @@ _RANKING = (
 
 
 @dataclass(frozen=True, eq=False)
-class Analysis:
+class Analysis(WithPage):
     """Answers about one search.
 
     Attributes

@@ -6,13 +6,14 @@ from typing import Any
 import numpy as np
 
 from nqjax.analysis.orderings import Ordering
+from nqjax.analysis.pages import WithPage
 from nqjax.analysis.record import Analysis
 from nqjax.analysis.study_costs import MeanCost
 from nqjax.analysis.study_curves import StudyCurves
 
 
 @dataclass(frozen=True, eq=False)
-class StudyComparison:
+class StudyComparison(WithPage):
     """Answers about several studies: which model is better if all are tuned with equal effort.
 
     Attributes
@@ -69,14 +70,6 @@ class StudyComparison:
     def unit(self) -> str:
         """The unit of the budgets: ``"trials"``, or the name of the column of costs."""
         return "trials" if self.costs is None else self.costs[0].name
-
-    def _repr_html_(self) -> str:
-        """Return the sentences and warnings for a notebook."""
-        from html import escape
-
-        lines = [f"<p>{escape(sentence)}</p>" for sentence in self.sentences]
-        warnings = [f"<li>{escape(warning)}</li>" for warning in self.warnings]
-        return "".join([*lines, "<ul>", *warnings, "</ul>"] if warnings else lines)
 
     def to_dict(self) -> dict[str, Any]:
         """Return all numbers as plain Python objects, for JSON."""

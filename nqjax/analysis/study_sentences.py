@@ -114,7 +114,7 @@ def _settled(found: StudyComparison, one: Ordering, place: int) -> str:
 
 
 def _earlier(found: StudyComparison, one: Ordering, is_open: bool) -> str:
-    """Return what is said of a pair with less effort; ``is_open`` says that nothing is with all of it."""
+    """Return the ordering of a pair with less effort; ``is_open`` says that there is none with all of it."""
     less = "With less they do:" if is_open else "With less,"
     return (
         f"{less} {found.names[one.better]} is better {_since(found, one.first, one.last)} (probability "

@@ -115,7 +115,7 @@ def _number(budget: float) -> str:
 
 
 def _pairs(document: "Mapping[str, Any]") -> "Table":
-    """Return the table of pairs by their letters: budgets are rows while the pairs fit beside each other."""
+    """Return the table of pairs by their letters: budgets are rows while the pairs fit in columns."""
     pairs = document["budgets"][0]["pairs"]
     names = [f"{ascii_uppercase[one['first']]} before {ascii_uppercase[one['second']]}" for one in pairs]
     rows = pair_rows(document)
@@ -152,6 +152,6 @@ def save_comparison(path: "str | Path", found: "StudyComparison", command: str |
         "pairs": pair_names(document),
         "rows": pair_rows(document),
         "notes": notes_of(document),
-        "curves": picture(lambda f: plot_studies(found, ax=f.subplots()), (7.2, 4.6)),
+        "curves": picture(lambda f: plot_studies(found, ax=f.subplots()), (6.0, 4.4)),
     }
     write_page(path, render("studies.html", d=document, command=command, version=__version__, **values))
