@@ -116,8 +116,9 @@ def _check_different(studies: Sequence[StudyTable], names: Sequence[str]) -> Non
     for j, study in enumerate(studies):
         for i, other in enumerate(studies[:j]):
             if len(study) > 1 and np.array_equal(study.scores, other.scores, equal_nan=True):
-                what = "the same source" if _path(study) == _path(other) else "the same scores"
-                raise InputError(f"{names[i]} and {names[j]} are {what}: give each study once")
+                if _path(study) == _path(other):
+                    raise InputError(f"{study.source} is given twice: give each study once")
+                raise InputError(f"{names[i]} and {names[j]} are the same scores: give each study once")
 
 
 def _path(study: StudyTable) -> str:

@@ -35,7 +35,7 @@ def matrix(*rows):
 
 
 def at(step, level=0.05):
-    """Return a probability whose evidence is just enough at a step of Holm's method with so many pairs left."""
+    """Return a probability whose evidence is just enough at a step of Holm's method with this number of pairs left."""
     return 1 - STRICTNESS * level / (2 * step) * (1 - 1e-9)
 
 

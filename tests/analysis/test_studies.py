@@ -113,7 +113,7 @@ def test_equal_and_certain_costs_are_equal_numbers_of_trials(found):
 
 
 def test_dearer_trials_are_worth_less(found, at_cost):
-    """At equal cost the second model makes a third of the first one's trials: it is less probably better."""
+    """The second model makes a third of the first one's trials at equal cost: it is less probably better."""
     cost = at_cost.curves.probability[1, 0, np.searchsorted(at_cost.curves.budgets, 500.0)]
     trials = found.curves.probability[1, 0, np.searchsorted(found.curves.budgets, 48.0)]
     assert cost < trials
@@ -181,8 +181,8 @@ def tables(*searches, **options):
 @pytest.mark.parametrize(
     ("call", "part"),
     [
-        (lambda: nqjax.analyze([SEARCHES[0], SEARCHES[0]], "loss"), "the same"),
-        (lambda: nqjax.analyze([*SEARCHES[:2], SEARCHES[1]], "loss", names=["a", "b", "c"]), "b and c are the same"),
+        (lambda: nqjax.analyze([SEARCHES[0], SEARCHES[0]], "loss"), "is given twice"),
+        (lambda: nqjax.analyze([*SEARCHES[:2], SEARCHES[1]], "loss", names=["a", "b", "c"]), "the list is given twice"),
         (
             lambda: nqjax.analyze([*tables(SEARCHES[0], minimize=True), *tables(SEARCHES[1], maximize=True)]),
             "is minimized and",
