@@ -151,7 +151,7 @@ def rows_of(name: str, count: int, measure: Callable[[int], dict[str, Any]]) -> 
 
 
 def calibration(rows: list[dict[str, Any]]) -> None:
-    """Print how often the truth is what the probabilities say, in ten bins; both directions of a pair count once."""
+    """Print how often the truth is what the probabilities say, in ten bins; a pair counts once."""
     lines = []
     for low in np.arange(10) / 10:
         cells = [f"{100 * low:.0f} to {100 * low + 10:.0f} %"]

@@ -96,7 +96,7 @@ def analyze(
     budgets : array_like, optional
         Numbers of trials, or costs, at which to compare.
     level : float
-        Highest probability that any ordering which is said is wrong.
+        Nominal probability that any ordering which is said is wrong; docs/analyze.md has measured rates.
 
     Returns
     -------

@@ -68,7 +68,7 @@ def said(probability: Floats, known: NDArray[np.bool_], level: float) -> NDArray
     known : ndarray of bool, shape (studies, budgets)
         Whether a budget lies within what the scores of a study tell. Pairs of which one is unknown have no evidence.
     level : float
-        Probability of any wrong ordering that is allowed.
+        Nominal probability of any wrong ordering.
     """
     pairs = list(combinations(range(len(probability)), 2))
     found = np.zeros(probability.shape, np.int64)

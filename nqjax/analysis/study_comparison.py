@@ -34,7 +34,7 @@ class StudyComparison(WithPage):
     confidence : float
         Probability of intervals and bands.
     level : float
-        Probability that any ordering is wrong, at most.
+        Nominal probability that any ordering is wrong; docs/analyze.md has measured rates.
     warnings : tuple of str
         The reasons not to rely on the answers, in sentences.
     sentences : tuple of str
