@@ -160,7 +160,8 @@ def calibration(rows: list[dict[str, Any]]) -> None:
             p = np.array([row["probability"][k] for row in kept])
             true = np.array([row["truth"][k] for row in kept])
             inside = (p >= low) & ((p < low + 0.1) | ((low > 0.85) & (p == 1)))
-            cells.append(f"{100 * p[inside].mean():.0f} / {100 * true[inside].mean():.0f} ({inside.sum()})")
+            shares = f"{100 * p[inside].mean():.0f} / {100 * true[inside].mean():.0f}" if inside.any() else "–"
+            cells.append(f"{shares} ({inside.sum()})")
         lines.append(cells)
     header = ["P(first better)", *(f"mean P / true, % (pairs), budget {b:g} n" for b in BUDGETS)]
     table(f"Calibration of pairwise probabilities, {len(rows)} pairs", header, lines)
