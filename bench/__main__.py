@@ -18,6 +18,7 @@ PARTS = (
     "shapes",
     "plans",
     "reruns",
+    "comparison",
     "subsamples",
     "posterior",
     "calibration",

@@ -15,6 +15,7 @@ from .analysis.posterior import sample_posterior as sample_posterior
 from .analysis.posterior import sample_posterior_many as sample_posterior_many
 from .analysis.posterior import sample_posterior_shared as sample_posterior_shared
 from .analysis.record import Analysis as Analysis
+from .analysis.study_comparison import StudyComparison as StudyComparison
 from .checks.goodness import GoodnessOfFit as GoodnessOfFit
 from .checks.goodness import goodness_of_fit as goodness_of_fit
 from .checks.measured_noise import noise_from_reruns as noise_from_reruns
@@ -48,6 +49,7 @@ from .estimation.spacings import quantile_limits as quantile_limits
 from .plots.noise import plot_noise as plot_noise
 from .plots.posterior import plot_posterior as plot_posterior
 from .plots.regime import plot_regime as plot_regime
+from .plots.studies import plot_studies as plot_studies
 from .plots.tuning_curve import plot_tuning_curve as plot_tuning_curve
 from .posterior.averaged import AveragedPosterior as AveragedPosterior
 from .posterior.averaged_fit import AveragedFit as AveragedFit

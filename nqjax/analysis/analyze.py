@@ -1,42 +1,59 @@
-"""`nqjax.analyze`: from the trials of a search to answers in sentences."""
+"""`nqjax.analyze`: from the trials of one search, or of several, to answers in sentences."""
 
 import warnings as python_warnings
-from dataclasses import replace
-from typing import Any
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, overload
 
-from nqjax.analysis.averaged import averaged_of
-from nqjax.analysis.cautions import cautions_without_fit
+from numpy.typing import ArrayLike
+
 from nqjax.analysis.record import Analysis
-from nqjax.analysis.sentences import sentences_of
-from nqjax.analysis.threshold import read_question
-from nqjax.checks.failures import failing_parts
-from nqjax.checks.influence import Edge, edges, influences
+from nqjax.analysis.single import analyze_study
+from nqjax.analysis.studies import MOST, compare_studies
+from nqjax.analysis.study_comparison import StudyComparison
 from nqjax.errors import FitWarning, InputError
 from nqjax.estimation.constraints import Constraint
 from nqjax.estimation.noise_data import Noise
-from nqjax.inputs import AUTO, as_probability
-from nqjax.posterior.averaged_fit import averaged_fit
-from nqjax.posterior.next_trials import next_trials
-from nqjax.posterior.ranking import rank_trials
+from nqjax.inputs import as_probability, as_trials, shortened
 from nqjax.trials.readers.read import read_or_minimize
 from nqjax.trials.study import StudyTable
 
-#: Numbers of further trials whose gains are computed, and the probability of their intervals.
-FURTHER = (1, 10, 50, 200)
-GAIN_CONFIDENCE = 0.8
+#: Several studies.
+Studies = list[StudyTable] | tuple[StudyTable, ...] | list[str] | tuple[str, ...] | list[Path]
 
-#: With which probability reruns are to pick the best trial.
-PICKED = 0.8
 
-#: Trials in the ranking.
-TOP = 10
+@overload
+def analyze(
+    source: Studies,
+    metric: str | None = None,
+    *,
+    minimize: bool | None = None,
+    maximize: bool | None = None,
+    where: Any = None,
+    per_trial: str | None = None,
+    confidence: float = 0.95,
+    gamma: Constraint = None,
+    noise: Noise | Sequence[Noise | None] | None = None,
+    names: Sequence[str] | None = None,
+    cost: str | None = None,
+    budgets: ArrayLike | None = None,
+    level: float = 0.05,
+) -> StudyComparison: ...
 
-#: Parts of the space with many failures that are named.
-_MOST_PARTS = 2
 
-#: The range of gamma without a file that has more hyperparameters, and its highest end.
-_GAMMA = (1, 5)
-_MOST_GAMMA = 10
+@overload
+def analyze(
+    source: Any,
+    metric: str | None = None,
+    *,
+    minimize: bool | None = None,
+    maximize: bool | None = None,
+    where: Any = None,
+    per_trial: str | None = None,
+    confidence: float = 0.95,
+    gamma: Constraint = None,
+    noise: Noise | None = None,
+) -> Analysis: ...
 
 
 def analyze(
@@ -49,13 +66,19 @@ def analyze(
     per_trial: str | None = None,
     confidence: float = 0.95,
     gamma: Constraint = None,
-    noise: Noise | None = None,
-) -> Analysis:
-    """Analyse a search: how good it can get, what the best trials are worth, and whether to go on.
+    noise: Any = None,
+    names: Sequence[str] | None = None,
+    cost: str | None = None,
+    budgets: ArrayLike | None = None,
+    level: float = 0.05,
+) -> Any:
+    """Analyse a search: how good it can get, what the best trials are worth, and whether to go on; or compare several.
 
     Parameters
     ----------
     source : StudyTable, or what `nqjax.read_study` reads
+        A list or tuple of at least two of these is a comparison of as many models, each tuned by a search of its own.
+        A list of dictionaries is one search, and so are several files that `nqjax.read_study` has read as one.
     metric, minimize, maximize, where, per_trial
         As for `nqjax.read_study`; not with a `StudyTable`, which has them. Where nothing says the direction, lower
         scores are better.
@@ -63,17 +86,28 @@ def analyze(
         Probability of the intervals.
     gamma : pair of int, optional
         The range of gamma: by default from 1 to 5, or to the number of hyperparameters if that is larger, at most 10.
-    noise : Noise, optional
+    noise : Noise, or a sequence of one a study, optional
         Noise that was measured by reruns, see `nqjax.noise_from_reruns`.
+    names : sequence of str, optional
+        Names of the studies of a comparison; by default those of their files.
+    cost : str, optional
+        Compare at equal cost, not at equal numbers of trials: the name of a column, or ``"auto"`` for that which was
+        recognised in each file.
+    budgets : array_like, optional
+        Numbers of trials, or costs, at which to compare.
+    level : float
+        Nominal probability that any ordering which is said is wrong; docs/analyze.md has measured rates.
 
     Returns
     -------
     Analysis
+        A `StudyComparison` for several studies.
 
     Raises
     ------
     InputError
-        The source cannot be read; fewer than five different scores; invalid arguments.
+        A source cannot be read; fewer than five different scores; invalid arguments; studies of different metrics or
+        directions, one that is given twice, or one without costs where they are asked for.
 
     Examples
     --------
@@ -84,40 +118,73 @@ def analyze(
     ('val_loss', 529, 'learning_rate')
     """
     confidence = as_probability("confidence", confidence)
-    if isinstance(source, StudyTable):
-        if (metric, minimize, maximize, where, per_trial) != (None,) * 5:
-            raise InputError("this study was read before: give metric, direction and rows to nqjax.read_study")
-        study = source
-    else:
-        if maximize is not None and minimize is None:
-            minimize = not maximize
-        study = read_or_minimize(source, metric, minimize=minimize, where=where, per_trial=per_trial, study=None)
-    if gamma is None:
-        gamma = (_GAMMA[0], max(_GAMMA[1], min(study.num_hyperparameters, _MOST_GAMMA)))
-    question = read_question(AUTO, None, study.minimize is not False, None, None, None, gamma, None)
-    post = averaged_of(study.scores, question, confidence=confidence, noise=noise)
-    cautions = cautions_without_fit(post.study, post.limits, "row {row}")
-    ranked = rank_trials(post, TOP, confidence=confidence)
-    found_edges = tuple(edges(study.config, study.scores, post.minimize))
-    failing = [one.sentence for one in failing_parts(study.config, study.scores)]
-    about_space = [*map(_about_edge, found_edges), *failing[:_MOST_PARTS]]
-    found = Analysis(
-        study=study,
-        fit=averaged_fit(post),
-        ranked=ranked,
-        rerun_plan=ranked.plan(PICKED) if len(ranked) > 1 else None,
-        next_trials=next_trials(post, FURTHER, confidence=GAIN_CONFIDENCE),
-        influences=tuple(influences(study.config, study.scores, post.minimize)),
-        edges=found_edges,
-        warnings=tuple(dict.fromkeys([*study.warnings, *cautions, *post.warnings, *about_space])),
+    if maximize is not None and minimize is None:
+        minimize = not maximize
+    options = {"minimize": minimize, "where": where, "per_trial": per_trial}
+    if not _are_several(source):
+        if (names, cost, budgets) != (None, None, None):
+            raise InputError("names, cost and budgets are for several studies: give a list of them")
+        found = analyze_study(_read(source, metric, options), confidence, gamma, noise)
+        for caution in found.cautions:
+            python_warnings.warn(caution, FitWarning, stacklevel=2)
+        return found
+    if len(source) > MOST:
+        raise InputError(f"{len(source)} studies are too many to compare: give at most {MOST}")
+    studies = [_read(one, metric, options) for one in source]
+    return compare_studies(
+        studies,
+        _names(names, studies),
+        confidence=confidence,
+        level=as_probability("level", level, "such as 0.05"),
+        gamma=gamma,
+        noises=_noises(noise, len(studies)),
+        cost=_cost(cost),
+        budgets=None if budgets is None else as_trials(budgets).ravel(),
     )
-    for caution in cautions:
-        python_warnings.warn(caution, FitWarning, stacklevel=2)
-    return replace(found, sentences=tuple(sentences_of(found)))
 
 
-def _about_edge(edge: Edge) -> str:
-    return (
-        f"{edge.count} of the best {edge.num_best} trials have {edge.name} in the {edge.end} tenth of its values: a "
-        "wider range may hold better scores"
-    )
+def _are_several(source: Any) -> bool:
+    """Return whether a source is several studies: a list or tuple, but not of the trials of one."""
+    return isinstance(source, list | tuple) and len(source) > 1 and not all(isinstance(x, Mapping) for x in source)
+
+
+def _read(source: Any, metric: str | None, options: Mapping[str, Any]) -> StudyTable:
+    if not isinstance(source, StudyTable):
+        return read_or_minimize(source, metric, **options, study=None)
+    if metric is not None or any(value is not None for value in options.values()):
+        raise InputError("this study was read before: give metric, direction and rows to nqjax.read_study")
+    return source
+
+
+def _names(names: Sequence[str] | None, studies: Sequence[StudyTable]) -> list[str]:
+    """Return the names of studies: those that are given, else those of their files, as short as they differ."""
+    if names is not None:
+        given = [names] if isinstance(names, str) else list(names)
+        if len(given) != len(studies) or not all(isinstance(name, str) and name.strip() for name in given):
+            raise InputError(f"names is {shortened(names)}: give {len(studies)} names, one a study")
+        if len(set(given)) < len(given):
+            raise InputError(f"names is {shortened(names)}: give each study a name of its own")
+        return given
+    return default_names([study.source for study in studies])
+
+
+def default_names(sources: Sequence[str]) -> list[str]:
+    """Return the names of files without their ends, if they all differ; else whole sources, numbered if they repeat."""
+    short = [source if "://" in source else Path(source).name.partition(".")[0] or source for source in sources]
+    for found in (short, list(sources)):
+        if len(set(found)) == len(found):
+            return found
+    return [f"study {place}" for place in range(1, len(sources) + 1)]
+
+
+def _noises(noise: Any, count: int) -> list[Noise | None]:
+    given = [noise] * count if noise is None or isinstance(noise, Noise) else noise
+    if not isinstance(given, list | tuple) or len(given) != count:
+        raise InputError(f"noise is {shortened(noise)}: give one, or {count}, for each study in turn")
+    return list(given)
+
+
+def _cost(cost: Any) -> str | None:
+    if cost is not None and not isinstance(cost, str):
+        raise InputError(f'cost is {shortened(cost)}: give the name of a column, or "auto"')
+    return cost

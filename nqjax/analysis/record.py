@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from nqjax.analysis.pages import WithPage
 from nqjax.checks.influence import Edge, Influence
 from nqjax.posterior.averaged_fit import AveragedFit
 from nqjax.posterior.next_trials import NextTrials
@@ -19,7 +20,7 @@ _RANKING = (
 
 
 @dataclass(frozen=True, eq=False)
-class Analysis:
+class Analysis(WithPage):
     """Answers about one search.
 
     Attributes
@@ -38,8 +39,10 @@ class Analysis:
         What each hyperparameter explains by itself, the largest first.
     edges : tuple of Edge
         Ends of the space at which the best trials pile up.
+    cautions : tuple of str
+        Those of the warnings that speak against the scores themselves, in sentences.
     warnings : tuple of str
-        The reasons not to rely on the answers, in sentences.
+        All reasons not to rely on the answers, in sentences.
     sentences : tuple of str
         The answers in plain words.
 
@@ -63,6 +66,7 @@ class Analysis:
     next_trials: NextTrials
     influences: tuple[Influence, ...]
     edges: tuple[Edge, ...]
+    cautions: tuple[str, ...] = field(repr=False)
     warnings: tuple[str, ...] = field(repr=False)
     sentences: tuple[str, ...] = ()
 

@@ -20,11 +20,11 @@ def add_file(parser: argparse.ArgumentParser, text: str) -> None:
     parser.add_argument("file", metavar="FILE", help=text)
 
 
-def add_files(parser: argparse.ArgumentParser) -> None:
-    """Declare the files of one search."""
+def add_files(parser: argparse.ArgumentParser, several: str = "several files or a pattern are one search") -> None:
+    """Declare the files of a search; ``several`` says what more than one are."""
     text = (
         "the trials: a table (.csv, .tsv, .json, .jsonl, .parquet), sqlite:///FILE of Optuna or MLflow, a folder of "
-        "Ray Tune, KerasTuner or MLflow; several files or a pattern are one search"
+        f"Ray Tune, KerasTuner or MLflow; {several}"
     )
     parser.add_argument("file", metavar="FILE", nargs="+", help=text)
 

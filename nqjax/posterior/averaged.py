@@ -14,7 +14,7 @@ from nqjax.estimation.rounding import rounding_unit
 from nqjax.estimation.study import Study
 from nqjax.inputs import as_choice, as_probability, as_quantile, as_trials
 from nqjax.posterior.averaging.average import Average, average
-from nqjax.posterior.curves import curves_of, quantiles_of
+from nqjax.posterior.curves import curves_of, paired_curves, quantiles_of
 from nqjax.special.chunked import noisy_cdf
 from nqjax.types import Floats
 
@@ -215,6 +215,10 @@ class AveragedPosterior(Region):
     def curves(self, parameters: tuple[Floats, ...], n: Floats, q: ArrayLike) -> Floats:
         """Return quantiles of the best of n trials for some draws, shape (draws, *n.shape); q may differ for each."""
         return curves_of(parameters, n, q, self._unit, self.minimize)
+
+    def paired_curves(self, n: Floats) -> Floats:
+        """Return the median tuning curve of every draw at numbers of trials of its own, both of shape (draws, k)."""
+        return paired_curves(self.parameters(slice(None)), n, 0.5, self._unit, self.minimize)
 
     def quantile_tuning_curve(self, n: ArrayLike, q: float = 0.5) -> Floats:
         """Return the posterior median of a quantile of the best score after ``n`` trials, the median by default."""

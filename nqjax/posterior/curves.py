@@ -29,12 +29,18 @@ def curves_of(parameters: tuple[Floats, ...], n: Floats, q: ArrayLike, unit: flo
     -------
     ndarray, shape (draws, *n.shape)
     """
+    return paired_curves(parameters, n[None], q, unit, minimize)
+
+
+def paired_curves(parameters: tuple[Floats, ...], n: Floats, q: ArrayLike, unit: float, minimize: bool) -> Floats:
+    """Return the same where each draw may have numbers of trials of its own, ``n`` of shape (draws or 1, *shape)."""
+    draws, shape = len(parameters[0]), n.shape[1:]
     if not n.size:
-        return np.empty((len(parameters[0]), *n.shape))
-    best, delta, sigma, gamma = (a.reshape(-1, *[1] * n.ndim) for a in parameters)
+        return np.empty((draws, *shape))
+    best, delta, sigma, gamma = (a.reshape(-1, *[1] * len(shape)) for a in parameters)
     with jax.enable_x64(True):
         side = np.asarray(q if minimize else 1 - np.asarray(q), np.float64)
-        arrays = np.broadcast_arrays(n[None], side, delta / unit, sigma / unit, gamma)
+        arrays = np.broadcast_arrays(n, side, delta / unit, sigma / unit, gamma)
         r = unit * np.asarray(best_of(*arrays))
     return best + r if minimize else best - r
 

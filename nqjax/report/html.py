@@ -31,12 +31,19 @@ def render(name: str, **values: Any) -> str:
     """Return the HTML that a template makes of some values; texts are escaped."""
     jinja2 = require("jinja2", "report", "the report")
     environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=jinja2.FunctionLoader(_template),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.filters["number"] = _number
     environment.globals["as_sure"] = as_sure
-    template = environment.from_string(files("nqjax.report").joinpath(f"templates/{name}").read_text(encoding="utf-8"))
-    return str(template.render(**values))
+    return str(environment.get_template(name).render(**values))
+
+
+def _template(name: str) -> str:
+    return files("nqjax.report").joinpath("templates", name).read_text(encoding="utf-8")
 
 
 def picture(draw: "Callable[[Figure], object]", size: tuple[float, float] = (6.4, 4.0)) -> str:

@@ -14,6 +14,7 @@ from nqjax.runtime.files import check_writable
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from nqjax.analysis.pages import WithPage
     from nqjax.confidence.region import Answer
     from nqjax.posterior.comparison import Comparable
     from nqjax.posterior.posterior import Posterior
@@ -41,22 +42,22 @@ def check_page(path: "str | Path") -> None:
 
 def save_report(
     path: "str | Path",
-    post: "Answer | Comparable",
+    post: "Answer | Comparable | WithPage",
     *,
     name: str = "score",
     trials: "Sequence[float]" = (1, 10, 100, 1000),
 ) -> None:
-    """Write a posterior as one HTML page to read, as ``nqjax posterior --report`` does.
+    """Write a posterior or an analysis as one HTML page to read, as ``--report`` does.
 
     Parameters
     ----------
     path : str or Path
         An .html file, which needs no other file.
-    post : AveragedFit, AveragedPosterior or Posterior
+    post : AveragedFit, AveragedPosterior, Posterior, Analysis or StudyComparison
     name : str
-        The score's name.
+        The score's name; analyses have it.
     trials : sequence of float
-        Numbers of trials for the table of the tuning curve.
+        Numbers of trials for the table of the tuning curve of a posterior.
 
     Raises
     ------
@@ -79,9 +80,19 @@ def save_report(
     """
     check_page(path)
     # JAX is not needed to check the path.
+    from nqjax.analysis.record import Analysis
+    from nqjax.analysis.study_comparison import StudyComparison
     from nqjax.confidence.region import region_behind
     from nqjax.posterior.averaged import AveragedPosterior
 
+    if isinstance(post, Analysis):
+        from nqjax.report.analysis import save_analysis
+
+        return save_analysis(path, post)
+    if isinstance(post, StudyComparison):
+        from nqjax.report.studies import save_comparison
+
+        return save_comparison(path, post)
     given: Any = region_behind(post)
     losing = given.limits[1] if given.minimize else given.limits[0]
     head = head_of(None, name, given.minimize, losing, given.study.scores)
@@ -89,11 +100,10 @@ def save_report(
         from nqjax.report.averaged import averaged_document
         from nqjax.report.averaged_page import save_averaged_page
 
-        save_averaged_page(path, given, averaged_document(given, given.study.scores, head=head, trials=trials))
-        return
+        return save_averaged_page(path, given, averaged_document(given, given.study.scores, head=head, trials=trials))
     from nqjax.report.posterior import posterior_document
 
-    save_page(path, given, posterior_document(given, head=head, trials=trials))
+    return save_page(path, given, posterior_document(given, head=head, trials=trials))
 
 
 def save_page(path: "str | Path", post: "Posterior", document: PosteriorDocument) -> None:

@@ -17,7 +17,11 @@ def significant(number: float | None, digits: int) -> str:
 
 def percent(share: float | None, digits: int = 6) -> str:
     """Return a share as a percentage of at most ``digits`` significant digits; ``?`` for NaN and None."""
-    return "?" if share is None or math.isnan(share) else f"{100 * share:.{digits}g} %"
+    if share is None or math.isnan(share):
+        return "?"
+    text = f"{100 * share:.{digits}g}"
+    # What rounds to 100 with two digits needs a third one: 99.8 %, not 1e+02 %.
+    return f"{100 * share:.{max(digits, 3)}g} %" if "e+" in text else f"{text} %"
 
 
 def chance(probability: float | None, digits: int = 3) -> str:

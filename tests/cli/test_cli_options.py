@@ -9,6 +9,7 @@ from nqjax import cli
 #: Options whose meaning differs between commands, and why.
 EXCEPTIONS = {
     "--method": "each command has its own methods: samplers, bands, regions and intervals",
+    "--cost": "nqjax analyze reads costs from a column, nqjax compare is given what a trial of each search costs",
     "--sigma": "nqjax noise compares with the sigma of a fit, where others constrain that of the fit",
     "--trials": "nqjax search and ablation run this many, where others give the curve at these numbers",
     "--out": "nqjax fit-many cannot do without it; nqjax search can, with --list",

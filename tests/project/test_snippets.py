@@ -77,7 +77,14 @@ def rows_of(y):
     rng = np.random.default_rng(9)
     shared = {"State": "finished"}
     return [
-        {"lr": 0.1 * float(rng.random()), **shared, "error": e, "val_loss": 4 * e, "accuracy": 1 - e}
+        {
+            "lr": 0.1 * float(rng.random()),
+            **shared,
+            "seconds": 60 + 30 * float(rng.random()),
+            "error": e,
+            "val_loss": 4 * e,
+            "accuracy": 1 - e,
+        }
         for e in y.tolist()
     ]
 
@@ -102,8 +109,8 @@ def files(tmp_path, monkeypatch):
     """Write the files that the snippets name, into the folder in which they run."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
-    ours, theirs = rows_of(scores(0)), rows_of(scores(1))
-    for name, rows in (("trials", ours), ("ours", ours), ("other", theirs), ("theirs", theirs)):
+    ours, theirs, third = (rows_of(scores(seed)) for seed in (0, 1, 3))
+    for name, rows in (("trials", ours), ("ours", ours), ("other", theirs), ("theirs", theirs), ("baseline", third)):
         write(f"{name}.csv", rows)
     Path("trials.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ours), encoding="utf-8")
     parquet.write_table(pa.table({"metrics.val_loss": [row["val_loss"] for row in ours]}), "trials.parquet")

@@ -150,15 +150,21 @@ def test_the_first_seconds_of_a_command(seconds):
 
 
 @pytest.mark.parametrize("seconds", [1.5, 4.0])
-@pytest.mark.parametrize("command", ["posterior", "compare", "bootstrap", "region"])
+@pytest.mark.parametrize("command", ["posterior", "compare", "bootstrap", "region", "analyze", "analyze --together"])
 def test_commands_that_take_long(tmp_path, command, seconds, monkeypatch):
     """While programs are compiled, and while they run."""
     monkeypatch.setenv("JAX_ENABLE_COMPILATION_CACHE", "false")
     file = ROOT / "nqjax/data/digits_mlp.jsonl"
-    files = [str(file)] * (2 if command == "compare" else 1)
-    options = ["--resamples", "100000"] if command in ("bootstrap", "region") else []
+    command, *flags = command.split()
+    files = [str(file)]
+    if command in ("compare", "analyze"):
+        other = tmp_path / "other.jsonl"
+        other.write_text("".join(file.read_text().splitlines(keepends=True)[:600]))
+        files.append(str(other))
+    options = ["--resamples", "100000"] if command in ("bootstrap", "region") else flags
     options += ["--method", "bootstrap"] if command == "region" else []
-    running = start(COMMAND, command, *files, "--metric", "val_loss", "--threshold", "none", *options)
+    options += ["--threshold", "none"] if command != "analyze" else []
+    running = start(COMMAND, command, *files, "--metric", "val_loss", *options)
     _, error, status, took = press(running, wait=seconds)
     assert status == interrupt.STATUS
     assert "Traceback" not in error

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nqjax.runtime.text import as_sure, chance_among_draws, same_side
+from nqjax.runtime.text import as_sure, chance, chance_among_draws, percent, same_side
 
 
 def test_an_even_interval_gives_all_numbers_the_decimals_of_its_width():
@@ -40,3 +40,16 @@ def test_a_share_of_draws_is_never_certain():
 
 def test_a_threshold_of_thousands_has_no_exponent():
     assert same_side(7513.2, np.array([7000.0, 7513.2, 7620.0]), minimize=True) == "7520"
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [(0.9975, "99.8 %"), (0.9951, "99.5 %"), (0.994, "99 %"), (0.9995, "> 99.9 %"), (1.0, "100 %"), (0.07, "7 %")],
+)
+def test_two_digits_of_a_chance_near_certainty(share, text):
+    assert chance(share, 2) == text
+
+
+@pytest.mark.parametrize(("share", "text"), [(1.0, "100 %"), (0.998, "99.8 %"), (0.5, "50 %")])
+def test_no_percentage_has_an_exponent(share, text):
+    assert percent(share, 2) == text

@@ -1,0 +1,73 @@
+"""The analysis of one search that was read."""
+
+from dataclasses import replace
+
+from nqjax.analysis.averaged import averaged_of
+from nqjax.analysis.cautions import cautions_without_fit
+from nqjax.analysis.record import Analysis
+from nqjax.analysis.sentences import sentences_of
+from nqjax.analysis.threshold import read_question
+from nqjax.checks.failures import failing_parts
+from nqjax.checks.influence import Edge, edges, influences
+from nqjax.estimation.constraints import Constraint
+from nqjax.estimation.noise_data import Noise
+from nqjax.inputs import AUTO
+from nqjax.posterior.averaged_fit import averaged_fit
+from nqjax.posterior.next_trials import next_trials
+from nqjax.posterior.ranking import rank_trials
+from nqjax.trials.study import StudyTable
+
+#: Numbers of further trials whose gains are computed, and the probability of their intervals.
+FURTHER = (1, 10, 50, 200)
+GAIN_CONFIDENCE = 0.8
+
+#: With which probability reruns are to pick the best trial.
+PICKED = 0.8
+
+#: Trials in the ranking.
+TOP = 10
+
+#: Parts of the space with many failures that are named.
+_MOST_PARTS = 2
+
+#: The range of gamma without a file that has more hyperparameters, and its highest end.
+_GAMMA = (1, 5)
+_MOST_GAMMA = 10
+
+
+def analyze_study(study: StudyTable, confidence: float, gamma: Constraint, noise: Noise | None) -> Analysis:
+    """Return the analysis of one search; arguments are checked, and as for `nqjax.analyze`.
+
+    Raises
+    ------
+    InputError
+        Fewer than five different scores; an invalid range of gamma.
+    """
+    if gamma is None:
+        gamma = (_GAMMA[0], max(_GAMMA[1], min(study.num_hyperparameters, _MOST_GAMMA)))
+    question = read_question(AUTO, None, study.minimize is not False, None, None, None, gamma, None)
+    post = averaged_of(study.scores, question, confidence=confidence, noise=noise)
+    cautions = cautions_without_fit(post.study, post.limits, "row {row}")
+    ranked = rank_trials(post, TOP, confidence=confidence)
+    found_edges = tuple(edges(study.config, study.scores, post.minimize))
+    failing = [one.sentence for one in failing_parts(study.config, study.scores)]
+    about_space = [*map(_about_edge, found_edges), *failing[:_MOST_PARTS]]
+    found = Analysis(
+        study=study,
+        fit=averaged_fit(post),
+        ranked=ranked,
+        rerun_plan=ranked.plan(PICKED) if len(ranked) > 1 else None,
+        next_trials=next_trials(post, FURTHER, confidence=GAIN_CONFIDENCE),
+        influences=tuple(influences(study.config, study.scores, post.minimize)),
+        edges=found_edges,
+        cautions=tuple(cautions),
+        warnings=tuple(dict.fromkeys([*study.warnings, *cautions, *post.warnings, *about_space])),
+    )
+    return replace(found, sentences=tuple(sentences_of(found)))
+
+
+def _about_edge(edge: Edge) -> str:
+    return (
+        f"{edge.count} of the best {edge.num_best} trials have {edge.name} in the {edge.end} tenth of its values: a "
+        "wider range may hold better scores"
+    )

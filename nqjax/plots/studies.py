@@ -1,0 +1,93 @@
+"""The picture of a comparison: tuning curves of several studies with bands."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nqjax.plots.posterior import plain
+from nqjax.plots.style import empirical_curve, new_figure
+from nqjax.runtime.text import percent
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from nqjax.analysis.study_comparison import StudyComparison
+
+#: Colours and dashes of studies: Okabe and Ito's, then the same again with other dashes.
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9")
+_DASHES = ("solid", "dashed")
+
+#: Longer names are cut.
+_LONGEST = 32
+
+
+def plot_studies(found: "StudyComparison", *, ax: "Axes | None" = None) -> "Axes":
+    """Draw the median best score of each study at equal trials or equal cost, with a simultaneous band.
+
+    Parameters
+    ----------
+    found : StudyComparison
+        From `nqjax.analyze`.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; a new figure by default.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    InputError
+        Matplotlib is missing.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import nqjax
+    >>> rng = np.random.default_rng(0)
+    >>> ours, theirs = ([{"loss": low + x} for x in rng.random(48)] for low in (0.1, 0.4))
+    >>> ax = nqjax.plot_studies(nqjax.analyze([ours, theirs], "loss", names=["ours", "theirs"]))
+    >>> ax.get_xlabel(), [text.get_text() for text in ax.get_legend().get_texts()][:2]
+    ('trials', ['ours', 'theirs'])
+    """
+    if ax is None:
+        ax = new_figure().subplots()
+    curves = found.curves
+    ends = []
+    for i, (name, one) in enumerate(zip(found.names, found.analyses, strict=True)):
+        colour, dash = _COLOURS[i % len(_COLOURS)], _DASHES[i // len(_COLOURS) % len(_DASHES)]
+        known, inside = curves.known[i], curves.in_regime[i]
+        x = curves.budgets
+        ax.fill_between(x, curves.low[i], curves.high[i], where=inside, color=colour, alpha=0.18, linewidth=0)
+        short = name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
+        if known.any():
+            ax.plot(x[known], curves.estimate[i][known], color=colour, linestyle=dash, linewidth=2, label=plain(short))
+        else:
+            ax.plot([], [], color=colour, linestyle=dash, label=plain(short))
+        beyond = inside & (curves.extrapolated[i] | (np.cumsum(known) == known.sum()))
+        ax.plot(x[beyond], curves.estimate[i][beyond], color=colour, linestyle=":", linewidth=1.5)
+        post = one.fit.posterior
+        seen = curves.trials[i] >= 1
+        seen &= ~curves.extrapolated[i]
+        empirical = empirical_curve(post.study.scores, curves.trials[i][seen], post.minimize)
+        ax.plot(x[seen], empirical, color=colour, alpha=0.45, linewidth=1)
+        shown = known if known.any() else inside
+        ends += [values[shown] for values in (curves.low[i], curves.high[i])]
+    _limit(ax, np.concatenate(ends))
+    label = "trials" if found.costs is None else f"cost of all trials ({plain(found.unit)})"
+    ax.set(xscale="log", xlabel=label, ylabel=f"median of the best {plain(found.metric)}")
+    if len(curves.budgets) > 1:
+        ax.set_xlim(curves.budgets[0], curves.budgets[-1])
+    ax.plot([], [], color="black", linestyle=":", label="more trials than there are")
+    ax.plot([], [], color="black", alpha=0.45, linewidth=1, label="empirical")
+    ax.fill_between([], [], color="black", alpha=0.18, label=f"{percent(found.confidence)} band, simultaneous")
+    ax.legend(frameon=False, fontsize="small")
+    return ax
+
+
+def _limit(ax: "Axes", ends: np.ndarray) -> None:
+    """Limit the axis to the bands where they are known, with some room."""
+    ends = ends[np.isfinite(ends)]
+    if ends.size:
+        room = 0.1 * (float(np.ptp(ends)) or 1.0)
+        ax.set_ylim(ends.min() - room, ends.max() + 2 * room)
