@@ -18,6 +18,7 @@ PARTS = (
     "shapes",
     "plans",
     "reruns",
+    "stopping",
     "comparison",
     "subsamples",
     "posterior",

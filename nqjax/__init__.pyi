@@ -65,6 +65,8 @@ from .posterior.quadrature.pooling import NoisePooling as NoisePooling
 from .posterior.ranking import RankedTrials as RankedTrials
 from .posterior.ranking import rank_trials as rank_trials
 from .posterior.shared import SharedPosterior as SharedPosterior
+from .posterior.stopping import Stopping as Stopping
+from .posterior.stopping import may_stop as may_stop
 from .report.page import save_report as save_report
 from .trials.readers.read import read_study as read_study
 from .trials.study import StudyTable as StudyTable

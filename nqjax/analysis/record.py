@@ -10,6 +10,7 @@ from nqjax.checks.influence import Edge, Influence
 from nqjax.posterior.averaged_fit import AveragedFit
 from nqjax.posterior.next_trials import NextTrials
 from nqjax.posterior.ranking import RankedTrials, RerunPlan
+from nqjax.posterior.stopping import Stopping
 from nqjax.trials.study import StudyTable
 
 #: Columns of the ranking in the document.
@@ -35,6 +36,8 @@ class Analysis(WithPage):
         Fewest reruns that pick the best of these with probability 0.8; None if 50 of each are too few.
     next_trials : NextTrials
         Gains of the next 1, 10, 50 and 200 trials, with 80 % intervals.
+    stopping : Stopping
+        Whether the search may stop, see `nqjax.may_stop`.
     influences : tuple of Influence
         What each hyperparameter explains by itself, the largest first.
     edges : tuple of Edge
@@ -64,6 +67,7 @@ class Analysis(WithPage):
     ranked: RankedTrials
     rerun_plan: RerunPlan | None
     next_trials: NextTrials
+    stopping: Stopping
     influences: tuple[Influence, ...]
     edges: tuple[Edge, ...]
     cautions: tuple[str, ...] = field(repr=False)
@@ -97,6 +101,7 @@ class Analysis(WithPage):
                 dict(zip(NextTrials._fields, row, strict=True))
                 for row in zip(*(np.asarray(column).tolist() for column in gains), strict=True)
             ],
+            "stopping": self.stopping._asdict(),
             "influences": [one._asdict() for one in self.influences],
             "edges": [asdict(one) for one in self.edges],
             "warnings": list(self.warnings),

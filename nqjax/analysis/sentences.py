@@ -4,19 +4,13 @@ import numpy as np
 
 from nqjax.analysis.record import Analysis
 from nqjax.checks.noise_alone import NOISE_ALONE
-from nqjax.runtime.text import as_sure, chance, listed, percent, significant
+from nqjax.runtime.text import as_sure, chance, chance_among_draws, listed, percent, significant
 
 #: A best score is called partly luck when its rerun is expected to be worse by this part of sigma.
 _LUCK = 0.3
 
-#: Going on hardly pays where the expected gain of as many trials is below this part of sigma.
-_HARDLY = 0.25
-
 #: A gain below this part of sigma is written as 0.
 _NOTHING = 0.02
-
-#: Number of further trials in the sentence about going on.
-_FURTHER = 50
 
 #: Hyperparameters are named if they explain this share, with this p-value.
 _LEAST_SHARE = 0.05
@@ -84,19 +78,16 @@ def _about_going_on(found: Analysis) -> str:
             "These trials seem not to be a random search: what more trials would gain cannot be told from them, and "
             "the numbers above are rough."
         )
-    gains = found.next_trials
-    (place,) = (i for i, n in enumerate(gains.trials) if n == _FURTHER)
+    gains, rule, sigma = found.next_trials, found.stopping, found.fit.sigma
+    (place,) = (i for i, n in enumerate(gains.trials) if n == rule.trials)
     gain, low, high = (max(float(a[place]), 0.0) for a in (gains.kept, gains.kept_low, gains.kept_high))
-    sigma = found.fit.sigma
     shown = [significant(x, 2) if x > _NOTHING * sigma else "0" for x in (gain, low, high)]
     expected = "next to nothing" if shown[0] == "0" else shown[0]
-    verdict = (
-        f"less than a quarter of the noise of one run ({significant(sigma, 2)}): going on by random search hardly pays"
-        if gain < _HARDLY * sigma
-        else "going on may pay"
-    )
-    gained = f"{_FURTHER} more trials are expected to gain {expected}, noise averaged out"
-    return f"{gained} (80 %: {shown[1]} to {shown[2]}), {verdict}.{_about_cost(found)}"
+    gained = f"{rule.trials} more trials are expected to gain {expected}, noise averaged out"
+    verdict = "this random search may stop" if rule.stop else "going on may pay"
+    least = f"a quarter of the noise of one run ({significant(rule.worth, 2)}) or more"
+    likely = f"they gain {least} with probability {chance_among_draws(rule.probability)}"
+    return f"{gained} (80 %: {shown[1]} to {shown[2]}): {verdict}, as {likely}.{_about_cost(found)}"
 
 
 def _about_cost(found: Analysis) -> str:
@@ -104,7 +95,7 @@ def _about_cost(found: Analysis) -> str:
     cost, name = found.study.cost, found.study.cost_name
     if cost is None or name is None or not np.any(np.isfinite(cost)):
         return ""
-    total = _FURTHER * float(np.nanmean(cost))
+    total = found.stopping.trials * float(np.nanmean(cost))
     shown = f"{total:,.0f}" if total >= 100 else significant(total, 3)
     return f" They would cost about {shown} ({name})."
 

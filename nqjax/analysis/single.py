@@ -15,6 +15,7 @@ from nqjax.inputs import AUTO
 from nqjax.posterior.averaged_fit import averaged_fit
 from nqjax.posterior.next_trials import next_trials
 from nqjax.posterior.ranking import rank_trials
+from nqjax.posterior.stopping import may_stop
 from nqjax.trials.study import StudyTable
 
 #: Numbers of further trials whose gains are computed, and the probability of their intervals.
@@ -58,6 +59,7 @@ def analyze_study(study: StudyTable, confidence: float, gamma: Constraint, noise
         ranked=ranked,
         rerun_plan=ranked.plan(PICKED) if len(ranked) > 1 else None,
         next_trials=next_trials(post, FURTHER, confidence=GAIN_CONFIDENCE),
+        stopping=may_stop(post),
         influences=tuple(influences(study.config, study.scores, post.minimize)),
         edges=found_edges,
         cautions=tuple(cautions),

@@ -83,18 +83,34 @@ def next_trials(
     >>> bool(0 <= gains.kept_low <= gains.kept_high)
     True
     """
+    n = as_trials(trials)
+    ends = wider_tails(as_probability("confidence", confidence))
+    kept, reported = simulated_gains(answer, n.ravel(), key)
+    low, high = np.maximum(np.quantile(kept, ends, axis=0), 0.0)
+    rows = kept.mean(axis=0), low, high, reported.mean(axis=0), np.mean(reported > 0, axis=0)
+    return NextTrials(n, *(np.asarray(row.reshape(n.shape)) for row in rows))
+
+
+def simulated_gains(
+    answer: AveragedFit | AveragedPosterior, trials: Floats, key: Array | None = None
+) -> tuple[Floats, Floats]:
+    """Return the gains of simulated further trials, kept and reported, shape (draws, numbers of trials) each.
+
+    Raises
+    ------
+    InputError
+        The answer is of one threshold; numbers of trials that are not whole, or too large.
+    """
     post = region_behind(answer)
     if not isinstance(post, AveragedPosterior):
         raise InputError(f"the answer is {shortened(answer)}: give one from nqjax.fit, without a threshold")
-    n = as_trials(trials)
-    if np.any((n != np.rint(n)) | (n > _MOST_TRIALS)):
+    if np.any((trials != np.rint(trials)) | (trials > _MOST_TRIALS)):
         raise InputError(f"the numbers of trials are whole, and at most {_MOST_TRIALS:,}")
-    ends = wider_tails(as_probability("confidence", confidence))
     rng = np.random.default_rng(1 if key is None else make_seed(as_key(key)))
     best, worst, sigma, gamma = oriented_draws(post, _DRAWS)
     score = float(post.study.orient(np.asarray(post.best_score)))
     now = noise_free_draws(np.array([score]), best, worst, sigma, gamma, rng)[:, 0]
-    wanted = n.ravel().astype(int)
+    wanted = trials.astype(int)
     kept, reported = (np.empty((len(best), len(wanted))) for _ in range(2))
     most = int(wanted.max(initial=1))
     step = max(1, _TOGETHER // most)
@@ -109,6 +125,4 @@ def next_trials(
             better = found < score
             reported[some, place] = np.where(better, score - found, 0.0)
             kept[some, place] = np.where(better, now[some] - np.take_along_axis(v, first, axis=1)[:, 0], 0.0)
-    low, high = np.maximum(np.quantile(kept, ends, axis=0), 0.0)
-    rows = kept.mean(axis=0), low, high, reported.mean(axis=0), np.mean(reported > 0, axis=0)
-    return NextTrials(n, *(np.asarray(row.reshape(n.shape)) for row in rows))
+    return kept, reported
