@@ -18,6 +18,7 @@ version = release = importlib.metadata.version("nqjax")
 
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "numpydoc"]
 exclude_patterns = ["_build"]
+default_role = "autolink"  # names in docstrings are links, where they are public
 html_theme = "furo"
 html_title = "nqjax"
 html_show_sphinx = False
