@@ -373,3 +373,9 @@ def test_on_the_command_line(tmp_path, capsys):
     assert out == ""
     assert "cannot be written" in err or "does not exist" in err
     assert err.count("\n") == 1
+
+
+def test_a_notebook_shows_it(made):
+    for drawn in (nqjax.plots.gamma(made.fit), nqjax.plots.threshold_path(made.regime)):
+        assert drawn._repr_png_()[:4] == b"\x89PNG"
+    assert repr(nqjax.plots.gamma(made.fit)) == "Drawn(posterior)"
