@@ -46,7 +46,7 @@ def draw(folder: Path) -> None:
     names = {
         "nqjax": nqjax,
         "found": found,
-        "other": nqjax.analyze(search(1, best=0.083), "error"),
+        "other": nqjax.fit([row["error"] for row in search(1, best=0.083)]),
         "reruns": nqjax.noise_diagnostics(
             {
                 "config": np.repeat(np.arange(8), 12),

@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 MOST = 8
 _MOST_CATEGORIES = 12
 
-#: Positive values that span more than this factor have a logarithmic axis.
+#: Positive values have a logarithmic axis if they span more than this factor, and half of them are below this share of
+#: the largest one: half of uniform values are below half of it, however small the smallest one is.
 _WIDE = 50.0
+_LOW_SHARE = 0.25
 
 #: Scores worse than this quantile lie outside the picture: losses of failed runs may be far off.
 _SHOWN_SHARE = 0.9
@@ -122,7 +124,8 @@ def _draw(ax: "Axes", study: StudyTable, name: str, minimize: bool, limits: tupl
     inside = known & (y >= limits[0]) & (y <= limits[1])
     if np.issubdtype(values.dtype, np.number):
         x = values.astype(float)
-        if np.nanmin(x) > 0 and np.nanmax(x) > _WIDE * np.nanmin(x):
+        largest = np.nanmax(x)
+        if np.nanmin(x) > 0 and largest > _WIDE * np.nanmin(x) and np.nanmedian(x) < _LOW_SHARE * largest:
             ax.set_xscale("log")
     else:
         texts = values.astype(str)

@@ -339,6 +339,14 @@ def test_hyperparameters(made):
         nqjax.plots.hyperparameters(made.study, ["depth"])
 
 
+def test_axes_of_hyperparameters():
+    """Values that were drawn uniformly are shown on a linear axis, however near to 0 one of them is."""
+    rng = np.random.default_rng(0)
+    columns = {"uniform": rng.uniform(0, 1, 200), "log": 10 ** rng.uniform(-4, -1, 200), "loss": rng.random(200)}
+    axes, _ = nqjax.plots.hyperparameters(nqjax.read_study(columns, "loss"), ["uniform", "log"])
+    assert [ax.get_xscale() for ax in axes] == ["linear", "log"]
+
+
 def test_best_score_and_noise(made):
     name = "alpha" if made.fit.minimize else "beta"
     for picture, parameter in ((nqjax.plots.best_score, name), (nqjax.plots.noise, "sigma")):
