@@ -64,6 +64,8 @@ def _prepare(app: object) -> None:
     for notebook in (ROOT / "notebooks").glob("*.ipynb"):
         text = _copied(notebook.read_text(encoding="utf-8"), up="../")
         _written(MADE / "notebooks" / notebook.name, text)
+    for script in (ROOT / "notebooks" / "data").glob("*.py"):  # a notebook has a link to it
+        _written(MADE / "notebooks" / "data" / script.name, script.read_text(encoding="utf-8"))
     pictures.draw(MADE / "pictures")
 
 

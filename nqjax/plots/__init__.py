@@ -9,8 +9,6 @@ with what it drew on them. Without ``ax`` it makes a figure of its own; pyplot i
 >>> drawn = nqjax.plots.tuning_curve(nqjax.fit(scores), name="loss")
 >>> drawn.ax.get_ylabel(), sorted(drawn.artists)[:2]
 ('median of the best loss', ['50 % band', 'band'])
->>> drawn.ax.figure.savefig  # doctest: +ELLIPSIS
-<bound method ...>
 """
 
 import lazy_loader
