@@ -44,7 +44,7 @@ def gamma(result: Any, *, ax: "Axes | None" = None) -> Drawn:
     >>> import nqjax
     >>> scores = np.random.default_rng(0).random(48) ** 2
     >>> drawn = nqjax.plots.gamma(nqjax.fit(scores, threshold=0.7))
-    >>> max(bar.get_height() for bar in drawn.artists["posterior"])
+    >>> float(max(bar.get_height() for bar in drawn.artists["posterior"]))
     1.0
     """
     about = subject(result)
