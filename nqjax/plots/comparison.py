@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 #: Numbers of trials at which two searches are compared, and the probability of the interval of their difference.
-_POINTS = 24
+_POINTS = 16
 _CONFIDENCE = 0.9
 
 
