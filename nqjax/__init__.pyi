@@ -1,6 +1,7 @@
 from . import data as data
 from . import distributions as distributions
 from . import errors as errors
+from . import plots as plots
 from . import search as search
 from . import trials as trials
 from ._version import __version__ as __version__
@@ -46,11 +47,6 @@ from .estimation.many import Failure as Failure
 from .estimation.many import Fits as Fits
 from .estimation.noise_data import Noise as Noise
 from .estimation.spacings import quantile_limits as quantile_limits
-from .plots.noise import plot_noise as plot_noise
-from .plots.posterior import plot_posterior as plot_posterior
-from .plots.regime import plot_regime as plot_regime
-from .plots.studies import plot_studies as plot_studies
-from .plots.tuning_curve import plot_tuning_curve as plot_tuning_curve
 from .posterior.averaged import AveragedPosterior as AveragedPosterior
 from .posterior.averaged_fit import AveragedFit as AveragedFit
 from .posterior.comparison import Comparison as Comparison

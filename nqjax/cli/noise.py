@@ -121,7 +121,7 @@ def _run(args: argparse.Namespace) -> None:
     document = noise_document(diagnostics, head=head, config=SEPARATOR.join(args.config))
     output.give(args, document, print_noise)
     if args.plot is not None:
-        from nqjax.plots.noise import plot_noise
+        from nqjax.plots.runs import noise
         from nqjax.plots.style import save
 
-        save(plot_noise(diagnostics, name=args.metric)[0].figure, args.plot)
+        save(noise(diagnostics, name=args.metric).ax[0].figure, args.plot)

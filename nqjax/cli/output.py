@@ -115,7 +115,7 @@ def printable(value: Any) -> Any:
 def draw(args: argparse.Namespace, result: "Fit | Bootstrap | AveragedPosterior", scores: "np.ndarray") -> None:
     """Draw the tuning curve, if a picture was asked for."""
     if args.plot is not None:
+        from nqjax.plots.curve import tuning_curve
         from nqjax.plots.style import save
-        from nqjax.plots.tuning_curve import plot_tuning_curve
 
-        save(plot_tuning_curve(result, scores, name=args.metric).figure, args.plot)
+        save(tuning_curve(result, scores, name=args.metric).ax.figure, args.plot)

@@ -57,7 +57,7 @@ def _run(args: argparse.Namespace) -> None:
         print_regime,
     )
     if args.plot is not None:
-        from nqjax.plots.regime import plot_regime
+        from nqjax.plots.path import threshold_path
         from nqjax.plots.style import save
 
-        save(plot_regime(regime, name=args.metric)[0].figure, args.plot)
+        save(threshold_path(regime, name=args.metric).ax[0].figure, args.plot)

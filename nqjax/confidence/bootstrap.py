@@ -14,6 +14,7 @@ from nqjax.confidence.region import PARAMETERS, Region, tails
 from nqjax.errors import InputError
 from nqjax.estimation.fit import Fit
 from nqjax.estimation.resamples import COLUMNS, Resampler
+from nqjax.estimation.study import Study
 from nqjax.inputs import as_choice, as_probability, as_quantile, as_trials, oriented_limits
 from nqjax.runtime.hosts import from_all_hosts
 from nqjax.runtime.memory import check_memory
@@ -73,6 +74,11 @@ class Bootstrap(Region):
     converged: NDArray[np.bool_] = field(repr=False)
     _left_out: "_LeftOut" = field(repr=False)
     _evaluations: float = field(repr=False)
+
+    @property
+    def study(self) -> Study:
+        """The scores that were resampled, with limits, direction and constraints."""
+        return self._left_out.resampler.scaled.study
 
     @property
     def num_scores(self) -> int:  # type: ignore[override]
@@ -183,7 +189,7 @@ class Bootstrap(Region):
 
         Returns
         -------
-        ndarray, shape (num_resamples, *n.shape)
+        ndarray, shape ``(num_resamples, *n.shape)``
             NaN for resamples that could not be fitted.
 
         Raises

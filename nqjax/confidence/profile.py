@@ -17,7 +17,7 @@ import scipy.stats
 from numpy.typing import ArrayLike
 
 from nqjax.confidence.level_sets import HARDLY, Resolution, level_sets
-from nqjax.confidence.slices import Slice, SlicedRegion, clip_polygon
+from nqjax.confidence.slices import Slice, SlicedRegion, cdf_ends, clip_polygon
 from nqjax.estimation.fit import Fit, fit_prepared
 from nqjax.estimation.study import ScaledStudy, Study, prepare
 from nqjax.inputs import as_probability
@@ -58,6 +58,17 @@ class ProfileRegion(SlicedRegion):
     def quantile_tuning_curve(self, n: ArrayLike, q: float = 0.5) -> Floats:
         """Return the tuning curve of the fit, see `Fit.quantile_tuning_curve`."""
         return self.fit.quantile_tuning_curve(n, q)
+
+    def cdf_bands(self, y: ArrayLike) -> tuple[Floats, Floats]:
+        """Return the lowest and the highest CDF in the region at scores y, each of the shape of y.
+
+        The members describe scores in the regime; beyond the threshold they only count them.
+        """
+        y = np.asarray(y, np.float64)
+        x = (y if self.minimize else -y).ravel()
+        low, high = cdf_ends(self._slices, (x - self._scaled.location) / self._scaled.scale)
+        low, high = low.reshape(y.shape), high.reshape(y.shape)
+        return (low, high) if self.minimize else (1 - high, 1 - low)
 
 
 def profile_of(study: Study, confidence: float) -> ProfileRegion:

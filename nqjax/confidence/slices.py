@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from nqjax.confidence.region import Region, check_name
 from nqjax.errors import InputError
-from nqjax.estimation.study import ScaledStudy
+from nqjax.estimation.study import ScaledStudy, Study
 from nqjax.inputs import as_probability, as_quantile, as_trials, oriented_limits
 from nqjax.special.chunked import standard_cdf, standard_quantile
 from nqjax.types import Floats
@@ -143,6 +143,11 @@ class SlicedRegion(Region):
     minimize: bool
     _slices: list[Slice] = field(repr=False)
     _scaled: ScaledStudy = field(repr=False)
+
+    @property
+    def study(self) -> Study:
+        """The scores that the region is of, with limits, direction and constraints."""
+        return self._scaled.study
 
     def _check_confidence(self, confidence: float | None) -> None:
         if confidence is not None and as_probability("confidence", confidence) != self.confidence:

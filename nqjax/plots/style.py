@@ -22,6 +22,9 @@ BLUE = "#0072B2"
 ORANGE = "#D55E00"
 GREY = "#8C8C8C"
 
+# Text that is less important than that of the axes, which is black.
+DARK = "#555555"
+
 
 def save(figure: "Figure | SubFigure | None", path: "str | Path") -> None:
     """Write a figure (for a subfigure, the whole figure) to a .png, .svg or .pdf file.
@@ -50,6 +53,11 @@ def new_figure(size: tuple[float, float] = (6.4, 4.2)) -> "Figure":
     """Return an empty figure, or raise InputError if Matplotlib is missing."""
     figure = require("matplotlib.figure", "plot", "drawing a picture")
     return figure.Figure(figsize=size, dpi=150, layout="constrained")
+
+
+def plain(name: str) -> str:
+    """Return a name for Matplotlib, in which dollar signs do not begin formulas."""
+    return name.replace("$", r"\$")
 
 
 def empirical_curve(scores: ArrayLike, trials: np.ndarray, minimize: bool) -> np.ndarray:

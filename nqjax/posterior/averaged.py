@@ -196,7 +196,7 @@ class AveragedPosterior(Region):
 
         Returns
         -------
-        ndarray, shape (num_chains, num_samples, *n.shape)
+        ndarray, shape ``(num_chains, num_samples, *n.shape)``
 
         Raises
         ------
@@ -213,7 +213,7 @@ class AveragedPosterior(Region):
         return tuple(a.ravel()[rows] for a in (best, self.beta - self.alpha, self.sigma, self.gamma))
 
     def curves(self, parameters: tuple[Floats, ...], n: Floats, q: ArrayLike) -> Floats:
-        """Return quantiles of the best of n trials for some draws, shape (draws, *n.shape); q may differ for each."""
+        """Return quantiles of the best of n trials for some draws, ``(draws, *n.shape)``; q may differ for each."""
         return curves_of(parameters, n, q, self._unit, self.minimize)
 
     def paired_curves(self, n: Floats) -> Floats:

@@ -32,9 +32,9 @@ class Comparison:
         Probability that the best of new trials of a beats the best of new trials of b, chance in the trials included.
     probability_median : ndarray
         Probability that a has the better median tuning curve, which no longer depends on chance in the trials.
-    difference : ndarray, shape (draws, *trials.shape)
+    difference : ndarray, shape ``(draws, *trials.shape)``
         Draws of the best score of a minus that of b, on the scale of the scores, chance in the trials included.
-    median_difference : ndarray, shape (draws, *trials.shape)
+    median_difference : ndarray, shape ``(draws, *trials.shape)``
         Draws of the median tuning curve of a minus that of b.
     minimize : bool
 

@@ -20,14 +20,14 @@ def curves_of(parameters: tuple[Floats, ...], n: Floats, q: ArrayLike, unit: flo
     n : ndarray
         Numbers of trials.
     q : array_like
-        Probability of the quantile; it may differ for each draw, shape (draws, *1s).
+        Probability of the quantile; it may differ for each draw, shape ``(draws, *1s)``.
     unit : float
         A unit of the scores in which nothing over- or underflows.
     minimize : bool
 
     Returns
     -------
-    ndarray, shape (draws, *n.shape)
+    ndarray, shape ``(draws, *n.shape)``
     """
     return paired_curves(parameters, n[None], q, unit, minimize)
 

@@ -175,7 +175,7 @@ class Posterior(Region):
 
         Returns
         -------
-        ndarray, shape (num_chains, num_samples, *n.shape)
+        ndarray, shape ``(num_chains, num_samples, *n.shape)``
 
         Raises
         ------
@@ -193,7 +193,7 @@ class Posterior(Region):
         return tuple(a.ravel()[rows] for a in arrays)
 
     def curves(self, parameters: tuple[Floats, ...], n: Floats, q: ArrayLike) -> Floats:
-        """Return quantiles of the best of n trials for some draws, shape (draws, *n.shape); q may differ for each."""
+        """Return quantiles of the best of n trials for some draws, ``(draws, *n.shape)``; q may differ for each."""
         return curves_of(parameters, n, q, self.data.scale, self.minimize)
 
     def quantile_tuning_curve(self, n: ArrayLike, q: float = 0.5) -> Floats:

@@ -120,23 +120,20 @@ def save_analysis(path: "str | Path", found: "Analysis", command: str | None = N
         Matplotlib or Jinja2 is missing, or the file cannot be written.
     """
     from nqjax._version import __version__
-    from nqjax.plots import averaged, hyperparameters, posterior
-    from nqjax.report.html import picture, render, write_page
+    from nqjax.plots import best, curve, gammas, space
+    from nqjax.plots import path as thresholds
+    from nqjax.report.html import link_to, picture, render, write_page
 
     document = found.to_dict()
     post, name = found.fit.posterior, document["metric"]
     pictures = {
-        "curve": picture(lambda f: posterior.draw_curve(f.subplots(), post, name)),
-        "best": picture(lambda f: averaged.draw_best(f.subplots(), post, name)),
-        "gamma": picture(lambda f: averaged.draw_gamma(f.subplots(), post)),
-        "thresholds": picture(lambda f: averaged.draw_thresholds(f.subplots(), post, name)),
+        "curve": picture(lambda f: curve.tuning_curve(post, name=name, ax=f.subplots())),
+        "best": picture(lambda f: best.best_score(post, name=name, ax=f.subplots())),
+        "gamma": picture(lambda f: gammas.gamma(post, ax=f.subplots())),
+        "thresholds": picture(lambda f: thresholds.draw_probabilities(f.subplots(), post, name)),
     }
-    shown = [one.name for one in found.influences[: hyperparameters.MOST]]
-    if shown:
-        size = (6.4, 2.6 * ((len(shown) + 1) // 2))
-        pictures["hyperparameters"] = picture(
-            lambda f: hyperparameters.draw_hyperparameters(f, found.study, shown, post.minimize, post.limits), size
-        )
+    if found.influences:
+        pictures["hyperparameters"] = link_to(space.hyperparameters(found).ax[0].figure)
     words = meanings(document["minimize"])
     values = {"meanings": words, "gains": _gain_rows(document), "pictures": pictures}
     write_page(path, render("analysis.html", d=document, command=command, version=__version__, **values))

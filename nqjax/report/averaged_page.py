@@ -33,15 +33,15 @@ def save_averaged_page(
 
 def averaged_page(post: "AveragedPosterior", document: "AveragedDocument", command: str | None = None) -> str:
     """Return the HTML of the page."""
-    from nqjax.plots import averaged, posterior
+    from nqjax.plots import best, curve, gammas, path
 
     found: Mapping[str, Any] = {**document, "command": command, "seed": post.seed}
     name = document["metric"]
     pictures = {
-        "best": picture(lambda f: averaged.draw_best(f.subplots(), post, name)),
-        "gamma": picture(lambda f: averaged.draw_gamma(f.subplots(), post)),
-        "thresholds": picture(lambda f: averaged.draw_thresholds(f.subplots(), post, name)),
-        "curve": picture(lambda f: posterior.draw_curve(f.subplots(), post, name)),
+        "best": picture(lambda f: best.best_score(post, name=name, ax=f.subplots())),
+        "gamma": picture(lambda f: gammas.gamma(post, ax=f.subplots())),
+        "thresholds": picture(lambda f: path.draw_probabilities(f.subplots(), post, name)),
+        "curve": picture(lambda f: curve.tuning_curve(post, name=name, ax=f.subplots())),
     }
     return render(
         "averaged.html",

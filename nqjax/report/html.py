@@ -47,11 +47,16 @@ def _template(name: str) -> str:
 
 
 def picture(draw: "Callable[[Figure], object]", size: tuple[float, float] = (6.4, 4.0)) -> str:
-    """Return a picture as the text of a link."""
-    import matplotlib as mpl
-
+    """Draw a picture, and return it as the text of a link."""
     figure = new_figure(size)
     draw(figure)
+    return link_to(figure)
+
+
+def link_to(figure: "Figure") -> str:
+    """Return a figure as the text of a link."""
+    import matplotlib as mpl
+
     buffer = io.BytesIO()
     # No date and no random names: the same posterior gives the same page.
     with mpl.rc_context({"svg.hashsalt": "nqjax"}):

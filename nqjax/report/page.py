@@ -119,17 +119,17 @@ def save_page(path: "str | Path", post: "Posterior", document: PosteriorDocument
 
 def page(post: "Posterior", document: PosteriorDocument) -> str:
     """Return the HTML of the page."""
-    from nqjax.plots import posterior as plots
+    from nqjax.plots import best, checks, curve, gammas
     from nqjax.report.posterior import in_words
 
     found: Mapping[str, Any] = document  # to take entries by name
     name = document["metric"]
     pictures = {
-        "best": picture(lambda f: plots.draw_best(f.subplots(), post, name)),
-        "gamma": picture(lambda f: plots.draw_gamma(f.subplots(), post)),
-        "curve": picture(lambda f: plots.draw_curve(f.subplots(), post, name)),
-        "check": picture(lambda f: plots.draw_check(f.subplots(), post, name)),
-        "priors": picture(lambda f: plots.draw_priors(f, post), (9.6, 3.6)),
+        "best": picture(lambda f: best.best_score(post, name=name, ax=f.subplots())),
+        "gamma": picture(lambda f: gammas.gamma(post, ax=f.subplots())),
+        "curve": picture(lambda f: curve.tuning_curve(post, name=name, ax=f.subplots())),
+        "check": picture(lambda f: checks.draw_check(f.subplots(), post, name)),
+        "priors": picture(lambda f: checks.draw_priors(f, post), (9.6, 3.6)),
     }
     bounds = document["settings"]["bounds"]
     return render(

@@ -149,7 +149,7 @@ def save_comparison(path: "str | Path", found: "StudyComparison", command: str |
         Matplotlib or Jinja2 is missing, or the file cannot be written.
     """
     from nqjax._version import __version__
-    from nqjax.plots.studies import plot_studies
+    from nqjax.plots.several import studies
     from nqjax.report.html import picture, render, write_page
 
     document = found.to_dict()
@@ -158,6 +158,6 @@ def save_comparison(path: "str | Path", found: "StudyComparison", command: str |
         "pairs": pair_names(document),
         "rows": pair_rows(document),
         "notes": notes_of(document),
-        "curves": picture(lambda f: plot_studies(found, ax=f.subplots()), (6.0, 4.4)),
+        "curves": picture(lambda f: studies(found, ax=f.subplots()), (6.0, 4.4)),
     }
     write_page(path, render("studies.html", d=document, command=command, version=__version__, **values))

@@ -163,7 +163,7 @@ def test_the_page_of_one_analysis_has_the_same_methods(found, tmp_path):
 
 def test_the_picture_has_a_band_and_a_label_a_study(found):
     pytest.importorskip("matplotlib")
-    ax = nqjax.plot_studies(found)
+    ax = nqjax.plots.studies(found).ax
     labels = [text.get_text() for text in ax.get_legend().get_texts()]
     assert labels[:3] == NAMES
     assert "95 % band, simultaneous" in labels

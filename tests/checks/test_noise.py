@@ -273,7 +273,7 @@ def test_files(table, tmp_path):
 
 def test_picture(table):
     found = nqjax.noise_diagnostics(table, limits=(-math.inf, 0.105))
-    left, right = nqjax.plot_noise(found, name="error")
+    left, right = nqjax.plots.noise(found, name="error").ax
     lines = {line.get_label(): line.get_xydata() for line in left.get_lines()}
     np.testing.assert_array_equal(lines["residuals"], np.stack([found.qq.theoretical, found.residuals], axis=1))
     bars = {box.get_label(): box.lines[0].get_xydata() for box in right.containers}
@@ -284,9 +284,9 @@ def test_picture(table):
     (pooled,) = [line for line in right.get_lines() if line.get_label().startswith("pooled")]
     assert pooled.get_ydata()[0] == found.sigma
     assert right.get_xlabel() == "mean error"
-    plt.close("all")
+    assert plt.get_fignums() == []
     nothing = nqjax.noise_diagnostics({"config_id": ["a"], "y": [1.0]})
-    left, _ = nqjax.plot_noise(nothing)
+    left, _ = nqjax.plots.noise(nothing).ax
     assert not left.get_lines()
 
 

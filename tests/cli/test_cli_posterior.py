@@ -101,7 +101,6 @@ def test_a_page_from_python(files):
     assert "Beta(concentration1=2.0, concentration0=1.0)" in page
     with pytest.raises(InputError, match=r"ending \.html"):
         nqjax.save_report("mine.pdf", post)
-    assert len(nqjax.plot_posterior(post).axes) == 4
 
 
 def test_a_page_about_all_thresholds(files, capsys):

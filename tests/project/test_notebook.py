@@ -1,17 +1,15 @@
-"""The quickstart notebook: it runs, and the output that is kept with it is what a fresh run gives."""
+"""The notebooks run, and the output that is kept with them is what a fresh run gives."""
 
-import os
 import re
 from pathlib import Path
 
-import nbformat
 import pytest
-from nbclient import NotebookClient
 from nbformat import NotebookNode
 
-import nqjax
+from support.notebooks import FOLDER, code_cells, complaints, errors, figures, printed, read, run
 
-NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "01_quickstart.ipynb"
+NOTEBOOK = FOLDER / "01_quickstart.ipynb"
+OTHERS = [path for path in sorted(FOLDER.glob("*.ipynb")) if path != NOTEBOOK]
 _REFRESH = (
     f"run `jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False "
     f"notebooks/{NOTEBOOK.name}` and look at what changed"
@@ -22,39 +20,13 @@ _ABSOLUTE_PATH = re.compile(r"(?<![\w./:<])(?:~?/[\w.-]+/|[A-Za-z]:\\|file://)")
 
 @pytest.fixture(scope="module")
 def kept() -> NotebookNode:
-    return nbformat.read(NOTEBOOK, as_version=4)
+    return read(NOTEBOOK)
 
 
 @pytest.fixture(scope="module")
 def fresh(kept: NotebookNode) -> NotebookNode:
-    """Run the notebook once, as a reader does: in its own folder, with the figures inline."""
-    environment = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
-    path = [str(Path(nqjax.__file__).parents[1]), environment.get("PYTHONPATH", "")]
-    environment["PYTHONPATH"] = os.pathsep.join(filter(None, path))  # the package under test, installed or not
-    notebook = nbformat.from_dict(kept)
-    for cell in code_cells(notebook):
-        cell.outputs, cell.execution_count = [], None
-    # A cell that raises is kept in the outputs, so that the test can show it.
-    client = NotebookClient(
-        notebook, timeout=300, allow_errors=True, resources={"metadata": {"path": str(NOTEBOOK.parent)}}
-    )
-    return client.execute(env=environment)
-
-
-def code_cells(notebook: NotebookNode) -> list[NotebookNode]:
-    return [cell for cell in notebook.cells if cell.cell_type == "code"]
-
-
-def printed(cell: NotebookNode) -> str:
-    return "".join(o.text for o in cell.outputs if o.output_type == "stream" and o.name == "stdout")
-
-
-def figures(cell: NotebookNode) -> int:
-    return sum("image/png" in o.get("data", {}) for o in cell.outputs)
-
-
-def errors(notebook: NotebookNode) -> list[str]:
-    return [f"{o.ename}: {o.evalue}" for c in code_cells(notebook) for o in c.outputs if o.output_type == "error"]
+    """Run the notebook once."""
+    return run(kept)
 
 
 def parameters(notebook: NotebookNode) -> list[tuple[str, str]]:
@@ -68,14 +40,15 @@ def test_the_kept_notebook_is_complete(kept: NotebookNode) -> None:
     counts = [cell.execution_count for cell in cells]
     assert counts == list(range(1, len(cells) + 1)), f"not one run from top to bottom: {_REFRESH}"
     assert errors(kept) == []
-    assert [o for c in cells for o in c.outputs if o.output_type == "stream" and o.name == "stderr"] == []
+    assert complaints(kept) == []
     assert sum(map(figures, cells)) >= 4
     assert kept.metadata.kernelspec.name == "python3"
     assert NOTEBOOK.stat().st_size < 400_000
 
 
-def test_the_kept_notebook_names_no_place_on_a_machine(kept: NotebookNode) -> None:
-    for cell in kept.cells:
+@pytest.mark.parametrize("path", [NOTEBOOK, *OTHERS], ids=lambda path: path.stem)
+def test_no_notebook_names_a_place_on_a_machine(path: Path) -> None:
+    for cell in read(path).cells:
         texts = [cell.source]
         for output in cell.get("outputs", []):
             texts += [output.get("text", ""), *output.get("traceback", [])]
@@ -116,3 +89,26 @@ def test_the_kept_output_is_what_a_fresh_run_gives(kept: NotebookNode, fresh: No
             last_digit = 10.0 ** -len(a.partition(".")[2])
             difference = abs(float(a.replace(",", "")) - float(b.replace(",", "")))
             assert difference <= (1.5 * last_digit if "." in a else 0), f"{a} is now {b}: {_REFRESH}"
+
+
+@pytest.mark.parametrize("path", OTHERS, ids=lambda path: path.stem)
+def test_the_other_notebooks_run(path: Path, request: pytest.FixtureRequest) -> None:
+    """Each cell prints and draws where the kept one does; the digits of what is drawn at random may differ."""
+    kept = read(path)
+    variables = {}
+    if path.stem == "02_paper_figures":
+        variables["NQJAX_SHARED_DATA"] = str(request.getfixturevalue("shared_data"))
+    fresh = run(kept, **variables)
+    assert errors(kept) == errors(fresh) == []
+    assert complaints(kept) == complaints(fresh) == []
+    assert sum(map(figures, code_cells(kept))) >= 2
+    for old, new in zip(code_cells(kept), code_cells(fresh), strict=True):
+        assert figures(old) == figures(new), _REFRESH
+        assert bool(printed(old)) == bool(printed(new)), _REFRESH
+
+
+def test_the_papers_figures_say_what_is_missing(tmp_path: Path) -> None:
+    notebook = run(read(FOLDER / "02_paper_figures.ipynb"), NQJAX_SHARED_DATA=str(tmp_path))
+    assert errors(notebook) == complaints(notebook) == []
+    assert sum(map(figures, code_cells(notebook))) == 0
+    assert "the data are missing: set NQJAX_SHARED_DATA" in "".join(map(printed, code_cells(notebook)))

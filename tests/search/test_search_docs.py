@@ -1,4 +1,4 @@
-"""The task in docs/search.md runs as it stands there."""
+"""The task in docs/searching.md runs as it stands there."""
 
 import re
 from pathlib import Path
@@ -7,7 +7,7 @@ import numpy as np
 
 from nqjax import search
 
-_DOCS = Path(__file__).parents[2] / "docs" / "search.md"
+_DOCS = Path(__file__).parents[2] / "docs" / "searching.md"
 
 
 def test_the_task_in_the_docs(tmp_path, monkeypatch, capsys):

@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nqjax.plots.posterior import plain
-from nqjax.plots.style import empirical_curve, new_figure
+from nqjax.plots.drawing import Drawn
+from nqjax.plots.style import empirical_curve, new_figure, plain
 from nqjax.runtime.text import percent
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ _DASHES = ("solid", "dashed")
 _LONGEST = 32
 
 
-def plot_studies(found: "StudyComparison", *, ax: "Axes | None" = None) -> "Axes":
+def studies(found: "StudyComparison", *, ax: "Axes | None" = None) -> Drawn:
     """Draw the median best score of each study at equal trials or equal cost, with a simultaneous band.
 
     Parameters
@@ -33,7 +33,8 @@ def plot_studies(found: "StudyComparison", *, ax: "Axes | None" = None) -> "Axes
 
     Returns
     -------
-    matplotlib.axes.Axes
+    Drawn
+        The axes; artists ``curves`` and ``bands``, one of each for a study.
 
     Raises
     ------
@@ -46,24 +47,24 @@ def plot_studies(found: "StudyComparison", *, ax: "Axes | None" = None) -> "Axes
     >>> import nqjax
     >>> rng = np.random.default_rng(0)
     >>> ours, theirs = ([{"loss": low + x} for x in rng.random(48)] for low in (0.1, 0.4))
-    >>> ax = nqjax.plot_studies(nqjax.analyze([ours, theirs], "loss", names=["ours", "theirs"]))
-    >>> ax.get_xlabel(), [text.get_text() for text in ax.get_legend().get_texts()][:2]
+    >>> drawn = nqjax.plots.studies(nqjax.analyze([ours, theirs], "loss", names=["ours", "theirs"]))
+    >>> drawn.ax.get_xlabel(), [text.get_text() for text in drawn.ax.get_legend().get_texts()][:2]
     ('trials', ['ours', 'theirs'])
     """
     if ax is None:
         ax = new_figure().subplots()
     curves = found.curves
-    ends = []
+    ends, lines, bands = [], [], []
     for i, (name, one) in enumerate(zip(found.names, found.analyses, strict=True)):
         colour, dash = _COLOURS[i % len(_COLOURS)], _DASHES[i // len(_COLOURS) % len(_DASHES)]
         known, inside = curves.known[i], curves.in_regime[i]
         x = curves.budgets
-        ax.fill_between(x, curves.low[i], curves.high[i], where=inside, color=colour, alpha=0.18, linewidth=0)
+        low, high = curves.low[i], curves.high[i]
+        bands.append(ax.fill_between(x, low, high, where=inside, color=colour, alpha=0.18, linewidth=0))
         short = name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
-        if known.any():
-            ax.plot(x[known], curves.estimate[i][known], color=colour, linestyle=dash, linewidth=2, label=plain(short))
-        else:
-            ax.plot([], [], color=colour, linestyle=dash, label=plain(short))
+        # A study without known points has an empty line, for the legend.
+        style = {"color": colour, "linestyle": dash, "linewidth": 2, "label": plain(short)}
+        lines += ax.plot(x[known], curves.estimate[i][known], **style)
         beyond = inside & (curves.extrapolated[i] | (np.cumsum(known) == known.sum()))
         ax.plot(x[beyond], curves.estimate[i][beyond], color=colour, linestyle=":", linewidth=1.5)
         post = one.fit.posterior
@@ -72,7 +73,7 @@ def plot_studies(found: "StudyComparison", *, ax: "Axes | None" = None) -> "Axes
         empirical = empirical_curve(post.study.scores, curves.trials[i][seen], post.minimize)
         ax.plot(x[seen], empirical, color=colour, alpha=0.45, linewidth=1)
         shown = known if known.any() else inside
-        ends += [values[shown] for values in (curves.low[i], curves.high[i])]
+        ends += [low[shown], high[shown]]
     _limit(ax, np.concatenate(ends))
     label = "trials" if found.costs is None else f"cost of all trials ({plain(found.unit)})"
     ax.set(xscale="log", xlabel=label, ylabel=f"median of the best {plain(found.metric)}")
@@ -82,7 +83,7 @@ def plot_studies(found: "StudyComparison", *, ax: "Axes | None" = None) -> "Axes
     ax.plot([], [], color="black", alpha=0.45, linewidth=1, label="empirical")
     ax.fill_between([], [], color="black", alpha=0.18, label=f"{percent(found.confidence)} band, simultaneous")
     ax.legend(frameon=False, fontsize="small")
-    return ax
+    return Drawn(ax, {"curves": lines, "bands": bands})
 
 
 def _limit(ax: "Axes", ends: np.ndarray) -> None:

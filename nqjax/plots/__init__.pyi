@@ -1,0 +1,11 @@
+from .best import best_score as best_score
+from .comparison import compare as compare
+from .curve import tuning_curve as tuning_curve
+from .distribution import cdf as cdf
+from .drawing import Drawn as Drawn
+from .gammas import gamma as gamma
+from .path import threshold_path as threshold_path
+from .quantiles import qq as qq
+from .runs import noise as noise
+from .several import studies as studies
+from .space import hyperparameters as hyperparameters
