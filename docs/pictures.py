@@ -16,6 +16,7 @@ EXAMPLES = {
     "hyperparameters": "nqjax.plots.hyperparameters(found)",
     "noise": "nqjax.plots.noise(reruns, name='error')",
     "compare": "nqjax.plots.compare(found, other, names=('ours', 'theirs'))",
+    "studies": "nqjax.plots.studies(several)",
     "bands": "nqjax.plots.tuning_curve(bands, name='error')",
 }
 
@@ -55,6 +56,7 @@ def draw(folder: Path) -> None:
             "config",
             "error",
         ),
+        "several": nqjax.analyze([search(0), search(1, best=0.083)], "error", names=["ours", "theirs"]),
         "bands": nqjax.confidence_bands(found.study.scores, 0.8),
     }
     for name, path in paths.items():

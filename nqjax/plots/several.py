@@ -63,10 +63,10 @@ def studies(found: "StudyComparison", *, ax: "Axes | None" = None) -> Drawn:
         bands.append(ax.fill_between(x, low, high, where=inside, color=colour, alpha=0.18, linewidth=0))
         short = name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
         # A study without known points has an empty line, for the legend.
-        style = {"color": colour, "linestyle": dash, "linewidth": 2, "label": plain(short)}
-        lines += ax.plot(x[known], curves.estimate[i][known], **style)
+        middle = curves.estimate[i]
+        lines += ax.plot(x[known], middle[known], color=colour, linestyle=dash, linewidth=2, label=plain(short))
         beyond = inside & (curves.extrapolated[i] | (np.cumsum(known) == known.sum()))
-        ax.plot(x[beyond], curves.estimate[i][beyond], color=colour, linestyle=":", linewidth=1.5)
+        ax.plot(x[beyond], middle[beyond], color=colour, linestyle=":", linewidth=1.5)
         post = one.fit.posterior
         seen = curves.trials[i] >= 1
         seen &= ~curves.extrapolated[i]
