@@ -113,7 +113,7 @@ def _draw_regime(regime: Regime, name: str, ax: "Sequence[Axes] | None") -> Draw
     path, minimize = regime.path, regime.path[0].fit.minimize
     places = [one.threshold for one in path]
     best = "alpha" if minimize else "beta"
-    rows = (
+    rows: tuple[tuple[str, str, list[Any]], ...] = (
         ("best", f"{best} ({plain(name)})", [getattr(one.fit, best) for one in path]),
         ("gamma", "gamma", [one.fit.gamma for one in path]),
         ("p_value", "p-value", [max(one.p_value, 1e-4) for one in path]),
