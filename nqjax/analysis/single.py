@@ -17,6 +17,7 @@ from nqjax.posterior.next_trials import next_trials
 from nqjax.posterior.ranking import rank_trials
 from nqjax.posterior.stopping import may_stop
 from nqjax.trials.study import StudyTable
+from nqjax.trials.trial_numbers import name_places, trial_numbers
 
 #: Numbers of further trials whose gains are computed, and the probability of their intervals.
 FURTHER = (1, 10, 50, 200)
@@ -48,7 +49,8 @@ def analyze_study(study: StudyTable, confidence: float, gamma: Constraint, noise
         gamma = (_GAMMA[0], max(_GAMMA[1], min(study.num_hyperparameters, _MOST_GAMMA)))
     question = read_question(AUTO, None, study.minimize is not False, None, None, None, gamma, None)
     post = averaged_of(study.scores, question, confidence=confidence, noise=noise)
-    cautions = cautions_without_fit(post.study, post.limits, "row {row}")
+    numbers = trial_numbers(study.columns) if len(study) == post.num_scores else None
+    cautions = name_places(cautions_without_fit(post.study, post.limits, "row {row}"), study.rows, numbers)
     ranked = rank_trials(post, TOP, confidence=confidence)
     found_edges = tuple(edges(study.config, study.scores, post.minimize))
     failing = [one.sentence for one in failing_parts(study.config, study.scores)]

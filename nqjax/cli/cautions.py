@@ -30,17 +30,11 @@ def of_intervals(args: argparse.Namespace, chosen: "Selection", fit: "Fit") -> l
 
 def located(args: argparse.Namespace, found: list[str], num_scores: int) -> list[str]:
     """Return warnings with the numbers of the trials that they name, and one about numbers that are missing."""
-    from nqjax.trials.trial_numbers import missing_trials, trial_numbers
+    from nqjax.trials.trial_numbers import missing_trials, name_places, trial_numbers
 
     (study,) = args.studies
     numbers = trial_numbers(study.columns) if len(study) == num_scores else None
-    found = list(found)
-    for i, caution in enumerate(found):
-        row = caution.partition("(row ")[2].partition(")")[0]
-        if row:
-            place = study.rows[int(row) - 1].partition(" (line")[0]
-            trial = "" if numbers is None else f", trial {numbers[int(row) - 1]}"
-            found[i] = caution.replace(f"(row {row})", f"({place}{trial})")
+    found = name_places(found, study.rows, numbers)
     missing = [] if numbers is None or args.where else missing_trials(numbers)
     return [*found, _about_missing(missing)] if missing else found
 

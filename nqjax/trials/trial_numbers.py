@@ -1,6 +1,6 @@
 """The numbers of trials that a file has in a column, and what gaps between them say."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,27 @@ def trial_numbers(columns: Mapping[str, Iterable[Any]]) -> NDArray[np.int64] | N
             if len(np.unique(numbers)) == len(numbers):
                 return numbers
     return None
+
+
+def name_places(sentences: Iterable[str], rows: Sequence[str], numbers: NDArray[np.int64] | None) -> list[str]:
+    """Return sentences whose ``(row 3)`` is the place in the source, with the trial's number where it has one.
+
+    Parameters
+    ----------
+    sentences : iterable of str
+    rows : sequence of str
+        The place of each trial, such as ``"row 3 (line 4)"``.
+    numbers : ndarray, shape (trials,), optional
+        The number of each trial.
+    """
+    found = list(sentences)
+    for i, sentence in enumerate(found):
+        row = sentence.partition("(row ")[2].partition(")")[0]
+        if row:
+            place = rows[int(row) - 1].partition(" (line")[0]
+            trial = "" if numbers is None else f", trial {numbers[int(row) - 1]}"
+            found[i] = sentence.replace(f"(row {row})", f"({place}{trial})")
+    return found
 
 
 def missing_trials(numbers: NDArray[np.int64]) -> list[int]:

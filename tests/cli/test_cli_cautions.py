@@ -42,6 +42,12 @@ def test_python_warns_of_one_impossible_score(shared_cases):
         nqjax.confidence_region(scores)
 
 
+def test_an_analysis_names_the_trial_of_an_impossible_score(shared_cases):
+    with pytest.warns(FitWarning, match=r"\(row 6, trial 5\)"):
+        found = nqjax.analyze(shared_cases / "impossible-best.csv", "val_loss")
+    assert any("(row 6, trial 5)" in warning for warning in found.warnings)
+
+
 def test_clean_searches_seldom_have_an_odd_score(recwarn):
     rng = np.random.default_rng(3)
     for _ in range(12):
