@@ -120,7 +120,7 @@ def save_analysis(path: "str | Path", found: "Analysis", command: str | None = N
         Matplotlib or Jinja2 is missing, or the file cannot be written.
     """
     from nqjax._version import __version__
-    from nqjax.plots import best, curve, gammas, space
+    from nqjax.plots import best, curve, distribution, gammas, quantiles, space
     from nqjax.plots import path as thresholds
     from nqjax.report.html import link_to, picture, render, write_page
 
@@ -131,6 +131,8 @@ def save_analysis(path: "str | Path", found: "Analysis", command: str | None = N
         "best": picture(lambda f: best.best_score(post, name=name, ax=f.subplots())),
         "gamma": picture(lambda f: gammas.gamma(post, ax=f.subplots())),
         "thresholds": picture(lambda f: thresholds.draw_probabilities(f.subplots(), post, name)),
+        "cdf": picture(lambda f: distribution.cdf(post, name=name, ax=f.subplots())),
+        "qq": picture(lambda f: quantiles.qq(post, name=name, ax=f.subplots())),
     }
     if found.influences:
         pictures["hyperparameters"] = link_to(space.hyperparameters(found).ax[0].figure)
