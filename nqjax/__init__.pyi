@@ -45,6 +45,16 @@ from .estimation.many import Failure as Failure
 from .estimation.many import Fits as Fits
 from .estimation.noise_data import Noise as Noise
 from .estimation.spacings import quantile_limits as quantile_limits
+from .landscape.anova import Anova as Anova
+from .landscape.geometry import Geometry as Geometry
+from .landscape.landscape import Landscape as Landscape
+from .landscape.metrics import Metrics as Metrics
+from .landscape.region_importance import RegionImportance as RegionImportance
+from .landscape.regimes import regime_geometry as regime_geometry
+from .landscape.shared import seed_ceiling as seed_ceiling
+from .landscape.shared import similarity as similarity
+from .landscape.shared import similarity_matrix as similarity_matrix
+from .landscape.similarity import Similarity as Similarity
 from .plots.noise import plot_noise as plot_noise
 from .plots.posterior import plot_posterior as plot_posterior
 from .plots.regime import plot_regime as plot_regime

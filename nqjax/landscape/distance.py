@@ -42,14 +42,14 @@ def _transformed(space: Space, targets: NDArray[np.int32]) -> Floats:
         nearest = active.min(axis=0)
         if axis.ordered:
             for level in range(1, len(active)):
-                np.minimum(active[level], active[level - 1] + 1, out=active[level])
+                active[level] = np.minimum(active[level], active[level - 1] + 1)
             for level in range(len(active) - 2, -1, -1):
-                np.minimum(active[level], active[level + 1] + 1, out=active[level])
+                active[level] = np.minimum(active[level], active[level + 1] + 1)
             if inactive is not None:
-                np.minimum(lines[axis.num_active], nearest + 1, out=lines[axis.num_active])
-                np.minimum(active, inactive + 1, out=active)
+                lines[axis.num_active] = np.minimum(inactive, nearest + 1)
+                active[:] = np.minimum(active, inactive + 1)
         else:
-            np.minimum(active, nearest + 1, out=active)
+            active[:] = np.minimum(active, nearest + 1)
     return grid.ravel()[space.cells]
 
 

@@ -76,17 +76,22 @@ class Geometry:
 
     @property
     def total(self) -> float:
+        """The sum over all ordered hyperparameters."""
+        return sum(one.value for one in self.relevance.values() if one.ordered)
+
+    @property
+    def counting_total(self) -> float:
         """The sum over the ordered hyperparameters that count."""
         return sum(one.value for one in self.relevance.values() if one.counts and one.ordered)
 
     @property
     def gamma(self) -> float | None:
-        """The number of equally curved directions that would give the same sum; None if no hyperparameter counts.
+        """The number of equally curved directions that would give the sum of those that count; None if none does.
 
         It agrees with the truth on simulated noisy quadratics. On real searches it mostly follows the regime's share,
         and its agreement with a fitted gamma is not shown.
         """
-        return gamma_from_geometry(self.total, self.share)
+        return gamma_from_geometry(self.counting_total, self.share)
 
     @property
     def leaves_cube(self) -> bool:
