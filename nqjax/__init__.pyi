@@ -49,8 +49,8 @@ from .landscape.anova import Anova as Anova
 from .landscape.geometry import Geometry as Geometry
 from .landscape.landscape import Landscape as Landscape
 from .landscape.metrics import Metrics as Metrics
-from .landscape.region_importance import RegionImportance as RegionImportance
 from .landscape.regimes import regime_geometry as regime_geometry
+from .landscape.region_importance import RegionImportance as RegionImportance
 from .landscape.shared import seed_ceiling as seed_ceiling
 from .landscape.shared import similarity as similarity
 from .landscape.shared import similarity_matrix as similarity_matrix

@@ -98,7 +98,7 @@ def _filled(grid: Floats, known: np.ndarray) -> Floats:
 def _fit(grid: Floats, *, with_pairs: bool) -> Floats:
     """Return the sum of the mean, the main effects and the interactions of pairs.
 
-    With two hyperparameters the interaction fits anything, so it says nothing of a missing cell and is left out.
+    With two hyperparameters the interaction fits anything, so it cannot fill in a cell and is left out.
     """
     mean = grid.mean()
     count = grid.ndim

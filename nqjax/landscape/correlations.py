@@ -34,13 +34,12 @@ def pearson(x: Floats, y: Floats) -> float:
     """Return Pearson's correlation."""
     if len(x) < _FEWEST:
         return math.nan
-    x, y = x - x.mean(), y - y.mean()
     # Scaled first: squares of huge losses would overflow.
-    for values in (x, y):
-        largest = np.abs(values).max()
-        if not largest:
-            return math.nan
-        values /= largest
+    x, y = x - x.mean(), y - y.mean()
+    largest = np.abs(x).max(), np.abs(y).max()
+    if not all(largest):
+        return math.nan
+    x, y = x / largest[0], y / largest[1]
     return float(x @ y / math.sqrt(float(x @ x) * float(y @ y)))
 
 

@@ -26,7 +26,7 @@ _MOST_GAMMA = 50.0
 
 @dataclass(frozen=True)
 class Relevance:
-    """How much the good configurations are narrowed along one hyperparameter.
+    """Measure of how much the good configurations are narrowed along one hyperparameter.
 
     Attributes
     ----------
@@ -122,7 +122,9 @@ def find_geometry(space: Space, inside: NDArray[np.bool_], threshold: float) -> 
         else:
             free = len(axis.levels) - 1
             value = pearson_divergence(codes, inside) / free
-            found[axis.name] = Relevance(value, (1 + _STANDARD_DEVIATIONS * math.sqrt(2 / free)) / within, ordered=False)
+            found[axis.name] = Relevance(
+                value, (1 + _STANDARD_DEVIATIONS * math.sqrt(2 / free)) / within, ordered=False
+            )
     order = sorted(found, key=lambda name: -found[name].value)
     return Geometry(threshold, within / len(inside), within, {name: found[name] for name in order})
 

@@ -15,17 +15,13 @@ from nqjax.errors import InputError, visible
 from nqjax.landscape import validity
 from nqjax.landscape.anova import Anova, find_anova
 from nqjax.landscape.assortativity import rank_losses
-from nqjax.landscape.basins import Basins, find_basins
 from nqjax.landscape.geometry import Geometry, find_geometry
-from nqjax.landscape.graph import Graph, find_neighbours
 from nqjax.landscape.metrics import Metrics, find_metrics
-from nqjax.landscape.neutrality import Neutrality
 from nqjax.landscape.noise import noise_tolerance
-from nqjax.landscape.prominence import Merges, Network, find_merges, find_network
 from nqjax.landscape.region_importance import RegionImportance, find_region_importance
 from nqjax.landscape.replicates import Replicates, collect
 from nqjax.landscape.space import Space, find_space
-from nqjax.landscape.ties import Heights, find_heights
+from nqjax.landscape.topography import Topography
 from nqjax.types import Floats
 
 #: The tolerance that is taken from the noise of one run.
@@ -58,7 +54,7 @@ class Optimum:
     size: int
 
 
-class Landscape:
+class Landscape(Topography):
     """Configurations as nodes of a graph, with their losses: smoothness, optima, basins and importance.
 
     Two configurations are neighbours if they differ in one step of one hyperparameter: an adjacent level of an ordered
@@ -105,8 +101,6 @@ class Landscape:
     [({'x': 4.0}, 0.0, inf), ({'x': 2.0}, 1.0, 1.0)]
     """
 
-    space: Space
-    replicates: Replicates
     minimize: bool
     num_rows: int
 
@@ -126,7 +120,8 @@ class Landscape:
         for name, values in config.items():
             if len(values) != len(losses):
                 raise InputError(
-                    f"{visible(str(name))!r} has {len(values):,} values for {len(losses):,} rows of scores: give one a row"
+                    f"{visible(str(name))!r} has {len(values):,} values for {len(losses):,} rows of scores: "
+                    f"give one a row"
                 )
         space, group = find_space(config, categorical=categorical, order=order, keep=keep)
         if len(space) < _FEWEST_CONFIGURATIONS:
@@ -147,7 +142,7 @@ class Landscape:
 
     @property
     def extent(self) -> str:
-        """How many configurations there are, and what part of the grid that is, in words."""
+        """The number of configurations, and what part of the grid that is, in words."""
         words = f"{len(self):,} configurations"
         if self.space.kind == "complete":
             return f"{words}, all of the grid"
@@ -191,44 +186,6 @@ class Landscape:
         return found
 
     @cached_property
-    def heights(self) -> Heights:
-        """Losses with ties merged, their ranks and their order."""
-        return find_heights(self.replicates.mean)
-
-    @cached_property
-    def graph(self) -> Graph:
-        """Neighbours of each configuration."""
-        return find_neighbours(self.space)
-
-    @cached_property
-    def basins(self) -> Basins:
-        """Local optima, and the one at which the descent from each configuration ends.
-
-        Raises
-        ------
-        InputError
-            If the configurations are not all of the grid, or nearly so.
-        """
-        if refusal := validity.optima_refusal(self.space):
-            raise InputError(f"there are no optima or basins to give: {refusal}")
-        return find_basins(self.graph, self.heights)
-
-    @cached_property
-    def network(self) -> Network:
-        """Basins that touch each other, with the number of edges between them and the rank of the lowest saddle."""
-        return find_network(self.graph, self.heights, self.basins)
-
-    @cached_property
-    def merges(self) -> Merges:
-        """The merge tree of the optima: prominences, saddles and the better optimum that each meets."""
-        return find_merges(self.heights, self.basins, self.network)
-
-    @cached_property
-    def neutrality(self) -> Neutrality:
-        """The share of neighbours within a tolerance: ``neutrality.curve(tolerances)``, ``neutrality.mean(one)``."""
-        return Neutrality(self.graph, self.heights)
-
-    @cached_property
     def noise_factor(self) -> float:
         """The prominence, in standard deviations of a configuration's mean, that flat noise exceeds in 5 % of cases."""
         return noise_tolerance(self.graph)
@@ -250,17 +207,6 @@ class Landscape:
         if not (isinstance(sigma, int | float) and math.isfinite(sigma) and sigma >= 0):
             raise InputError(f"sigma is {sigma}: give the standard deviation of one run, 0 or more")
         return sigma / math.sqrt(self.replicates.seeds)
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """What limits the numbers, in sentences."""
-        found = [validity.optima_warning(self.space)]
-        if self.space.is_conditional:
-            found.append(
-                "some hyperparameters exist in some configurations only: one step leads from having one to not having "
-                "it, and distances (fdc) say less there"
-            )
-        return tuple(filter(None, found))
 
     def metrics(self, tolerance: float | str | None = NOISE, *, sigma: float | None = None) -> Metrics:
         """Return the numbers of the landscape, each with a reason where it is not valid.

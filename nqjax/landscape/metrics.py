@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -15,9 +15,7 @@ from nqjax.landscape.basins import flat_noise_optima
 from nqjax.landscape.correlations import pearson, spearman
 from nqjax.landscape.distance import can_descend_to, distance_to
 from nqjax.landscape.sampled_pairs import FEWEST_PAIRS, SampledPairs
-
-if TYPE_CHECKING:
-    from nqjax.landscape.landscape import Landscape
+from nqjax.landscape.topography import Topography
 
 #: Lags of the autocorrelation.
 _LAGS = 10
@@ -147,12 +145,12 @@ class _Numbers:
         self.reasons |= dict.fromkeys(names, reason)
 
 
-def find_metrics(land: Landscape, tolerance: float | None, prominence: float | None) -> Metrics:
+def find_metrics(land: Topography, tolerance: float | None, prominence: float | None) -> Metrics:
     """Return the numbers of a landscape.
 
     Parameters
     ----------
-    land : Landscape
+    land : Topography
     tolerance : float or None
         The difference up to which losses are taken for equal, None if it is unknown.
     prominence : float or None
@@ -189,7 +187,7 @@ def find_metrics(land: Landscape, tolerance: float | None, prominence: float | N
     )
 
 
-def _smoothness(land: Landscape, numbers: _Numbers, tolerance: float | None, undefined: str) -> None:
+def _smoothness(land: Topography, numbers: _Numbers, tolerance: float | None, undefined: str) -> None:
     refusal = validity.graph_refusal(land.space)
     if refusal is not None:
         _estimates(land, numbers, tolerance, refusal, undefined)
@@ -208,7 +206,7 @@ def _smoothness(land: Landscape, numbers: _Numbers, tolerance: float | None, und
         numbers.put("neutrality", land.neutrality.mean(tolerance), "no configuration has a neighbour")
 
 
-def _estimates(land: Landscape, numbers: _Numbers, tolerance: float | None, refusal: str, undefined: str) -> None:
+def _estimates(land: Topography, numbers: _Numbers, tolerance: float | None, refusal: str, undefined: str) -> None:
     """Estimate what pairs of neighbours in a sample can tell."""
     numbers.refuse(("assortativity", "autocorrelation", "correlation_length"), refusal)
     pairs = SampledPairs(land.space, land.graph, land.heights)
@@ -231,7 +229,7 @@ def _estimates(land: Landscape, numbers: _Numbers, tolerance: float | None, refu
 
 
 def _optima(
-    land: Landscape,
+    land: Topography,
     numbers: _Numbers,
     best: np.ndarray,
     distance: np.ndarray,

@@ -1,4 +1,4 @@
-"""How prominent the optima of pure noise are on a graph: what an optimum must exceed to be more than noise."""
+"""The prominence of optima that pure noise makes on a graph, which others must exceed to be more than noise."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from nqjax.landscape.ties import find_heights
 from nqjax.types import Floats
 
 #: Nodes in all draws together, and the limits of the number of draws.
-_NODES_IN_ALL = 2_000_000
+_NODES_IN_ALL = 1_000_000
 
-_FEWEST_DRAWS = 20
+_FEWEST_DRAWS = 24
 
 _MOST_DRAWS = 400
 
@@ -47,7 +47,7 @@ def noise_tolerance(graph: Graph, *, confidence: float = 0.95, draws: int | None
     graph : Graph
     confidence : float
     draws : int, optional
-        The number of simulated landscapes; by default 400, fewer on large graphs, at least 20.
+        The number of simulated landscapes; by default 400, fewer on large graphs, at least 24.
     seed : int
         The seed of the simulation.
     """

@@ -49,11 +49,16 @@ class SampledPairs:
         a, b = ranks[self.start], ranks[self.end]
         mean = (a.sum() + b.sum()) / (2 * len(a))
         a, b = a - mean, b - mean
-        total = float(a @ a + b @ b)
+        squares = a**2 + b**2
+        total = float(squares.sum())
         if not total:
             return Estimate(math.nan, math.nan)
         value = 2 * float(a @ b) / total
-        return Estimate(value, self._error((2 * a * b - value * (a**2 + b**2)) / total))
+        influence = (2 * a * b - value * squares) / total
+        # Both sums are about the mean of the pairs, which is too close to them.
+        centring = (1 - value) * self._covariance(a + b, a + b) / (2 * len(a) * total)
+        bias = self._covariance(influence, squares / total)
+        return Estimate(value + centring + bias, self._error(influence))
 
     def neutrality(self, tolerance: float) -> Estimate:
         """Return the mean, over the configurations of the whole grid, of the share of neighbours within a tolerance."""
@@ -61,16 +66,23 @@ class SampledPairs:
         close = np.abs(loss[self.start] - loss[self.end]) <= tolerance
         degree = _grid_degree(self._space)
         weight = 1 / degree[self.start] + 1 / degree[self.end]
-        total = float(weight.sum())
-        value = float(weight @ close) / total
-        return Estimate(value, self._error(weight * (close - value) / total))
+        weight /= weight.sum()
+        value = float(weight @ close)
+        influence = weight * (close - value)
+        return Estimate(value + self._covariance(influence, weight), self._error(influence))
 
     def _error(self, influence: Floats) -> float:
-        """Return the standard error of a sum over pairs, of which those with a common configuration are dependent."""
+        """Return the standard error of a sum over pairs."""
+        return math.sqrt(max(self._covariance(influence, influence), float(influence @ influence)))
+
+    def _covariance(self, x: Floats, y: Floats) -> float:
+        """Return the covariance of two sums over pairs, of which those with a common configuration are dependent.
+
+        The bias of a ratio of such sums is minus that of its influence and the relative size of its denominator.
+        """
         count = len(self._heights.loss)
-        of_nodes = np.bincount(self.start, influence, count) + np.bincount(self.end, influence, count)
-        single = float(influence @ influence)
-        return math.sqrt(max(float(of_nodes @ of_nodes) - single, single))
+        of_x, of_y = (np.bincount(self.start, z, count) + np.bincount(self.end, z, count) for z in (x, y))
+        return float(of_x @ of_y) - float(x @ y)
 
 
 def _grid_degree(space: Space) -> NDArray[np.int64]:

@@ -18,7 +18,7 @@ _FEWEST_SHARED = 3
 
 
 def similarity(a: Any, b: Any, gamma: float = 0.1) -> Similarity:
-    """Return how far the ranks of one landscape carry over to another, beside what two runs of one have in common.
+    """Return how far the ranks of one landscape carry over to another, and how far those of two runs of one do.
 
     Parameters
     ----------
@@ -111,9 +111,7 @@ def shared_configurations(a: Landscape, b: Landscape) -> tuple[NDArray[np.int64]
     names = a.space.names
     if set(names) != set(b.space.names):
         other = sorted(set(names) ^ set(b.space.names))
-        raise InputError(
-            f"the landscapes have different hyperparameters: {', '.join(map(visible, other))} varies in one only"
-        )
+        raise InputError(f"the landscapes have different hyperparameters: {', '.join(map(visible, other))} in one only")
     where = {axis.name: h for h, axis in enumerate(b.space.axes)}
     rows, known = [], np.ones(len(b), bool)
     for axis in a.space.axes:

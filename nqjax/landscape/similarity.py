@@ -17,7 +17,7 @@ MEASURES = ("spearman", "kendall", "shake_up", "gamma_set", "transfer_rank", "tr
 
 @dataclass(frozen=True)
 class Similarity:
-    """How alike two landscapes are, and how alike two runs of the same one are.
+    """Measures of how alike two landscapes are, and how alike two runs of the same one are.
 
     Attributes
     ----------

@@ -108,9 +108,7 @@ class Space:
         """
         if not self.is_conditional:
             return self.num_cells
-        active = np.stack(
-            [codes < axis.num_active for axis, codes in zip(self.axes, self.codes, strict=True)], axis=1
-        )
+        active = np.stack([codes < axis.num_active for axis, codes in zip(self.axes, self.codes, strict=True)], axis=1)
         patterns, group = np.unique(active, axis=0, return_inverse=True)
         sizes = [
             [len(np.unique(self.codes[h, group.ravel() == k])) for h in range(len(self.axes))]
@@ -125,7 +123,7 @@ class Space:
 
     @cached_property
     def kind(self) -> str:
-        """What the configurations are: a complete grid, one with rows missing, a sample of a grid, or continuous."""
+        """A complete grid, one with rows missing, a sample of a grid, or a sample of a continuous space."""
         if len(self) == self.expected:
             return COMPLETE
         if self.missing <= _MOST_MISSING:
@@ -136,7 +134,9 @@ class Space:
 
     def values(self, node: int) -> dict[str, Any]:
         """Return the configuration of a node; a hyperparameter that it does not have is None."""
-        return {axis.name: axis.levels[code] for axis, code in zip(self.axes, self.codes[:, node].tolist(), strict=True)}
+        return {
+            axis.name: axis.levels[code] for axis, code in zip(self.axes, self.codes[:, node].tolist(), strict=True)
+        }
 
 
 def find_space(
@@ -198,8 +198,8 @@ def _refuse_names(axis: Axis, rows: int, num_axes: int) -> None:
         return
     what = "whole number" if axis.ordered else "value"
     raise InputError(
-        f"{visible(axis.name)!r} has another {what} in each of {rows:,} rows, as a seed or a name has: leave the column "
-        f"out (drop), or say that it is a hyperparameter (keep)"
+        f"{visible(axis.name)!r} has another {what} in each of {rows:,} rows, as a seed or a name has: leave the "
+        f"column out (drop), or say that it is a hyperparameter (keep)"
     )
 
 

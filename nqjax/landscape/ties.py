@@ -75,7 +75,7 @@ def find_heights(losses: Floats) -> Heights:
     if len(levels) < len(losses):
         order = np.argsort(rank, kind="stable")
         losses = levels[rank]
-    order = order.astype(np.int32)
-    place = np.empty_like(order)
-    place[order] = np.arange(len(order), dtype=np.int32)
-    return Heights(losses, rank, order, place, levels)
+    nodes = order.astype(np.int32)
+    place = np.empty_like(nodes)
+    place[nodes] = np.arange(len(nodes), dtype=np.int32)
+    return Heights(losses, rank, nodes, place, levels)

@@ -1,4 +1,4 @@
-"""What a table of configurations can tell, and why it cannot tell the rest."""
+"""Validity: the numbers that a table of configurations can give, and why it cannot give the others."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ def optima_refusal(space: Space) -> str | None:
         return None
     if space.kind == MISSING:
         return (
-            f"{100 * space.missing:.2g} % of the grid is missing, and a missing neighbour makes optima: at 10 % there are "
-            f"19 to 31 % too many, at 30 % about twice as many"
+            f"{100 * space.missing:.2g} % of the grid is missing, and a missing neighbour makes optima: at 10 % there "
+            f"are 19 to 31 % too many, at 30 % about twice as many"
         )
     return (
         f"{len(space):,} configurations are a sample of the space, and whether one is a local optimum depends on "

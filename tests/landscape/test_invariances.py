@@ -1,4 +1,4 @@
-"""What must not change a landscape, and prominences by their definition."""
+"""Changes that must not matter to a landscape, and prominences by their definition."""
 
 import math
 
@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.landscapes import brute_force_prominences, neighbours_of, random_grid, steps_between
 
 from nqjax.landscape.distance import can_descend_to, distance_to
 from nqjax.landscape.landscape import Landscape
+from support.landscapes import brute_force_prominences, neighbours_of, random_grid, steps_between
 
 SEEDS = st.integers(0, 2**32 - 1)
 

@@ -15,6 +15,7 @@ from nqjax.landscape.funnels import leads_to_best, sinks
 from nqjax.landscape.landscape import Landscape
 from nqjax.landscape.plateaus import components, optima_within
 from nqjax.landscape.replicates import collect
+from support.landscapes import read, runs_of
 
 #: Of values that the reference computes in another order of summation.
 TOLERANCE = 1e-9
@@ -111,25 +112,6 @@ def check(expected: dict, land: Landscape) -> None:
     assert list(differences(expected, found)) == []
     curve = land.neutrality.curve([float(eps) for eps in expected["neutrality"]])
     np.testing.assert_allclose(curve, list(expected["neutrality"].values()), rtol=TOLERANCE, atol=1e-13)
-
-
-def read(folder, name: str) -> tuple[dict, dict, dict]:
-    pytest.importorskip("pyarrow")
-    from pyarrow import parquet
-
-    reference = json.loads((folder / "landscape" / "reference" / f"{name}.json").read_text())
-    table = parquet.read_table(folder / "landscape" / f"{name}.parquet").to_pydict()
-    types = reference.pop("types")
-    for axis, kind in types.items():
-        assert (kind == "categorical") == isinstance(table[axis][0], str)
-    return {axis: table[axis] for axis in types}, table, reference
-
-
-def runs_of(name: str, table: dict) -> np.ndarray:
-    """The losses of all seeds, as `reference/definitions.json` defines them."""
-    columns = [column for column in table if column.rstrip("0123456789") in ("val_acc_", "val_loss_")]
-    runs = np.array([table[column] for column in columns], float).T
-    return runs if name.startswith("fcnet") else 1 - runs / (100 if name.startswith("nb201") else 1)
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -1,10 +1,13 @@
 """Landscapes for tests: random grids, and slow references that share nothing with the package."""
 
 import itertools
+import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import pytest
 
 
 class Grid(NamedTuple):
@@ -85,3 +88,23 @@ def _components(nodes: set[int], neighbours: list[list[int]]) -> Iterator[set[in
                     left.discard(other)
                     front.append(other)
         yield component
+
+
+def read(folder: Path, name: str) -> tuple[dict, dict, dict]:
+    """The hyperparameters, all columns and the reference values of a grid in the shared data."""
+    pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    reference = json.loads((folder / "landscape" / "reference" / f"{name}.json").read_text())
+    table = parquet.read_table(folder / "landscape" / f"{name}.parquet").to_pydict()
+    types = reference.pop("types")
+    for axis, kind in types.items():
+        assert (kind == "categorical") == isinstance(table[axis][0], str)
+    return {axis: table[axis] for axis in types}, table, reference
+
+
+def runs_of(name: str, table: dict) -> np.ndarray:
+    """The losses of all seeds, as `reference/definitions.json` defines them."""
+    columns = [column for column in table if column.rstrip("0123456789") in ("val_acc_", "val_loss_")]
+    runs = np.array([table[column] for column in columns], float).T
+    return runs if name.startswith("fcnet") else 1 - runs / (100 if name.startswith("nb201") else 1)
