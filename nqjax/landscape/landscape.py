@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -258,6 +258,12 @@ class Landscape(Topography):
     def optima_above(self, tolerance: ArrayLike) -> NDArray[np.int64]:
         """Return the number of optima that are more prominent than each tolerance."""
         return np.asarray(self.merges.above(np.asarray(tolerance, np.float64)))
+
+    @overload
+    def importance(self, region: None = None, *, ranks: bool = True) -> Anova: ...
+
+    @overload
+    def importance(self, region: float, *, ranks: bool = True) -> RegionImportance: ...
 
     def importance(self, region: float | None = None, *, ranks: bool = True) -> Anova | RegionImportance:
         """Return how much each hyperparameter matters, over the whole grid or for being in a region.

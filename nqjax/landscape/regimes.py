@@ -40,7 +40,7 @@ def regime_geometry(trials: Any, threshold: Any) -> Geometry:
     >>> land = nqjax.Landscape({"lr": x[0], "width": x[1]}, (x[0] - 0.5) ** 2)
     >>> geometry = nqjax.regime_geometry(land, 0.02)
     >>> geometry.counting, round(geometry.relevance["lr"].value, 2)
-    (['lr'], 0.92)
+    (['lr'], 0.91)
     """
     threshold = getattr(threshold, "threshold", threshold)
     if threshold is None or isinstance(threshold, str):
