@@ -114,22 +114,8 @@ def _parsers() -> tuple[Parser, Any]:
     )
     parser.add_argument("--version", action=Version, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command", prog="nqjax")
-    analyses = (
-        analyze,
-        fit,
-        regime,
-        region,
-        posterior,
-        compare,
-        bootstrap,
-        bands,
-        plan,
-        noise,
-        many,
-        landscape,
-        similarity,
-    )
-    for command in (*analyses, search, residual, ablation, demo, doctor):
+    analyses = analyze, fit, regime, region, posterior, compare, bootstrap, bands, plan, noise, many
+    for command in (*analyses, landscape, similarity, search, residual, ablation, demo, doctor):
         command.add(commands)
     return parser, commands
 

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from nqjax.landscape.correlations import average_ranks, pearson
+from nqjax.landscape.correlations import average_ranks, inner, pearson
 from nqjax.landscape.graph import Graph
 from nqjax.landscape.ties import Heights
 from nqjax.types import Floats
@@ -36,7 +36,7 @@ def autocorrelation(graph: Graph, values: Floats, lags: int = 1) -> Floats:
     spread = np.ptp(y[degree > 0]) if total else 0.0
     if not spread:
         return np.full(lags, math.nan)
-    y = np.where(known, y - degree @ y / total, 0.0) / spread
+    y = np.where(known, y - inner(degree, y) / total, 0.0) / spread
     inverse = np.divide(1.0, degree, out=np.zeros_like(degree), where=degree > 0)
     # The walk is reversible, so lag j + k is the product of the values after j and after k steps.
     after = [y, graph.neighbour_sums(y) * inverse]
@@ -45,8 +45,8 @@ def autocorrelation(graph: Graph, values: Floats, lags: int = 1) -> Floats:
         half = lag // 2
         while len(after) <= lag - half:
             after.append(graph.neighbour_sums(after[-1]) * inverse)
-        found.append(float((degree * after[half]) @ after[lag - half]))
-    return np.array(found) / float(degree @ y**2)
+        found.append(inner(degree * after[half], after[lag - half]))
+    return np.array(found) / inner(degree, y**2)
 
 
 def directed_assortativity(graph: Graph, heights: Heights) -> float:

@@ -111,6 +111,11 @@ def _as_numbers(column: NDArray[Any]) -> NDArray[np.float64] | None:
         return column.astype(np.float64)
     if column.dtype.kind == "b":
         return None
+    if column.dtype.kind == "U":
+        try:
+            return column.astype(np.float64)
+        except ValueError:
+            return None
     found = np.empty(len(column))
     for place, value in enumerate(column.tolist()):
         if isinstance(value, bool):

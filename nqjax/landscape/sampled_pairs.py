@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nqjax.landscape.assortativity import rank_losses
+from nqjax.landscape.correlations import inner
 from nqjax.landscape.graph import Graph
 from nqjax.landscape.space import Space
 from nqjax.landscape.ties import Heights
@@ -53,7 +54,7 @@ class SampledPairs:
         total = float(squares.sum())
         if not total:
             return Estimate(math.nan, math.nan)
-        value = 2 * float(a @ b) / total
+        value = 2 * inner(a, b) / total
         influence = (2 * a * b - value * squares) / total
         # Both sums are about the mean of the pairs, which is too close to them.
         centring = (1 - value) * self._covariance(a + b, a + b) / (2 * len(a) * total)
@@ -67,13 +68,13 @@ class SampledPairs:
         degree = _grid_degree(self._space)
         weight = 1 / degree[self.start] + 1 / degree[self.end]
         weight /= weight.sum()
-        value = float(weight @ close)
+        value = inner(weight, close)
         influence = weight * (close - value)
         return Estimate(value + self._covariance(influence, weight), self._error(influence))
 
     def _error(self, influence: Floats) -> float:
         """Return the standard error of a sum over pairs."""
-        return math.sqrt(max(self._covariance(influence, influence), float(influence @ influence)))
+        return math.sqrt(max(self._covariance(influence, influence), inner(influence, influence)))
 
     def _covariance(self, x: Floats, y: Floats) -> float:
         """Return the covariance of two sums over pairs, of which those with a common configuration are dependent.
@@ -82,7 +83,7 @@ class SampledPairs:
         """
         count = len(self._heights.loss)
         of_x, of_y = (np.bincount(self.start, z, count) + np.bincount(self.end, z, count) for z in (x, y))
-        return float(of_x @ of_y) - float(x @ y)
+        return inner(of_x, of_y) - inner(x, y)
 
 
 def _grid_degree(space: Space) -> NDArray[np.int64]:
