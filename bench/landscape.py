@@ -155,12 +155,12 @@ def _memory(quick: bool) -> None:
             [sys.executable, "-m", "bench.landscape", json.dumps(sizes)], check=True, capture_output=True, text=True
         )
         found = json.loads(done.stdout)
+        cpu, memory = found["seconds"], found["gigabytes"]
         rows.append(
             [
                 f"{found['configurations']:,}",
-                f"{found['seconds']:.1f} s ({seconds:g} s: {verdict(found['seconds'], seconds, at_least=False)})",
-                f"{found['gigabytes']:.2f} GB ({gigabytes:g} GB: "
-                f"{verdict(found['gigabytes'], gigabytes, at_least=False)})",
+                f"{cpu:.1f} s ({seconds:g} s: {verdict(cpu, seconds, at_least=False)})",
+                f"{memory:.2f} GB ({gigabytes:g} GB: {verdict(memory, gigabytes, at_least=False)})",
             ]
         )
     table("All metrics of one large grid", ["configurations", "CPU", "peak memory"], rows)
