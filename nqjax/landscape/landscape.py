@@ -11,8 +11,8 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nqjax.errors import InputError, visible
-from nqjax.landscape import validity
+from nqjax.errors import InputError
+from nqjax.landscape import checks, validity
 from nqjax.landscape.anova import Anova, find_anova
 from nqjax.landscape.assortativity import rank_losses
 from nqjax.landscape.geometry import Geometry, find_geometry
@@ -114,16 +114,13 @@ class Landscape(Topography):
         order: Mapping[str, Sequence[Any]] | None = None,
         keep: Iterable[str] = (),
     ) -> None:
-        losses = _as_losses(scores, minimize)
-        if not config:
-            raise InputError("there are no hyperparameters: give a mapping of their names to one value a row")
-        for name, values in config.items():
-            if len(values) != len(losses):
-                raise InputError(
-                    f"{visible(str(name))!r} has {len(values):,} values for {len(losses):,} rows of scores: "
-                    f"give one a row"
-                )
-        space, group = find_space(config, categorical=categorical, order=order, keep=keep)
+        losses = checks.as_losses(scores, minimize)
+        space, group = find_space(
+            checks.as_columns(config, len(losses)),
+            categorical=checks.as_names("categorical", categorical),
+            order=checks.as_order(order),
+            keep=checks.as_names("keep", keep),
+        )
         if len(space) < _FEWEST_CONFIGURATIONS:
             raise InputError(f"there are {len(space)} configurations: a landscape needs at least 3")
         self._set(space, collect(losses, group, len(space)), minimize, len(losses))
@@ -175,8 +172,7 @@ class Landscape(Topography):
             If there is no run of that number.
         """
         width = self.replicates.runs.shape[1]
-        if not 0 <= number < width:
-            raise InputError(f"there is no run {number}: the runs are 0 to {width - 1}")
+        number = checks.as_index("run", number, width)
         found = object.__new__(Landscape)
         losses = self.replicates.runs[:, number : number + 1]
         found._set(self.space, collect(losses, np.arange(len(self)), len(self)), self.minimize, len(self))
@@ -204,9 +200,7 @@ class Landscape(Topography):
     def _standard_error(self, sigma: float | None) -> float | None:
         if sigma is None:
             return self.replicates.standard_error
-        if not (isinstance(sigma, int | float) and math.isfinite(sigma) and sigma >= 0):
-            raise InputError(f"sigma is {sigma}: give the standard deviation of one run, 0 or more")
-        return sigma / math.sqrt(self.replicates.seeds)
+        return checks.as_number("sigma", sigma, 0.0) / math.sqrt(self.replicates.seeds)
 
     def metrics(self, tolerance: float | str | None = NOISE, *, sigma: float | None = None) -> Metrics:
         """Return the numbers of the landscape, each with a reason where it is not valid.
@@ -227,18 +221,18 @@ class Landscape(Topography):
         """
         if tolerance is None:
             return find_metrics(self, None, None)
-        if tolerance == NOISE:
+        if isinstance(tolerance, str) and tolerance == NOISE:
             error = self._standard_error(sigma)
             prominence = None
             if error is not None and validity.optima_refusal(self.space) is None:
                 prominence = self.noise_tolerance(sigma)
             return find_metrics(self, None if error is None else 2 * math.sqrt(2) * error, prominence)
-        if isinstance(tolerance, str) or not (math.isfinite(tolerance) and tolerance >= 0):
-            raise InputError(f"the tolerance is {tolerance!r}: give a number that is 0 or more, or 'noise'")
-        return find_metrics(self, float(tolerance), float(tolerance))
+        number = checks.as_number("the tolerance", tolerance, 0.0, ", or 'noise'")
+        return find_metrics(self, number, number)
 
     def optima(self, above: float = 0.0) -> list[Optimum]:
         """Return the local optima that are more prominent than ``above``, the best one included, best first."""
+        above = checks.as_number("above", above)
         roots = self.merges.parent == np.arange(len(self.basins))
         size = np.bincount(self.basins.plateau, minlength=len(self))
         chosen = np.flatnonzero(roots | (self.merges.prominence > above))
@@ -257,7 +251,7 @@ class Landscape(Topography):
 
     def optima_above(self, tolerance: ArrayLike) -> NDArray[np.int64]:
         """Return the number of optima that are more prominent than each tolerance."""
-        return np.asarray(self.merges.above(np.asarray(tolerance, np.float64)))
+        return np.asarray(self.merges.above(checks.as_tolerances(tolerance)))
 
     @overload
     def importance(self, region: None = None, *, ranks: bool = True) -> Anova: ...
@@ -285,6 +279,8 @@ class Landscape(Topography):
             return find_region_importance(self.space, self._inside(region))
         if refusal := validity.anova_refusal(self.space):
             raise InputError(f"there is no ANOVA: {refusal}")
+        if not isinstance(ranks, bool):
+            raise InputError(f"ranks is {checks.shown(ranks)}: give True or False")
         return find_anova(self.space, rank_losses(self.heights) if ranks else self.heights.loss)
 
     def geometry(self, threshold: float) -> Geometry:
@@ -299,22 +295,9 @@ class Landscape(Topography):
 
     def _inside(self, threshold: float) -> NDArray[np.bool_]:
         """Return for each configuration whether it is as good as a score or better."""
+        threshold = checks.as_number("the threshold", threshold)
         limit = threshold if self.minimize else -threshold
         inside = self.heights.loss <= limit
         if not inside.any():
             raise InputError(f"no configuration is as good as {threshold:g}: choose a worse threshold")
         return inside
-
-
-def _as_losses(scores: ArrayLike, minimize: bool) -> Floats:
-    """Return losses, one row for each row and one column for each run."""
-    if not isinstance(minimize, bool | np.bool_):
-        raise InputError(f"minimize is {minimize!r}: give True or False")
-    try:
-        array = np.ma.filled(np.ma.asarray(scores, np.float64), np.nan)
-    except (TypeError, ValueError):
-        raise InputError("the scores are not numbers: give one for each row, or one row of runs for each") from None
-    if array.ndim not in (1, 2) or not array.size:
-        raise InputError(f"the scores have shape {array.shape}: give one for each row, or one row of runs for each")
-    array = array.reshape(len(array), -1)
-    return np.where(np.isfinite(array), array if minimize else -array, np.nan)

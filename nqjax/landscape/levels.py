@@ -85,12 +85,14 @@ def find_levels(name: str, values: Any, *, categorical: bool = False, order: Seq
     Raises
     ------
     InputError
-        If the order that was given lacks a value.
+        If the order that was given lacks a value, or a number is infinite.
     """
     column = np.asarray(values)
     numbers = None if order else _as_numbers(column)
     if numbers is None:
         return _find_choices(name, column, order)
+    if np.isinf(numbers).any():
+        raise InputError(f"{visible(name)!r} holds infinite values: give numbers, texts, or None for a missing one")
     codes = np.empty(len(numbers), np.int32)
     known = ~np.isnan(numbers)
     found, inverse = np.unique(numbers[known], return_inverse=True)
@@ -122,7 +124,7 @@ def _as_numbers(column: NDArray[Any]) -> NDArray[np.float64] | None:
             return None
         try:
             found[place] = math.nan if value is None else float(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             return None
     return found
 

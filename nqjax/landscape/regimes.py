@@ -45,7 +45,7 @@ def regime_geometry(trials: Any, threshold: Any) -> Geometry:
     threshold = getattr(threshold, "threshold", threshold)
     if threshold is None or isinstance(threshold, str):
         raise InputError("there is no threshold: give the worst score of the regime")
-    return as_landscape(trials).geometry(float(threshold))
+    return as_landscape(trials).geometry(threshold)
 
 
 def as_landscape(trials: Any) -> Landscape:

@@ -64,7 +64,7 @@ class SampledPairs:
     def neutrality(self, tolerance: float) -> Estimate:
         """Return the mean, over the configurations of the whole grid, of the share of neighbours within a tolerance."""
         loss = self._heights.loss
-        close = np.abs(loss[self.start] - loss[self.end]) <= tolerance
+        close = (np.abs(loss[self.start] - loss[self.end]) <= tolerance).astype(np.float64)
         degree = _grid_degree(self._space)
         weight = 1 / degree[self.start] + 1 / degree[self.end]
         weight /= weight.sum()
@@ -83,7 +83,7 @@ class SampledPairs:
         """
         count = len(self._heights.loss)
         of_x, of_y = (np.bincount(self.start, z, count) + np.bincount(self.end, z, count) for z in (x, y))
-        return inner(of_x, of_y) - inner(x, y)
+        return float(np.sum(of_x * of_y)) - inner(x, y)
 
 
 def _grid_degree(space: Space) -> NDArray[np.int64]:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nqjax.errors import InputError, visible
+from nqjax.landscape.checks import as_share, shown
 from nqjax.landscape.landscape import Landscape
 from nqjax.landscape.regimes import as_landscape
 from nqjax.landscape.similarity import Similarity, compare_losses, halves_similarity, mean_similarity
@@ -48,8 +49,7 @@ def similarity(a: Any, b: Any, gamma: float = 0.1) -> Similarity:
     (0.8, 1.0, 10.0)
     """
     a, b = as_landscape(a), as_landscape(b)
-    if not 0 < gamma < 1:
-        raise InputError(f"gamma is {gamma}: give a share between 0 and 1")
+    gamma = as_share("gamma", gamma)
     first, second = shared_configurations(a, b)
     if len(first) < _FEWEST_SHARED:
         raise InputError(f"the landscapes share {len(first)} configurations: at least 3 are needed")
@@ -64,7 +64,7 @@ def similarity(a: Any, b: Any, gamma: float = 0.1) -> Similarity:
 
 def seed_ceiling(land: Landscape, gamma: float = 0.1) -> Similarity | None:
     """Return the mean similarity between two single runs (seeds) of a landscape; None if it has one run only."""
-    land = as_landscape(land)
+    land, gamma = as_landscape(land), as_share("gamma", gamma)
     runs = land.replicates.runs
     found = []
     for j in range(runs.shape[1]):
@@ -99,6 +99,8 @@ def similarity_matrix(landscapes: Sequence[Any], gamma: float = 0.1) -> list[lis
     >>> [[round(one.spearman) for one in row] for row in nqjax.similarity_matrix(lands)]
     [[1, -1], [-1, 1]]
     """
+    if not isinstance(landscapes, list | tuple):
+        raise InputError(f"the landscapes are {shown(landscapes)}: give a list of them")
     lands = [as_landscape(one) for one in landscapes]
     return [[similarity(a, b, gamma) for b in lands] for a in lands]
 
