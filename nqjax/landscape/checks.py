@@ -97,7 +97,8 @@ def as_order(order: Any) -> dict[str, list[Any]]:
         return {}
     if isinstance(order, Mapping):
         found = {str(name): values for name, values in order.items()}
-        if all(isinstance(values, list | tuple) for values in found.values()):
+        plain = str | int | float | np.generic
+        if all(isinstance(v, list | tuple) and all(isinstance(one, plain) for one in v) for v in found.values()):
             return {name: list(values) for name, values in found.items()}
     raise InputError(f"order is {shown(order)}: give a mapping of names to lists of values, the lowest first")
 

@@ -1,0 +1,40 @@
+"""The picture of which hyperparameters decide whether a configuration is in the regime."""
+
+from typing import TYPE_CHECKING
+
+from nqjax.plots.posterior import plain
+from nqjax.plots.style import BLUE, GREY, new_figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from nqjax.landscape.geometry import Geometry
+
+
+def plot_relevance(geometry: "Geometry", *, axes: "Axes | None" = None) -> "Axes":
+    """Draw the relevance of each hyperparameter, with what it must exceed to count.
+
+    Parameters
+    ----------
+    geometry : Geometry
+        As `nqjax.regime_geometry` returns it.
+    axes : matplotlib.axes.Axes, optional
+        Where to draw; a new figure by default.
+
+    Raises
+    ------
+    InputError
+        Matplotlib is missing.
+    """
+    axes = new_figure().subplots() if axes is None else axes
+    for place, (name, one) in enumerate(reversed(geometry.relevance.items())):
+        axes.barh(place, one.value, color=BLUE if one.counts else GREY, height=0.6)
+        axes.plot([one.least] * 2, [place - 0.4, place + 0.4], color="black", linewidth=1)
+        axes.text(max(one.value, 0.0) + 0.01, place, f"{one.value:.2f}", va="center", fontsize="small")
+        axes.text(0, place + 0.42, plain(name[:40]), va="bottom", fontsize="small")
+    axes.set_yticks([])
+    axes.set(
+        xlim=(min(0.0, *(one.value for one in geometry.relevance.values())), None),
+        xlabel="relevance (black: counts above)",
+    )
+    return axes
