@@ -19,7 +19,7 @@ of --metric, or several rows of one configuration, are runs of it: their noise s
 examples:
   nqjax landscape grid.jsonl
   nqjax landscape grid.csv --metric 'val_loss_*' --categorical op
-  nqjax landscape grid.csv --metric accuracy --maximize --threshold 0.9
+  nqjax landscape grid.csv --metric accuracy --maximize --threshold 0.9 --plot map.png
   nqjax landscape trials.csv --metric error --threshold auto --json
 """
 
@@ -51,6 +51,9 @@ def add(commands: Any) -> None:
         "where the regime ends: say how many of the deep optima are in it and which hyperparameters decide that; auto "
         "has it chosen by tests (default: none)",
         None,
+    )
+    parser.add_argument(
+        "--plot", metavar="PICTURE", help="draw the map, every configuration a pixel: a .png, .svg or .pdf file"
     )
     output.add_json(parser)
 
@@ -91,6 +94,7 @@ def _run(args: argparse.Namespace) -> None:
 
     import numpy as np
 
+    output.check_output(args)
     from nqjax.landscape.reading import cautions, column_scores, landscape_of, read_columns
     from nqjax.report.landscape import landscape_document, print_landscape
 
@@ -111,8 +115,14 @@ def _run(args: argparse.Namespace) -> None:
     options = {"categorical": args.categorical, "drop": args.drop, "keep": args.keep}
     land = landscape_of(study, scores, names, **options)
     metrics = land.metrics("noise" if args.tolerance is None else args.tolerance, sigma=args.sigma)
-    document = landscape_document(land, metrics, file=args.file, metric=names, threshold=_threshold(args, land))
+    threshold = _threshold(args, land)
+    document = landscape_document(land, metrics, file=args.file, metric=names, threshold=threshold)
     output.give(args, document, print_landscape)
+    if args.plot is not None:
+        from nqjax.plots.landscape_map import plot_landscape_map
+        from nqjax.plots.style import save
+
+        save(plot_landscape_map(land, threshold=threshold).figure, args.plot)
 
 
 def _threshold(args: argparse.Namespace, land: "Landscape") -> float | None:

@@ -64,7 +64,7 @@ def plot_landscape_map(land: "Landscape", *, threshold: float | None = None, axe
     drawn = axes.imshow(image, origin="lower", aspect="auto", interpolation="nearest", cmap="viridis_r", vmin=0, vmax=1)
     axes.set_facecolor("#DDDDDD")  # of missing configurations
     if inside is not None and inside.any() and not inside.all():
-        axes.contour(inside.astype(float), levels=[0.5], colors=ORANGE, linewidths=0.8)
+        axes.contour(inside.astype(float), levels=[0.5], colors=ORANGE, linewidths=0.4)
     _name_levels(axes, across, image.shape[1], is_x=True)
     _name_levels(axes, up, image.shape[0], is_x=False)
     axes.figure.colorbar(drawn, ax=axes, label="share of better configurations")

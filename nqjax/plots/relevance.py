@@ -30,11 +30,15 @@ def plot_relevance(geometry: "Geometry", *, axes: "Axes | None" = None) -> "Axes
     for place, (name, one) in enumerate(reversed(geometry.relevance.items())):
         axes.barh(place, one.value, color=BLUE if one.counts else GREY, height=0.6)
         axes.plot([one.least] * 2, [place - 0.4, place + 0.4], color="black", linewidth=1)
-        axes.text(max(one.value, 0.0) + 0.01, place, f"{one.value:.2f}", va="center", fontsize="small")
+        axes.text(
+            max(one.value, 0.0) + 0.01,
+            place,
+            f"{one.value:.2f}".replace("-0.00", "0.00"),
+            va="center",
+            fontsize="small",
+        )
         axes.text(0, place + 0.42, plain(name[:40]), va="bottom", fontsize="small")
     axes.set_yticks([])
-    axes.set(
-        xlim=(min(0.0, *(one.value for one in geometry.relevance.values())), None),
-        xlabel="relevance (black: counts above)",
-    )
+    values = [one.value for one in geometry.relevance.values()]
+    axes.set(xlim=(min(0.0, *values), max(0.1, *values) * 1.15), xlabel="relevance (black: counts above)")
     return axes

@@ -65,6 +65,16 @@ def test_the_answer_comes_first(capsys, grid_file):
         assert words in text
 
 
+def test_the_map_is_written(capsys, grid_file, tmp_path):
+    picture = tmp_path / "map.png"
+    status, out, err = run(capsys, "landscape", grid_file, "--metric", "loss_*", "--plot", picture)
+    assert (status, err) == (0, "")
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert "90 configurations" in out
+    status, out, err = run(capsys, "landscape", grid_file, "--metric", "loss_*", "--plot", tmp_path / "map.txt")
+    assert (status, out, err.count("\n")) == (2, "", 1)
+
+
 def test_one_run_leaves_the_noise_unknown(capsys, grid_file):
     status, out, _ = run(capsys, "landscape", grid_file, "--metric", "loss_0", "--drop", "loss_1")
     assert status == 0
