@@ -101,16 +101,14 @@ def find_merges(heights: Heights, basins: Basins, network: Network) -> Merges:
     order = np.argsort(tree.data, kind="stable")
     root = list(range(count))
     parent, level = list(range(count)), [-1] * count
-
-    def find(one: int) -> int:
-        while root[one] != one:
-            root[one] = root[root[one]]
-            one = root[one]
-        return one
-
     rank = (tree.data[order] - 1).astype(np.int64).tolist()
-    for a, b, height in zip(tree.row[order].tolist(), tree.col[order].tolist(), rank, strict=True):
-        survivor, dies = sorted((find(a), find(b)))  # optima are in order, equal ones by their row
+    for one, other, height in zip(tree.row[order].tolist(), tree.col[order].tolist(), rank, strict=True):
+        a, b = one, other
+        while root[a] != a:  # union-find, written out: calls would take most of the time
+            root[a] = a = root[root[a]]
+        while root[b] != b:
+            root[b] = b = root[root[b]]
+        survivor, dies = (a, b) if a < b else (b, a)  # optima are in order, equal ones by their row
         root[dies] = parent[dies] = survivor
         level[dies] = height
     place = np.array(level)
