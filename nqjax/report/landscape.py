@@ -162,7 +162,7 @@ def _sentences(found: dict[str, Any], land: "Landscape") -> list[str]:
         sentences.append(f"{found['num_failed']:,} failed: they count as worse than all others.")
     sentences.append(_of_optima(found))
     if found["regime"] is not None:
-        sentences += _of_regime(found["regime"], found["minimize"])
+        sentences += _of_regime(found)
     elif found["importance"] is not None:
         sentences.append(_of_importance(found["importance"]))
     return sentences
@@ -186,12 +186,14 @@ def _what(found: dict[str, Any]) -> str:
     return "which noise near the best exceeds in 5 % of cases"
 
 
-def _of_regime(regime: dict[str, Any], minimize: bool) -> list[str]:
-    side = "at most" if minimize else "at least"
+def _of_regime(found: dict[str, Any]) -> list[str]:
+    regime = found["regime"]
+    side = "at most" if found["minimize"] else "at least"
     where = f"the regime (scores of {side} {regime['threshold']:.6g}, {percent(regime['share'], 3)} of all)"
     depth, inside = regime["depth_in_tolerances"], regime["prominent_inside"]
     if depth is None:
-        first = f"In {where} the noise is unknown, or not all neighbours were run: its valleys cannot be counted."
+        why = "the noise is unknown" if found["n_lo"] is not None else "not all neighbours were run"
+        first = f"How many valleys {where} has cannot be told: {why}."
     elif depth < _DEEP_ENOUGH:
         first = (
             f"How many valleys {where} has cannot be told: it is only {depth:.2g} tolerances deep, and less than "
