@@ -163,16 +163,15 @@ def find_metrics(land: Topography, tolerance: float | None, prominence: float | 
     known = heights.known
     undefined = _CONSTANT if len(heights.levels) < 2 else "undefined: fewer than three values, or all are equal"
     numbers.put("tolerance", tolerance, _NO_TOLERANCE)
-    numbers.put("noise_tolerance", prominence, _NO_TOLERANCE)
     _smoothness(land, numbers, tolerance, undefined)
     numbers.put("fdc", spearman(heights.loss[known], distance[known]), undefined)
     numbers.put("fdc_pearson", pearson(heights.loss[known], distance[known]), undefined)
     refusal = validity.optima_refusal(land.space)
     if refusal is None:
+        numbers.put("noise_tolerance", prominence, _NO_TOLERANCE)
         _optima(land, numbers, best, distance, (tolerance, prominence), undefined)
     else:
-        numbers.refuse(_OF_OPTIMA, refusal)
-        numbers.reasons.setdefault("noise_tolerance", refusal)
+        numbers.refuse((*_OF_OPTIMA, "noise_tolerance"), refusal)
     loss = float(heights.levels[0])
     return Metrics(
         num_configurations=len(land.space),

@@ -86,19 +86,16 @@ def print_similarity(document: "Mapping[str, Any]", console: "Console") -> None:
     console.print(Text(" ".join(document["answer"])))
     console.print()
     with_ceiling = any(one["ceiling"] is not None for one in document["pairs"])
-    columns = ["Spearman", "Kendall", "Shake-up", "best in both", *(["ceiling"] if with_ceiling else [])]
-    table = small_table("pair", [*columns, "rank", "regret", "of ten"])
+    columns = ["Spearman", "Shake-up", "in both", *(["ceiling"] if with_ceiling else [])]
+    table = small_table("pair", [*columns, "rank", "regret"])
     table.columns[0].overflow = "fold"
     for one in document["pairs"]:
-        cells = ["?" if one[name] is None else f"{one[name]:.3f}" for name in ("spearman", "kendall", "shake_up")]
+        cells = ["?" if one[name] is None else f"{one[name]:.3f}" for name in ("spearman", "shake_up")]
         cells.append(percent(one["gamma_set"], 2))
         if with_ceiling:
             cells.append("?" if one["ceiling"] is None else percent(one["ceiling"]["gamma_set"], 2))
         cells.append(percent(one["transfer_rank"], 2))
-        cells += [
-            "fails" if one[name] is None else significant(one[name], 3)
-            for name in ("transfer_regret", "transfer_regret_top")
-        ]
+        cells.append("fails" if one["transfer_regret"] is None else significant(one["transfer_regret"], 3))
         table.add_row(Text(f"{one['first']} → {one['second']}"), *cells)
     console.print(indented(table, below=1))
     counts = sorted({one["configurations"] for one in document["pairs"]})
@@ -106,8 +103,8 @@ def print_similarity(document: "Mapping[str, Any]", console: "Console") -> None:
     failed = max(one["num_failed"] for one in document["pairs"])
     notes = [
         f"{shared} configurations in common" + (f", of which up to {failed:,} failed in either." if failed else "."),
-        f"best in both: of the best {percent(document['best_share'], 2)} of either, those that are among them in both.",
-        "rank, regret: of the first one's best configuration in the second; of ten: the regret after its ten best.",
+        f"in both: of the best {percent(document['best_share'], 2)} of either, those that are among them in both.",
+        "rank, regret: of the first one's best configuration in the second.",
     ]
     for note in notes:
         console.print(indented(Text(note, style="dim")))

@@ -97,6 +97,26 @@ def test_a_random_search_is_a_sample(capsys, tmp_path):
     assert found["regime"]["gamma_from_geometry"] == pytest.approx(1, abs=0.1)
 
 
+def test_a_sample_of_a_grid_has_standard_errors(capsys, tmp_path):
+    rng = np.random.default_rng(0)
+    cells = rng.permutation(12**3)[:600]
+    a, b, c = np.unravel_index(cells, (12, 12, 12))
+    losses = (a - 5) ** 2 / 20 + (b - 6) ** 2 / 30 + rng.normal(size=600) * 0.1
+    rows = (",".join(map(str, row)) for row in zip(a, b, c, losses, strict=True))
+    path = tmp_path / "sample.csv"
+    path.write_text("\n".join(["a,b,c,loss", *rows]))
+    options = ["landscape", path, "--metric", "loss", "--tolerance", "0.2", "--threshold", "0.5"]
+    found = document(capsys, *options)
+    assert found["kind"] == "sample"
+    assert found["n_lo"] is found["noise_tolerance"] is found["importance"] is None
+    assert found["errors"].keys() == {"assortativity_rank", "neutrality"}
+    assert sorted(found["regime"]["counting"]) == ["a", "b"]
+    status, out, err = run(capsys, *options)
+    assert (status, err) == (0, "")
+    assert " ± " in out
+    assert "cannot be told: not all neighbours were run" in " ".join(out.split())
+
+
 def test_similarity_of_columns_and_files(capsys, grid_file, tmp_path):
     found = document(capsys, "similarity", grid_file, "--metric", "loss_0", "loss_1")
     a, b = (nqjax.read_landscape(grid_file, name) for name in ("loss_0", "loss_1"))
