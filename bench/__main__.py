@@ -11,6 +11,7 @@ PARTS = (
     "speed",
     "fits",
     "many",
+    "landscape",
     "cost",
     "bands",
     "coverage",

@@ -47,6 +47,17 @@ from .estimation.many import Failure as Failure
 from .estimation.many import Fits as Fits
 from .estimation.noise_data import Noise as Noise
 from .estimation.spacings import quantile_limits as quantile_limits
+from .landscape.anova import Anova as Anova
+from .landscape.geometry import Geometry as Geometry
+from .landscape.landscape import Landscape as Landscape
+from .landscape.metrics import Metrics as Metrics
+from .landscape.reading import read_landscape as read_landscape
+from .landscape.regimes import regime_geometry as regime_geometry
+from .landscape.region_importance import RegionImportance as RegionImportance
+from .landscape.shared import seed_ceiling as seed_ceiling
+from .landscape.shared import similarity as similarity
+from .landscape.shared import similarity_matrix as similarity_matrix
+from .landscape.similarity import Similarity as Similarity
 from .posterior.averaged import AveragedPosterior as AveragedPosterior
 from .posterior.averaged_fit import AveragedFit as AveragedFit
 from .posterior.comparison import Comparison as Comparison

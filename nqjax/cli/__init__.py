@@ -24,6 +24,7 @@ from nqjax.cli import (
     demo,
     doctor,
     fit,
+    landscape,
     many,
     noise,
     plan,
@@ -33,6 +34,7 @@ from nqjax.cli import (
     region,
     residual,
     search,
+    similarity,
 )
 from nqjax.cli.help import HelpFormatter
 from nqjax.cli.options import Parser, Version, hint_for, join_numbers
@@ -113,7 +115,7 @@ def _parsers() -> tuple[Parser, Any]:
     parser.add_argument("--version", action=Version, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command", prog="nqjax")
     analyses = analyze, fit, regime, region, posterior, compare, bootstrap, bands, plan, noise, many
-    for command in (*analyses, search, residual, ablation, demo, doctor):
+    for command in (*analyses, landscape, similarity, search, residual, ablation, demo, doctor):
         command.add(commands)
     return parser, commands
 

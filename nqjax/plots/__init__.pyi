@@ -2,10 +2,16 @@ from .best import best_score as best_score
 from .comparison import compare as compare
 from .curve import tuning_curve as tuning_curve
 from .distribution import cdf as cdf
-from .drawing import Drawn as Drawn
+from .drawn import Drawn as Drawn
+from .flatness import neutrality as neutrality
 from .gammas import gamma as gamma
+from .landscape_optima import merge_tree as merge_tree
+from .landscape_optima import optima_curve as optima_curve
+from .maps import landscape_map as landscape_map
 from .path import threshold_path as threshold_path
 from .quantiles import qq as qq
+from .regime_relevance import relevance as relevance
 from .runs import noise as noise
 from .several import studies as studies
+from .similarities import similarity_map as similarity_map
 from .space import hyperparameters as hyperparameters

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nqjax.confidence.region import Region
-from nqjax.plots.drawing import Drawn, Subject, cannot_draw, legend, losing_end, one_axes, say_number_of, subject
+from nqjax.plots.drawing import Subject, cannot_draw, legend, losing_end, one_axes, say_number_of, subject
+from nqjax.plots.drawn import Drawn
 from nqjax.plots.style import BLUE, GREY, ORANGE, plain
 from nqjax.posterior.posterior import Posterior
 from nqjax.runtime.text import percent

@@ -7,7 +7,8 @@ import numpy as np
 
 from nqjax.confidence.region import region_behind
 from nqjax.errors import InputError
-from nqjax.plots.drawing import Drawn, cannot_draw, legend, several_axes, subject
+from nqjax.plots.drawing import cannot_draw, legend, several_axes, subject
+from nqjax.plots.drawn import Drawn
 from nqjax.plots.style import BLUE, DARK, GREY, ORANGE, new_figure, plain
 from nqjax.posterior.comparison import Comparable, Comparison
 from nqjax.posterior.comparison import compare as compare_searches

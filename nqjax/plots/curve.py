@@ -9,7 +9,8 @@ from nqjax.confidence.bands import Bands
 from nqjax.confidence.region import Region, tails
 from nqjax.estimation.fit import Fit
 from nqjax.inputs import as_probability
-from nqjax.plots.drawing import Drawn, Subject, cannot_draw, legend, one_axes, say_number_of, subject
+from nqjax.plots.drawing import Subject, cannot_draw, legend, one_axes, say_number_of, subject
+from nqjax.plots.drawn import Drawn
 from nqjax.plots.style import BLUE, GREY, ORANGE, empirical_curve, plain, zoom
 from nqjax.posterior.averaged import AveragedPosterior
 from nqjax.posterior.curves import quantiles_of

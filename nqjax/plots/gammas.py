@@ -6,7 +6,8 @@ import numpy as np
 
 from nqjax.confidence.bootstrap import Bootstrap
 from nqjax.plots.best import BINS
-from nqjax.plots.drawing import Drawn, cannot_draw, legend, one_axes, say_number_of, subject
+from nqjax.plots.drawing import cannot_draw, legend, one_axes, say_number_of, subject
+from nqjax.plots.drawn import Drawn
 from nqjax.plots.style import BLUE, GREY
 from nqjax.posterior.averaged import AveragedPosterior
 from nqjax.posterior.posterior import Posterior

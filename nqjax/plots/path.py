@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nqjax.checks.regime import Regime
-from nqjax.plots.drawing import Drawn, cannot_draw, legend, say_number, say_number_of, several_axes, subject
+from nqjax.plots.drawing import cannot_draw, legend, say_number, say_number_of, several_axes, subject
+from nqjax.plots.drawn import Drawn
 from nqjax.plots.style import BLUE, DARK, GREY, ORANGE, new_figure, plain
 from nqjax.posterior.averaged import AveragedPosterior
 from nqjax.runtime.text import percent, same_side

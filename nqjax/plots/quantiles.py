@@ -9,7 +9,8 @@ from nqjax.checks.goodness import GoodnessOfFit, goodness_of_fit
 from nqjax.confidence.region import tails
 from nqjax.errors import InputError
 from nqjax.inputs import as_probability, oriented_limits
-from nqjax.plots.drawing import Drawn, Subject, cannot_draw, legend, need_scores, one_axes, say_number, subject
+from nqjax.plots.drawing import Subject, cannot_draw, legend, need_scores, one_axes, say_number, subject
+from nqjax.plots.drawn import Drawn
 from nqjax.plots.style import BLUE, GREY, plain
 from nqjax.posterior.averaged import AveragedPosterior
 from nqjax.posterior.posterior import Posterior

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nqjax.plots.drawing import Drawn
+from nqjax.plots.drawn import Drawn
 from nqjax.plots.style import empirical_curve, new_figure, plain
 from nqjax.runtime.text import percent
 

@@ -8,7 +8,8 @@ import numpy as np
 
 from nqjax.analysis.record import Analysis
 from nqjax.errors import InputError
-from nqjax.plots.drawing import Drawn, cannot_draw, say_number, several_axes
+from nqjax.plots.drawing import cannot_draw, say_number, several_axes
+from nqjax.plots.drawn import Drawn
 from nqjax.plots.style import BLUE, GREY, ORANGE, new_figure, plain
 from nqjax.trials.study import StudyTable
 

@@ -365,7 +365,7 @@ def error_line(capsys) -> str:
             [],
             [
                 "nqjax: error: no command",
-                "region, posterior, compare, bootstrap, bands, plan, noise, fit-many, search, residual, ablation, demo",
+                "region, posterior, compare, bootstrap, bands, plan, noise, fit-many, landscape, similarity, search",
                 "demo, doctor",
                 "(see nqjax --help)",
             ],

@@ -8,6 +8,8 @@ from nqjax import cli
 
 #: Options whose meaning differs between commands, and why.
 EXCEPTIONS = {
+    "--metric": "nqjax landscape and similarity take several columns: runs of one configuration, or landscapes",
+    "--at": "nqjax plan has a number of trials, where nqjax similarity has epochs of learning curves",
     "--method": "each command has its own methods: samplers, bands, regions and intervals",
     "--cost": "nqjax analyze reads costs from a column, nqjax compare is given what a trial of each search costs",
     "--sigma": "nqjax noise compares with the sigma of a fit, where others constrain that of the fit",
@@ -50,7 +52,7 @@ def test_exceptions_are_exceptions():
     """Each is needed: no name stays in the lists after its reason is gone."""
     for name in {**EXCEPTIONS, **DEFAULTS}:
         actions = [action for _, action in meanings()[name]]
-        found = {(one.type, tuple(one.choices or ()), one.required, str(one.default)) for one in actions}
+        found = {(one.type, one.nargs, tuple(one.choices or ()), one.required, str(one.default)) for one in actions}
         assert len(found) > 1, name
 
 
@@ -63,7 +65,7 @@ def test_every_command_prints_json(command):
 def test_directions_have_both_spellings_wherever_there_is_one():
     found = {name: {command for command, _ in actions} for name, actions in meanings().items()}
     assert found["--minimize"] == found["--minimise"] == found["--maximize"] == found["--maximise"]
-    assert len(found["--minimize"]) == 11
+    assert len(found["--minimize"]) == 13
 
 
 @pytest.mark.parametrize("text", ["none", "NONE", "Auto", "auto", " 0.5"])

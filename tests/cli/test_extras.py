@@ -62,6 +62,8 @@ def folder(tmp_path) -> Path:
     (tmp_path / "t.csv").write_text("loss,id\n" + "".join(f"{y},{i % 6}\n" for i, y in enumerate(scores.tolist())))
     (tmp_path / "t.jsonl").write_text("".join(json.dumps({"loss": y}) + "\n" for y in scores.tolist()))
     (tmp_path / "t.parquet").write_bytes(b"PAR1")
+    grid = [f"{i},{j},{scores[4 * i + j]},{scores[4 * i + j] + 0.01}\n" for i in range(6) for j in range(4)]
+    (tmp_path / "g.csv").write_text("lr,width,loss_0,loss_1\n" + "".join(grid))
     return tmp_path
 
 
@@ -70,6 +72,7 @@ NEEDS = {
     "fit t.csv --metric loss --plot t.png": "plot",
     "regime t.csv --metric loss --plot t.png": "plot",
     "noise t.csv --metric loss --config id --plot t.png": "plot",
+    "landscape g.csv --metric loss_0 --plot g.png": "plot",
     "bootstrap t.csv --metric loss --save t.parquet": "parquet",
     "bootstrap t.csv --metric loss --plot t.svg": "plot",
     "posterior t.csv --metric loss --draws t.parquet": "parquet",
@@ -88,6 +91,8 @@ WORKS = [
     "search --list",
     "bands t.csv --metric loss",
     "noise t.csv --metric loss --config id",
+    "landscape g.csv --metric loss_0 loss_1",
+    "similarity g.csv --metric loss_0 loss_1",
     "fit t.jsonl --metric loss --threshold 0.7",
 ]
 

@@ -1,6 +1,7 @@
 """Everything that the README and the docs show is run: blocks of Python, and commands."""
 
 import contextlib
+import itertools
 import json
 import os
 import re
@@ -128,10 +129,25 @@ def files(tmp_path, monkeypatch):
     )
     seeds = y[:, None] + 1e-3 * rng.normal(size=(64, 3))
     write("seeds.csv", [{"mean_error": one.mean(), **{f"seed_{i}": e for i, e in enumerate(one)}} for one in seeds])
+    grid()
     database(tmp_path / "study.db")
     for i, e in enumerate(y.tolist()):
         ray_trial(Path("ray_results", "my_exp", f"trial_{i}"), i, [e + 0.1, e, e + 0.01])
     return tmp_path
+
+
+def grid():
+    """Write a complete grid: three seeds in columns, and learning curves of one seed."""
+    rng = np.random.default_rng(8)
+    rows, lines = [], []
+    for i, j, op in itertools.product(range(6), range(5), ("conv", "pool")):
+        config = {"lr": 10.0 ** (i - 5), "width": 2**j, "op": op}
+        losses = 0.2 + 0.05 * (i - 2) ** 2 + 0.02 * (j - 3) ** 2 + 1e-2 * rng.normal(size=10)
+        rows.append({**config, **{f"val_loss_{seed}": loss for seed, loss in enumerate(losses[:3])}})
+        curve = (losses + 1 / np.arange(1, 11)).tolist()
+        lines.append(json.dumps({**config, "val_loss": min(curve), "curve.val_loss": curve}) + "\n")
+    write("grid.csv", rows)
+    Path("grid.jsonl").write_text("".join(lines), encoding="utf-8")
 
 
 def database(path):

@@ -1,0 +1,142 @@
+"""`nqjax landscape`."""
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from nqjax.cli import output, process, reading
+from nqjax.cli.options import add_command, add_threshold, read_positive
+from nqjax.errors import InputError
+
+if TYPE_CHECKING:
+    from nqjax.landscape.landscape import Landscape
+
+_EPILOG = """\
+Two configurations are neighbours if they differ in one step of one hyperparameter. Numbers have an order; texts, truth
+values and what --categorical names have none. On a complete grid everything is given. On a random search optima and
+basins cannot be known, so they are refused, with the reason; what is estimated has its standard error. Several columns
+of --metric, or several rows of one configuration, are runs of it: their noise says which optima are more than noise.
+
+examples:
+  nqjax landscape grid.jsonl
+  nqjax landscape grid.csv --metric 'val_loss_*' --categorical op
+  nqjax landscape grid.csv --metric accuracy --maximize --threshold 0.9 --plot map.png
+  nqjax landscape trials.csv --metric error --threshold auto --json
+"""
+
+
+def add(commands: Any) -> None:
+    """Declare the command."""
+    parser = add_command(
+        commands,
+        "landscape",
+        _run,
+        usage="nqjax landscape FILE ... [--metric NAME ...] [--minimize | --maximize] [options]",
+        summary="the shape of a grid of scores: smoothness, optima deeper than noise, basins, importance",
+        description="How smooth, flat and many-peaked is the landscape of a grid, and which of it is noise?",
+        epilog=_EPILOG,
+    )
+    reading.add_files(parser)
+    add_columns(parser)
+    parser.add_argument(
+        "--tolerance",
+        metavar="T",
+        type=read_positive,
+        help="differences of losses up to T are none, and optima must be deeper (default: by the noise of runs)",
+    )
+    parser.add_argument(
+        "--sigma", metavar="S", type=read_positive, help="the standard deviation of one run, if no runs measure it"
+    )
+    add_threshold(
+        parser,
+        "where the regime ends: say how many of the deep optima are in it and which hyperparameters decide that; auto "
+        "has it chosen by tests (default: none)",
+        None,
+    )
+    parser.add_argument(
+        "--plot", metavar="PICTURE", help="draw the map, every configuration a pixel: a .png, .svg or .pdf file"
+    )
+    output.add_json(parser)
+
+
+def add_columns(parser: argparse.ArgumentParser) -> None:
+    """Declare the columns of scores and hyperparameters, the direction and the choice of rows."""
+    parser.add_argument(
+        "--metric",
+        metavar="NAME",
+        nargs="+",
+        action="extend",
+        help="the column that holds the scores, or several, or a pattern such as 'val_loss_*': runs of the same "
+        "configurations",
+    )
+    direction = parser.add_mutually_exclusive_group()
+    direction.add_argument(
+        "--minimize",
+        "--minimise",
+        dest="minimize",
+        action="store_true",
+        default=None,
+        help="lower scores are better (default, unless the file records the other direction)",
+    )
+    direction.add_argument(
+        "--maximize", "--maximise", dest="minimize", action="store_false", default=None, help="higher scores are better"
+    )
+    for name, text in (
+        ("--categorical", "hyperparameters whose numbers have no order"),
+        ("--drop", "columns that are no hyperparameters"),
+        ("--keep", "hyperparameters although each row has another value"),
+    ):
+        parser.add_argument(name, metavar="NAME", nargs="+", action="extend", default=[], help=text)
+    reading.add_rows(parser)
+
+
+def _run(args: argparse.Namespace) -> None:
+    import dataclasses
+
+    import numpy as np
+
+    output.check_output(args)
+    from nqjax.landscape.reading import cautions, column_scores, landscape_of, read_columns
+    from nqjax.report.landscape import landscape_document, print_landscape
+
+    for source in args.file:
+        reading.check_exists(source)
+    study, names = read_columns(
+        args.file if len(args.file) > 1 else args.file[0],
+        args.metric,
+        minimize=args.minimize,
+        where=args.where,
+        per_trial=args.per_trial,
+        study=args.study,
+    )
+    args.file = args.file[0] if len(args.file) == 1 else f"{args.file[0]} and {len(args.file) - 1} more"
+    scores = np.stack([column_scores(study, name) for name in names], axis=1)
+    # What speaks against one random search is no fault of a grid.
+    reading.keep(args, [dataclasses.replace(study, warnings=cautions(study))])
+    options = {"categorical": args.categorical, "drop": args.drop, "keep": args.keep}
+    land = landscape_of(study, scores, names, **options)
+    metrics = land.metrics("noise" if args.tolerance is None else args.tolerance, sigma=args.sigma)
+    threshold = _threshold(args, land)
+    document = landscape_document(land, metrics, file=args.file, metric=names, threshold=threshold)
+    output.give(args, document, print_landscape)
+    if args.plot is not None:
+        from nqjax.plots.maps import landscape_map
+        from nqjax.plots.style import save
+
+        save(landscape_map(land, threshold=threshold).ax.figure, args.plot)
+
+
+def _threshold(args: argparse.Namespace, land: "Landscape") -> float | None:
+    """Return the threshold that was given or chosen; None for none."""
+    if args.threshold != "auto":
+        return args.threshold  # type: ignore[no-any-return]
+    process.use_compilation_cache()
+    import warnings
+
+    import nqjax
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", nqjax.FitWarning)
+        regime = nqjax.find_regime(land.scores, minimize=land.minimize)
+    if not regime.found:
+        raise InputError(f"no threshold is acceptable ({regime.reason}): give one, or leave out --threshold")
+    return float(regime.threshold)

@@ -1,0 +1,62 @@
+"""Plateaus: neighbours with equal losses, which are one optimum if none of them has a better neighbour."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nqjax.landscape.graph import Graph
+from nqjax.landscape.ties import Heights
+
+
+def best_neighbours(graph: Graph, heights: Heights) -> NDArray[np.int32]:
+    """Return the place in the order of each configuration's best neighbour; the number of nodes where it has none."""
+    places = np.append(heights.place, np.int32(len(graph)))
+    best = np.full(len(graph), len(graph), np.int32)
+    for row in graph.table:
+        np.minimum(best, places[row], out=best)
+    return best
+
+
+def find_plateaus(graph: Graph, heights: Heights) -> NDArray[np.int32]:
+    """Return the smallest row of the plateau of each configuration; a single one is its own plateau."""
+    node = np.arange(len(graph), dtype=np.int32)
+    if not heights.has_ties:
+        return node
+    rank = np.append(heights.rank, np.int32(-1))
+    pairs = [(node[equal], row[equal]) for row in graph.table for equal in [(rank[row] == heights.rank) & (row > node)]]
+    return components(len(graph), np.concatenate([a for a, _ in pairs]), np.concatenate([b for _, b in pairs]))
+
+
+def components(count: int, start: NDArray[np.int32], end: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Return the smallest node of the connected component of each node."""
+    node = np.arange(count, dtype=np.int32)
+    if not len(start):
+        return node
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    edges = coo_array((np.ones(len(start), np.int8), (start, end)), shape=(count, count))
+    _, label = connected_components(edges, directed=False)
+    _, first = np.unique(label, return_index=True)
+    return first.astype(np.int32)[label]
+
+
+def optima_within(graph: Graph, heights: Heights, tolerance: float) -> int:
+    """Return the number of optima if neighbours within a tolerance are one plateau.
+
+    This is the convention of other tools, for comparison: such plateaus are chains along slopes. A plateau is an
+    optimum if no neighbour of it is better than its best node by more than the tolerance.
+    """
+    loss = heights.loss
+    start, end = graph.edges()
+    with np.errstate(invalid="ignore"):
+        difference = np.abs(loss[start] - loss[end])
+    close = (difference <= tolerance) | (heights.rank[start] == heights.rank[end])
+    label = components(len(graph), start[close], end[close])
+    best = np.full(len(graph), np.inf)
+    np.minimum.at(best, label, loss)
+    is_optimum = label == np.arange(len(graph))
+    for a, b in ((start, end), (end, start)):
+        is_optimum[label[a][loss[b] < best[label[a]] - tolerance]] = False
+    return int(is_optimum.sum())

@@ -1,0 +1,116 @@
+"""Prominence of optima: how far one must climb to get from an optimum to a better one (sublevel-set persistence)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nqjax.landscape.basins import Basins
+from nqjax.landscape.graph import Graph
+from nqjax.landscape.ties import Heights
+from nqjax.types import Floats
+
+#: Codes of pairs of basins with the height of their saddle must stay below this, to be sorted as one number.
+_MOST_CODES = 2**63
+
+
+class Network(NamedTuple):
+    """Basins that touch each other, pairs once, each in the order of its optima.
+
+    Attributes
+    ----------
+    first, second : ndarray of int64, shape (pairs,)
+        Indices of the optima, the better one first.
+    weight : ndarray of int64, shape (pairs,)
+        The number of edges between the two basins.
+    saddle : ndarray of int64, shape (pairs,)
+        The rank of the lowest pass between them: the least, over these edges, of the worse end.
+    """
+
+    first: NDArray[np.int64]
+    second: NDArray[np.int64]
+    weight: NDArray[np.int64]
+    saddle: NDArray[np.int64]
+
+
+class Merges(NamedTuple):
+    """The merge tree: where the component of each optimum meets that of a better one as the level rises.
+
+    Attributes
+    ----------
+    prominence : ndarray, shape (optima,)
+        The height of the saddle less the optimum's own loss; infinite for the best of each connected part.
+    saddle : ndarray, shape (optima,)
+        The loss of the saddle, infinite for the best of each connected part.
+    parent : ndarray of int64, shape (optima,)
+        The better optimum that it meets, itself for the best of each connected part.
+    """
+
+    prominence: Floats
+    saddle: Floats
+    parent: NDArray[np.int64]
+
+    def above(self, tolerance: Floats | float) -> NDArray[np.int64]:
+        """Return the number of optima that are more prominent than each tolerance; the best one always counts."""
+        roots = self.parent == np.arange(len(self.parent))
+        rest = np.sort(self.prominence[~roots])
+        return roots.sum() + len(rest) - np.searchsorted(rest, tolerance, side="right")
+
+
+def find_network(graph: Graph, heights: Heights, basins: Basins) -> Network:
+    """Return which basins touch, how often, and over which saddle."""
+    count = len(basins)
+    node = np.arange(len(graph), dtype=np.int32)
+    basin = np.append(basins.basin, np.int32(-1))
+    pairs, saddles = [], []
+    for row in graph.table:
+        crossing = np.flatnonzero((row > node) & (basin[row] != basins.basin) & (row < len(graph)))
+        other = row[crossing]
+        a, b = basins.basin[crossing].astype(np.int64), basin[other]
+        pairs.append(np.minimum(a, b) * count + np.maximum(a, b))
+        saddles.append(np.maximum(heights.rank[crossing], heights.rank[other]))
+    pair, saddle = np.concatenate(pairs), np.concatenate(saddles).astype(np.int64)
+    ranks = len(heights.levels)
+    if count * count * ranks < _MOST_CODES:
+        code = np.sort(pair * ranks + saddle)
+        pair, saddle = code // ranks, code % ranks
+    else:
+        order = np.lexsort((saddle, pair))
+        pair, saddle = pair[order], saddle[order]
+    starts = np.flatnonzero(np.append(True, pair[1:] != pair[:-1])[: len(pair)])
+    weight = np.diff(np.append(starts, len(pair)))
+    pair = pair[starts]
+    return Network(pair // count, pair % count, weight, saddle[starts])
+
+
+def find_merges(heights: Heights, basins: Basins, network: Network) -> Merges:
+    """Return the merge tree of the optima.
+
+    Inside a basin everything hangs together below the level of any of its nodes, so the lowest saddles between basins
+    are all that is needed: their minimum spanning tree has the passes at which components meet.
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import minimum_spanning_tree
+
+    count = len(basins)
+    # A stored zero would be no edge.
+    edges = coo_array(((network.saddle + 1).astype(np.float64), (network.first, network.second)), shape=(count, count))
+    tree = minimum_spanning_tree(edges.tocsr()).tocoo()
+    order = np.argsort(tree.data, kind="stable")
+    root = list(range(count))
+    parent, level = list(range(count)), [-1] * count
+    rank = (tree.data[order] - 1).astype(np.int64).tolist()
+    for one, other, height in zip(tree.row[order].tolist(), tree.col[order].tolist(), rank, strict=True):
+        a, b = one, other
+        while root[a] != a:  # union-find, written out: calls would take most of the time
+            root[a] = a = root[root[a]]
+        while root[b] != b:
+            root[b] = b = root[root[b]]
+        survivor, dies = (a, b) if a < b else (b, a)  # optima are in order, equal ones by their row
+        root[dies] = parent[dies] = survivor
+        level[dies] = height
+    place = np.array(level)
+    saddle = np.where(place >= 0, heights.levels[place], np.inf)
+    return Merges(saddle - heights.loss[basins.optima], saddle, np.array(parent))

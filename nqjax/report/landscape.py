@@ -1,0 +1,314 @@
+"""JSON document, sentences and terminal tables of a landscape."""
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nqjax.errors import InputError
+from nqjax.report.tables import finite, indented, small_table, warn
+from nqjax.runtime.text import percent, significant
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from rich.console import Console
+
+    from nqjax.landscape.geometry import Geometry
+    from nqjax.landscape.landscape import Landscape
+    from nqjax.landscape.metrics import Metrics
+
+#: Optima and hyperparameters that are listed.
+_LISTED = 10
+
+#: A regime that is fewer tolerances deep than this cannot be told from one valley.
+_DEEP_ENOUGH = 3.0
+
+#: Numbers of the table: name, label, digits, and what the number says.
+_ROWS = (
+    ("assortativity_rank", "neighbours alike (L-ast, ranks)", 3, "1: smooth, 0: no better than chance"),
+    ("assortativity", "neighbours alike (L-ast, raw)", 3, "a few huge losses decide it"),
+    ("correlation_length", "correlation length", 2, "steps until ranks are nearly unrelated"),
+    ("neutrality", "neutral neighbours", 3, "share within the tolerance"),
+    ("ndc", "neutrality near the best (NDC)", 2, "positive: flatter near the best, at the tolerance"),
+    ("ndc_half", "the same at half the tolerance", 2, "a sign that changes means little"),
+    ("fdc", "loss against distance (FDC)", 3, "1: the loss tells the way to the best"),
+    ("n_lo", "local optima", 0, "plateaus count once"),
+    ("n_lo_flat_noise", "as many in flat noise", 0, "expected if all losses were noise"),
+    ("n_lo_prominent", "prominent optima", 0, "deeper than noise can make them"),
+    ("basin_global_share", "basin of the best", 3, "share whose descent ends at the best"),
+    ("basin_effective", "effective number of basins", 3, ""),
+    ("descent_steps_mean", "moves of a descent", 3, "mean"),
+    ("access_global", "can descend to the best", 3, "share with some path of better neighbours"),
+    ("funnels", "funnels", 0, "optima without a better one next to their basins"),
+)
+
+
+def landscape_document(
+    land: "Landscape",
+    metrics: "Metrics",
+    *,
+    file: str,
+    metric: "Sequence[str]",
+    threshold: float | None = None,
+) -> dict[str, Any]:
+    """Return the document of a landscape.
+
+    Parameters
+    ----------
+    land : Landscape
+    metrics : Metrics
+        Its numbers.
+    file : str
+        The name of the source.
+    metric : sequence of str
+        The columns of scores.
+    threshold : float, optional
+        The worst score of the regime; None for no regime.
+    """
+    found: dict[str, Any] = {
+        "file": file,
+        "metric": list(metric),
+        "minimize": land.minimize,
+        "configurations": len(land),
+        "rows": land.num_rows,
+        "kind": land.space.kind,
+        "grid": land.space.expected if land.space.kind != "continuous" else None,
+        "runs": land.num_seeds,
+        "sigma": land.sigma,
+        "hyperparameters": {
+            axis.name: {"ordered": axis.ordered, "levels": len(axis.levels)} for axis in land.space.axes
+        },
+        "constant": list(land.space.constant),
+        "best_score": float(np.nanmin(land.scores) if land.minimize else np.nanmax(land.scores)),
+        **{name: value for name, value in metrics.to_dict().items() if name not in ("num_configurations", "loss_best")},
+    }
+    found["optima"] = _optima(land, metrics)
+    found["importance"] = _importance(land)
+    found["regime"] = None if threshold is None else _regime(land, metrics, threshold)
+    found["warnings"] = list(found["warnings"])
+    found["answer"] = _sentences(found, land)
+    return found
+
+
+def _optima(land: "Landscape", metrics: "Metrics") -> list[dict[str, Any]]:
+    """Return the best optima, of which only those deeper than the noise if it is known."""
+    if metrics.n_lo is None:
+        return []
+    tolerance = metrics.noise_tolerance if metrics.noise_tolerance is not None else metrics.tolerance
+    return [
+        {
+            "configuration": one.configuration,
+            "score": finite(one.score),
+            "prominence": finite(one.prominence),
+            "basin_share": one.basin_share,
+            "size": one.size,
+        }
+        for one in land.optima(tolerance or 0.0)[:_LISTED]
+    ]
+
+
+def _importance(land: "Landscape") -> dict[str, Any] | None:
+    """Return the functional ANOVA of ranks, the most important hyperparameter first; None where it is not valid."""
+    try:
+        anova = land.importance()
+    except InputError:
+        return None
+    names = sorted(anova.main, key=lambda name: -anova.total(name))
+    if not all(math.isfinite(anova.main[name]) for name in names):
+        return None
+    pairs = sorted(anova.pairs.items(), key=lambda item: -item[1])[:_LISTED]
+    return {
+        "main": {name: anova.main[name] for name in names},
+        "total": {name: anova.total(name) for name in names},
+        "pairs": [{"names": list(pair), "share": share} for pair, share in pairs],
+        "additive": anova.additive,
+        "order2": anova.order2,
+    }
+
+
+def _regime(land: "Landscape", metrics: "Metrics", threshold: float) -> dict[str, Any]:
+    """Return what a landscape says of a regime: its depth, its prominent optima, its hyperparameters."""
+    geometry: Geometry = land.geometry(threshold)
+    limit = threshold if land.minimize else -threshold
+    tolerance = metrics.noise_tolerance
+    depth, inside = None, None
+    if tolerance:
+        depth = (limit - float(land.heights.levels[0])) / tolerance
+        inside = sum((one.score if land.minimize else -one.score) <= limit for one in land.optima(tolerance))
+    return {
+        "threshold": threshold,
+        "share": geometry.share,
+        "configurations": geometry.num_inside,
+        "depth_in_tolerances": depth,
+        "prominent_inside": inside,
+        "relevance": {
+            name: {"value": one.value, "least": finite(one.least), "counts": one.counts, "ordered": one.ordered}
+            for name, one in geometry.relevance.items()
+        },
+        "counting": geometry.counting,
+        "relevance_sum": geometry.total,
+        "gamma_from_geometry": geometry.gamma,
+        "ball_leaves_the_space": geometry.leaves_cube,
+    }
+
+
+def _sentences(found: dict[str, Any], land: "Landscape") -> list[str]:
+    """Return the answer in sentences."""
+    runs = f", up to {found['runs']} runs each" if found["runs"] > 1 else ""
+    noise = f" (sigma {significant(found['sigma'], 3)} of one run near the best)" if found["sigma"] is not None else ""
+    sentences = [f"{land.extent}{runs}{noise}."]
+    if found["num_failed"]:
+        sentences.append(f"{found['num_failed']:,} failed: they count as worse than all others.")
+    sentences.append(_of_optima(found))
+    if found["regime"] is not None:
+        sentences += _of_regime(found)
+    elif found["importance"] is not None:
+        sentences.append(_of_importance(found["importance"]))
+    return sentences
+
+
+def _of_optima(found: dict[str, Any]) -> str:
+    if found["n_lo"] is None:
+        return f"Local optima and basins are not given: {found['reasons']['n_lo']}."
+    many = f"{found['n_lo']:,} local optim{'um' if found['n_lo'] == 1 else 'a'}"
+    flat = f"(flat noise alone would make {found['n_lo_flat_noise']:,.0f})"
+    count = found["n_lo_prominent"]
+    if count is None:
+        return f"{many} {flat}; how many are more than noise cannot be told: {found['reasons']['n_lo_prominent']}."
+    verb = "is" if count == 1 else "are"
+    return f"Of {many} {flat} {count:,} {verb} deeper than {significant(found['noise_tolerance'], 3)}, {_what(found)}."
+
+
+def _what(found: dict[str, Any]) -> str:
+    if found["noise_tolerance"] == found["tolerance"]:
+        return "the tolerance that was given"
+    return "which noise near the best exceeds in 5 % of cases"
+
+
+def _of_regime(found: dict[str, Any]) -> list[str]:
+    regime = found["regime"]
+    side = "at most" if found["minimize"] else "at least"
+    where = f"the regime (scores of {side} {regime['threshold']:.6g}, {percent(regime['share'], 3)} of all)"
+    depth, inside = regime["depth_in_tolerances"], regime["prominent_inside"]
+    if depth is None:
+        why = "the noise is unknown" if found["n_lo"] is not None else "not all neighbours were run"
+        first = f"How many valleys {where} has cannot be told: {why}."
+    elif depth < _DEEP_ENOUGH:
+        first = (
+            f"How many valleys {where} has cannot be told: it is only {depth:.2g} tolerances deep, and less than "
+            f"{_DEEP_ENOUGH:g} hide all but the best."
+        )
+    elif inside == 1:
+        first = f"One lies in {where}, {depth:.2g} tolerances deep: a search that gets there has one valley to go down."
+    else:
+        first = f"{inside} lie in {where}, {depth:.2g} tolerances deep: a search that gets there has {inside} valleys."
+    counting = regime["counting"]
+    if not counting:
+        return [first, "No hyperparameter decides whether it does: good configurations are spread like all."]
+    verb = "decides" if len(counting) == 1 else "decide"
+    return [first, f"{_listed(counting)} {verb} whether a configuration is in the regime."]
+
+
+def _of_importance(importance: dict[str, Any]) -> str:
+    shares = [(name, percent(share, 2)) for name, share in list(importance["total"].items())[:2]]
+    first = f"{shares[0][0]} explains {shares[0][1]} of the variance of the ranks"
+    if len(shares) == 1:
+        return f"{first}."
+    rest = percent(max(1 - importance["order2"], 0.0), 2)
+    return f"{first} and {shares[1][0]} {shares[1][1]} (alone and in pairs); {rest} needs three or more together."
+
+
+def _listed(names: "Sequence[str]") -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def print_landscape(document: "Mapping[str, Any]", console: "Console") -> None:
+    """Print the answer, the numbers, the best optima and the hyperparameters."""
+    from rich.text import Text
+
+    direction = "minimized" if document["minimize"] else "maximized"
+    names = document["metric"]
+    metric = names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more columns"
+    console.print(Text(f"The landscape of {metric} in {document['file']}, {direction}", style="bold"))
+    console.print()
+    console.print(Text(" ".join(document["answer"])))
+    console.print()
+    warn(document, console)
+    _print_numbers(document, console)
+    _print_optima(document, console)
+    _print_importance(document, console)
+    _print_relevance(document, console)
+
+
+def _print_numbers(document: "Mapping[str, Any]", console: "Console") -> None:
+    from rich.text import Text
+
+    table = small_table("number", ["value"], "meaning")
+    for name, label, digits, meaning in _ROWS:
+        value = document[name]
+        if value is None:
+            continue
+        text = f"{value:,.0f}" if not digits else f"{value:.{digits}f}" if abs(value) < 10 else significant(value, 3)
+        if name in document["errors"]:
+            text += f" ± {significant(document['errors'][name], 2)}"
+        table.add_row(label, text, Text(meaning, style="dim"))
+    console.print(indented(table, below=1))
+    if document["tolerance"] is not None:
+        words = f"Tolerance {significant(document['tolerance'], 3)}: smaller differences of losses count as none."
+        console.print(indented(Text(words, style="dim"), below=1))
+    refused: dict[str, list[str]] = {}
+    for name, label, _, _ in _ROWS:
+        if name in document["reasons"] and document[name] is None:
+            refused.setdefault(document["reasons"][name], []).append(label)
+    for reason, labels in refused.items():
+        console.print(indented(Text(f"Not given: {', '.join(labels)}. The reason: {reason}.", style="dim"), below=1))
+
+
+def _print_optima(document: "Mapping[str, Any]", console: "Console") -> None:
+    from rich.text import Text
+
+    if not document["optima"]:
+        return
+    console.print(Text("The best optima", style="bold"))
+    table = small_table("score", ["prominence", "basin"], "configuration")
+    table.columns[0].justify = "right"
+    for one in document["optima"]:
+        prominence = "best" if one["prominence"] is None else significant(one["prominence"], 3)
+        config = ", ".join(f"{name}={_level(value)}" for name, value in one["configuration"].items())
+        size = f" ({one['size']:,} equal)" if one["size"] > 1 else ""
+        score = "failed" if one["score"] is None else f"{one['score']:.6g}"
+        table.add_row(score, prominence, percent(one["basin_share"], 2), Text(config + size))
+    console.print(indented(table, below=1))
+
+
+def _level(value: Any) -> str:
+    return "none" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _print_importance(document: "Mapping[str, Any]", console: "Console") -> None:
+    from rich.text import Text
+
+    importance = document["importance"]
+    if importance is None:
+        return
+    console.print(Text("Importance over the whole grid: shares of the variance of ranks", style="bold"))
+    table = small_table("hyperparameter", ["alone", "with pairs"])
+    for name, share in list(importance["main"].items())[:_LISTED]:
+        table.add_row(Text(name), percent(share, 2), percent(importance["total"][name], 2))
+    console.print(indented(table, below=1))
+
+
+def _print_relevance(document: "Mapping[str, Any]", console: "Console") -> None:
+    from rich.text import Text
+
+    regime = document["regime"]
+    if regime is None:
+        return
+    console.print(Text("Relevance: how much narrower the regime is along each hyperparameter", style="bold"))
+    table = small_table("hyperparameter", ["relevance", "counts above"], "")
+    for name, one in list(regime["relevance"].items())[:_LISTED]:
+        notes = ["counts"] * one["counts"] + ["categorical"] * (not one["ordered"])
+        least = "?" if one["least"] is None else f"{one['least']:.2f}"
+        table.add_row(Text(name), f"{one['value']:.2f}".replace("-0.00", "0.00"), least, ", ".join(notes))
+    console.print(indented(table, below=1))
