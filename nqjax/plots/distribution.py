@@ -13,7 +13,6 @@ from nqjax.confidence.region import Region, tails
 from nqjax.estimation.fit import Fit
 from nqjax.inputs import as_probability
 from nqjax.plots.drawing import (
-    Drawn,
     Subject,
     cannot_draw,
     legend,
@@ -23,6 +22,7 @@ from nqjax.plots.drawing import (
     say_number_of,
     subject,
 )
+from nqjax.plots.drawn import Drawn
 from nqjax.plots.style import BLUE, DARK, GREY, ORANGE, plain
 from nqjax.posterior.averaged import AveragedPosterior
 from nqjax.posterior.posterior import Posterior

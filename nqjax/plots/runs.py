@@ -11,7 +11,6 @@ from nqjax.confidence.bootstrap import Bootstrap
 from nqjax.confidence.region import Region
 from nqjax.plots.best import draw_histogram, draw_interval
 from nqjax.plots.drawing import (
-    Drawn,
     cannot_draw,
     legend,
     one_axes,
@@ -20,6 +19,7 @@ from nqjax.plots.drawing import (
     several_axes,
     subject,
 )
+from nqjax.plots.drawn import Drawn
 from nqjax.plots.style import BLUE, GREY, ORANGE, new_figure, plain
 from nqjax.runtime.text import percent
 
