@@ -20,7 +20,7 @@ from nqjax.runtime.parallel import in_parallel
 from nqjax.types import Floats
 
 SEARCHES = 100
-QUICK = 40
+QUICK = 20
 JITTERED = 500
 LEVELS = (0.8, 0.95)
 

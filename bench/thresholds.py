@@ -25,7 +25,7 @@ from nqjax.special.chunked import standard_quantile
 
 #: Searches of a cell.
 SEARCHES = 300
-QUICK = 60
+QUICK = 40
 LEVELS = (0.8, 0.95)
 
 #: Rate at which scores beyond the threshold grow, in regime widths.

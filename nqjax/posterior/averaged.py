@@ -30,6 +30,9 @@ _ENOUGH_VALUES = 8.0
 #: Fewest effective points for an answer to be exact enough.
 _ENOUGH_POINTS = 300.0
 
+#: Noise below this share of the most probable regime cannot be told from none.
+_NO_NOISE = 0.01
+
 #: An interval that reaches this many ranges of the regime's scores beyond the best score says that they tell little.
 _FAR = 3.0
 
@@ -147,7 +150,8 @@ class AveragedPosterior(Region):
         """Return the interval of a parameter: the central part of the draws, a little wider than the confidence.
 
         95 % intervals have 95.6 % of the draws, 80 % ones 86.7 %, so that they hold the truth at the stated rate in
-        kinds of searches that the prior describes less well, too; docs/coverage.md measures it.
+        kinds of searches that the prior describes less well, too; docs/coverage.md measures it. That of sigma begins at
+        0 where its draws reach below a hundredth of the regime: so little noise cannot be told from none.
 
         Parameters
         ----------
@@ -162,6 +166,8 @@ class AveragedPosterior(Region):
             Unknown name, or invalid confidence.
         """
         low, high = self._ends(name, self._tails(confidence))
+        if name == "sigma" and low < _NO_NOISE * abs(self.best_score - self.limits[self.minimize]):
+            low = 0.0
         return low, high
 
     def _ends(self, name: str, shares: Sequence[float]) -> list[float]:

@@ -1,7 +1,9 @@
 """Importance sampling of a density in a few dimensions that is costly to evaluate, with proposals that adapt.
 
 A proposal is a mixture of normal kernels around points drawn from the weights of the round before (West 1993). Early
-rounds flatten the density, so that some of their points count; the last round is larger and its weights are exact.
+rounds flatten the density, so that some of their points count; the last round is larger and its weights are exact. If
+few of its points count, it is repeated with an adapted proposal, and the points of all last rounds are weighed by the
+mean density of their proposals (Owen and Zhou 2000).
 """
 
 from collections.abc import Callable
@@ -93,7 +95,7 @@ def sample(
     first : callable
         From a number to that many points of the first round, and the log density of their proposal.
     count : int
-        Points of the last round.
+        Points of the last round, and of each repetition.
     """
     x, log_ratio = _first_round(log_density, first)
     if not len(x):
@@ -109,20 +111,28 @@ def sample(
         x, log_ratio = _possible(x, _total(log_density(x)) - proposal.log_density(x))
         if not len(x):
             return None
+    points, densities, proposals = [], [], []
     for _ in range(_MOST_LAST_ROUNDS):
-        x = proposal.draw(count, rng)
-        parts, log_proposal = log_density(x), proposal.log_density(x)
-        log_ratio = _total(parts) - log_proposal
-        if effective_number(log_ratio) >= _ENOUGH * count:
+        points.append(proposal.draw(count, rng))
+        densities.append(log_density(points[-1]))
+        proposals.append(proposal)
+        x, parts = np.concatenate(points), np.concatenate(densities)
+        log_weight = _total(parts) - _log_mixture(proposals, x)
+        if effective_number(log_weight) >= _ENOUGH * count:
             break
-        likely, ratio = _possible(x, log_ratio)
+        likely, ratio = _possible(x, log_weight)
         if not len(likely):
             return None
         proposal = _kernels(likely, _flattening(ratio) * ratio, rng)
-    log_weight = _total(parts) - log_proposal
     top = scipy.special.logsumexp(log_weight)
     weight = np.exp(log_weight - top)
     return Weighted(x, weight, float(top - np.log(len(x))), float(1 / np.sum(weight**2)), parts)
+
+
+def _log_mixture(proposals: list[_Kernels], x: Floats) -> Floats:
+    """Return the log of the mean density of proposals of which as many points were drawn each."""
+    found = np.stack([one.log_density(x) for one in proposals])
+    return np.asarray(scipy.special.logsumexp(found, axis=0) - np.log(len(proposals)))
 
 
 def _total(parts: Floats) -> Floats:
