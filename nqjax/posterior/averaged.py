@@ -31,7 +31,7 @@ _ENOUGH_VALUES = 8.0
 _ENOUGH_POINTS = 300.0
 
 #: Noise below this share of the most probable regime cannot be told from none.
-_NO_NOISE = 0.01
+_NO_NOISE = 0.02
 
 #: An interval that reaches this many ranges of the regime's scores beyond the best score says that they tell little.
 _FAR = 3.0
@@ -151,7 +151,7 @@ class AveragedPosterior(Region):
 
         95 % intervals have 95.6 % of the draws, 80 % ones 86.7 %, so that they hold the truth at the stated rate in
         kinds of searches that the prior describes less well, too; docs/coverage.md measures it. That of sigma begins at
-        0 where its draws reach below a hundredth of the regime: so little noise cannot be told from none.
+        0 where its draws reach below a fiftieth of the regime: so little noise cannot be told from none.
 
         Parameters
         ----------

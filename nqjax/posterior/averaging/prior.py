@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 _LOG_NOISE = math.log(0.2)
 _NOISE_SPREAD = 3.0
 
+#: Its lowest value: less noise looks like none, and would take most of the draws where there is little.
+_LEAST_NOISE = math.log(3e-3)
+
 #: The prior density of gamma is ``gamma**-this``.
 _GAMMA_POWER = 0.75
 
@@ -58,10 +61,11 @@ def log_prior(
     log_width = jnp.log(jnp.where(width > 0, width, 1.0))
     if parts is None:
         _, log_delta, log_sigma = theta
-        place = (log_sigma - jnp.log(jnp.where(quarter > 0, quarter, 1.0)) - _LOG_NOISE) / _NOISE_SPREAD
+        relative = log_sigma - jnp.log(jnp.where(quarter > 0, quarter, 1.0))
+        place = (relative - _LOG_NOISE) / _NOISE_SPREAD
         value = gamma / 2 * (log_width - log_delta) + jnp.log(gamma / 2) - log_width - 0.5 * place * place
         # With alpha beyond a quarter of the scores, the noise is larger than what it is to be told from.
-        value = jnp.where(quarter > 0, value, -jnp.inf)
+        value = jnp.where((quarter > 0) & (relative > _LEAST_NOISE), value, -jnp.inf)
     else:
         from nqjax.posterior.prior import log_prior as of_parts
 
