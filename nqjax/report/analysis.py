@@ -1,8 +1,10 @@
 """Terminal tables and HTML page of an analysis."""
 
+import contextlib
 import textwrap
 from typing import TYPE_CHECKING, Any
 
+from nqjax.errors import InputError
 from nqjax.report.tables import MEANING, indented, meanings, small_table
 from nqjax.runtime.text import as_sure, chance, percent, significant
 
@@ -126,14 +128,17 @@ def save_analysis(path: "str | Path", found: "Analysis", command: str | None = N
 
     document = found.to_dict()
     post, name = found.fit.posterior, document["metric"]
-    pictures = {
-        "curve": picture(lambda f: curve.tuning_curve(post, name=name, ax=f.subplots())),
-        "best": picture(lambda f: best.best_score(post, name=name, ax=f.subplots())),
-        "gamma": picture(lambda f: gammas.gamma(post, ax=f.subplots())),
-        "thresholds": picture(lambda f: thresholds.draw_probabilities(f.subplots(), post, name)),
-        "cdf": picture(lambda f: distribution.cdf(post, name=name, ax=f.subplots())),
-        "qq": picture(lambda f: quantiles.qq(post, name=name, ax=f.subplots())),
-    }
+    pictures: dict[str, str] = {}
+    if post.tells_parameters:
+        pictures |= {
+            "curve": picture(lambda f: curve.tuning_curve(post, name=name, ax=f.subplots())),
+            "best": picture(lambda f: best.best_score(post, name=name, ax=f.subplots())),
+            "gamma": picture(lambda f: gammas.gamma(post, ax=f.subplots())),
+            "thresholds": picture(lambda f: thresholds.draw_probabilities(f.subplots(), post, name)),
+            "cdf": picture(lambda f: distribution.cdf(post, name=name, ax=f.subplots())),
+        }
+        with contextlib.suppress(InputError):  # of few scores
+            pictures["qq"] = picture(lambda f: quantiles.qq(post, name=name, ax=f.subplots()))
     if found.influences:
         pictures["hyperparameters"] = link_to(space.hyperparameters(found).ax[0].figure)
     words = meanings(document["minimize"])
