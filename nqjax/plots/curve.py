@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from nqjax.confidence.bands import Bands
-from nqjax.confidence.region import Region, tails
+from nqjax.confidence.region import Region, tails, wider_tails
 from nqjax.estimation.fit import Fit
 from nqjax.inputs import as_probability
 from nqjax.plots.drawing import Subject, cannot_draw, legend, one_axes, say_number_of, subject
@@ -143,7 +143,8 @@ def _curve_and_bands(result: Any, trials: Floats, confidence: float | None) -> t
     share = result.confidence if confidence is None else as_probability("confidence", confidence)
     if isinstance(result, AveragedPosterior | Posterior):
         # The curves of all draws are computed once for all bands: that is what takes time.
-        shares = [0.5, *tails(share), *tails(_INNER)]
+        ends = wider_tails if isinstance(result, AveragedPosterior) else tails
+        shares = [0.5, *ends(share), *ends(_INNER)]
         curve, low, high, *inner = quantiles_of(result.quantile_tuning_curves(trials), shares, result.minimize)
         bands = {"band": _Band(low, high, f"{percent(share)} credible")}
         if share > _INNER:

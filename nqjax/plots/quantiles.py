@@ -136,7 +136,9 @@ def _predicted(about: Subject, confidence: float) -> _Points:
     best, delta, sigma, gamma = (column[:, None] for column in post.parameters(rows))
     sign = 1 if post.minimize else -1
     ends = np.clip(np.array(oriented_limits((least, most), post.minimize)), -1e300, 1e300)
-    first, last = (standard_cdf(np.clip((end - sign * best) / delta, -1e9, 1e9), sigma / delta, gamma) for end in ends)
+    with np.errstate(over="ignore"):  # an infinite end, in units of a small range
+        places = [np.clip((end - sign * best) / delta, -1e9, 1e9) for end in ends]
+    first, last = (standard_cdf(place, sigma / delta, gamma) for place in places)
     u = np.sort(np.random.default_rng(0).random((len(rows), len(y))), axis=1)
     some = np.unique(np.linspace(0, len(y) - 1, _MOST_POINTS).astype(int))
     tail = np.log1p(-np.clip(first + u[:, some] * (last - first), 1e-300, 1 - 2.0**-53))
