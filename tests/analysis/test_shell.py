@@ -33,7 +33,7 @@ COMMANDS = (
 )
 
 #: Commands that train models, or that show something.
-OTHERS = ("search", "residual", "ablation", "demo", "doctor")
+OTHERS = ("search", "residual", "ablation", "demo", "doctor", "landscape", "similarity")
 
 
 def drawn(seed):
