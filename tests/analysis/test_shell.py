@@ -32,7 +32,7 @@ COMMANDS = (
     "fit-many",
 )
 
-#: Commands that train models, or that show something.
+#: Commands that train models, that show something, or whose own tests compare them with Python.
 OTHERS = ("search", "residual", "ablation", "demo", "doctor", "landscape", "similarity")
 
 
