@@ -45,8 +45,8 @@ def may_stop(
 ) -> Stopping:
     """Return whether a random search may stop: whether more trials are unlikely to gain what is worth having.
 
-    The gain is that of the noise-free score, which a rerun keeps. docs/analyze.md says how often a search that follows
-    the rule would have gained more than ``worth`` by the next trials. The rule is for random search.
+    The gain is that of the noise-free score, which a rerun keeps. The rule is for random search. docs/analyze.md says
+    how often simulated searches that follow it would have gained more than ``worth``: so far of few kinds.
 
     Parameters
     ----------
