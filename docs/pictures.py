@@ -17,11 +17,11 @@ EXAMPLES = {
     "noise": "nqjax.plots.noise(reruns, name='error')",
     "compare": "nqjax.plots.compare(found, other, names=('ours', 'theirs'))",
     "studies": "nqjax.plots.studies(several)",
-    "landscape_map": "nqjax.plots.landscape_map(land, threshold=0.1)",
+    "landscape_map": "nqjax.plots.landscape_map(land, threshold=0.3)",
     "optima_curve": "nqjax.plots.optima_curve(land)",
     "merge_tree": "nqjax.plots.merge_tree(land, above=0.0)",
     "neutrality": "nqjax.plots.neutrality(land)",
-    "relevance": "nqjax.plots.relevance(nqjax.regime_geometry(land, 0.1))",
+    "relevance": "nqjax.plots.relevance(nqjax.regime_geometry(land, 0.3))",
     "similarity_map": "nqjax.plots.similarity_map(matrix, ['first run', 'second run', 'both'])",
     "bands": "nqjax.plots.tuning_curve(bands, name='error')",
 }
@@ -42,7 +42,7 @@ def search(seed: int, best: float = 0.08, size: int = 128) -> list[dict[str, flo
 def grid(seed: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Simulate a grid of three hyperparameters with two runs of each configuration."""
     rate, depth, width = np.indices((9, 7, 4)).reshape(3, -1)
-    error = 0.08 + 0.004 * (rate - 5.0) ** 2 + 0.003 * (depth - 3.0) ** 2 + 0.001 * width
+    error = 0.2 + 0.03 * (rate - 5.0) ** 2 + 0.02 * (depth - 3.0) ** 2 + 0.001 * width
     runs = error[:, None] + 0.004 * np.random.default_rng(seed).normal(size=(len(error), 2))
     return {"learning_rate": 10.0 ** (rate / 2 - 5), "depth": depth + 2, "width": 32 * 2**width}, runs
 
