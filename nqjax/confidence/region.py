@@ -134,6 +134,7 @@ def region_behind(given: Any) -> Any:
 
 #: How much wider intervals of the averaged posterior are than the central part of its draws, see `wider_tails`.
 _WIDER = 2.5
+_MOST_WIDER = 13 / 12
 
 
 def wider_tails(confidence: float) -> tuple[float, float]:
@@ -144,4 +145,4 @@ def wider_tails(confidence: float) -> tuple[float, float]:
     docs/coverage.md measures both.
     """
     beyond = 1 - confidence
-    return tails(1 - beyond / (1 + _WIDER * beyond))
+    return tails(min(1 - beyond / (1 + _WIDER * beyond), _MOST_WIDER * confidence))
