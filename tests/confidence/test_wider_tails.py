@@ -1,4 +1,4 @@
-"""How much of the draws an interval of the averaged posterior has."""
+"""Tests of how much of the draws an interval of the averaged posterior has."""
 
 import numpy as np
 import pytest
