@@ -30,8 +30,10 @@ _ENOUGH_VALUES = 8.0
 #: Fewest effective points for an answer to be exact enough.
 _ENOUGH_POINTS = 300.0
 
-#: Noise below this share of the most probable regime cannot be told from none.
+#: Noise below this share of the most probable regime cannot be told from none, unless reruns or many scores tell it:
+#: then the interval begins above this share of the estimate.
 _NO_NOISE = 0.02
+_SPREAD = 0.25
 
 #: An interval that reaches this many ranges of the regime's scores beyond the best score says that they tell little.
 _FAR = 3.0
@@ -151,7 +153,8 @@ class AveragedPosterior(Region):
 
         95 % intervals have 95.6 % of the draws, 80 % ones 86.7 %, so that they hold the truth at the stated rate in
         kinds of searches that the prior describes less well, too; docs/coverage.md measures it. That of sigma begins at
-        0 where its draws reach below a fiftieth of the regime: so little noise cannot be told from none.
+        its lowest value, 0 by default, where its draws reach below a fiftieth of the regime and are widely spread: so
+        little noise cannot be told from none.
 
         Parameters
         ----------
@@ -166,9 +169,14 @@ class AveragedPosterior(Region):
             Unknown name, or invalid confidence.
         """
         low, high = self._ends(name, self._tails(confidence))
-        if name == "sigma" and low < _NO_NOISE * abs(self.best_score - self.limits[self.minimize]):
-            low = 0.0
+        if name == "sigma" and self._may_be_none(low):
+            low = float(self.study.constraints.sigma[0])
         return low, high
+
+    def _may_be_none(self, sigma: float) -> bool:
+        """Return whether so little noise cannot be told from none: it is small, and its draws are widely spread."""
+        regime = abs(self.best_score - self.limits[self.minimize])
+        return sigma < _NO_NOISE * regime and sigma < _SPREAD * self.estimate("sigma")
 
     def _ends(self, name: str, shares: Sequence[float]) -> list[float]:
         """Return quantiles of a parameter; those of mirrored searches are mirrored to the last digit."""
