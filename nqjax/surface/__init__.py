@@ -1,0 +1,1 @@
+"""The response surface: the loss as a quadratic of the hyperparameters, near its optimum."""

@@ -1,0 +1,220 @@
+"""`fit_surface`: from configurations and scores to a response surface."""
+
+import warnings as python_warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from jax import Array
+from numpy.typing import ArrayLike
+
+from nqjax.errors import FitWarning, InputError
+from nqjax.inputs import AUTO, as_key, as_minimize, as_scores, as_threshold
+from nqjax.surface import start
+from nqjax.surface.coordinates import Box, Points, find_box
+from nqjax.surface.data import Trials, read_trials
+from nqjax.surface.model import count_parameters
+from nqjax.surface.sampler import Draws, sample
+from nqjax.surface.surface import ResponseSurface
+from nqjax.trials.study import StudyTable
+from nqjax.types import Floats
+
+#: Chains that agree have a split R-hat below this.
+_MIXED = 1.2
+
+#: With fewer trials inside for each coefficient the prior matters much.
+_TRIALS_A_COEFFICIENT = 3
+
+#: Most coordinates: a quadratic of more has hundreds of coefficients.
+_MOST_AXES = 12
+
+
+def fit_surface(
+    study: StudyTable | Mapping[str, ArrayLike] | Sequence[Mapping[str, Any]],
+    scores: ArrayLike | None = None,
+    space: Mapping[str, Any] | None = None,
+    *,
+    threshold: float | str = AUTO,
+    minimize: bool | None = None,
+    maximize: bool | None = None,
+    key: Array | None = None,
+) -> ResponseSurface:
+    """Fit a quadratic response surface to the trials of a search, however they were chosen.
+
+    The surface describes the scores better than a threshold; of the others it says only that they are worse. So failed
+    runs are data, and trials may come from random search, Bayesian optimisation, a grid or by hand.
+
+    Parameters
+    ----------
+    study : StudyTable, mapping or sequence of mappings
+        What `nqjax.read_study` gives; or configurations: names mapped to values, or one mapping for each trial.
+    scores : array-like, shape (trials,), optional
+        One score for each configuration, NaN or infinite for failed runs. Only with configurations.
+    space : mapping of str to Distribution, optional
+        The search space, as `nqjax.search` has it. By default ends and scales follow from the values.
+    threshold : float or "auto", optional
+        The losing end of the regime. By default the answer is averaged over thresholds.
+    minimize, maximize : bool, optional
+        By default what the study says, else lower scores are better.
+    key : Array, optional
+        A JAX random key; ``jax.random.key(0)`` by default.
+
+    Returns
+    -------
+    ResponseSurface
+
+    Raises
+    ------
+    InputError
+        No hyperparameter is a number with three different values or more, or there are too few scores.
+
+    Warns
+    -----
+    FitWarning
+        Chains disagree, or there are few trials for the number of coefficients.
+
+    Examples
+    --------
+    >>> import numpy as np, nqjax
+    >>> rng = np.random.default_rng(0)
+    >>> lr, width = 10 ** rng.uniform(-5, -1, 64), rng.uniform(0, 1, 64)
+    >>> scores = 0.1 + 0.05 * (np.log10(lr) + 3) ** 2 + 0.002 * rng.normal(size=64)
+    >>> surface = nqjax.fit_surface({"lr": lr, "width": width}, scores)
+    >>> bool(abs(surface.best - 0.1) < 0.005), bool(3e-4 < surface.optimum["lr"] < 3e-3)
+    (True, True)
+    """
+    config, y, direction = _inputs(study, scores)
+    lower = direction if minimize is None and maximize is None and direction is not None else None
+    lower = as_minimize(minimize, maximize) if lower is None else lower
+    end = as_threshold(threshold)
+    if end is None:
+        end = float(np.max(y[np.isfinite(y)])) if lower else float(np.min(y[np.isfinite(y)]))
+    sign = 1.0 if lower else -1.0
+    box = find_box(config, space)
+    if len(box.axes) > _MOST_AXES:
+        raise InputError(f"{len(box.axes)} numeric hyperparameters are too many: leave all but {_MOST_AXES} out")
+    points = box.place(config)
+    trials = read_trials(points, sign * y, None if end == AUTO else sign * float(end))
+    draws, order = _draws(trials, points, jax.random.key(0) if key is None else as_key(key))
+    return _surface(box, points, y, trials, draws, order, lower)
+
+
+def _inputs(study: Any, scores: ArrayLike | None) -> tuple[Mapping[str, Any], Floats, bool | None]:
+    """Return configurations, scores and the study's direction."""
+    if isinstance(study, StudyTable):
+        if scores is not None:
+            raise InputError("a study has its own scores: give configurations, or leave scores out")
+        return study.config, np.where(study.status == "finished", study.scores, np.nan), study.minimize
+    if isinstance(study, Sequence) and not isinstance(study, str | bytes):
+        rows = list(study)
+        names = dict.fromkeys(name for row in rows if isinstance(row, Mapping) for name in row)
+        study = {name: np.array([row.get(name) for row in rows], dtype=object) for name in names}
+    if not isinstance(study, Mapping) or not study:
+        raise InputError("give a study of nqjax.read_study, or configurations (names mapped to values) and scores")
+    if scores is None:
+        raise InputError("configurations need scores, one for each")
+    y = as_scores(scores)
+    config = {str(name): np.asarray(values) for name, values in study.items()}
+    for name, values in config.items():
+        if values.shape != y.shape:
+            raise InputError(f"{name} has {values.size} values for {y.size} scores")
+    return config, y, None
+
+
+def _draws(trials: Trials, points: Points, key: Array) -> tuple[Draws, list[int]]:
+    """Return draws, and the order of the coordinates in them."""
+    data = trials.data
+    y = np.asarray(data.scores)[: len(points.points)]
+    half = y <= np.quantile(y[np.isfinite(y)], 0.5)
+    order = start.pivots(start.least_squares(points.points[half], y[half]).curvature)
+    categories = points.groups.shape[1]
+    begins = []
+    for end in np.asarray(data.thresholds):
+        inside = y <= end
+        found = start.least_squares(points.points[inside][:, order], y[inside])
+        begins.append(start.as_vector(found, categories))
+    ordered = data._replace(points=data.points[:, order], present=data.present[:, order])
+    return sample(key, np.array(begins), ordered), order
+
+
+def _surface(
+    box: Box, points: Points, y: Floats, trials: Trials, draws: Draws, order: list[int], minimize: bool
+) -> ResponseSurface:
+    """Return the surface on the user's scale, with coordinates in the order of the box."""
+    d, categories = points.points.shape[1], points.groups.shape[1]
+    x = draws.x.reshape(-1, draws.x.shape[-1])
+    assert x.shape[1] == count_parameters(d, categories)
+    ends = np.cumsum([1, d, d, d * (d - 1) // 2, 1, 1, categories])
+    lowest, centre, logs, turns, log_sigma, accident, levels, shifts = np.split(x, ends, axis=1)
+    upper = np.broadcast_to(np.eye(d), (len(x), d, d)).copy()
+    upper[:, *np.triu_indices(d, 1)] = turns
+    curvature = np.einsum("mki,mk,mkj->mij", upper, np.exp(logs), upper)
+    back = np.argsort(order)
+    sign = 1.0 if minimize else -1.0
+    number = np.tile(draws.threshold, len(draws.x))
+    surface = ResponseSurface(
+        box,
+        minimize,
+        trials.best + trials.unit * lowest[:, 0],
+        centre[:, back],
+        trials.unit * curvature[:, back][:, :, back],
+        trials.unit * np.exp(log_sigma[:, 0]),
+        trials.unit * levels,
+        shifts.reshape(len(x), categories, d)[:, :, back],
+        1 / (1 + np.exp(-accident[:, 0])),
+        sign * trials.thresholds[np.minimum(number, len(trials.thresholds) - 1)],
+        sign * trials.thresholds,
+        _merged(draws.weights, len(trials.thresholds)),
+        points.points,
+        points.present,
+        points.groups,
+        y,
+        1.0,
+    )
+    mixing = max(
+        _mixing(values.reshape(len(draws.x), -1), draws.threshold)
+        for values in (surface.best_draws, np.log(surface.noise))
+    )
+    said = _warnings(surface, mixing)
+    for text in said:
+        python_warnings.warn(text, FitWarning, stacklevel=3)
+    object.__setattr__(surface, "mixing", mixing)
+    object.__setattr__(surface, "warnings", said)
+    return surface
+
+
+def _merged(weights: Floats, count: int) -> Floats:
+    """Return probabilities of the thresholds; those that stand for the last one again are added to it."""
+    return np.append(weights[: count - 1], weights[count - 1 :].sum())
+
+
+def _warnings(surface: ResponseSurface, mixing: float) -> tuple[str, ...]:
+    found = []
+    d = len(surface.box.axes)
+    coefficients = (d + 1) * (d + 2) // 2 + surface.groups.shape[1]
+    inside = np.isfinite(surface.scores) & (
+        surface.sign * surface.scores <= surface.sign * np.median(surface.threshold)
+    )
+    if np.sum(inside) < _TRIALS_A_COEFFICIENT * coefficients:
+        found.append(
+            f"{np.sum(inside)} trials inside the threshold for {coefficients} coefficients: what they do not tell "
+            "follows from the prior, by which few directions matter"
+        )
+    if mixing > _MIXED:
+        found.append(f"the chains of the surface do not agree (R-hat {mixing:.2f}): its intervals are rough")
+    return tuple(found)
+
+
+def _mixing(x: Floats, threshold: Floats) -> float:
+    """Return the mean split R-hat of the chains of each threshold; ``x`` has shape (draws, chains)."""
+    values, counts = np.unique(threshold, return_counts=True)
+    return float(np.average([_split_r_hat(x[:, threshold == value]) for value in values], weights=counts))
+
+
+def _split_r_hat(x: Floats) -> float:
+    """Return the potential scale reduction of half chains; ``x`` has shape (draws, chains)."""
+    half = len(x) // 2
+    halves = np.concatenate([x[:half], x[half : 2 * half]], axis=1)
+    within, between = np.mean(np.var(halves, axis=0, ddof=1)), np.var(np.mean(halves, axis=0), ddof=1)
+    return float(np.sqrt((half - 1) / half + between / within)) if within > 0 else 1.0
