@@ -17,7 +17,7 @@ basins cannot be known, so they are refused, with the reason; what is estimated 
 of --metric, or several rows of one configuration, are runs of it: their noise says which optima are more than noise.
 
 examples:
-  nqjax landscape grid.jsonl
+  nqjax landscape grid.jsonl --report landscape.html
   nqjax landscape grid.csv --metric 'val_loss_*' --categorical op
   nqjax landscape grid.csv --metric accuracy --maximize --threshold 0.9 --plot map.png
   nqjax landscape trials.csv --metric error --threshold auto --json
@@ -55,7 +55,13 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--plot", metavar="PICTURE", help="draw the map, every configuration a pixel: a .png, .svg or .pdf file"
     )
+    add_report(parser)
     output.add_json(parser)
+
+
+def add_report(parser: argparse.ArgumentParser) -> None:
+    """Declare the option that writes a page."""
+    parser.add_argument("--report", metavar="PAGE", help="write an HTML page with tables and pictures, a .html file")
 
 
 def add_columns(parser: argparse.ArgumentParser) -> None:
@@ -89,12 +95,21 @@ def add_columns(parser: argparse.ArgumentParser) -> None:
     reading.add_rows(parser)
 
 
+def check_report(args: argparse.Namespace) -> None:
+    """Raise InputError for a page that cannot be made, before any work is done."""
+    if args.report is not None:
+        from nqjax.report.page import check_page
+
+        check_page(args.report)
+
+
 def _run(args: argparse.Namespace) -> None:
     import dataclasses
 
     import numpy as np
 
     output.check_output(args)
+    check_report(args)
     from nqjax.landscape.reading import cautions, column_scores, landscape_of, read_columns
     from nqjax.report.landscape import landscape_document, print_landscape
 
@@ -118,6 +133,10 @@ def _run(args: argparse.Namespace) -> None:
     threshold = _threshold(args, land)
     document = landscape_document(land, metrics, file=args.file, metric=names, threshold=threshold)
     output.give(args, document, print_landscape)
+    if args.report is not None:
+        from nqjax.report.landscape_page import save_landscape_page
+
+        save_landscape_page(args.report, land, metrics, reading.described(args, document), args.command_line)
     if args.plot is not None:
         from nqjax.plots.maps import landscape_map
         from nqjax.plots.style import save

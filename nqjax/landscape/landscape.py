@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
@@ -292,6 +293,27 @@ class Landscape(Topography):
             If fewer than 10 configurations are as good.
         """
         return find_geometry(self.space, self._inside(threshold), threshold)
+
+    def save_report(self, path: str | Path, *, name: str = "score", threshold: float | None = None) -> None:
+        """Write the page of the landscape, an .html file that needs no other file.
+
+        Parameters
+        ----------
+        path : str or Path
+        name : str
+            What the scores are called.
+        threshold : float, optional
+            The worst score of a regime, of which the page says how many valleys it has and what decides it.
+
+        Raises
+        ------
+        InputError
+            Another ending, a missing folder, a file that cannot be written, fewer than 10 configurations as good as the
+            threshold, or Matplotlib or Jinja2 is missing.
+        """
+        import nqjax  # reports are made of landscapes, so their room is looked up only when a page is asked for
+
+        nqjax.save_report(path, self, name=name, threshold=threshold)
 
     def _inside(self, threshold: float) -> NDArray[np.bool_]:
         """Return for each configuration whether it is as good as a score or better."""

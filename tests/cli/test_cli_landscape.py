@@ -183,10 +183,13 @@ def test_one_line_errors(capsys, grid_file, arguments, message):
 
 
 def test_nothing_is_compiled(grid_file):
+    file, folder = str(grid_file), str(grid_file.parent)
+    one = ["landscape", file, "--metric", "loss_*", "--threshold", "0.2", "--report", f"{folder}/one.html"]
+    two = ["similarity", file, "--metric", "loss_0", "loss_1", "--json", "--report", f"{folder}/two.html"]
     code = (
         "import sys; from nqjax.cli import main;"
-        f"assert main(['landscape', {str(grid_file)!r}, '--metric', 'loss_*', '--threshold', '0.2']) == 0;"
-        f"assert main(['similarity', {str(grid_file)!r}, '--metric', 'loss_0', 'loss_1', '--json']) == 0;"
+        f"assert main({one!r}) == 0;"
+        f"assert main({two!r}) == 0;"
         "assert 'jax' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
