@@ -52,6 +52,7 @@ from .landscape.geometry import Geometry as Geometry
 from .landscape.landscape import Landscape as Landscape
 from .landscape.metrics import Metrics as Metrics
 from .landscape.reading import read_landscape as read_landscape
+from .landscape.redraws import Redraws as Redraws
 from .landscape.regimes import regime_geometry as regime_geometry
 from .landscape.region_importance import RegionImportance as RegionImportance
 from .landscape.shared import seed_ceiling as seed_ceiling

@@ -19,6 +19,7 @@ of --metric, or several rows of one configuration, are runs of it: their noise s
 examples:
   nqjax landscape grid.jsonl --report landscape.html
   nqjax landscape grid.csv --metric 'val_loss_*' --categorical op
+  nqjax landscape grid.csv --metric 'val_loss_*' --redraws 200
   nqjax landscape grid.csv --metric accuracy --maximize --threshold 0.9 --plot map.png
   nqjax landscape trials.csv --metric error --threshold auto --json
 """
@@ -46,6 +47,14 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--sigma", metavar="S", type=read_positive, help="the standard deviation of one run, if no runs measure it"
     )
+    parser.add_argument(
+        "--redraws",
+        metavar="N",
+        type=_read_redraws,
+        default=0,
+        help="redraw the noise N times, for intervals (95 %%) of the numbers if the same runs were repeated; "
+        "200 are enough (default: 0, no intervals)",
+    )
     add_threshold(
         parser,
         "where the regime ends: say how many of the deep optima are in it and which hyperparameters decide that; auto "
@@ -57,6 +66,15 @@ def add(commands: Any) -> None:
     )
     add_report(parser)
     output.add_json(parser)
+
+
+def _read_redraws(text: str) -> int:
+    from nqjax.landscape.redraws import FEWEST_DRAWS
+
+    number = int(text) if text.isdecimal() and len(text) < 7 else -1
+    if number and number < FEWEST_DRAWS:
+        raise argparse.ArgumentTypeError(f"{text!r} is not 0, or a number from {FEWEST_DRAWS} to 100000")
+    return number
 
 
 def add_report(parser: argparse.ArgumentParser) -> None:
@@ -129,9 +147,13 @@ def _run(args: argparse.Namespace) -> None:
     reading.keep(args, [dataclasses.replace(study, warnings=cautions(study))])
     options = {"categorical": args.categorical, "drop": args.drop, "keep": args.keep}
     land = landscape_of(study, scores, names, **options)
-    metrics = land.metrics("noise" if args.tolerance is None else args.tolerance, sigma=args.sigma)
+    tolerance = "noise" if args.tolerance is None else args.tolerance
+    metrics = land.metrics(tolerance, sigma=args.sigma)
     threshold = _threshold(args, land)
-    document = landscape_document(land, metrics, file=args.file, metric=names, threshold=threshold)
+    redraws = None
+    if args.redraws:
+        redraws = land.redraw(args.redraws, tolerance=tolerance, sigma=args.sigma, progress=not args.json)
+    document = landscape_document(land, metrics, file=args.file, metric=names, threshold=threshold, redraws=redraws)
     output.give(args, document, print_landscape)
     if args.report is not None:
         from nqjax.report.landscape_page import save_landscape_page

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from nqjax.landscape.geometry import Geometry
     from nqjax.landscape.landscape import Landscape
     from nqjax.landscape.metrics import Metrics
+    from nqjax.landscape.redraws import Redraws
 
 #: Optima and hyperparameters that are listed.
 _LISTED = 10
@@ -33,6 +34,7 @@ def landscape_document(
     file: str,
     metric: "Sequence[str]",
     threshold: float | None = None,
+    redraws: "Redraws | None" = None,
 ) -> dict[str, Any]:
     """Return the document of a landscape.
 
@@ -47,6 +49,8 @@ def landscape_document(
         The columns of scores.
     threshold : float, optional
         The worst score of the regime; None for no regime.
+    redraws : Redraws, optional
+        Redraws of its noise, for intervals.
     """
     found: dict[str, Any] = {
         "file": file,
@@ -66,13 +70,23 @@ def landscape_document(
         "best_score": float(np.nanmin(land.scores) if land.minimize else np.nanmax(land.scores)),
         **{name: value for name, value in metrics.to_dict().items() if name not in ("num_configurations", "loss_best")},
     }
-    found["redraws"] = None
+    found["redraws"] = None if redraws is None else _redraws(redraws)
     found["optima"] = _optima(land, metrics)
     found["importance"] = _importance(land)
     found["regime"] = None if threshold is None else _regime(land, metrics, threshold)
     found["warnings"] = list(found["warnings"])
     found["answer"] = _sentences(found, land)
     return found
+
+
+def _redraws(redraws: "Redraws") -> dict[str, Any]:
+    intervals = {name: [finite(end) for end in ends] for name, ends in redraws.intervals.items()}
+    return {
+        "draws": redraws.draws,
+        "confidence": redraws.confidence,
+        "intervals": intervals,
+        "errors_alike": redraws.errors_alike,
+    }
 
 
 def _optima(land: "Landscape", metrics: "Metrics") -> list[dict[str, Any]]:
@@ -120,21 +134,7 @@ def _regime(land: "Landscape", metrics: "Metrics", threshold: float) -> dict[str
     if tolerance:
         depth = (limit - float(land.heights.levels[0])) / tolerance
         inside = sum((one.score if land.minimize else -one.score) <= limit for one in land.optima(tolerance))
-    return {
-        "threshold": threshold,
-        "share": geometry.share,
-        "configurations": geometry.num_inside,
-        "depth_in_tolerances": depth,
-        "prominent_inside": inside,
-        "relevance": {
-            name: {"value": one.value, "least": finite(one.least), "counts": one.counts, "ordered": one.ordered}
-            for name, one in geometry.relevance.items()
-        },
-        "counting": geometry.counting,
-        "relevance_sum": geometry.total,
-        "gamma_from_geometry": geometry.gamma,
-        "ball_leaves_the_space": geometry.leaves_cube,
-    }
+    return {**geometry.to_dict(), "depth_in_tolerances": depth, "prominent_inside": inside}
 
 
 def _sentences(found: dict[str, Any], land: "Landscape") -> list[str]:

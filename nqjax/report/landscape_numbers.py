@@ -1,5 +1,6 @@
 """Rows of the table of a landscape's numbers, as the terminal and the page show them."""
 
+import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nqjax.runtime.text import percent, significant
@@ -25,6 +26,9 @@ _ROWS = (
     ("access_global", "can descend to the best", 3, "share with some path of better neighbours"),
     ("funnels", "funnels", 0, "optima without a better one next to their basins"),
 )
+
+#: A smaller correlation of the errors of neighbours hardly matters; on small grids, chance makes larger ones.
+_ALIKE = 0.05
 
 #: Correlations, which are 0 in flat noise.
 _CORRELATIONS = ("assortativity_rank", "assortativity", "ndc", "ndc_half", "fdc")
@@ -59,7 +63,9 @@ def number_rows(document: "Mapping[str, Any]") -> list[NumberRow]:
     return rows
 
 
-def _shown(value: float, digits: int) -> str:
+def _shown(value: float | None, digits: int) -> str:
+    if value is None:
+        return "?"
     if not digits:
         return f"{value:,.0f}"
     return f"{value:.{digits}f}" if abs(value) < 10 else significant(value, 3)
@@ -99,7 +105,13 @@ def notes_on_numbers(document: "Mapping[str, Any]") -> list[str]:
     redraws = document.get("redraws")
     if redraws:
         notes.append(
-            f"Intervals ({percent(redraws['confidence'])}) are from {redraws['draws']:,} redraws of the noise. They "
-            "are for the mean of a number over repetitions of the same runs, and not for a landscape without noise."
+            f"Intervals ({percent(redraws['confidence'])}, {redraws['draws']:,} redraws of the noise): where a number "
+            "would be if the same configurations were run again. They say nothing about a landscape without noise."
         )
+        alike = redraws["errors_alike"]
+        if alike is not None and alike > max(_ALIKE, 4 / math.sqrt(max(document["num_edges"], 1))):
+            notes.append(
+                f"These intervals are too narrow: within a run, errors of neighbours correlate by {alike:.2f}, as "
+                "where a seed draws the data, too, but redraws are independent."
+            )
     return notes
