@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nqjax.errors import InputError
-from nqjax.report.landscape_numbers import notes_on_numbers, number_rows, refused_numbers
+from nqjax.report.landscape_numbers import notes_on_numbers, number_rows, refused_numbers, warning_of_redraws
 from nqjax.report.tables import finite, indented, small_table, warn
 from nqjax.runtime.text import percent, significant
 
@@ -74,7 +74,7 @@ def landscape_document(
     found["optima"] = _optima(land, metrics)
     found["importance"] = _importance(land)
     found["regime"] = None if threshold is None else _regime(land, metrics, threshold)
-    found["warnings"] = list(found["warnings"])
+    found["warnings"] = [*found["warnings"], *filter(None, [warning_of_redraws(found)])]
     found["answer"] = _sentences(found, land)
     return found
 

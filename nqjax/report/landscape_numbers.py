@@ -108,10 +108,15 @@ def notes_on_numbers(document: "Mapping[str, Any]") -> list[str]:
             f"Intervals ({percent(redraws['confidence'])}, {redraws['draws']:,} redraws of the noise): where a number "
             "would be if the same configurations were run again. They say nothing about a landscape without noise."
         )
-        alike = redraws["errors_alike"]
-        if alike is not None and alike > max(_ALIKE, 4 / math.sqrt(max(document["num_edges"], 1))):
-            notes.append(
-                f"These intervals are too narrow: within a run, errors of neighbours correlate by {alike:.2f}, as "
-                "where a seed draws the data, too, but redraws are independent."
-            )
     return notes
+
+
+def warning_of_redraws(document: "Mapping[str, Any]") -> str | None:
+    """Return what speaks against the intervals; None where nothing does."""
+    alike = document["redraws"]["errors_alike"] if document["redraws"] else None
+    if alike is None or alike <= max(_ALIKE, 4 / math.sqrt(max(document["num_edges"], 1))):
+        return None
+    return (
+        f"the intervals are too narrow: within a run, errors of neighbours correlate by {alike:.2f}, as where a seed "
+        "draws the data, too, but redraws are independent"
+    )

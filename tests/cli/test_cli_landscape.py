@@ -229,4 +229,4 @@ def test_intervals_that_are_too_narrow_say_so(capsys, tmp_path):
     path.write_text("\n".join(lines))
     status, out, err = run(capsys, "landscape", path, "--metric", "loss_*", "--redraws", "20")
     assert (status, err) == (0, "")
-    assert "These intervals are too narrow" in " ".join(out.split())
+    assert "Warning: the intervals are too narrow: within a run, errors of neighbours" in " ".join(out.split())
