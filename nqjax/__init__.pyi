@@ -48,6 +48,8 @@ from .estimation.many import Fits as Fits
 from .estimation.noise_data import Noise as Noise
 from .estimation.spacings import quantile_limits as quantile_limits
 from .landscape.anova import Anova as Anova
+from .landscape.embedding import Embedding as Embedding
+from .landscape.embedding import embed_landscape as embed_landscape
 from .landscape.geometry import Geometry as Geometry
 from .landscape.landscape import Landscape as Landscape
 from .landscape.metrics import Metrics as Metrics

@@ -64,6 +64,11 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--plot", metavar="PICTURE", help="draw the map, every configuration a pixel: a .png, .svg or .pdf file"
     )
+    parser.add_argument(
+        "--embedding",
+        metavar="PICTURE",
+        help="draw the configurations in a plane (HOPE and UMAP, a minute or two), and print how far to trust it",
+    )
     add_report(parser)
     output.add_json(parser)
 
@@ -128,6 +133,12 @@ def _run(args: argparse.Namespace) -> None:
 
     output.check_output(args)
     check_report(args)
+    if args.embedding is not None:
+        from nqjax.plots.style import check_picture
+        from nqjax.runtime.extras import require
+
+        check_picture(args.embedding)
+        require("umap", "landscape", "an embedding by UMAP")
     from nqjax.landscape.reading import cautions, column_scores, landscape_of, read_columns
     from nqjax.report.landscape import landscape_document, print_landscape
 
@@ -154,7 +165,18 @@ def _run(args: argparse.Namespace) -> None:
     if args.redraws:
         redraws = land.redraw(args.redraws, tolerance=tolerance, sigma=args.sigma, progress=not args.json)
     document = landscape_document(land, metrics, file=args.file, metric=names, threshold=threshold, redraws=redraws)
+    embedding = None
+    if args.embedding is not None:
+        from nqjax.landscape.embedding import embed_landscape
+
+        embedding = embed_landscape(land)
+        document["embedding"] = {"method": "umap", "trustworthiness": embedding.trustworthiness}
     output.give(args, document, print_landscape)
+    if embedding is not None:
+        from nqjax.plots.embeddings import embedding as draw_embedding
+        from nqjax.plots.style import save
+
+        save(draw_embedding(land, embedding).ax.figure, args.embedding)
     if args.report is not None:
         from nqjax.report.landscape_page import save_landscape_page
 

@@ -230,6 +230,9 @@ def print_landscape(document: "Mapping[str, Any]", console: "Console") -> None:
     _print_optima(document, console)
     _print_importance(document, console)
     _print_relevance(document, console)
+    if "embedding" in document:
+        trust = f"{document['embedding']['trustworthiness']:.2f} (1 at best; places at random: 0.5 to 0.7)"
+        console.print(Text(f"Trustworthiness of the embedding: {trust}"))
 
 
 def _print_numbers(document: "Mapping[str, Any]", console: "Console") -> None:
