@@ -70,10 +70,8 @@ def landscape_map(
     across, up, image, inside = stacked(land, threshold, most_pixels)
     drawn = axes.imshow(image, origin="lower", aspect="auto", interpolation="nearest", cmap="viridis", vmin=0, vmax=1)
     axes.set_facecolor("#DDDDDD")  # of missing configurations
-    if inside is not None and inside.any() and not inside.all():
-        many = image.size > _MOST_LINES
-        width = 0.25 if many else 0.8
-        axes.contour(inside.astype(float), levels=[0.5], colors=ORANGE, linewidths=width).set_rasterized(many)
+    if inside is not None:
+        _draw_border(axes, inside)
     _name_levels(axes, across, image.shape[1], is_x=True)
     _name_levels(axes, up, image.shape[0], is_x=False)
     axes.figure.colorbar(drawn, ax=axes, label="share of better configurations")
@@ -116,6 +114,21 @@ def _by_importance(land: "Landscape") -> list[int]:
         return list(range(len(names)))
     totals = [anova.total(name) if math.isfinite(anova.main[name]) else 0.0 for name in names]
     return sorted(range(len(names)), key=lambda h: -totals[h])
+
+
+def _draw_border(axes: "Axes", inside: np.ndarray) -> None:
+    """Draw the edges between pixels inside and pixels outside."""
+    from matplotlib.collections import LineCollection
+
+    y, x = np.nonzero(inside[:, 1:] != inside[:, :-1])
+    upright = np.stack([np.stack([x + 0.5, y - 0.5], axis=-1), np.stack([x + 0.5, y + 0.5], axis=-1)], axis=1)
+    y, x = np.nonzero(inside[1:] != inside[:-1])
+    level = np.stack([np.stack([x - 0.5, y + 0.5], axis=-1), np.stack([x + 0.5, y + 0.5], axis=-1)], axis=1)
+    many = inside.size > _MOST_LINES
+    lines = LineCollection(
+        list(np.concatenate([upright, level])), colors=ORANGE, linewidths=0.25 if many else 1.2, rasterized=many
+    )
+    axes.add_collection(lines, autolim=False)
 
 
 def _name_levels(axes: "Axes", nested: "list[Hyperparameter]", pixels: int, *, is_x: bool) -> None:

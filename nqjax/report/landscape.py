@@ -180,7 +180,7 @@ def _of_regime(found: dict[str, Any]) -> list[str]:
         first = f"How many valleys {where} has cannot be told: {why}."
     elif depth < _DEEP_ENOUGH:
         first = (
-            f"How many valleys {where} has cannot be told: it is only {depth:.2g} tolerances deep, and less than "
+            f"How many valleys {where} has cannot be told: it is only {depth:.3g} tolerances deep, and less than "
             f"{_DEEP_ENOUGH:g} hide all but the best."
         )
     elif inside == 1:

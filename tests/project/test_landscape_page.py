@@ -31,7 +31,7 @@ def test_the_page_has_the_answer_and_every_part(land, tmp_path):
         assert f"<h2>{part}" in text
     assert text.count("<img alt=") == 6
     assert f"{metrics.n_lo:,} of any depth, {metrics.n_lo_prominent:,} deeper than" in text
-    assert "The border is that of the regime" in text
+    assert "The border of the regime is orange" in text
     assert "<script" not in text
     assert text == page_of(land, tmp_path / "again.html", name="loss", threshold=3.0)
 
