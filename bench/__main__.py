@@ -12,6 +12,8 @@ PARTS = (
     "fits",
     "many",
     "landscape",
+    "redraws",
+    "findings",
     "cost",
     "bands",
     "coverage",

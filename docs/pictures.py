@@ -23,6 +23,7 @@ EXAMPLES = {
     "neutrality": "nqjax.plots.neutrality(land)",
     "relevance": "nqjax.plots.relevance(nqjax.regime_geometry(land, 0.3))",
     "similarity_map": "nqjax.plots.similarity_map(matrix, ['first run', 'second run', 'both'])",
+    "embedding": "nqjax.plots.embedding(land, method='svd')",
     "bands": "nqjax.plots.tuning_curve(bands, name='error')",
 }
 

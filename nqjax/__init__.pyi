@@ -48,10 +48,13 @@ from .estimation.many import Fits as Fits
 from .estimation.noise_data import Noise as Noise
 from .estimation.spacings import quantile_limits as quantile_limits
 from .landscape.anova import Anova as Anova
+from .landscape.embedding import Embedding as Embedding
+from .landscape.embedding import embed_landscape as embed_landscape
 from .landscape.geometry import Geometry as Geometry
 from .landscape.landscape import Landscape as Landscape
 from .landscape.metrics import Metrics as Metrics
 from .landscape.reading import read_landscape as read_landscape
+from .landscape.redraws import Redraws as Redraws
 from .landscape.regimes import regime_geometry as regime_geometry
 from .landscape.region_importance import RegionImportance as RegionImportance
 from .landscape.shared import seed_ceiling as seed_ceiling

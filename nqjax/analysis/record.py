@@ -7,6 +7,7 @@ import numpy as np
 
 from nqjax.analysis.pages import WithPage
 from nqjax.checks.influence import Edge, Influence
+from nqjax.landscape.geometry import Geometry
 from nqjax.posterior.averaged_fit import AveragedFit
 from nqjax.posterior.next_trials import NextTrials
 from nqjax.posterior.ranking import RankedTrials, RerunPlan
@@ -40,6 +41,9 @@ class Analysis(WithPage):
         Whether the search may stop, see `nqjax.may_stop`.
     influences : tuple of Influence
         What each hyperparameter explains by itself, the largest first.
+    geometry : Geometry or None
+        Which hyperparameters decide whether a trial is near the optimum, as good as the most probable threshold; None
+        where the scores do not tell, or fewer than 10 trials are.
     edges : tuple of Edge
         Ends of the space at which the best trials pile up.
     cautions : tuple of str
@@ -69,6 +73,7 @@ class Analysis(WithPage):
     next_trials: NextTrials
     stopping: Stopping
     influences: tuple[Influence, ...]
+    geometry: Geometry | None
     edges: tuple[Edge, ...]
     cautions: tuple[str, ...] = field(repr=False)
     warnings: tuple[str, ...] = field(repr=False)
@@ -103,6 +108,7 @@ class Analysis(WithPage):
             ],
             "stopping": self.stopping._asdict(),
             "influences": [one._asdict() for one in self.influences],
+            "geometry": None if self.geometry is None else self.geometry.to_dict(),
             "edges": [asdict(one) for one in self.edges],
             "warnings": list(self.warnings),
             "notes": list(self.study.notes),

@@ -4,6 +4,7 @@ import numpy as np
 
 from nqjax.analysis.record import Analysis
 from nqjax.checks.noise_alone import NOISE_ALONE
+from nqjax.landscape.geometry import Geometry
 from nqjax.runtime.text import as_sure, chance, chance_among_draws, listed, percent, significant
 
 #: A best score is called partly luck when its rerun is expected to be worse by this part of sigma.
@@ -72,8 +73,12 @@ def _about_reruns(found: Analysis) -> str:
     )
 
 
+def _is_adaptive(found: Analysis) -> bool:
+    return any("not those of a random search" in warning for warning in found.study.warnings)
+
+
 def _about_going_on(found: Analysis) -> str:
-    if any("not those of a random search" in warning for warning in found.study.warnings):
+    if _is_adaptive(found):
         return (
             "These trials seem not to be a random search: what more trials would gain cannot be told from them, and "
             "the numbers above are rough."
@@ -112,6 +117,8 @@ def _about_hyperparameters(found: Analysis) -> list[str]:
             sentences.append(f"{of}, {named} {verb} the differences between all scores, each by itself.")
         else:
             sentences.append(f"{of}, none explains the differences between the scores by itself.")
+    if found.geometry is not None and NOISE_ALONE not in found.warnings and not _is_adaptive(found):
+        sentences.append(_about_geometry(found.geometry, post.minimize))
     if post.tells_parameters and study.num_hyperparameters != 1 and NOISE_ALONE not in found.warnings:
         low, high = post.interval("gamma")
         sentences.append(
@@ -119,3 +126,13 @@ def _about_hyperparameters(found: Analysis) -> list[str]:
             f"({percent(post.confidence)}: {low:.1f} to {high:.1f})."
         )
     return sentences
+
+
+def _about_geometry(geometry: Geometry, minimize: bool) -> str:
+    side = "at most" if minimize else "at least"
+    scores = f"scores of {side} {significant(geometry.threshold, 4)}, {percent(geometry.share, 2)} of all"
+    where = f"near the optimum ({scores})"
+    if not geometry.counting:
+        return f"No hyperparameter decides which trials are {where}."
+    named = listed([f"{name} ({geometry.relevance[name].value:.2f})" for name in geometry.counting])
+    return f"Which trials are {where} depends on {named}; 1 would be a single good value, 0 no effect."

@@ -1,5 +1,6 @@
 """The analysis of one search that was read."""
 
+import contextlib
 from dataclasses import replace
 
 from nqjax.analysis.averaged import averaged_of
@@ -9,9 +10,13 @@ from nqjax.analysis.sentences import sentences_of
 from nqjax.analysis.threshold import read_question
 from nqjax.checks.failures import failing_parts
 from nqjax.checks.influence import Edge, edges, influences
+from nqjax.errors import InputError
 from nqjax.estimation.constraints import Constraint
 from nqjax.estimation.noise_data import Noise
 from nqjax.inputs import AUTO
+from nqjax.landscape.geometry import Geometry
+from nqjax.landscape.landscape import Landscape
+from nqjax.posterior.averaged import AveragedPosterior
 from nqjax.posterior.averaged_fit import averaged_fit
 from nqjax.posterior.next_trials import next_trials
 from nqjax.posterior.ranking import rank_trials
@@ -62,12 +67,24 @@ def analyze_study(study: StudyTable, confidence: float, gamma: Constraint, noise
         rerun_plan=ranked.plan(PICKED) if len(ranked) > 1 else None,
         next_trials=next_trials(post, FURTHER, confidence=GAIN_CONFIDENCE),
         stopping=may_stop(post),
+        geometry=_geometry(study, post),
         influences=tuple(influences(study.config, study.scores, post.minimize)),
         edges=found_edges,
         cautions=tuple(cautions),
         warnings=tuple(dict.fromkeys([*study.warnings, *cautions, *post.warnings, *about_space])),
     )
     return replace(found, sentences=tuple(sentences_of(found)))
+
+
+def _geometry(study: StudyTable, post: AveragedPosterior) -> Geometry | None:
+    """Return which hyperparameters decide whether a trial is near the optimum; None where the scores do not tell."""
+    if not post.tells_parameters:
+        return None
+    threshold = post.limits[1] if post.minimize else post.limits[0]
+    with contextlib.suppress(InputError):  # no hyperparameter varies, or few trials are near the optimum
+        land = Landscape(study.config, study.scores, minimize=post.minimize, keep=study.config)
+        return land.geometry(threshold)
+    return None
 
 
 def _about_edge(edge: Edge) -> str:

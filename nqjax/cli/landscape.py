@@ -17,8 +17,9 @@ basins cannot be known, so they are refused, with the reason; what is estimated 
 of --metric, or several rows of one configuration, are runs of it: their noise says which optima are more than noise.
 
 examples:
-  nqjax landscape grid.jsonl
+  nqjax landscape grid.jsonl --report landscape.html
   nqjax landscape grid.csv --metric 'val_loss_*' --categorical op
+  nqjax landscape grid.csv --metric 'val_loss_*' --redraws 200
   nqjax landscape grid.csv --metric accuracy --maximize --threshold 0.9 --plot map.png
   nqjax landscape trials.csv --metric error --threshold auto --json
 """
@@ -46,6 +47,14 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--sigma", metavar="S", type=read_positive, help="the standard deviation of one run, if no runs measure it"
     )
+    parser.add_argument(
+        "--redraws",
+        metavar="N",
+        type=_read_redraws,
+        default=0,
+        help="redraw the noise N times, for intervals (95 %%) of the numbers if the same runs were repeated; "
+        "200 are enough (default: 0, no intervals)",
+    )
     add_threshold(
         parser,
         "where the regime ends: say how many of the deep optima are in it and which hyperparameters decide that; auto "
@@ -55,7 +64,27 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--plot", metavar="PICTURE", help="draw the map, every configuration a pixel: a .png, .svg or .pdf file"
     )
+    parser.add_argument(
+        "--embedding",
+        metavar="PICTURE",
+        help="draw the configurations in a plane (HOPE and UMAP, a minute or two), and print how far to trust it",
+    )
+    add_report(parser)
     output.add_json(parser)
+
+
+def _read_redraws(text: str) -> int:
+    from nqjax.landscape.redraws import FEWEST_DRAWS
+
+    number = int(text) if text.isdecimal() and len(text) < 7 else -1
+    if number and number < FEWEST_DRAWS:
+        raise argparse.ArgumentTypeError(f"{text!r} is not 0, or a number from {FEWEST_DRAWS} to 100000")
+    return number
+
+
+def add_report(parser: argparse.ArgumentParser) -> None:
+    """Declare the option that writes a page."""
+    parser.add_argument("--report", metavar="PAGE", help="write an HTML page with tables and pictures, a .html file")
 
 
 def add_columns(parser: argparse.ArgumentParser) -> None:
@@ -89,12 +118,27 @@ def add_columns(parser: argparse.ArgumentParser) -> None:
     reading.add_rows(parser)
 
 
+def check_report(args: argparse.Namespace) -> None:
+    """Raise InputError for a page that cannot be made, before any work is done."""
+    if args.report is not None:
+        from nqjax.report.page import check_page
+
+        check_page(args.report)
+
+
 def _run(args: argparse.Namespace) -> None:
     import dataclasses
 
     import numpy as np
 
     output.check_output(args)
+    check_report(args)
+    if args.embedding is not None:
+        from nqjax.plots.style import check_picture
+        from nqjax.runtime.extras import require
+
+        check_picture(args.embedding)
+        require("umap", "landscape", "an embedding by UMAP")
     from nqjax.landscape.reading import cautions, column_scores, landscape_of, read_columns
     from nqjax.report.landscape import landscape_document, print_landscape
 
@@ -114,10 +158,29 @@ def _run(args: argparse.Namespace) -> None:
     reading.keep(args, [dataclasses.replace(study, warnings=cautions(study))])
     options = {"categorical": args.categorical, "drop": args.drop, "keep": args.keep}
     land = landscape_of(study, scores, names, **options)
-    metrics = land.metrics("noise" if args.tolerance is None else args.tolerance, sigma=args.sigma)
+    tolerance = "noise" if args.tolerance is None else args.tolerance
+    metrics = land.metrics(tolerance, sigma=args.sigma)
     threshold = _threshold(args, land)
-    document = landscape_document(land, metrics, file=args.file, metric=names, threshold=threshold)
+    redraws = None
+    if args.redraws:
+        redraws = land.redraw(args.redraws, tolerance=tolerance, sigma=args.sigma, progress=not args.json)
+    document = landscape_document(land, metrics, file=args.file, metric=names, threshold=threshold, redraws=redraws)
+    embedding = None
+    if args.embedding is not None:
+        from nqjax.landscape.embedding import embed_landscape
+
+        embedding = embed_landscape(land)
+        document["embedding"] = {"method": "umap", "trustworthiness": embedding.trustworthiness}
     output.give(args, document, print_landscape)
+    if embedding is not None:
+        from nqjax.plots.embeddings import embedding as draw_embedding
+        from nqjax.plots.style import save
+
+        save(draw_embedding(land, embedding).ax.figure, args.embedding)
+    if args.report is not None:
+        from nqjax.report.landscape_page import save_landscape_page
+
+        save_landscape_page(args.report, land, metrics, reading.described(args, document), args.command_line)
     if args.plot is not None:
         from nqjax.plots.maps import landscape_map
         from nqjax.plots.style import save

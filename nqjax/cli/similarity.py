@@ -5,7 +5,7 @@ import itertools
 from typing import TYPE_CHECKING, Any
 
 from nqjax.cli import output, reading
-from nqjax.cli.landscape import add_columns
+from nqjax.cli.landscape import add_columns, add_report, check_report
 from nqjax.cli.options import add_command, read_share, read_trials
 from nqjax.errors import InputError
 
@@ -20,7 +20,7 @@ can it be said how alike two runs of one landscape are, which is the most that c
 
 examples:
   nqjax similarity grid.jsonl --metric val_loss --at 1 3 10 30
-  nqjax similarity grid.csv --metric train_loss val_loss
+  nqjax similarity grid.csv --metric train_loss val_loss --report similarity.html
   nqjax similarity cifar10.csv cifar100.csv imagenet.csv --metric 'val_acc_*' --maximize --json
 """
 
@@ -51,10 +51,12 @@ def add(commands: Any) -> None:
         default=0.1,
         help="the share of configurations that are the best ones (default: 0.1)",
     )
+    add_report(parser)
     output.add_json(parser)
 
 
 def _run(args: argparse.Namespace) -> None:
+    check_report(args)
     for source in args.file:
         reading.check_exists(source)
     lands, studies = _landscapes(args)
@@ -74,6 +76,13 @@ def _run(args: argparse.Namespace) -> None:
     ]
     document = similarity_document(pairs, file=args.file, minimize=args.minimize)
     output.give(args, document, print_similarity)
+    if args.report is not None:
+        from nqjax.landscape.shared import similarity_matrix
+        from nqjax.report.similarity_page import save_similarity_page
+
+        matrix = similarity_matrix(list(lands.values()), args.best)
+        found = reading.described(args, document)
+        save_similarity_page(args.report, matrix, list(lands), found, args.command_line)
 
 
 def _landscapes(args: argparse.Namespace) -> "tuple[dict[str, Landscape], list[StudyTable]]":

@@ -98,6 +98,27 @@ class Geometry:
         """Whether the ball of that share reaches beyond the space, where the formula does not hold."""
         return self.gamma is not None and ball_radius(self.gamma, self.share) > 0.5
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the numbers as plain Python objects, for JSON."""
+        return {
+            "threshold": self.threshold,
+            "share": self.share,
+            "configurations": self.num_inside,
+            "relevance": {
+                name: {
+                    "value": one.value,
+                    "least": one.least if math.isfinite(one.least) else None,
+                    "counts": one.counts,
+                    "ordered": one.ordered,
+                }
+                for name, one in self.relevance.items()
+            },
+            "counting": self.counting,
+            "relevance_sum": self.total,
+            "gamma_from_geometry": self.gamma,
+            "ball_leaves_the_space": self.leaves_cube,
+        }
+
     def expected_total(self, gamma: float) -> float:
         """Return the sum that ``gamma`` equally curved directions would give at this share."""
         return expected_relevance(gamma, self.share)

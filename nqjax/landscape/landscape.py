@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
@@ -18,16 +19,20 @@ from nqjax.landscape.assortativity import rank_losses
 from nqjax.landscape.geometry import Geometry, find_geometry
 from nqjax.landscape.metrics import Metrics, find_metrics
 from nqjax.landscape.noise import noise_tolerance
+from nqjax.landscape.redraws import FEWEST_DRAWS, Redraws, find_redraws
 from nqjax.landscape.region_importance import RegionImportance, find_region_importance
 from nqjax.landscape.replicates import Replicates, collect
 from nqjax.landscape.space import Space, find_space
 from nqjax.landscape.topography import Topography
+from nqjax.runtime.progress import Progress
 from nqjax.types import Floats
 
 #: The tolerance that is taken from the noise of one run.
 NOISE = "noise"
 
 _FEWEST_CONFIGURATIONS = 3
+
+_MOST_DRAWS = 100_000
 
 
 @dataclass(frozen=True)
@@ -230,6 +235,64 @@ class Landscape(Topography):
         number = checks.as_number("the tolerance", tolerance, 0.0, ", or 'noise'")
         return find_metrics(self, number, number)
 
+    def redraw(
+        self,
+        draws: int = 200,
+        *,
+        seed: int = 0,
+        confidence: float = 0.95,
+        tolerance: float | str | None = NOISE,
+        sigma: float | None = None,
+        progress: bool = False,
+    ) -> Redraws:
+        """Return intervals of the numbers for a repetition of the same runs, from redraws of the noise.
+
+        Parameters
+        ----------
+        draws : int
+            At least 20.
+        seed : int
+        confidence : float
+            The probability of the intervals.
+        tolerance, sigma
+            As for `metrics`. Configurations that were run once get noise of ``sigma``; that of the others is theirs.
+        progress : bool
+            Whether to show the progress.
+
+        Raises
+        ------
+        InputError
+            For a sample, if the noise is unknown, or for an invalid argument.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import nqjax
+        >>> rng = np.random.default_rng(0)
+        >>> x, y = np.indices((8, 8)).reshape(2, -1)
+        >>> runs = ((x - 3) ** 2 + (y - 4) ** 2)[:, None] + rng.normal(size=(64, 3))
+        >>> found = nqjax.Landscape({"x": x, "y": y}, runs).redraw(50)
+        >>> found.observed.n_lo, [round(end) for end in found.interval("n_lo")]
+        (1, [1, 3])
+        """
+        draws = checks.as_index("number of redraws", draws, _MOST_DRAWS + 1)
+        if draws < FEWEST_DRAWS:
+            raise InputError(f"{draws} redraws are too few for an interval: at least {FEWEST_DRAWS} are needed")
+        seed = checks.as_index("seed", seed, 2**63)
+        confidence = checks.as_share("the confidence", confidence)
+        number = None if sigma is None else checks.as_number("sigma", sigma, 0.0)
+        observed = self.metrics(tolerance, sigma=sigma)
+        with Progress("redraws", draws, show=progress) as shown:
+            return find_redraws(
+                self,
+                observed,
+                draws=draws,
+                seed=seed,
+                confidence=confidence,
+                sigma=number,
+                done=lambda: shown.advance(1),
+            )
+
     def optima(self, above: float = 0.0) -> list[Optimum]:
         """Return the local optima that are more prominent than ``above``, the best one included, best first."""
         above = checks.as_number("above", above)
@@ -292,6 +355,27 @@ class Landscape(Topography):
             If fewer than 10 configurations are as good.
         """
         return find_geometry(self.space, self._inside(threshold), threshold)
+
+    def save_report(self, path: str | Path, *, name: str = "score", threshold: float | None = None) -> None:
+        """Write the page of the landscape, an .html file that needs no other file.
+
+        Parameters
+        ----------
+        path : str or Path
+        name : str
+            What the scores are called.
+        threshold : float, optional
+            The worst score of a regime, of which the page says how many valleys it has and what decides it.
+
+        Raises
+        ------
+        InputError
+            Another ending, a missing folder, a file that cannot be written, fewer than 10 configurations as good as the
+            threshold, or Matplotlib or Jinja2 is missing.
+        """
+        import nqjax  # reports are made of landscapes, so their room is looked up only when a page is asked for
+
+        nqjax.save_report(path, self, name=name, threshold=threshold)
 
     def _inside(self, threshold: float) -> NDArray[np.bool_]:
         """Return for each configuration whether it is as good as a score or better."""

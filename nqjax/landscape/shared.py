@@ -75,6 +75,27 @@ def seed_ceiling(land: Landscape, gamma: float = 0.1) -> Similarity | None:
     return mean_similarity(found)
 
 
+def run_matrix(land: Landscape, gamma: float = 0.1, most: int | None = None) -> list[list[Similarity]]:
+    """Return the similarity of each run of a landscape (row) to each other one (column).
+
+    Of each pair of runs, only configurations that ended in both are compared.
+
+    Raises
+    ------
+    InputError
+        If two runs share fewer than three configurations.
+    """
+    runs = land.replicates.runs[:, :most]
+
+    def compared(i: int, j: int) -> Similarity:
+        both = np.isfinite(runs[:, i]) & np.isfinite(runs[:, j])
+        if both.sum() < _FEWEST_SHARED:
+            raise InputError(f"runs {i} and {j} share {both.sum()} configurations: at least 3 are needed")
+        return compare_losses(runs[both, i], runs[both, j], gamma)
+
+    return [[compared(i, j) for j in range(runs.shape[1])] for i in range(runs.shape[1])]
+
+
 def similarity_matrix(landscapes: Sequence[Any], gamma: float = 0.1) -> list[list[Similarity]]:
     """Return the similarity of each landscape (row) to each other one (column).
 

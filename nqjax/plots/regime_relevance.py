@@ -1,5 +1,6 @@
 """The picture of which hyperparameters decide whether a configuration is in the regime."""
 
+import math
 from typing import TYPE_CHECKING
 
 from nqjax.plots.drawn import Drawn
@@ -9,6 +10,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from nqjax.landscape.geometry import Geometry
+
+
+#: The height of a bar; its name stands in what is left of the row.
+_BAR = 0.4
 
 
 def relevance(geometry: "Geometry", *, ax: "Axes | None" = None) -> Drawn:
@@ -28,17 +33,15 @@ def relevance(geometry: "Geometry", *, ax: "Axes | None" = None) -> Drawn:
     """
     axes = new_figure().subplots() if ax is None else ax
     for place, (name, one) in enumerate(reversed(geometry.relevance.items())):
-        axes.barh(place, one.value, color=BLUE if one.counts else GREY, height=0.6)
-        axes.plot([one.least] * 2, [place - 0.4, place + 0.4], color="black", linewidth=1)
-        axes.text(
-            max(one.value, 0.0) + 0.01,
-            place,
-            f"{one.value:.2f}".replace("-0.00", "0.00"),
-            va="center",
-            fontsize="small",
-        )
-        axes.text(0, place + 0.42, plain(name[:40]), va="bottom", fontsize="small")
+        axes.barh(place, one.value, color=BLUE if one.counts else GREY, height=_BAR)
+        axes.plot([one.least] * 2, [place - _BAR / 2, place + _BAR / 2], color="black", linewidth=1.5)
+        value = f"{one.value:.2f}".replace("-0.00", "0.00")
+        # Numbers of short bars stand behind the line.
+        behind = max(one.value, one.least if one.value < 1.5 * one.least < math.inf else 0.0)
+        axes.text(behind, place, f" {value}", va="center", fontsize="small")
+        axes.text(0, place + _BAR / 2, plain(name[:40]), va="bottom", fontsize="small")
     axes.set_yticks([])
     values = [one.value for one in geometry.relevance.values()]
-    axes.set(xlim=(min(0.0, *values), max(0.1, *values) * 1.15), xlabel="relevance (black: counts above)")
+    low, high = min(0.0, *values), max(0.1, *values) * 1.15
+    axes.set(xlim=(low, high), ylim=(-0.5, len(values) - 0.1), xlabel="relevance (black: counts above)")
     return Drawn(axes, {"bars": list(axes.patches)})

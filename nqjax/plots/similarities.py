@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from nqjax.landscape.similarity import Similarity
 
-#: Measures that can be drawn: those between 0 and 1 in which 1 is alike.
-_DRAWN = ("gamma_set", "spearman", "kendall")
+#: Measures that can be drawn, those between 0 and 1 in which 1 is alike, with their labels.
+_DRAWN = {"gamma_set": "best in both", "spearman": "Spearman's correlation", "kendall": "Kendall's correlation"}
 
 
 def similarity_map(
@@ -55,13 +55,15 @@ def similarity_map(
     )
     drawn = axes.imshow(values, cmap="viridis", vmin=0, vmax=1)
     axes.set_facecolor("#DDDDDD")
+    without = "once" if any(row[i].ceiling is not None for i, row in enumerate(matrix)) else ""
     for (i, j), value in np.ndenumerate(values):
-        text = "once" if math.isnan(value) else f"{value:.2f}"
+        text = without if math.isnan(value) else f"{value:.2f}"
         axes.text(j, i, text, ha="center", va="center", color="black" if value > 0.6 or math.isnan(value) else "white")
     labels = [plain(name[:24]) for name in names]
     axes.set_xticks(range(len(names)), labels, rotation=30, ha="right")
     axes.set_yticks(range(len(names)), labels)
-    axes.figure.colorbar(drawn, ax=axes, label=f"{measure.replace('_', ' ')}; on the diagonal: halves of the runs")
+    diagonal = "; on the diagonal: halves of the runs" if without else ""
+    axes.figure.colorbar(drawn, ax=axes, label=f"{_DRAWN[measure]}{diagonal}")
     return Drawn(axes, {"pixels": drawn})
 
 

@@ -26,6 +26,13 @@ _NOTHING = 0.01
 _RAREST = 5e-4
 
 
+#: What the column of relevances says.
+ABOUT_RELEVANCE = (
+    "Near the optimum: how much narrower these trials are than all along a hyperparameter (its relevance; 1: one "
+    "value, 0: all values). It counts if chance makes one as large about once in a thousand times."
+)
+
+
 def print_analysis(document: "Mapping[str, Any]", console: "Console") -> None:
     """Print the answer in sentences, then what could be wrong with it, then the tables."""
     from rich.text import Text
@@ -47,8 +54,11 @@ def print_analysis(document: "Mapping[str, Any]", console: "Console") -> None:
         _print_tables(document, console)
     if document["influences"]:
         title = "What each hyperparameter explains by itself, of the differences between all scores"
+        title += "; and near the optimum" if document["geometry"] else ""
         console.print(Text(title, style="bold"))
         console.print(indented(_hyperparameters(document), below=1))
+        if document["geometry"]:
+            console.print(indented(Text(ABOUT_RELEVANCE, style="dim"), below=1))
 
 
 def _print_tables(document: "Mapping[str, Any]", console: "Console") -> None:
@@ -106,11 +116,30 @@ def _gain_rows(document: "Mapping[str, Any]") -> list[tuple[str, ...]]:
 
 
 def _hyperparameters(document: "Mapping[str, Any]") -> "Table":
-    table = small_table("", ["explains", "p"])
-    for one in document["influences"][:_MOST_NAMES]:
-        p_value = "< 0.001" if one["p_value"] < 1e-3 else f"{one['p_value']:.2g}"
-        table.add_row(textwrap.shorten(one["name"], 40), percent(one["share"], 2), p_value)
+    near = ["near the optimum"] if document["geometry"] else []
+    table = small_table("", ["explains", "p", *near], "" if near else None)
+    for row in influence_rows(document)[:_MOST_NAMES]:
+        cells = [row["name"], row["share"], row["p_value"]]
+        table.add_row(textwrap.shorten(cells[0], 40), *cells[1:], *([row["relevance"], row["note"]] if near else []))
     return table
+
+
+def influence_rows(document: "Mapping[str, Any]") -> list[dict[str, str]]:
+    """Return the rows of the table of hyperparameters: what each explains, and its relevance near the optimum."""
+    relevance = document["geometry"]["relevance"] if document["geometry"] else {}
+    rows = []
+    for one in document["influences"]:
+        near = relevance.get(one["name"])
+        rows.append(
+            {
+                "name": one["name"],
+                "share": percent(one["share"], 2),
+                "p_value": "< 0.001" if one["p_value"] < 1e-3 else f"{one['p_value']:.2g}",
+                "relevance": "" if near is None else f"{near['value']:.2f}".replace("-0.00", "0.00"),
+                "note": "counts" if near is not None and near["counts"] else "",
+            }
+        )
+    return rows
 
 
 def save_analysis(path: "str | Path", found: "Analysis", command: str | None = None) -> None:
@@ -142,5 +171,6 @@ def save_analysis(path: "str | Path", found: "Analysis", command: str | None = N
     if found.influences:
         pictures["hyperparameters"] = link_to(space.hyperparameters(found).ax[0].figure)
     words = meanings(document["minimize"])
-    values = {"meanings": words, "gains": _gain_rows(document), "pictures": pictures}
+    values: dict[str, Any] = {"meanings": words, "gains": _gain_rows(document), "pictures": pictures}
+    values |= {"influences": influence_rows(document), "about_relevance": ABOUT_RELEVANCE}
     write_page(path, render("analysis.html", d=document, command=command, version=__version__, **values))

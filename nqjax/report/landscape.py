@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nqjax.errors import InputError
+from nqjax.report.landscape_numbers import notes_on_numbers, number_rows, refused_numbers, warning_of_redraws
 from nqjax.report.tables import finite, indented, small_table, warn
 from nqjax.runtime.text import percent, significant
 
@@ -17,31 +18,13 @@ if TYPE_CHECKING:
     from nqjax.landscape.geometry import Geometry
     from nqjax.landscape.landscape import Landscape
     from nqjax.landscape.metrics import Metrics
+    from nqjax.landscape.redraws import Redraws
 
 #: Optima and hyperparameters that are listed.
 _LISTED = 10
 
 #: A regime that is fewer tolerances deep than this cannot be told from one valley.
 _DEEP_ENOUGH = 3.0
-
-#: Numbers of the table: name, label, digits, and what the number says.
-_ROWS = (
-    ("assortativity_rank", "neighbours alike (L-ast, ranks)", 3, "1: smooth, 0: no better than chance"),
-    ("assortativity", "neighbours alike (L-ast, raw)", 3, "a few huge losses decide it"),
-    ("correlation_length", "correlation length", 2, "steps until ranks are nearly unrelated"),
-    ("neutrality", "neutral neighbours", 3, "share within the tolerance"),
-    ("ndc", "neutrality near the best (NDC)", 2, "positive: flatter near the best, at the tolerance"),
-    ("ndc_half", "the same at half the tolerance", 2, "a sign that changes means little"),
-    ("fdc", "loss against distance (FDC)", 3, "1: the loss tells the way to the best"),
-    ("n_lo", "local optima", 0, "plateaus count once"),
-    ("n_lo_flat_noise", "as many in flat noise", 0, "expected if all losses were noise"),
-    ("n_lo_prominent", "prominent optima", 0, "deeper than noise can make them"),
-    ("basin_global_share", "basin of the best", 3, "share whose descent ends at the best"),
-    ("basin_effective", "effective number of basins", 3, ""),
-    ("descent_steps_mean", "moves of a descent", 3, "mean"),
-    ("access_global", "can descend to the best", 3, "share with some path of better neighbours"),
-    ("funnels", "funnels", 0, "optima without a better one next to their basins"),
-)
 
 
 def landscape_document(
@@ -51,6 +34,7 @@ def landscape_document(
     file: str,
     metric: "Sequence[str]",
     threshold: float | None = None,
+    redraws: "Redraws | None" = None,
 ) -> dict[str, Any]:
     """Return the document of a landscape.
 
@@ -65,6 +49,8 @@ def landscape_document(
         The columns of scores.
     threshold : float, optional
         The worst score of the regime; None for no regime.
+    redraws : Redraws, optional
+        Redraws of its noise, for intervals.
     """
     found: dict[str, Any] = {
         "file": file,
@@ -76,6 +62,7 @@ def landscape_document(
         "grid": land.space.expected if land.space.kind != "continuous" else None,
         "runs": land.num_seeds,
         "sigma": land.sigma,
+        "standard_error": land.replicates.standard_error,
         "hyperparameters": {
             axis.name: {"ordered": axis.ordered, "levels": len(axis.levels)} for axis in land.space.axes
         },
@@ -83,12 +70,23 @@ def landscape_document(
         "best_score": float(np.nanmin(land.scores) if land.minimize else np.nanmax(land.scores)),
         **{name: value for name, value in metrics.to_dict().items() if name not in ("num_configurations", "loss_best")},
     }
+    found["redraws"] = None if redraws is None else _redraws(redraws)
     found["optima"] = _optima(land, metrics)
     found["importance"] = _importance(land)
     found["regime"] = None if threshold is None else _regime(land, metrics, threshold)
-    found["warnings"] = list(found["warnings"])
+    found["warnings"] = [*found["warnings"], *filter(None, [warning_of_redraws(found)])]
     found["answer"] = _sentences(found, land)
     return found
+
+
+def _redraws(redraws: "Redraws") -> dict[str, Any]:
+    intervals = {name: [finite(end) for end in ends] for name, ends in redraws.intervals.items()}
+    return {
+        "draws": redraws.draws,
+        "confidence": redraws.confidence,
+        "intervals": intervals,
+        "errors_alike": redraws.errors_alike,
+    }
 
 
 def _optima(land: "Landscape", metrics: "Metrics") -> list[dict[str, Any]]:
@@ -136,21 +134,7 @@ def _regime(land: "Landscape", metrics: "Metrics", threshold: float) -> dict[str
     if tolerance:
         depth = (limit - float(land.heights.levels[0])) / tolerance
         inside = sum((one.score if land.minimize else -one.score) <= limit for one in land.optima(tolerance))
-    return {
-        "threshold": threshold,
-        "share": geometry.share,
-        "configurations": geometry.num_inside,
-        "depth_in_tolerances": depth,
-        "prominent_inside": inside,
-        "relevance": {
-            name: {"value": one.value, "least": finite(one.least), "counts": one.counts, "ordered": one.ordered}
-            for name, one in geometry.relevance.items()
-        },
-        "counting": geometry.counting,
-        "relevance_sum": geometry.total,
-        "gamma_from_geometry": geometry.gamma,
-        "ball_leaves_the_space": geometry.leaves_cube,
-    }
+    return {**geometry.to_dict(), "depth_in_tolerances": depth, "prominent_inside": inside}
 
 
 def _sentences(found: dict[str, Any], land: "Landscape") -> list[str]:
@@ -196,7 +180,7 @@ def _of_regime(found: dict[str, Any]) -> list[str]:
         first = f"How many valleys {where} has cannot be told: {why}."
     elif depth < _DEEP_ENOUGH:
         first = (
-            f"How many valleys {where} has cannot be told: it is only {depth:.2g} tolerances deep, and less than "
+            f"How many valleys {where} has cannot be told: it is only {depth:.3g} tolerances deep, and less than "
             f"{_DEEP_ENOUGH:g} hide all but the best."
         )
     elif inside == 1:
@@ -223,14 +207,21 @@ def _listed(names: "Sequence[str]") -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
+def metric_in_words(document: "Mapping[str, Any]") -> str:
+    """Return the name of the column of scores, and the number of further ones."""
+    names = document["metric"]
+    more = len(names) - 1
+    return f"{names[0]} and {more} more column{'s' * (more > 1)}" if more else str(names[0])
+
+
 def print_landscape(document: "Mapping[str, Any]", console: "Console") -> None:
     """Print the answer, the numbers, the best optima and the hyperparameters."""
     from rich.text import Text
 
     direction = "minimized" if document["minimize"] else "maximized"
-    names = document["metric"]
-    metric = names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more columns"
-    console.print(Text(f"The landscape of {metric} in {document['file']}, {direction}", style="bold"))
+    console.print(
+        Text(f"The landscape of {metric_in_words(document)} in {document['file']}, {direction}", style="bold")
+    )
     console.print()
     console.print(Text(" ".join(document["answer"])))
     console.print()
@@ -239,30 +230,23 @@ def print_landscape(document: "Mapping[str, Any]", console: "Console") -> None:
     _print_optima(document, console)
     _print_importance(document, console)
     _print_relevance(document, console)
+    if "embedding" in document:
+        trust = f"{document['embedding']['trustworthiness']:.2f} (1 at best; places at random: 0.5 to 0.7)"
+        console.print(Text(f"Trustworthiness of the embedding: {trust}"))
 
 
 def _print_numbers(document: "Mapping[str, Any]", console: "Console") -> None:
     from rich.text import Text
 
-    table = small_table("number", ["value"], "meaning")
-    for name, label, digits, meaning in _ROWS:
-        value = document[name]
-        if value is None:
-            continue
-        text = f"{value:,.0f}" if not digits else f"{value:.{digits}f}" if abs(value) < 10 else significant(value, 3)
-        if name in document["errors"]:
-            text += f" ± {significant(document['errors'][name], 2)}"
-        table.add_row(label, text, Text(meaning, style="dim"))
+    rows = number_rows(document)
+    redraws = document["redraws"]
+    intervals = [] if redraws is None else [percent(redraws["confidence"])]
+    table = small_table("number", ["value", *intervals], "meaning")
+    for row in rows:
+        table.add_row(row.label, row.value, *([row.interval] if intervals else []), Text(row.meaning, style="dim"))
     console.print(indented(table, below=1))
-    if document["tolerance"] is not None:
-        words = f"Tolerance {significant(document['tolerance'], 3)}: smaller differences of losses count as none."
-        console.print(indented(Text(words, style="dim"), below=1))
-    refused: dict[str, list[str]] = {}
-    for name, label, _, _ in _ROWS:
-        if name in document["reasons"] and document[name] is None:
-            refused.setdefault(document["reasons"][name], []).append(label)
-    for reason, labels in refused.items():
-        console.print(indented(Text(f"Not given: {', '.join(labels)}. The reason: {reason}.", style="dim"), below=1))
+    for sentence in (*notes_on_numbers(document), *refused_numbers(document)):
+        console.print(indented(Text(sentence, style="dim"), below=1))
 
 
 def _print_optima(document: "Mapping[str, Any]", console: "Console") -> None:
@@ -273,16 +257,25 @@ def _print_optima(document: "Mapping[str, Any]", console: "Console") -> None:
     console.print(Text("The best optima", style="bold"))
     table = small_table("score", ["prominence", "basin"], "configuration")
     table.columns[0].justify = "right"
-    for one in document["optima"]:
-        prominence = "best" if one["prominence"] is None else significant(one["prominence"], 3)
-        config = ", ".join(f"{name}={_level(value)}" for name, value in one["configuration"].items())
-        size = f" ({one['size']:,} equal)" if one["size"] > 1 else ""
-        score = "failed" if one["score"] is None else f"{one['score']:.6g}"
-        table.add_row(score, prominence, percent(one["basin_share"], 2), Text(config + size))
+    for *cells, config in optimum_rows(document):
+        table.add_row(*cells, Text(config))
     console.print(indented(table, below=1))
 
 
-def _level(value: Any) -> str:
+def optimum_rows(document: "Mapping[str, Any]") -> list[tuple[str, ...]]:
+    """Return the cells of the table of optima: score, prominence, share of the basin, configuration."""
+    rows: list[tuple[str, ...]] = []
+    for one in document["optima"]:
+        prominence = "best" if one["prominence"] is None else significant(one["prominence"], 3)
+        config = ", ".join(f"{name}={shown_level(value)}" for name, value in one["configuration"].items())
+        size = f" ({one['size']:,} equal)" if one["size"] > 1 else ""
+        score = "failed" if one["score"] is None else f"{one['score']:.6g}"
+        rows.append((score, prominence, percent(one["basin_share"], 2), config + size))
+    return rows
+
+
+def shown_level(value: Any) -> str:
+    """Return a value of a hyperparameter in words."""
     return "none" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
 
 

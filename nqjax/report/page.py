@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from nqjax.analysis.pages import WithPage
     from nqjax.confidence.region import Answer
+    from nqjax.landscape.landscape import Landscape
     from nqjax.posterior.comparison import Comparable
     from nqjax.posterior.posterior import Posterior
 
@@ -42,22 +43,25 @@ def check_page(path: "str | Path") -> None:
 
 def save_report(
     path: "str | Path",
-    post: "Answer | Comparable | WithPage",
+    post: "Answer | Comparable | Landscape | WithPage",
     *,
     name: str = "score",
     trials: "Sequence[float]" = (1, 10, 100, 1000),
+    threshold: float | None = None,
 ) -> None:
-    """Write a posterior or an analysis as one HTML page to read, as ``--report`` does.
+    """Write a posterior, an analysis or a landscape as one HTML page to read, as ``--report`` does.
 
     Parameters
     ----------
     path : str or Path
         An .html file, which needs no other file.
-    post : AveragedFit, AveragedPosterior, Posterior, Analysis or StudyComparison
+    post : AveragedFit, AveragedPosterior, Posterior, Analysis, StudyComparison or Landscape
     name : str
         The score's name; analyses have it.
     trials : sequence of float
         Numbers of trials for the table of the tuning curve of a posterior.
+    threshold : float, optional
+        The worst score of the regime of a landscape.
 
     Raises
     ------
@@ -79,7 +83,13 @@ def save_report(
     True
     """
     check_page(path)
-    # JAX is not needed to check the path.
+    # JAX is not needed to check the path, nor for a landscape.
+    from nqjax.landscape.landscape import Landscape
+
+    if isinstance(post, Landscape):
+        from nqjax.report.landscape_page import save_landscape
+
+        return save_landscape(path, post, name, threshold)
     from nqjax.analysis.record import Analysis
     from nqjax.analysis.study_comparison import StudyComparison
     from nqjax.confidence.region import region_behind

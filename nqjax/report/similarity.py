@@ -85,26 +85,47 @@ def print_similarity(document: "Mapping[str, Any]", console: "Console") -> None:
     console.print()
     console.print(Text(" ".join(document["answer"])))
     console.print()
-    with_ceiling = any(one["ceiling"] is not None for one in document["pairs"])
-    columns = ["Spearman", "Shake-up", "in both", *(["ceiling"] if with_ceiling else [])]
-    table = small_table("pair", [*columns, "rank", "regret"])
+    first, *columns = pair_columns(document)
+    table = small_table(first, columns)
     table.columns[0].overflow = "fold"
+    for name, *cells in pair_rows(document):
+        table.add_row(Text(name), *cells)
+    console.print(indented(table, below=1))
+    for note in notes_on_pairs(document):
+        console.print(indented(Text(note, style="dim")))
+
+
+def pair_columns(document: "Mapping[str, Any]") -> list[str]:
+    """Return the heads of the table of pairs."""
+    ceiling = ["ceiling"] if _has_ceiling(document) else []
+    return ["pair", "Spearman", "Shake-up", "in both", *ceiling, "rank", "regret"]
+
+
+def pair_rows(document: "Mapping[str, Any]") -> list[tuple[str, ...]]:
+    """Return the cells of the table of pairs."""
+    rows: list[tuple[str, ...]] = []
     for one in document["pairs"]:
         cells = ["?" if one[name] is None else f"{one[name]:.3f}" for name in ("spearman", "shake_up")]
         cells.append(percent(one["gamma_set"], 2))
-        if with_ceiling:
+        if _has_ceiling(document):
             cells.append("?" if one["ceiling"] is None else percent(one["ceiling"]["gamma_set"], 2))
         cells.append(percent(one["transfer_rank"], 2))
         cells.append("fails" if one["transfer_regret"] is None else significant(one["transfer_regret"], 3))
-        table.add_row(Text(f"{one['first']} → {one['second']}"), *cells)
-    console.print(indented(table, below=1))
+        rows.append((f"{one['first']} → {one['second']}", *cells))
+    return rows
+
+
+def _has_ceiling(document: "Mapping[str, Any]") -> bool:
+    return any(one["ceiling"] is not None for one in document["pairs"])
+
+
+def notes_on_pairs(document: "Mapping[str, Any]") -> list[str]:
+    """Return sentences on what was compared, and on the columns of the table."""
     counts = sorted({one["configurations"] for one in document["pairs"]})
     shared = f"{counts[0]:,}" if len(counts) == 1 else f"{counts[0]:,} to {counts[-1]:,}"
     failed = max(one["num_failed"] for one in document["pairs"])
-    notes = [
+    return [
         f"{shared} configurations in common" + (f", of which up to {failed:,} failed in either." if failed else "."),
         f"in both: of the best {percent(document['best_share'], 2)} of either, those that are among them in both.",
         "rank, regret: of the first one's best configuration in the second.",
     ]
-    for note in notes:
-        console.print(indented(Text(note, style="dim")))

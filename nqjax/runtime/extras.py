@@ -14,6 +14,7 @@ PACKAGES = {
     "orbax": "orbax-checkpoint",
     "pyarrow": "PyArrow",
     "sklearn": "scikit-learn",
+    "umap": "umap-learn",
 }
 
 

@@ -70,6 +70,19 @@ def test_sentences_have_the_numbers(found):
     assert any("50 more trials" in sentence for sentence in rest)
 
 
+def test_what_decides_near_the_optimum(found, file, capsys):
+    geometry = found.geometry
+    threshold = found.fit.posterior.limits[1]
+    assert geometry == nqjax.regime_geometry(found.study, threshold)
+    (sentence,) = (one for one in found.sentences if "near the optimum (scores of at most" in one)
+    assert ("depends on lr (" in sentence) == (geometry.counting == ["lr"])
+    assert found.to_dict()["geometry"]["relevance"]["lr"]["value"] == geometry.relevance["lr"].value
+    assert cli.main(["analyze", file, "--metric", "loss"]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "explains p near the optimum" in text
+    assert "counts if chance makes" in text
+
+
 def test_the_answer_comes_before_the_tables(file, capsys):
     assert cli.main(["analyze", file, "--metric", "loss"]) == 0
     text = capsys.readouterr().out

@@ -183,10 +183,50 @@ def test_one_line_errors(capsys, grid_file, arguments, message):
 
 
 def test_nothing_is_compiled(grid_file):
+    file, folder = str(grid_file), str(grid_file.parent)
+    one = ["landscape", file, "--metric", "loss_*", "--threshold", "0.2", "--report", f"{folder}/one.html"]
+    two = ["similarity", file, "--metric", "loss_0", "loss_1", "--json", "--report", f"{folder}/two.html"]
     code = (
         "import sys; from nqjax.cli import main;"
-        f"assert main(['landscape', {str(grid_file)!r}, '--metric', 'loss_*', '--threshold', '0.2']) == 0;"
-        f"assert main(['similarity', {str(grid_file)!r}, '--metric', 'loss_0', 'loss_1', '--json']) == 0;"
+        f"assert main({one!r}) == 0;"
+        f"assert main({two!r}) == 0;"
         "assert 'jax' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_redraws_are_a_column_of_intervals(capsys, grid_file, tmp_path):
+    options = ["landscape", grid_file, "--metric", "loss_*", "--redraws", "20"]
+    found = document(capsys, *options)
+    land = nqjax.read_landscape(grid_file, "loss_*")
+    expected = land.redraw(20)
+    assert (found["redraws"]["draws"], found["redraws"]["confidence"]) == (20, 0.95)
+    assert found["redraws"]["intervals"]["n_lo"] == list(expected.interval("n_lo"))
+    status, out, err = run(capsys, *options, "--report", tmp_path / "page.html")
+    assert (status, err) == (0, "")
+    assert "if the same configurations were run again" in " ".join(out.split())
+    text = (tmp_path / "page.html").read_text()
+    assert "<th>95 %</th>" in text
+    low, high = expected.interval("n_lo")
+    assert f"<td>{low:,.0f} to {high:,.0f}</td>" in text
+    assert document(capsys, *options[:-2])["redraws"] is None
+    for number in ("5", "-1", "x", "1.5"):
+        status, out, err = run(capsys, *options[:-1], number)
+        assert (status, out, err.count("\n")) == (2, "", 1)
+    status, out, err = run(capsys, "landscape", grid_file, "--metric", "loss_0", "--drop", "loss_1", "--redraws", "20")
+    assert (status, out) == (2, "")
+    assert "no configuration was run twice" in err
+
+
+def test_intervals_that_are_too_narrow_say_so(capsys, tmp_path):
+    rng = np.random.default_rng(0)
+    lines = ["a,b,loss_0,loss_1"]
+    for a in range(12):
+        for b in range(12):
+            runs = 0.01 * (a - 4) ** 2 + rng.normal(size=2) * 0.01 + np.array([0.05, -0.05]) * b
+            lines.append(f"{a},{b},{runs[0]},{runs[1]}")
+    path = tmp_path / "grid.csv"
+    path.write_text("\n".join(lines))
+    status, out, err = run(capsys, "landscape", path, "--metric", "loss_*", "--redraws", "20")
+    assert (status, err) == (0, "")
+    assert "Warning: the intervals are too narrow: within a run, errors of neighbours" in " ".join(out.split())

@@ -34,6 +34,20 @@ def test_each_configuration_is_a_pixel(land):
     axes.figure.canvas.draw()
 
 
+def test_the_border_is_between_pixels(land):
+    """Each of its lines has a pixel of the regime on one side only."""
+    inside = stacked(land, 3.0)[3]
+    lines = nqjax.plots.landscape_map(land, threshold=3.0).ax.collections[0].get_segments()
+    assert len(lines) == np.sum(inside[1:] != inside[:-1]) + np.sum(inside[:, 1:] != inside[:, :-1])
+    for (x0, y0), (x1, y1) in lines:
+        x, y = (x0 + x1) / 2, (y0 + y1) / 2
+        dx, dy = (0.5, 0.0) if x0 == x1 else (0.0, 0.5)
+        sides = [inside[round(y + s * dy), round(x + s * dx)] for s in (-1, 1)]
+        assert sorted(sides) == [False, True]
+    one = nqjax.Landscape({"x": np.arange(30)}, np.abs(np.arange(30) - 11.2))
+    assert len(nqjax.plots.landscape_map(one, threshold=3.0).ax.collections[0].get_segments()) == 2
+
+
 def test_too_many_pixels_take_the_best_of_the_rest(land, monkeypatch):
     monkeypatch.setattr(maps, "_MOST_PIXELS", 40)
     image = stacked(land, None)[2]
