@@ -24,6 +24,7 @@ PARTS = (
     "stopping",
     "comparison",
     "subsamples",
+    "surface",
     "posterior",
     "calibration",
     "integrals",

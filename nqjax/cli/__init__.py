@@ -35,6 +35,7 @@ from nqjax.cli import (
     residual,
     search,
     similarity,
+    surface,
 )
 from nqjax.cli.help import HelpFormatter
 from nqjax.cli.options import Parser, Version, hint_for, join_numbers
@@ -115,7 +116,7 @@ def _parsers() -> tuple[Parser, Any]:
     parser.add_argument("--version", action=Version, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command", prog="nqjax")
     analyses = analyze, fit, regime, region, posterior, compare, bootstrap, bands, plan, noise, many
-    for command in (*analyses, landscape, similarity, search, residual, ablation, demo, doctor):
+    for command in (*analyses, surface, landscape, similarity, search, residual, ablation, demo, doctor):
         command.add(commands)
     return parser, commands
 

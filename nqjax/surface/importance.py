@@ -21,10 +21,12 @@ _FEWEST = 64
 def find_importance(surface: SurfaceDraws, confidence: float = 0.9) -> dict[str | tuple[str, str], Interval]:
     """Return each hyperparameter's share of the variance of noise-free scores within the regime, and each pair's.
 
+    Those of the hyperparameters include half of each of their pairs, and sum to 1; pairs have their own share again, which
+    is negative where two hyperparameters make up for each other.
+
     The surface is a sum of terms: a square for each hyperparameter and a product for each pair. The share of a term is
     its covariance with the sum over the variance of the sum (Li et al. 2010), over configurations that are uniform in
-    the part of the box where the surface is better than the threshold. Shares sum to 1; that of a pair is negative
-    where two hyperparameters make up for each other.
+    the part of the box where the surface is better than the threshold.
     """
     d, names = surface.centre.shape[1], [axis.name for axis in surface.box.axes]
     pairs = list(itertools.combinations(range(d), 2))
@@ -45,5 +47,7 @@ def find_importance(surface: SurfaceDraws, confidence: float = 0.9) -> dict[str 
         part, whole = terms[:, inside], total[inside]
         covariance = (part - part.mean(axis=1, keepdims=True)) @ (whole - whole.mean()) / inside.sum()
         shares[i] = covariance / np.var(whole)
+        for number, pair in enumerate(pairs, d):
+            shares[i, list(pair)] += shares[i, number] / 2
     keys: list[str | tuple[str, str]] = [*names, *((names[j], names[k]) for j, k in pairs)]
     return dict(zip(keys, intervals_of(shares, confidence), strict=True))

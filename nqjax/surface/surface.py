@@ -102,7 +102,7 @@ class ResponseSurface(SurfaceDraws):
         return find_directions(self)
 
     def importance(self, confidence: float = 0.9) -> dict[str | tuple[str, str], Interval]:
-        """Return shares of the variance within the regime, of hyperparameters and of pairs, which sum to 1.
+        """Return each hyperparameter's share of the variance within the regime, and each pair's.
 
         They say what makes the difference among good trials; see `nqjax.surface.importance`.
         """

@@ -365,7 +365,7 @@ def error_line(capsys) -> str:
             [],
             [
                 "nqjax: error: no command",
-                "region, posterior, compare, bootstrap, bands, plan, noise, fit-many, landscape, similarity, search",
+                "region, posterior, compare, bootstrap, bands, plan, noise, fit-many, surface, landscape, similarity",
                 "demo, doctor",
                 "(see nqjax --help)",
             ],

@@ -100,6 +100,7 @@ WORKS_SLOWLY = [
     "demo",
     "analyze t.csv --metric loss",
     "regime t.csv --metric loss",
+    "surface g.csv --metric loss_0",
     "region t.csv --metric loss --threshold 0.7",
     "region t.csv --metric loss --threshold 0.7 --method consonance",
     "region t.csv --metric loss --threshold 0.7 --method posterior",

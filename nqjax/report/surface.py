@@ -1,0 +1,227 @@
+"""JSON document, sentences and terminal tables of a response surface."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nqjax.report.tables import finite, indented, small_table, warn
+from nqjax.runtime.text import as_sure, chance, chance_among_draws, listed, percent, significant
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from jax import Array
+    from rich.console import Console
+
+    from nqjax.posterior.averaged import AveragedPosterior
+    from nqjax.surface.intervals import Interval
+    from nqjax.surface.surface import ResponseSurface
+
+#: A p-value of lack of fit, or of disagreement, that is worth a warning.
+_DOUBTFUL = 0.01
+
+#: Least share of the variance, and most rows, of the table of importance.
+_LEAST_SHARE = 0.02
+_MOST_ROWS = 8
+
+
+def surface_document(
+    surface: "ResponseSurface",
+    *,
+    confidence: float = 0.95,
+    post: "AveragedPosterior | None" = None,
+    proposals: int = 0,
+    method: str = "thompson",
+    key: "Array | None" = None,
+) -> dict[str, Any]:
+    """Return the document of a surface.
+
+    Parameters
+    ----------
+    surface : ResponseSurface
+    confidence : float, optional
+    post : AveragedPosterior, optional
+        The answer of the scores alone, for comparison.
+    proposals : int, optional
+        How many configurations to propose, by this method and key.
+    method : str, optional
+    key : Array, optional
+    """
+    region = surface.optimum_region(confidence)
+    best_trial = int(np.nanargmin(np.where(np.isfinite(surface.scores), surface.sign * surface.scores, np.nan)))
+    rerun = surface.rerun([best_trial], confidence)
+    lack = surface.lack_of_fit
+    agreement = {} if post is None else surface.agreement(post, confidence)
+    document: dict[str, Any] = {
+        "confidence": confidence,
+        "num_trials": len(surface.scores),
+        "num_failed": int(np.sum(~np.isfinite(surface.scores))),
+        "notes": list(surface.box.notes),
+        "best": _entry(surface.interval("best", confidence)),
+        "best_trial": {
+            "trial": best_trial + 1,
+            "score": float(surface.scores[best_trial]),
+            "rerun": {name: float(getattr(rerun, name)[0]) for name in ("estimate", "low", "high")},
+        },
+        "sigma": _entry(surface.interval("sigma", confidence)),
+        "effective_number": _entry(surface.interval("effective_number", confidence)),
+        "strong_directions": surface.num_strong,
+        "optimum": surface.optimum,
+        "optimum_region": {name: {"low": low, "high": high} for name, (low, high) in region.items()},
+        "spectrum": [_entry(one) for one in surface.spectrum(confidence)],
+        "directions": [one._asdict() for one in surface.directions],
+        "importance": [
+            {"of": [name] if isinstance(name, str) else list(name), **_entry(one)}
+            for name, one in surface.importance(confidence).items()
+        ],
+        "accidents": _entry(surface.interval("accidents", confidence)),
+        "thresholds": [
+            {"threshold": float(end), "probability": float(share)}
+            for end, share in zip(surface.thresholds, surface.threshold_probabilities, strict=True)
+        ],
+        "lack_of_fit": None if lack is None else lack._asdict(),
+        "agreement": {
+            name: {"surface": _entry(one.surface), "scores": _entry(one.scores), "p_value": one.p_value}
+            for name, one in agreement.items()
+        },
+        "proposals": surface.propose(proposals, method, key) if proposals else [],
+        "warnings": [*surface.warnings, *_doubts(surface)],
+    }
+    return {**document, "answer": _sentences(document)}
+
+
+def _entry(one: "Interval") -> dict[str, float | None]:
+    return {name: finite(getattr(one, name)) for name in ("estimate", "low", "high")}
+
+
+def _doubts(surface: "ResponseSurface") -> list[str]:
+    lack = surface.lack_of_fit
+    if lack is None or lack.p_value > _DOUBTFUL:
+        return []
+    worst = min(lack.p_values, key=lambda name: lack.p_values[name])
+    why = "the surface bends there, or has another scale"
+    what = "give a smaller threshold, or the search space"
+    return [f"a quadratic does not fit along {worst} (p = {lack.p_value:.1g}): {why}; {what}"]
+
+
+def _texts(one: "Mapping[str, Any]") -> list[str]:
+    """Return an estimate and the ends of its interval."""
+    return as_sure([one[name] for name in ("estimate", "low", "high")], one["low"], one["high"])
+
+
+def _shown(one: "Mapping[str, Any]") -> str:
+    """Return an estimate with its interval."""
+    estimate, low, high = _texts(one)
+    return f"{estimate} ({low} to {high})"
+
+
+def value_text(value: Any) -> str:
+    """Return the value of a hyperparameter."""
+    return f"{value:.3g}" if isinstance(value, float) else "none" if value is None else str(value)
+
+
+def _sentences(document: "Mapping[str, Any]") -> list[str]:
+    """Return the answer: the best score, where it is, the best trial again, and what decides."""
+    sure = percent(document["confidence"], 3)
+    best, trial = document["best"], document["best_trial"]
+    where = listed([f"{name} {value_text(value)}" for name, value in document["optimum"].items()])
+    low, high = _texts(trial["rerun"])[1:]
+    sentences = [
+        f"The best noise-free score of the box is {_shown(best)} with {sure} confidence, near {where}.",
+        f"The best trial scored {trial['score']:.6g}; run again many times it would score {low} to {high} on average.",
+    ]
+    strong = [one for one in document["directions"] if one["probability"] > 0.5]
+    count, total = len(strong), len(document["directions"])
+    if not strong:
+        sentences.append("No direction of the box costs more than the noise of one run: nothing is decided yet.")
+    else:
+        words = listed([f"{one['words']}" for one in strong])
+        sentences.append(
+            f"{count} of {total} directions cost more than the noise of one run within half the box: {words}."
+        )
+    doubtful = [name for name, one in document["agreement"].items() if one["p_value"] < _DOUBTFUL]
+    names = {"best": "the best score", "sigma": "sigma", "effective_number": "the effective number of hyperparameters"}
+    if document["agreement"]:
+        sentences.append(
+            f"The scores alone say something else about {listed([names[name] for name in doubtful])}."
+            if doubtful
+            else "The scores alone agree."
+        )
+    return sentences
+
+
+def print_surface(document: "Mapping[str, Any]", console: "Console") -> None:
+    """Print the answer, then the tables."""
+    from rich.text import Text
+
+    console.print(Text(f"Response surface of {document['metric']} in {document['file']}", style="bold"))
+    console.print()
+    console.print(Text(" ".join(document["answer"])))
+    console.print()
+    warn(document, console)
+    _print_numbers(document, console)
+    _print_hyperparameters(document, console)
+    _print_importance(document, console)
+    if document["proposals"]:
+        names = list(document["proposals"][0])
+        table = small_table("to run next", names)
+        for number, one in enumerate(document["proposals"], 1):
+            table.add_row(str(number), *(value_text(one[name]) for name in names))
+        console.print(indented(table, below=1))
+    for note in document["notes"]:
+        console.print(indented(Text(f"{note[0].upper()}{note[1:]}.", style="dim")))
+
+
+def _print_numbers(document: "Mapping[str, Any]", console: "Console") -> None:
+    from rich.text import Text
+
+    alone = bool(document["agreement"])
+    sure = percent(document["confidence"], 3)
+    table = small_table("", ["estimate", sure, *(["scores alone", sure] if alone else [])])
+    names = {
+        "best": "best score of the box",
+        "sigma": "noise of one run",
+        "effective_number": "effective number",
+    }
+    for name, words in names.items():
+        views = [document[name]]
+        if alone:
+            views.append(document["agreement"][name]["scores"])
+        cells: list[str] = []
+        for one in views:
+            estimate, low, high = _texts(one)
+            cells += [estimate, f"{low} to {high}"]
+        table.add_row(Text(words), *cells)
+    console.print(indented(table, below=1))
+    kept = [one for one in document["thresholds"] if one["probability"] >= 0.005]
+    words = listed([f"{significant(one['threshold'], 4)} with {chance(one['probability'], 2)}" for one in kept])
+    console.print(indented(Text(f"Thresholds: {words}.", style="dim")))
+    console.print()
+
+
+def _print_hyperparameters(document: "Mapping[str, Any]", console: "Console") -> None:
+    from rich.text import Text
+
+    table = small_table("hyperparameter", ["optimum", percent(document["confidence"], 3)])
+    for name, value in document["optimum"].items():
+        region = document["optimum_region"].get(name)
+        ends = "" if region is None else f"{region['low']:.3g} to {region['high']:.3g}"
+        table.add_row(Text(name), value_text(value), ends)
+    console.print(indented(table, below=1))
+    table = small_table("direction", ["cost of half the box", "more than sigma"])
+    for one in document["directions"]:
+        cost = significant(one["cost"], 2)
+        table.add_row(Text(one["words"]), cost, chance_among_draws(one["probability"]))
+    console.print(indented(table, below=1))
+
+
+def _print_importance(document: "Mapping[str, Any]", console: "Console") -> None:
+    from rich.text import Text
+
+    rows = sorted(document["importance"], key=lambda one: -abs(one["estimate"]))
+    rows = [one for one in rows if len(one["of"]) == 1 and one["estimate"] >= _LEAST_SHARE][:_MOST_ROWS]
+    table = small_table("among good trials", ["share of the variance", percent(document["confidence"], 3)])
+    for one in rows:
+        ends = f"{percent(one['low'], 2)} to {percent(one['high'], 2)}"
+        table.add_row(Text(" with ".join(one["of"])), percent(one["estimate"], 2), ends)
+    console.print(indented(table, below=1))
