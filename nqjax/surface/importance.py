@@ -21,8 +21,8 @@ _FEWEST = 64
 def find_importance(surface: SurfaceDraws, confidence: float = 0.9) -> dict[str | tuple[str, str], Interval]:
     """Return each hyperparameter's share of the variance of noise-free scores within the regime, and each pair's.
 
-    Those of the hyperparameters include half of each of their pairs, and sum to 1; pairs have their own share again, which
-    is negative where two hyperparameters make up for each other.
+    Those of the hyperparameters include half of each of their pairs, and sum to 1; pairs have their own share again,
+    which is negative where two hyperparameters make up for each other.
 
     The surface is a sum of terms: a square for each hyperparameter and a product for each pair. The share of a term is
     its covariance with the sum over the variance of the sum (Li et al. 2010), over configurations that are uniform in
