@@ -16,7 +16,7 @@ from nqjax.types import Floats
 THRESHOLDS = 8
 
 #: Fewest different scores.
-_FEWEST = 10
+_FEWEST = 8
 
 #: Least number of rows in one program: few sizes, because programs are compiled for them.
 _LEAST_SIZE = 64
