@@ -35,7 +35,7 @@ TAIL = 2.0
 TAILS = (0.01, 0.015, 0.02, 0.025, 0.03, 0.04, 0.05, 0.075, 0.1)
 
 #: Raised with every change to what is in a cell's file.
-VERSION = 5
+VERSION = 4
 
 #: Numbers of trials at which the median tuning curve is compared, in units of those of the search.
 CURVES = (1, 2, 10)

@@ -105,12 +105,11 @@ def test_rounded_scores_have_the_probability_of_their_intervals(x64):
 
 def log_noise_ratio(sigma, alpha, end, scores):
     """Return the log of the averaged posterior's prior of sigma over that of `nqjax.Prior` within a threshold."""
-    width, spread = end - alpha, np.hypot(np.maximum(np.quantile(scores, 0.25) - alpha, 0), sigma)
-    possible = (width > 0) & (sigma > 3e-3 * spread)
-    width, share = np.where(possible, width, 1.0), sigma / spread
+    width, quarter = end - alpha, np.quantile(scores, 0.25) - alpha
+    possible = (width > 0) & (quarter > 0) & (sigma > 3e-3 * quarter)
+    width, quarter = np.where(possible, width, 1.0), np.where(possible, quarter, 1.0)
     usual = scipy.stats.norm.logpdf(np.log(sigma / width), math.log(0.1), 1.5)
-    ours = scipy.stats.norm.logpdf(np.log(share), math.log(0.2), 3.0) - share**2
-    return np.where(possible, ours - usual, -np.inf)
+    return np.where(possible, scipy.stats.norm.logpdf(np.log(sigma / quarter), math.log(0.2), 3.0) - usual, -np.inf)
 
 
 def test_the_density_is_the_joint_density_of_each_threshold(scores, monkeypatch):

@@ -21,10 +21,7 @@ from nqjax.types import Floats
 if TYPE_CHECKING:
     from nqjax.posterior.prior import Prior
 
-#: The default prior of sigma is log-normal in units of the spread of the best quarter of the scores: the distance from
-#: alpha to its end, and sigma itself, as the two sides of a right angle. So alpha may lie beyond that end, as it does
-#: where noise hides a flat optimum. Noise that hides the whole quarter is less plausible by this many nats.
-_HIDDEN = 1.0
+#: The default prior of sigma in units of the distance from alpha to the best quarter of the scores: log-normal.
 _LOG_NOISE = math.log(0.2)
 _NOISE_SPREAD = 3.0
 
@@ -64,11 +61,11 @@ def log_prior(
     log_width = jnp.log(jnp.where(width > 0, width, 1.0))
     if parts is None:
         _, log_delta, log_sigma = theta
-        relative = log_sigma - 0.5 * jnp.log(jnp.square(jnp.maximum(quarter, 0.0)) + jnp.exp(2 * log_sigma))
-        hidden = _HIDDEN * jnp.exp(2 * relative)
+        relative = log_sigma - jnp.log(jnp.where(quarter > 0, quarter, 1.0))
         place = (relative - _LOG_NOISE) / _NOISE_SPREAD
         value = gamma / 2 * (log_width - log_delta) + jnp.log(gamma / 2) - log_width - 0.5 * place * place
-        value = jnp.where(relative > _LEAST_NOISE, value - hidden, -jnp.inf)
+        # With alpha beyond a quarter of the scores, the noise is larger than what it is to be told from.
+        value = jnp.where((quarter > 0) & (relative > _LEAST_NOISE), value, -jnp.inf)
     else:
         from nqjax.posterior.prior import log_prior as of_parts
 
