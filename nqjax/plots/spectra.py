@@ -1,4 +1,4 @@
-"""The picture of what the directions of a response surface cost, beside the noise of one run."""
+"""The picture of what the directions of a response surface cost, with the noise of one run."""
 
 import re
 import textwrap

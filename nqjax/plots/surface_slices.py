@@ -7,6 +7,7 @@ import numpy as np
 
 from nqjax.surface.coordinates import ABSENT, Axis
 from nqjax.surface.draws import FEW_DRAWS
+from nqjax.surface.intervals import tails
 from nqjax.surface.surface import ResponseSurface
 from nqjax.types import Floats
 
@@ -36,7 +37,8 @@ class Slice(NamedTuple):
 
     def bounds(self, confidence: float) -> tuple[Floats, Floats, Floats]:
         """Return the lower end of the band, the median, and the upper end."""
-        low, middle, high = np.quantile(self.draws, [(1 - confidence) / 2, 0.5, (1 + confidence) / 2], axis=0)
+        ends = tails(confidence)
+        low, middle, high = np.quantile(self.draws, [ends[0], 0.5, ends[1]], axis=0)
         return low, middle, high
 
 

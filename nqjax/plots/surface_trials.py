@@ -21,7 +21,7 @@ _FEWEST_NAMED = 2
 #: Matplotlib tries a scale at 1, too.
 _BELOW_ONE = float(np.nextafter(1.0, 0.0))
 
-#: Room beside the ends of a hyperparameter, as a share of its range.
+#: Room beyond the ends of a hyperparameter, as a share of its range.
 _MARGIN = 0.03
 
 #: Where those without a height are drawn: shares of the picture's height from the losing edge.
