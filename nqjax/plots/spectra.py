@@ -80,7 +80,7 @@ def spectrum(
     band = axes.axvspan(sigma.low, sigma.high, color=ORANGE, alpha=0.2, linewidth=0)
     line = axes.axvline(sigma.estimate, color=ORANGE, label="sigma: the noise of one run")
     axes.set_yticks(places, [_short(one.words) for one in surface.directions])
-    axes.set(xscale="log", xlabel=f"cost (units of {plain(name[:40])})", ylim=(len(costs) - 0.5, -0.5 - _LEGEND_ROWS))
+    axes.set(xscale="log", xlabel=f"cost (units of {plain(name[:24])})", ylim=(len(costs) - 0.5, -0.5 - _LEGEND_ROWS))
     # An interval that begins at nothing leaves the picture at the left.
     axes.set_xlim(left=min(middle.min() / 2, max(low.min() / 2, _NEGLIGIBLE * sigma.estimate)))
     say_number(axes, len(surface.scores), int(np.sum(~np.isfinite(surface.scores))))

@@ -89,7 +89,8 @@ def surface(
         pair = names[0], names[1]
         for key, artist in _draw_plane(axes[-1], surface, pair, confidence, name).items():
             artists.setdefault(key, {})[pair] = artist
-    say_number(axes[min(1, len(axes) - 1)], len(surface.scores), int(np.sum(~np.isfinite(surface.scores))))
+    for part in axes:
+        say_number(part, len(surface.scores), int(np.sum(~np.isfinite(surface.scores))))
     if ax is None:
         _explain(axes)
     return Drawn(axes, artists)
@@ -134,7 +135,7 @@ def _draw_line(ax: "Axes", surface: ResponseSurface, one: str, confidence: float
     (artists["median"],) = ax.plot(cut.values[0], middle, color=BLUE, label="surface through the optimum")
     artists["threshold"] = ax.axhline(end, color=DARK, linestyle="--", linewidth=1, label="threshold")
     _draw_optimum(ax, surface, cut, middle, confidence, artists)
-    ax.set(ylim=limits, ylabel=plain(name[:40]))
+    ax.set(ylim=limits, ylabel=plain(name[:30]))
     return artists
 
 
@@ -194,5 +195,5 @@ def _draw_plane(
         across = ax.plot(ends[0], (place[1], place[1]), color=ORANGE)
         artists["interval"] = (*across, *ax.plot((place[0], place[0]), ends[1], color=ORANGE))
         (artists["optimum"],) = ax.plot(*place, "*", color=ORANGE, markersize=11)
-    ax.set_title(f"contours of {plain(name[:30])}", loc="left", fontsize="small", color=DARK)
+    ax.set_title(f"contours of {plain(name[:20])}", loc="left", fontsize="small", color=DARK)
     return artists
