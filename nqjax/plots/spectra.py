@@ -82,7 +82,8 @@ def spectrum(
     axes.set_yticks(places, [_short(one.words) for one in surface.directions])
     axes.set(xscale="log", xlabel=f"cost (units of {plain(name[:24])})", ylim=(len(costs) - 0.5, -0.5 - _LEGEND_ROWS))
     # An interval that begins at nothing leaves the picture at the left.
-    axes.set_xlim(left=min(middle.min() / 2, max(low.min() / 2, _NEGLIGIBLE * sigma.estimate)))
+    least = max(min(low.min(), sigma.low) / 2, _NEGLIGIBLE * sigma.estimate)
+    axes.set_xlim(min(middle.min() / 2, least), 2 * max(high.max(), sigma.high))
     say_number(axes, len(surface.scores), int(np.sum(~np.isfinite(surface.scores))))
     axes.legend(loc="upper left", framealpha=0.8, edgecolor="none", fontsize="small")
     return Drawn(axes, {"costs": drawn, "sigma": line, "band": band})

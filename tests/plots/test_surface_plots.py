@@ -116,6 +116,9 @@ def test_spectrum(found):
     assert artists["sigma"].get_xdata()[0] == found.sigma
     assert (ax.get_xscale(), ax.get_xlabel()) == ("log", "cost (units of loss)")
     assert [label.get_text() for label in ax.get_yticklabels()] == [one.words for one in found.directions]
+    left, right = ax.get_xlim()
+    assert left < min(*costs, found.sigma)
+    assert right > max(costs)
     top, bottom = ax.get_ylim()[::-1]
     assert top < 0 < bottom  # the most costly one at the top
     ax.figure.canvas.draw()
