@@ -25,6 +25,7 @@ PARTS = (
     "comparison",
     "subsamples",
     "surface",
+    "surface_data",
     "posterior",
     "calibration",
     "integrals",

@@ -81,7 +81,7 @@ def _about_going_on(found: Analysis) -> str:
     if _is_adaptive(found):
         return (
             "These trials seem not to be a random search: what more trials would gain cannot be told from them, and "
-            "the numbers above are rough."
+            "the numbers above are rough. `nqjax surface` needs no random search."
         )
     gains, rule, sigma = found.next_trials, found.stopping, found.fit.sigma
     (place,) = (i for i, n in enumerate(gains.trials) if n == rule.trials)

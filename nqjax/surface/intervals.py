@@ -16,10 +16,14 @@ class Interval(NamedTuple):
     high: float
 
 
+#: Intervals leave out this share of the draws that their confidence would let them: docs/surface.md has the coverage.
+_LEFT_OUT = 0.5
+
+
 def tails(confidence: float) -> tuple[float, float]:
     """Return the shares of draws below the two ends of an interval."""
-    level = as_probability("confidence", confidence)
-    return (1 - level) / 2, (1 + level) / 2
+    tail = _LEFT_OUT * (1 - as_probability("confidence", confidence)) / 2
+    return tail, 1 - tail
 
 
 def intervals_of(draws: Floats, confidence: float) -> list[Interval]:

@@ -1,0 +1,178 @@
+"""The response surface of the two reference searches: thresholds, predictions of trials that were left out, and widths.
+
+python -m bench surface_data [--quick]
+"""
+
+import warnings
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+import scipy.special
+
+import nqjax
+from bench.common import table
+from nqjax.types import Floats
+
+SPLITS = 60
+QUICK = 20
+
+#: Share of a whole search that is its regime in the predictions.
+SHARE = 0.35
+
+
+class Reference(NamedTuple):
+    """A whole reference search, as an error."""
+
+    name: str
+    config: dict[str, Floats]
+    error: Floats
+
+
+def reference_searches() -> list[Reference]:
+    """Return the searches whose files are there."""
+    found = []
+    files = ("deberta_v3_multinli", "accuracy_matched", "accuracy"), ("convnext_tiny_imagenet", "top_1", "top_5 nan")
+    for name, metric, others in files:
+        study = nqjax.read_study(f"../shared/data/{name}.csv", metric, maximize=True)
+        config = {k: v for k, v in study.config.items() if not k.startswith(tuple(others.split()))}
+        found.append(Reference(name.split("_")[0], config, 1 - study.scores))
+    return found
+
+
+def fit(one: Reference, rows: Any, **options: Any) -> nqjax.ResponseSurface:
+    """Return the surface of some trials of a search."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", nqjax.FitWarning)
+        return nqjax.fit_surface({k: v[rows] for k, v in one.config.items()}, one.error[rows], **options)
+
+
+def _thresholds(one: Reference) -> list[list[str]]:
+    lines = []
+    for share in (0.57, 0.45, 0.32, 0.1):
+        end = float(np.quantile(one.error, share))
+        found = fit(one, slice(None), threshold=end)
+        best, sigma = found.interval("best"), found.interval("sigma")
+        values = found.spectrum()
+        lack = found.lack_of_fit
+        lines.append(
+            [
+                one.name,
+                f"{end:.4f}",
+                f"{best.estimate:.4f} ({best.low:.4f} to {best.high:.4f})",
+                f"{sigma.estimate:.5f} ({sigma.low:.5f} to {sigma.high:.5f})",
+                ", ".join(f"{1e3 * v.estimate:.2g}" for v in values),
+                f"{found.num_strong:.1f}",
+                "" if lack is None else f"{lack.p_value:.1g}",
+            ]
+        )
+    return lines
+
+
+def _split(
+    one: Reference, n: int, number: int, forest: Callable[[], Any], process: Callable[[], Any]
+) -> dict[str, Any]:
+    """Return how well one training set of n trials predicts the others inside the regime."""
+    end = float(np.quantile(one.error, SHARE))
+    rng = np.random.default_rng([5, n, number])
+    order = rng.permutation(len(one.error))
+    train, rest = order[:n], order[n:]
+    rest = rest[one.error[rest] <= end]
+    found = fit(one, train, threshold=end, key=jax.random.key(number))
+    placed = found.box.place({k: v[rest] for k, v in one.config.items()})
+    f = found.losses(*placed)
+    noise = found.noise[:, None]
+    y = one.error[rest]
+    log_inside = scipy.special.log_ndtr((end - f) / noise)
+    place = np.mean(np.exp(scipy.special.log_ndtr((y - f) / noise) - log_inside), axis=0)
+    # The mean of a normal law that is cut off at the threshold.
+    z = (end - f) / noise
+    mean = np.mean(f - noise * np.exp(-0.5 * z**2 - 0.5 * np.log(2 * np.pi) - log_inside), axis=0)
+    inside = train[one.error[train] <= end]
+    x = found.box.place({k: v[inside] for k, v in one.config.items()}).points
+    errors = {"surface": np.mean((mean - y) ** 2)}
+    for name, make in (("forest", forest), ("process", process)):
+        model = make().fit(x, one.error[inside])
+        errors[name] = np.mean((model.predict(placed.points) - y) ** 2)
+    return {"held": np.mean((place > 0.05) & (place < 0.95)), **{k: float(np.sqrt(v)) for k, v in errors.items()}}
+
+
+def _predictions(one: Reference, count: int) -> list[list[str]]:
+    from sklearn.ensemble import RandomForestRegressor
+    from sklearn.gaussian_process import GaussianProcessRegressor
+    from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
+
+    def process() -> Any:
+        kernel = ConstantKernel() * RBF(np.ones(len(one.config))) + WhiteKernel()
+        return GaussianProcessRegressor(kernel, normalize_y=True)
+
+    lines = []
+    for n in (48, 128):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            rows = [_split(one, n, i, lambda: RandomForestRegressor(random_state=0), process) for i in range(count)]
+        names = ("surface", "forest", "process")
+        errors = {name: np.median([row[name] for row in rows]) for name in names}
+        wins = {name: np.mean([row["surface"] < row[name] for row in rows]) for name in names[1:]}
+        held = 100 * np.mean([row["held"] for row in rows])
+        lines.append([one.name, str(n), f"{held:.0f}", *(f"{errors[name]:.5f}" for name in names)])
+        lines[-1] += [f"{100 * wins[name]:.0f}" for name in names[1:]]
+        print(" | ".join(lines[-1]), flush=True)
+    return lines
+
+
+def _widths(one: Reference, count: int) -> list[str]:
+    """Return widths of 90 % intervals of the best score from 48 trials, and how often they hold the full search's."""
+    whole = fit(one, slice(None)).best
+    scores = nqjax.confidence_region(one.error).estimate("best")
+    rows = []
+    for number in range(count):
+        chosen = np.random.default_rng([6, number]).permutation(len(one.error))[:48]
+        mine = fit(one, chosen, key=jax.random.key(number)).interval("best")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", nqjax.FitWarning)
+            low, high = nqjax.confidence_region(one.error[chosen]).interval("best", 0.9)
+        rows.append((mine.high - mine.low, mine.low <= whole <= mine.high, high - low, low <= scores <= high))
+    width, held, other, other_held = np.array(rows, float).T
+    return [
+        one.name,
+        f"{np.median(width):.5f}",
+        f"{100 * held.mean():.0f}",
+        f"{np.median(other):.5f}",
+        f"{100 * other_held.mean():.0f}",
+        f"{np.median(width / other):.2f}",
+    ]
+
+
+def main(*, quick: bool) -> None:
+    """Print the tables."""
+    count = QUICK if quick else SPLITS
+    searches = reference_searches()
+    header = [
+        "search",
+        "threshold",
+        "best score (90 %)",
+        "sigma (90 %)",
+        "spectrum, times 1,000",
+        "strong",
+        "lack of fit, p",
+    ]
+    table("Whole searches within given thresholds", header, [line for one in searches for line in _thresholds(one)])
+    header = ["search", "trials", "held at 90 %, %", "RMSE: surface", "random forest", "Gaussian process"]
+    header += ["better than the forest, %", "than the process, %"]
+    lines = [line for one in searches for line in _predictions(one, count)]
+    table(f"Trials inside the regime (best {SHARE:.0%}) that were left out, {count} splits", header, lines)
+    header = [
+        "search",
+        "width: surface",
+        "holds the full search's, %",
+        "width: scores alone",
+        "holds, %",
+        "ratio, median",
+    ]
+    table(
+        f"90 % intervals of the best score from 48 trials, {count} samples",
+        header,
+        [_widths(s, count) for s in searches],
+    )
