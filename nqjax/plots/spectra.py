@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 #: Letters of a line of a direction's words, and most lines.
 _LINE = 30
-_MOST_LINES = 2
+_MOST_LINES = 3
 
 #: Costs below this share of sigma are beyond the picture, and rows that the legend takes.
 _NEGLIGIBLE = 0.01
@@ -90,6 +90,6 @@ def spectrum(
 
 
 def _short(words: str) -> str:
-    """Return the words of a direction in at most two lines, none of which ends with an operator."""
+    """Return the words of a direction in a few lines, none of which ends with an operator."""
     kept = re.sub(r" ([-+*/]) ", " \\1\u00a0", words.replace("(1 - ", "(1\u00a0-\u00a0"))
     return plain("\n".join(textwrap.wrap(kept, _LINE, max_lines=_MOST_LINES, placeholder=" ...")))

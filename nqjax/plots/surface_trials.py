@@ -27,6 +27,9 @@ _MARGIN = 0.03
 #: Where those without a height are drawn: shares of the picture's height from the losing edge.
 _FROM_EDGE = {"failed": 0.025, "beyond": 0.07}
 
+#: With more trials, points are pixels: a vector picture would be too large.
+_MOST_VECTORS = 2000
+
 _COLORS = {"inside": "#1B1B1B", "worse": "#B5B5B5", "beyond": "#B5B5B5", "failed": GREY}
 
 
@@ -74,6 +77,7 @@ def draw_along(ax: "Axes", surface: ResponseSurface, cut: "Slice", limits: tuple
         ("failed", failed, "x", "failed"),
     ):
         style: dict[str, Any] = {"color": _COLORS[key], "markersize": 5 if mark == "." else 4, "label": words}
+        style["rasterized"] = len(y) > _MOST_VECTORS
         heights = y[chosen]
         if key in _FROM_EDGE:
             height = 1 - _FROM_EDGE[key] if surface.minimize else _FROM_EDGE[key]
@@ -86,11 +90,12 @@ def draw_along(ax: "Axes", surface: ResponseSurface, cut: "Slice", limits: tuple
 def draw_over(ax: "Axes", surface: ResponseSurface, cut: "Slice") -> dict[str, Any]:
     """Draw the configurations of trials in the plane of two hyperparameters, in the same colours."""
     x, y = _values(surface, cut)
+    many = len(x) > _MOST_VECTORS
     found: dict[str, Any] = {}
     for key, chosen in zip(("inside", "worse", "failed"), _kinds(surface), strict=True):
         if np.any(chosen):
             mark = "x" if key == "failed" else "."
-            (found[key],) = ax.plot(x[chosen], y[chosen], mark, color=_COLORS[key], markersize=4)
+            (found[key],) = ax.plot(x[chosen], y[chosen], mark, color=_COLORS[key], markersize=4, rasterized=many)
     return found
 
 

@@ -129,8 +129,8 @@ def test_words_of_directions_are_broken_before_operators():
 
     words = "learning_rate^0.5 * weight_decay / (1 - momentum)^0.6 / dropout"
     lines = _short(words).replace("\u00a0", " ").split("\n")
-    assert len(lines) == 2
-    assert lines[1].startswith(("/", "*"))
+    assert len(lines) == 3
+    assert all(line.startswith(("/", "*")) for line in lines[1:])
     assert "(1 - momentum)" in _short("lr / (1 - momentum)").replace("\u00a0", " ")
 
 
@@ -147,3 +147,11 @@ def test_what_cannot_be_drawn(found):
         nqjax.plots.surface(found, 1.5)
     with pytest.raises(InputError, match="confidence"):
         nqjax.plots.spectrum(found, 0)
+
+
+def test_many_trials_become_pixels(found, monkeypatch):
+    assert not nqjax.plots.surface(found).artists["inside"]["lr"].get_rasterized()
+    monkeypatch.setattr(surface_trials, "_MOST_VECTORS", 40)
+    artists = nqjax.plots.surface(found).artists["inside"]
+    assert artists["lr"].get_rasterized()
+    assert artists["lr", "width"].get_rasterized()
