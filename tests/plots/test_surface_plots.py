@@ -155,3 +155,18 @@ def test_many_trials_become_pixels(found, monkeypatch):
     artists = nqjax.plots.surface(found).artists["inside"]
     assert artists["lr"].get_rasterized()
     assert artists["lr", "width"].get_rasterized()
+
+
+def test_the_best_configuration_may_lack_a_hyperparameter():
+    rng = np.random.default_rng(2)
+    config, scores = search()
+    absent = rng.random(48) < 0.5
+    momentum = np.where(absent, np.nan, rng.uniform(0, 1, 48))
+    lacking = nqjax.fit_surface({"lr": config["lr"], "momentum": momentum}, scores + np.where(absent, 0, 0.05))
+    assert lacking.optimum["momentum"] is None
+    axes, artists = nqjax.plots.surface(lacking)
+    axes[0].figure.canvas.draw()
+    assert set(artists["optimum"]) == {"lr"}
+    assert artists["interval"].keys() >= {"lr", "momentum"}
+    shown = np.isfinite(artists["inside"]["momentum"].get_xdata())
+    assert 0 < shown.sum() < len(shown)
