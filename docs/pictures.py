@@ -14,6 +14,8 @@ EXAMPLES = {
     "gamma": "nqjax.plots.gamma(found)",
     "threshold_path": "nqjax.plots.threshold_path(found)",
     "hyperparameters": "nqjax.plots.hyperparameters(found)",
+    "surface": "nqjax.plots.surface(surface, name='error')",
+    "spectrum": "nqjax.plots.spectrum(surface, name='error')",
     "noise": "nqjax.plots.noise(reruns, name='error')",
     "compare": "nqjax.plots.compare(found, other, names=('ours', 'theirs'))",
     "studies": "nqjax.plots.studies(several)",
@@ -65,6 +67,7 @@ def draw(folder: Path) -> None:
         "matrix": nqjax.similarity_matrix([land.run(0), land.run(1), land]),
         "nqjax": nqjax,
         "found": found,
+        "surface": nqjax.fit_surface(found.study),
         "other": nqjax.fit([row["error"] for row in search(1, best=0.083)]),
         "reruns": nqjax.noise_diagnostics(
             {

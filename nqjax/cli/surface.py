@@ -4,6 +4,7 @@ import argparse
 from typing import Any
 
 from nqjax.cli import output, process, reading
+from nqjax.cli.landscape import add_report, check_report
 from nqjax.cli.options import AUTO, add_command, add_confidence, add_seed, add_study, read_regime, read_whole
 from nqjax.errors import InputError
 
@@ -15,6 +16,7 @@ Bayesian optimisation, grids and trials by hand all serve, and failed runs count
 examples:
   nqjax surface trials.csv --metric val_loss
   nqjax surface sqlite:///study.db --study resnet --propose 5
+  nqjax surface trials.csv --metric val_loss --report surface.html
   nqjax surface trials.csv --metric accuracy --maximize --threshold 0.85 --json
 """
 
@@ -49,10 +51,12 @@ def add(commands: Any) -> None:
         help="how they are chosen: the best points of random draws, or by expected improvement (default: thompson)",
     )
     add_seed(parser, "the draws")
+    add_report(parser)
     output.add_json(parser)
 
 
 def _run(args: argparse.Namespace) -> None:
+    check_report(args)
     reading.read(args)
     process.use_compilation_cache()
     process.listen_for_ctrl_c()
@@ -81,3 +85,7 @@ def _run(args: argparse.Namespace) -> None:
         ),
     }
     output.give(args, document, print_surface)
+    if args.report is not None:
+        from nqjax.report.surface_page import save_surface
+
+        save_surface(args.report, reading.described(args, document), found, args.command_line)

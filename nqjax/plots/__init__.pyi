@@ -16,3 +16,5 @@ from .runs import noise as noise
 from .several import studies as studies
 from .similarities import similarity_map as similarity_map
 from .space import hyperparameters as hyperparameters
+from .spectra import spectrum as spectrum
+from .surfaces import surface as surface

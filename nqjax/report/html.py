@@ -64,13 +64,13 @@ def link_to(figure: "Figure") -> str:
     return "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
-def versions() -> str:
-    """Return the versions of the package and of what computes landscapes."""
+def versions(*packages: str) -> str:
+    """Return the versions of the package and of what it computes with, by default what landscapes need."""
     from importlib.metadata import version
 
     from nqjax._version import __version__
 
-    return ", ".join([f"nqjax {__version__}", *(f"{name} {version(name)}" for name in ("numpy", "scipy"))])
+    return ", ".join([f"nqjax {__version__}", *(f"{name} {version(name)}" for name in packages or ("numpy", "scipy"))])
 
 
 def _number(value: float | None, digits: int = 5) -> str:

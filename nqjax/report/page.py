@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from nqjax.landscape.landscape import Landscape
     from nqjax.posterior.comparison import Comparable
     from nqjax.posterior.posterior import Posterior
+    from nqjax.surface.surface import ResponseSurface
 
 
 #: Entries of the document from which the posterior can be computed again.
@@ -43,19 +44,19 @@ def check_page(path: "str | Path") -> None:
 
 def save_report(
     path: "str | Path",
-    post: "Answer | Comparable | Landscape | WithPage",
+    post: "Answer | Comparable | Landscape | ResponseSurface | WithPage",
     *,
     name: str = "score",
     trials: "Sequence[float]" = (1, 10, 100, 1000),
     threshold: float | None = None,
 ) -> None:
-    """Write a posterior, an analysis or a landscape as one HTML page to read, as ``--report`` does.
+    """Write a posterior, an analysis, a surface or a landscape as one HTML page to read, as ``--report`` does.
 
     Parameters
     ----------
     path : str or Path
         An .html file, which needs no other file.
-    post : AveragedFit, AveragedPosterior, Posterior, Analysis, StudyComparison or Landscape
+    post : AveragedFit, AveragedPosterior, Posterior, Analysis, StudyComparison, ResponseSurface or Landscape
     name : str
         The score's name; analyses have it.
     trials : sequence of float
@@ -90,6 +91,12 @@ def save_report(
         from nqjax.report.landscape_page import save_landscape
 
         return save_landscape(path, post, name, threshold)
+    from nqjax.surface.surface import ResponseSurface
+
+    if isinstance(post, ResponseSurface):
+        from nqjax.report.surface_page import save_fitted_surface
+
+        return save_fitted_surface(path, post, name)
     from nqjax.analysis.record import Analysis
     from nqjax.analysis.study_comparison import StudyComparison
     from nqjax.confidence.region import region_behind

@@ -4,8 +4,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nqjax.report.surface_rows import (
+    direction_rows,
+    hyperparameter_rows,
+    importance_rows,
+    number_rows,
+    texts,
+    value_text,
+)
 from nqjax.report.tables import finite, indented, small_table, warn
-from nqjax.runtime.text import as_sure, chance, chance_among_draws, listed, percent, significant
+from nqjax.runtime.text import chance, listed, percent, significant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,8 +28,7 @@ if TYPE_CHECKING:
 #: A p-value of lack of fit, or of disagreement, that is worth a warning.
 _DOUBTFUL = 0.01
 
-#: Least share of the variance, and most rows, of the table of importance.
-_LEAST_SHARE = 0.02
+#: Most rows of the table of importance.
 _MOST_ROWS = 8
 
 
@@ -104,20 +111,10 @@ def _doubts(surface: "ResponseSurface") -> list[str]:
     return [f"a quadratic does not fit along {worst} (p = {lack.p_value:.1g}): {why}; {what}"]
 
 
-def _texts(one: "Mapping[str, Any]") -> list[str]:
-    """Return an estimate and the ends of its interval."""
-    return as_sure([one[name] for name in ("estimate", "low", "high")], one["low"], one["high"])
-
-
 def _shown(one: "Mapping[str, Any]") -> str:
     """Return an estimate with its interval."""
-    estimate, low, high = _texts(one)
+    estimate, low, high = texts(one)
     return f"{estimate} ({low} to {high})"
-
-
-def value_text(value: Any) -> str:
-    """Return the value of a hyperparameter."""
-    return f"{value:.3g}" if isinstance(value, float) else "none" if value is None else str(value)
 
 
 def _sentences(document: "Mapping[str, Any]") -> list[str]:
@@ -125,7 +122,7 @@ def _sentences(document: "Mapping[str, Any]") -> list[str]:
     sure = percent(document["confidence"], 3)
     best, trial = document["best"], document["best_trial"]
     where = listed([f"{name} {value_text(value)}" for name, value in document["optimum"].items()])
-    low, high = _texts(trial["rerun"])[1:]
+    low, high = texts(trial["rerun"])[1:]
     sentences = [
         f"The best noise-free score of the box is {_shown(best)} with {sure} confidence, near {where}.",
         f"The best trial scored {trial['score']:.6g}; run again many times it would score {low} to {high} on average.",
@@ -178,20 +175,8 @@ def _print_numbers(document: "Mapping[str, Any]", console: "Console") -> None:
     alone = bool(document["agreement"])
     sure = percent(document["confidence"], 3)
     table = small_table("", ["estimate", sure, *(["scores alone", sure] if alone else [])])
-    names = {
-        "best": "best score of the box",
-        "sigma": "noise of one run",
-        "effective_number": "effective number",
-    }
-    for name, words in names.items():
-        views = [document[name]]
-        if alone:
-            views.append(document["agreement"][name]["scores"])
-        cells: list[str] = []
-        for one in views:
-            estimate, low, high = _texts(one)
-            cells += [estimate, f"{low} to {high}"]
-        table.add_row(Text(words), *cells)
+    for row in number_rows(document):
+        table.add_row(Text(row.label), *row.cells)
     console.print(indented(table, below=1))
     kept = [one for one in document["thresholds"] if one["probability"] >= 0.005]
     words = listed([f"{significant(one['threshold'], 4)} with {chance(one['probability'], 2)}" for one in kept])
@@ -203,25 +188,19 @@ def _print_hyperparameters(document: "Mapping[str, Any]", console: "Console") ->
     from rich.text import Text
 
     table = small_table("hyperparameter", ["optimum", percent(document["confidence"], 3)])
-    for name, value in document["optimum"].items():
-        region = document["optimum_region"].get(name)
-        ends = "" if region is None else f"{region['low']:.3g} to {region['high']:.3g}"
-        table.add_row(Text(name), value_text(value), ends)
+    for name, value, ends in hyperparameter_rows(document):
+        table.add_row(Text(name), value, ends)
     console.print(indented(table, below=1))
     table = small_table("direction", ["cost of half the box", "more than sigma"])
-    for one in document["directions"]:
-        cost = significant(one["cost"], 2)
-        table.add_row(Text(one["words"]), cost, chance_among_draws(one["probability"]))
+    for words, cost, probability in direction_rows(document):
+        table.add_row(Text(words), cost, probability)
     console.print(indented(table, below=1))
 
 
 def _print_importance(document: "Mapping[str, Any]", console: "Console") -> None:
     from rich.text import Text
 
-    rows = sorted(document["importance"], key=lambda one: -abs(one["estimate"]))
-    rows = [one for one in rows if len(one["of"]) == 1 and one["estimate"] >= _LEAST_SHARE][:_MOST_ROWS]
     table = small_table("among good trials", ["share of the variance", percent(document["confidence"], 3)])
-    for one in rows:
-        ends = f"{percent(one['low'], 2)} to {percent(one['high'], 2)}"
-        table.add_row(Text(" with ".join(one["of"])), percent(one["estimate"], 2), ends)
+    for name, share, ends in importance_rows(document)[:_MOST_ROWS]:
+        table.add_row(Text(name), share, ends)
     console.print(indented(table, below=1))

@@ -78,6 +78,7 @@ NEEDS = {
     "posterior t.csv --metric loss --draws t.parquet": "parquet",
     "posterior t.csv --metric loss --report t.html": "report",
     "analyze t.csv --metric loss --report t.html": "report",
+    "surface g.csv --metric loss_0 --report t.html": "report",
     "fit-many t.csv --metric loss --out f.parquet": "parquet",
     "search digits-mlp --trials 8 --out s.jsonl": "search",
     f"residual {digits_mlp_path()} --out r.jsonl": "search",

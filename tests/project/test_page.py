@@ -19,7 +19,7 @@ HOSTILE = "<script>document.title='caught'</script>"
 NAMES = ("<img src=x onerror=document.title='caught'>", "a" * 90, "lr $x^$ & 'more'")
 
 #: Pages, each with the least number of its pictures.
-PAGES = {"analysis": 4, "averaged": 4, "landscape": 6, "similarity": 2}
+PAGES = {"analysis": 4, "averaged": 4, "landscape": 6, "similarity": 2, "surface": 4}
 
 #: Text with too little contrast to what is behind it, by WCAG 2.2 AA: its words and its ratio.
 CONTRAST = """
@@ -73,7 +73,7 @@ WIDTH = "[document.documentElement.scrollWidth, innerWidth]"
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory):
-    """Write the pages of an analysis, its posterior, a landscape and similarities, in which all names are hostile."""
+    """Write the pages of an analysis, its posterior, a surface, a landscape and similarities; all names are hostile."""
     folder = tmp_path_factory.mktemp("pages")
     rng = np.random.default_rng(0)
     y = np.append(searches.draw(rng, 58, 2, 0.05, alpha=0.1), [math.nan, math.inf])
@@ -81,6 +81,9 @@ def pages(tmp_path_factory):
     found = nqjax.analyze(columns, HOSTILE, minimize=True)
     save_analysis(folder / "analysis.html", found, f"nqjax analyze '{HOSTILE}.csv' --metric {HOSTILE}")
     nqjax.save_report(folder / "averaged.html", found.fit, name=HOSTILE)
+    few = {name: columns[name][:48] for name in NAMES[::2]}
+    surface = nqjax.fit_surface(few, few[NAMES[0]] ** 2 + 0.01 * rng.normal(size=48))
+    nqjax.save_report(folder / "surface.html", surface, name=HOSTILE)
     _write_landscapes(folder)
     return folder
 
@@ -140,7 +143,7 @@ def test_names_are_text(pages, browser, name):
     assert browser.evaluate("document.querySelectorAll('[onerror]').length") == 0
 
 
-@pytest.mark.parametrize("name", ["analysis", "landscape"])
+@pytest.mark.parametrize("name", ["analysis", "landscape", "surface"])
 def test_in_print(pages, browser, name):
     browser.open(pages / f"{name}.html", 700, media="print")
     full, seen = browser.evaluate(WIDTH)
