@@ -24,7 +24,7 @@ from nqjax.types import Floats
 SEARCHES = 200
 QUICK = 40
 LEVELS = (0.8, 0.95)
-VERSION = 2
+VERSION = 3
 
 #: Curvature of a weak direction in units of a strong one, and the share of the box in which the surface is quadratic.
 WEAK = 0.02
@@ -116,7 +116,7 @@ def measure(cell: Cell, number: int) -> dict[str, Any]:
     row: dict[str, Any] = {"seconds": time.perf_counter() - began, "mixing": found.mixing}
     # A strong direction of the truth, and where the optimum is along it.
     strong = np.linalg.eigh(truth.curvature)[1][:, -1]
-    effective = _effective(truth)
+    effective = _effective(truth, float(np.median(found.threshold)))
     for level in LEVELS:
         name = round(100 * level)
         best, sigma = found.interval("best", level), found.interval("sigma", level)
@@ -146,11 +146,12 @@ def _least_squares_sigma(z: Floats, y: Floats) -> float:
     return float(np.sqrt(np.sum(rest**2) / freedom))
 
 
-def _effective(truth: Truth) -> float:
-    """Return the exponent of the volume of the true regime, as `ResponseSurface.effective_numbers` has it."""
+def _effective(truth: Truth, reach: float) -> float:
+    """Return the exponent of the true volume below a threshold, as `ResponseSurface.effective_numbers` has it."""
     away = np.random.default_rng(0).uniform(-1, 1, (100_000, len(truth.optimum))) - truth.optimum
     depth = 0.5 * np.sum(away @ truth.curvature * away, axis=1)
-    return float(2 / np.mean(np.log(truth.end / depth[depth <= truth.end])))
+    reach = max(reach, float(np.partition(depth, 400)[400]))
+    return float(2 / np.mean(np.log(reach / depth[depth <= reach])))
 
 
 def rows_of(cell: Cell, count: int) -> list[dict[str, Any]]:
