@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from nqjax.errors import InputError
+from nqjax.inputs import shortened
+from nqjax.posterior.averaged import AveragedPosterior
 from nqjax.surface.intervals import Interval, intervals_of
 
 if TYPE_CHECKING:
-    from nqjax.posterior.averaged import AveragedPosterior
     from nqjax.surface.draws import SurfaceDraws
     from nqjax.types import Floats
 
@@ -38,6 +40,8 @@ def compare_with_scores(
     The scores alone speak of the end of the regime that a random search meets. The surface looks for the lowest point
     of the box, which weak directions may put lower: there "best" may differ, and both be right.
     """
+    if not isinstance(post, AveragedPosterior):
+        raise InputError(f"post is {shortened(post)}: give what nqjax.confidence_region returns without a threshold")
     mine = {"best": surface.best_draws, "sigma": surface.noise, "effective_number": surface.effective_numbers}
     theirs = {"best": post.alpha if post.minimize else post.beta, "sigma": post.sigma, "effective_number": post.gamma}
     found = {}

@@ -105,7 +105,9 @@ class Box:
         groups = [self._is(columns[name], name, value).astype(float) for name, value in self.categories]
         present = np.isfinite(z)
         count = len(z)
-        return Points(np.where(present, z, 0.0), present.astype(float), np.reshape(groups, (-1, count)).T)
+        return Points(
+            np.where(present, z, 0.0), present.astype(float), np.reshape(groups, (len(self.categories), count)).T
+        )
 
     def _is(self, column: NDArray[Any], name: str, value: str) -> NDArray[np.bool_]:
         if name in self.references:

@@ -10,8 +10,9 @@ from jax import Array
 from numpy.typing import ArrayLike
 
 from nqjax.errors import FitWarning, InputError
-from nqjax.inputs import AUTO, as_key, as_minimize, as_scores, as_threshold
+from nqjax.inputs import AUTO, as_key, as_minimize, as_scores, as_threshold, shortened
 from nqjax.surface import start
+from nqjax.surface.configurations import read_configurations
 from nqjax.surface.coordinates import Box, Points, find_box
 from nqjax.surface.data import Trials, read_trials
 from nqjax.surface.model import count_parameters
@@ -91,6 +92,8 @@ def fit_surface(
     if end is None:
         end = float(np.max(y[np.isfinite(y)])) if lower else float(np.min(y[np.isfinite(y)]))
     sign = 1.0 if lower else -1.0
+    if space is not None and not isinstance(space, Mapping):
+        raise InputError(f"space is {shortened(space)}: give names mapped to distributions of nqjax.search")
     box = find_box(config, space)
     if len(box.axes) > _MOST_AXES:
         raise InputError(f"{len(box.axes)} numeric hyperparameters are too many: leave all but {_MOST_AXES} out")
@@ -106,16 +109,10 @@ def _inputs(study: Any, scores: ArrayLike | None) -> tuple[Mapping[str, Any], Fl
         if scores is not None:
             raise InputError("a study has its own scores: give configurations, or leave scores out")
         return study.config, np.where(study.status == "finished", study.scores, np.nan), study.minimize
-    if isinstance(study, Sequence) and not isinstance(study, str | bytes):
-        rows = list(study)
-        names = dict.fromkeys(name for row in rows if isinstance(row, Mapping) for name in row)
-        study = {name: np.array([row.get(name) for row in rows], dtype=object) for name in names}
-    if not isinstance(study, Mapping) or not study:
-        raise InputError("give a study of nqjax.read_study, or configurations (names mapped to values) and scores")
+    config = read_configurations(study)
     if scores is None:
         raise InputError("configurations need scores, one for each")
     y = as_scores(scores)
-    config = {str(name): np.asarray(values) for name, values in study.items()}
     for name, values in config.items():
         if values.shape != y.shape:
             raise InputError(f"{name} has {values.size} values for {y.size} scores")

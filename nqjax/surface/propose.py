@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     from nqjax.surface.draws import SurfaceDraws
 
+#: Most proposals at once.
+_MOST = 10_000
+
 _METHODS = ("thompson", "ei")
 
 #: Random points among which the expected improvement chooses, besides the lowest points of draws, and its draws.
@@ -36,7 +39,7 @@ def propose_trials(
     key : Array, optional
         A JAX random key; ``jax.random.key(0)`` by default.
     """
-    count, how = as_count("n", n), as_choice("method", method, _METHODS)
+    count, how = as_count("n", n, most=_MOST), as_choice("method", method, _METHODS)
     seed = np.asarray(jax.random.key_data(jax.random.key(0) if key is None else as_key(key))).ravel()
     rng = np.random.default_rng(seed.tolist())
     where, which, _ = surface.lowest_in_box

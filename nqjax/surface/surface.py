@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from nqjax.surface.agreement import Agreement, compare_with_scores
+from nqjax.surface.configurations import read_configurations, read_rows
 from nqjax.surface.directions import Direction, find_directions
 from nqjax.surface.draws import FEW_DRAWS, SurfaceDraws
 from nqjax.surface.importance import find_importance
@@ -152,13 +153,11 @@ class ResponseSurface(SurfaceDraws):
         InputError
             A hyperparameter is missing.
         """
-        if not isinstance(config, Mapping):
-            config = {name: [row.get(name) for row in config] for name in (config[0] if config else {})}
-        return self._predicted(self.losses(*self.box.place(config)), confidence)
+        return self._predicted(self.losses(*self.box.place(read_configurations(config))), confidence)
 
     def rerun(self, trials: Sequence[int] | None = None, confidence: float = 0.9) -> Predictions:
         """Return what trials would score if they were run again many times; by default all trials, in their order."""
-        chosen = slice(None) if trials is None else np.asarray(trials, int)
+        chosen = slice(None) if trials is None else read_rows(trials, len(self.scores))
         return self._predicted(self.losses(self.points[chosen], self.present[chosen], self.groups[chosen]), confidence)
 
     def _predicted(self, losses: Floats, confidence: float) -> Predictions:

@@ -176,7 +176,7 @@ def test_both_views_of_one_search(search, surface):
         ({"a": np.arange(12.0)}, np.full(12, 1.0), "1 different scores are too few"),
         ({"a": np.arange(12.0)}, np.arange(11.0), "a has 12 values for 11 scores"),
         ({"op": np.array(["x", "y"] * 10)}, np.arange(20.0), "no hyperparameter is a number"),
-        ({}, np.arange(20.0), "give a study"),
+        ({}, np.arange(20.0), "give names mapped to values"),
         ({"a": np.arange(20.0)}, None, "need scores"),
         ({str(k): np.random.default_rng(k).random(40) for k in range(13)}, np.arange(40.0), "too many"),
     ],
