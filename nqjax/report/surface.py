@@ -13,7 +13,7 @@ from nqjax.report.surface_rows import (
     value_text,
 )
 from nqjax.report.tables import finite, indented, small_table, warn
-from nqjax.runtime.text import chance, listed, percent, significant
+from nqjax.runtime.text import chance, listed, p_value, percent, significant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -108,7 +108,7 @@ def _doubts(surface: "ResponseSurface") -> list[str]:
     worst = min(lack.p_values, key=lambda name: lack.p_values[name])
     why = "the surface bends there, or has another scale"
     what = "give a smaller threshold, or the search space"
-    return [f"a quadratic does not fit along {worst} (p = {lack.p_value:.1g}): {why}; {what}"]
+    return [f"a quadratic does not fit along {worst} ({p_value(lack.p_value)}): {why}; {what}"]
 
 
 def _shown(one: "Mapping[str, Any]") -> str:
@@ -124,17 +124,21 @@ def _sentences(document: "Mapping[str, Any]") -> list[str]:
     where = listed([f"{name} {value_text(value)}" for name, value in document["optimum"].items()])
     low, high = texts(trial["rerun"])[1:]
     sentences = [
-        f"The best noise-free score of the box is {_shown(best)} with {sure} confidence, near {where}.",
+        f"The best score within the searched ranges, noise averaged out, is {_shown(best)} with {sure} confidence, "
+        f"near {where}.",
         f"The best trial scored {trial['score']:.6g}; run again many times it would score {low} to {high} on average.",
     ]
     strong = [one for one in document["directions"] if one["probability"] > 0.5]
     count, total = len(strong), len(document["directions"])
     if not strong:
-        sentences.append("No direction of the box costs more than the noise of one run: nothing is decided yet.")
+        sentences.append(
+            "No direction can be told from noise: moving half a range costs less than the noise of one run."
+        )
     else:
         words = listed([f"{one['words']}" for one in strong])
         sentences.append(
-            f"{count} of {total} directions cost more than the noise of one run within half the box: {words}."
+            f"{count} of {total} directions matter, since moving half a range along them costs more than the noise of one "
+            f"run: {words}."
         )
     doubtful = [name for name, one in document["agreement"].items() if one["p_value"] < _DOUBTFUL]
     names = {"best": "the best score", "sigma": "sigma", "effective_number": "the effective number of hyperparameters"}

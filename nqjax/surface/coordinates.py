@@ -109,6 +109,14 @@ class Box:
             np.where(present, z, 0.0), present.astype(float), np.reshape(groups, (len(self.categories), count)).T
         )
 
+    def present(self, groups: Floats) -> Floats:
+        """Return which numeric hyperparameters rows of categories have, 1 or 0: shape (rows, axes)."""
+        found = np.ones((len(groups), len(self.axes)))
+        for j, axis in enumerate(self.axes):
+            if (axis.name, ABSENT) in self.categories:
+                found[:, j] -= groups[:, self.categories.index((axis.name, ABSENT))]
+        return found
+
     def _is(self, column: NDArray[Any], name: str, value: str) -> NDArray[np.bool_]:
         if name in self.references:
             return np.asarray(_texts(column) == value)

@@ -85,8 +85,11 @@ class SurfaceDraws:
         where, which = np.zeros_like(self.centre), np.zeros(len(best), int)
         for number, row in enumerate(self.combinations):
             centre = self.centre + np.einsum("c,mcd->md", row, self.shifts)
-            z = lowest_points(self.curvature, centre)
-            away = z - centre
+            present = self.box.present(row[None])[0]
+            # An absent hyperparameter costs nothing, and bends no other.
+            curvature = self.curvature * np.outer(present, present) + np.diag(1 - present)
+            z = lowest_points(curvature, centre)
+            away = present * (z - centre)
             value = self.lowest + self.levels @ row + 0.5 * np.einsum("mi,mij,mj->m", away, self.curvature, away)
             lower = value < best
             best, which = np.where(lower, value, best), np.where(lower, number, which)
@@ -154,7 +157,7 @@ class SurfaceDraws:
         found = np.empty(len(some))
         for i, m in enumerate(some):
             row = self.combinations[self.lowest_in_box[1][m]]
-            away = cloud - self.centre[m] - row @ self.shifts[m]
+            away = self.box.present(row[None]) * (cloud - self.centre[m] - row @ self.shifts[m])
             loss = 0.5 * np.einsum("ni,ij,nj->n", away, self.curvature[m], away) + self.lowest[m] + self.levels[m] @ row
             depth = loss - self.lowest_in_box[2][m]
             reach = self.sign * self.threshold[m] - self.lowest_in_box[2][m]

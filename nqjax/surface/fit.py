@@ -2,6 +2,7 @@
 
 import warnings as python_warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -15,7 +16,7 @@ from nqjax.surface import start
 from nqjax.surface.configurations import read_configurations
 from nqjax.surface.coordinates import Box, Points, find_box
 from nqjax.surface.data import Trials, read_trials
-from nqjax.surface.model import count_parameters
+from nqjax.surface.model import unpack
 from nqjax.surface.sampler import Draws, sample
 from nqjax.surface.surface import ResponseSurface
 from nqjax.trials.study import StudyTable
@@ -36,7 +37,7 @@ def fit_surface(
     scores: ArrayLike | None = None,
     space: Mapping[str, Any] | None = None,
     *,
-    threshold: float | str = AUTO,
+    threshold: float | str | None = AUTO,
     minimize: bool | None = None,
     maximize: bool | None = None,
     key: Array | None = None,
@@ -54,8 +55,8 @@ def fit_surface(
         One score for each configuration, NaN or infinite for failed runs. Only with configurations.
     space : mapping of str to Distribution, optional
         The search space, as `nqjax.search` has it. By default ends and scales follow from the values.
-    threshold : float or "auto", optional
-        The losing end of the regime. By default the answer is averaged over thresholds.
+    threshold : float, "auto" or None, optional
+        The losing end of the regime; None uses all scores. By default the answer is averaged over thresholds.
     minimize, maximize : bool, optional
         By default what the study says, else lower scores are better.
     key : Array, optional
@@ -86,12 +87,12 @@ def fit_surface(
     (True, True)
     """
     config, y, direction = _inputs(study, scores)
-    lower = direction if minimize is None and maximize is None and direction is not None else None
-    lower = as_minimize(minimize, maximize) if lower is None else lower
+    said = minimize is not None or maximize is not None
+    lower = as_minimize(minimize, maximize) if said or direction is None else direction
+    sign = 1.0 if lower else -1.0
     end = as_threshold(threshold)
     if end is None:
-        end = float(np.max(y[np.isfinite(y)])) if lower else float(np.min(y[np.isfinite(y)]))
-    sign = 1.0 if lower else -1.0
+        end = sign * float(np.max(sign * y, where=np.isfinite(y), initial=-np.inf))
     if space is not None and not isinstance(space, Mapping):
         raise InputError(f"space is {shortened(space)}: give names mapped to distributions of nqjax.search")
     box = find_box(config, space)
@@ -141,25 +142,23 @@ def _surface(
     """Return the surface on the user's scale, with coordinates in the order of the box."""
     d, categories = points.points.shape[1], points.groups.shape[1]
     x = draws.x.reshape(-1, draws.x.shape[-1])
-    assert x.shape[1] == count_parameters(d, categories)
-    ends = np.cumsum([1, d, d, d * (d - 1) // 2, 1, 1, categories])
-    lowest, centre, logs, turns, log_sigma, accident, levels, shifts = np.split(x, ends, axis=1)
+    found: Any = unpack(x, d, categories)  # type: ignore[arg-type]
     upper = np.broadcast_to(np.eye(d), (len(x), d, d)).copy()
-    upper[:, *np.triu_indices(d, 1)] = turns
-    curvature = np.einsum("mki,mk,mkj->mij", upper, np.exp(logs), upper)
+    upper[:, *np.triu_indices(d, 1)] = found.turns
+    curvature = np.einsum("mki,mk,mkj->mij", upper, np.exp(found.log_curvatures), upper)
     back = np.argsort(order)
     sign = 1.0 if minimize else -1.0
     number = np.tile(draws.threshold, len(draws.x))
     surface = ResponseSurface(
         box,
         minimize,
-        trials.best + trials.unit * lowest[:, 0],
-        centre[:, back],
+        trials.best + trials.unit * found.lowest,
+        found.optimum[:, back],
         trials.unit * curvature[:, back][:, :, back],
-        trials.unit * np.exp(log_sigma[:, 0]),
-        trials.unit * levels,
-        shifts.reshape(len(x), categories, d)[:, :, back],
-        1 / (1 + np.exp(-accident[:, 0])),
+        trials.unit * np.exp(found.log_sigma),
+        trials.unit * found.levels,
+        found.shifts[:, :, back],
+        1 / (1 + np.exp(-found.accident)),
         sign * trials.thresholds[np.minimum(number, len(trials.thresholds) - 1)],
         sign * trials.thresholds,
         _merged(draws.weights, len(trials.thresholds)),
@@ -176,9 +175,7 @@ def _surface(
     said = _warnings(surface, mixing)
     for text in said:
         python_warnings.warn(text, FitWarning, stacklevel=3)
-    object.__setattr__(surface, "mixing", mixing)
-    object.__setattr__(surface, "warnings", said)
-    return surface
+    return replace(surface, mixing=mixing, warnings=said)
 
 
 def _merged(weights: Floats, count: int) -> Floats:
@@ -199,7 +196,8 @@ def _warnings(surface: ResponseSurface, mixing: float) -> tuple[str, ...]:
             "follows from the prior, by which few directions matter"
         )
     if mixing > _MIXED:
-        found.append(f"the chains of the surface do not agree (R-hat {mixing:.2f}): its intervals are rough")
+        doubt = "its intervals are rough, and another key shows how far"
+        found.append(f"the chains of the surface do not agree (R-hat {mixing:.2f}): {doubt}")
     return tuple(found)
 
 

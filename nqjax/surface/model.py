@@ -60,11 +60,6 @@ class Parameters(NamedTuple):
     shifts: Array  # (categories, d)
 
 
-def count_parameters(d: int, categories: int) -> int:
-    """Return the length of a vector of parameters."""
-    return 3 + 2 * d + d * (d - 1) // 2 + categories * (1 + d)
-
-
 def unpack(x: Array, d: int, categories: int) -> Parameters:
     """Return the parameters in a vector."""
     ends = [1, d, d, d * (d - 1) // 2, 1, 1, categories]

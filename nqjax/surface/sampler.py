@@ -156,7 +156,7 @@ def _round(key: Array, state: State, threshold: Array, data: Data, learns: Array
         return state._replace(log_step=state.log_step + change), (state.x, state.log_p)
 
     state, (x, log_p) = jax.lax.scan(one, state, (jnp.arange(_ROUND), jax.random.split(key, _ROUND)))
-    # A step for the average of the old and the new mass: steps hardly differ once masses are right.
+    # The step learnt with the old mass serves the new one: both are curvatures of one density.
     factor = jnp.where(learns > 0, _factors(state.x, threshold, data), state.factor)
     return state._replace(factor=factor), x, log_p
 

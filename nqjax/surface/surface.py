@@ -70,13 +70,13 @@ class ResponseSurface(SurfaceDraws):
 
     @property
     def optimum(self) -> dict[str, Any]:
-        """The configuration with the lowest mean loss of the draws, among their lowest points and the trials."""
+        """The configuration with the lowest mean loss, among the lowest points of draws and their median."""
         where, which, _ = self.lowest_in_box
         some = np.linspace(0, len(where) - 1, min(len(where), FEW_DRAWS)).astype(int)
         z = np.concatenate([where[some], np.median(where, axis=0)[None]])
         common = np.bincount(which).argmax()
         groups = self.combinations[np.append(which[some], common)]
-        mean = np.mean(self.losses(z, np.ones_like(z), groups), axis=0)
+        mean = np.mean(self.losses(z, self.box.present(groups), groups), axis=0)
         chosen = int(np.argmin(mean))
         return self.box.values(z[chosen : chosen + 1], groups[chosen : chosen + 1])[0]
 

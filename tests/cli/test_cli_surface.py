@@ -47,8 +47,11 @@ def test_the_answer_is_in_sentences(capsys, trials_file):
     status, out, err = run(capsys, "surface", trials_file, "--metric", "loss", "--threshold", "0.4", "--propose", "1")
     assert status == 0, err
     text = " ".join(out.split())
-    assert "The best noise-free score of the box is 0." in text
-    assert "1 of 2 directions cost more than the noise of one run within half the box: lr." in text
+    assert "The best score within the searched ranges, noise averaged out, is 0." in text
+    assert (
+        "1 of 2 directions matter, since moving half a range along them costs more than the noise of one run: lr."
+        in text
+    )
     assert "The scores alone agree." in text
     assert "to run next" in text
     assert "Thresholds: 0.4000 with 100 %." in text

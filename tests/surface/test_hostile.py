@@ -1,6 +1,5 @@
-"""Hostile arguments of the surface's functions: each call is right, or an InputError."""
+"""Hostile arguments of the surface's functions: each call is right, or an InputError in one line."""
 
-import contextlib
 import math
 import warnings
 
@@ -41,12 +40,15 @@ def surface(search):
     return nqjax.fit_surface({"lr": search[0]}, search[1])
 
 
-@contextlib.contextmanager
-def right_or_refused():
+def refusal(call):
+    """Return the words of an InputError, empty if the call is right; any other exception fails the test."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        with contextlib.suppress(nqjax.InputError):
-            yield
+        try:
+            call()
+        except nqjax.InputError as error:
+            return str(error)
+    return ""
 
 
 @pytest.mark.parametrize("place", range(len(VALUES)))
@@ -61,21 +63,18 @@ def test_fits_of_hostile_arguments(search, place):
         lambda: nqjax.fit_surface({"lr": lr}, scores, minimize=value),
         lambda: nqjax.fit_surface({"lr": lr}, scores, key=value),
     ):
-        with right_or_refused():
-            call()
+        assert "\n" not in refusal(call)
 
 
 @pytest.mark.parametrize("place", range(len(VALUES)))
 def test_questions_with_hostile_arguments(surface, place):
     value = VALUES[place]
     for name in ("interval", "spectrum", "optimum_region", "predict", "rerun", "importance", "propose", "agreement"):
-        with right_or_refused():
-            getattr(surface, name)(value)
+        assert "\n" not in refusal(lambda name=name: getattr(surface, name)(value))
     for call in (
         lambda: surface.interval("best", value),
         lambda: surface.predict({"lr": value}),
         lambda: surface.propose(1, "ei", value),
         lambda: surface.rerun([0], value),
     ):
-        with right_or_refused():
-            call()
+        assert "\n" not in refusal(call)
