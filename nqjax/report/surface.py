@@ -123,9 +123,9 @@ def _sentences(document: "Mapping[str, Any]") -> list[str]:
     best, trial = document["best"], document["best_trial"]
     where = listed([f"{name} {value_text(value)}" for name, value in document["optimum"].items()])
     low, high = texts(trial["rerun"])[1:]
+    within = "The best score within the searched ranges, noise averaged out, is"
     sentences = [
-        f"The best score within the searched ranges, noise averaged out, is {_shown(best)} with {sure} confidence, "
-        f"near {where}.",
+        f"{within} {_shown(best)} with {sure} confidence, near {where}.",
         f"The best trial scored {trial['score']:.6g}; run again many times it would score {low} to {high} on average.",
     ]
     strong = [one for one in document["directions"] if one["probability"] > 0.5]
@@ -137,8 +137,8 @@ def _sentences(document: "Mapping[str, Any]") -> list[str]:
     else:
         words = listed([f"{one['words']}" for one in strong])
         sentences.append(
-            f"{count} of {total} directions matter, since moving half a range along them costs more than the noise of one "
-            f"run: {words}."
+            f"{count} of {total} directions matter, since moving half a range along them costs more than the noise of "
+            f"one run: {words}."
         )
     doubtful = [name for name, one in document["agreement"].items() if one["p_value"] < _DOUBTFUL]
     names = {"best": "the best score", "sigma": "sigma", "effective_number": "the effective number of hyperparameters"}
