@@ -9,6 +9,7 @@ from nqjax.errors import InputError
 PACKAGES = {
     "PIL": "Pillow",
     "arviz": "ArviZ",
+    "evosax": "evosax",
     "jinja2": "Jinja2",
     "matplotlib": "Matplotlib",
     "orbax": "orbax-checkpoint",

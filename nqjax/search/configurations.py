@@ -53,7 +53,7 @@ def samples(space: Mapping[str, Any], key: Any, trials: Iterable[int]) -> Iterat
         def pick(name: str, distribution: Distribution, trial: int = trial) -> Any:
             return distribution.quantile(float(_stream(words, trial, name).random()))
 
-        yield _resolve(checked, pick)
+        yield resolve(checked, pick)
 
 
 def grid(space: Mapping[str, Any], points: int) -> Iterator[Config]:
@@ -97,7 +97,7 @@ def _branches(space: Mapping[str, Distribution], points: int, chosen: Config) ->
         return values[0]
 
     try:
-        config = _resolve(space, pick)
+        config = resolve(space, pick)
     except _Undecided as undecided:
         name, values = undecided.name, undecided.values
     else:
@@ -182,7 +182,8 @@ class _Resolving(Mapping[str, Any]):
             raise InputError(f"hyperparameter {name!r}: its function fails: {error!r}") from error
 
 
-def _resolve(space: Mapping[str, Distribution], pick: _Pick) -> Config:
+def resolve(space: Mapping[str, Distribution], pick: _Pick) -> Config:
+    """Return the configuration whose values ``pick`` returns, for each distribution that the configuration reads."""
     config = _Resolving(space, pick)
     return {name: config[name] for name in space}
 

@@ -27,6 +27,18 @@ class Distribution:
         """Return the value below which a share ``u`` of the draws lies, for ``u`` in [0, 1)."""
         raise NotImplementedError
 
+    def share(self, value: Any) -> float:
+        """Return the share of the draws below a value, between 0 and 1: the inverse of `quantile`.
+
+        Where the values are separate, it is the middle of the value's cell.
+        """
+        raise NotImplementedError
+
+    @property
+    def num_values(self) -> int | None:
+        """The number of values; None for a continuous hyperparameter."""
+        return None
+
     def points(self, count: int) -> list[Any]:
         """Return the ``count`` values of a grid, evenly spaced in probability from end to end."""
         raise NotImplementedError
@@ -64,6 +76,10 @@ class Uniform(Distribution):
         """Return the value at ``u``."""
         return float(self.low + (self.high - self.low) * u)
 
+    def share(self, value: float) -> float:
+        """Return the place of a value between the ends."""
+        return _within((value - self.low) / (self.high - self.low))
+
     def points(self, count: int) -> list[float]:
         """Return ``count`` evenly spaced values, ends included; the middle for one."""
         return [self.quantile(u) for u in _spread(count)]
@@ -100,6 +116,10 @@ class LogUniform(Distribution):
     def quantile(self, u: float) -> float:
         """Return the value at ``u``."""
         return float(self.low * (self.high / self.low) ** u)
+
+    def share(self, value: float) -> float:
+        """Return the place of a value between the ends, on the logarithmic scale."""
+        return _within(math.log(value / self.low) / math.log(self.high / self.low))
 
     def points(self, count: int) -> list[float]:
         """Return ``count`` values at even ratios, ends included; the geometric middle for one."""
@@ -140,6 +160,15 @@ class DiscreteUniform(Distribution):
     def quantile(self, u: float) -> int:
         """Return the value at ``u``."""
         return int(min(self.low + math.floor((self.high - self.low + 1) * u), self.high))
+
+    def share(self, value: int) -> float:
+        """Return the middle of the value's cell."""
+        return _within((value - self.low + 0.5) / self.num_values)
+
+    @property
+    def num_values(self) -> int:
+        """The number of values."""
+        return int(self.high) - int(self.low) + 1
 
     def points(self, count: int) -> list[int]:
         """Return all values if there are at most ``count``, else ``count`` values that are evenly spread."""
@@ -190,6 +219,17 @@ class Choice(Distribution):
     def quantile(self, u: float) -> Any:
         """Return the value at ``u``; the values are in the order in which they were given."""
         return self.values[min(int(len(self.values) * u), len(self.values) - 1)]
+
+    def share(self, value: Any) -> float:
+        """Return the middle of the value's cell."""
+        if value not in self.values:
+            raise InputError(f"{value!r} is none of the values of {self}")
+        return (self.values.index(value) + 0.5) / len(self.values)
+
+    @property
+    def num_values(self) -> int:
+        """The number of values."""
+        return len(self.values)
 
     def points(self, count: int) -> list[Any]:  # noqa: ARG002
         """Return all values, whatever ``count`` is."""
@@ -351,6 +391,13 @@ def _check_ends(distribution: Distribution, low: Any, high: Any) -> None:
             raise InputError(f"{distribution} needs two finite numbers")
     if not low < high:
         raise InputError(f"{distribution} needs the lower number first")
+
+
+def _within(share: float) -> float:
+    """Return a share between 0 and 1; one that is outside by rounding alone becomes the end."""
+    if not -1e-9 <= share <= 1 + 1e-9:
+        raise InputError("the value lies outside the distribution")
+    return min(max(float(share), 0.0), 1.0)
 
 
 def _spread(count: int) -> list[float]:

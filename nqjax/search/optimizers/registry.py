@@ -1,0 +1,57 @@
+"""The methods by name."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from importlib import import_module
+from typing import Any
+
+from nqjax.errors import InputError
+from nqjax.search.optimizers.method import Method
+
+_HERE = "nqjax.search.optimizers"
+
+#: The module and the class of each method.
+METHODS = {
+    "random": ("random_search", "RandomSearch"),
+    "grid": ("fixed_designs", "GridSearch"),
+    "sobol": ("fixed_designs", "SobolSearch"),
+    "tpe": ("tpe", "TPE"),
+    "gp": ("gaussian_process", "GaussianProcess"),
+    "cma_es": ("evolution", "CMAES"),
+    "evolution": ("evolution", "DifferentialEvolution"),
+}
+
+
+def as_method(method: str | Method) -> Method:
+    """Return the method of a name, with its defaults; a method is returned as it is.
+
+    Raises
+    ------
+    InputError
+        The name is unknown, or it is neither a name nor a method.
+
+    Examples
+    --------
+    >>> from nqjax.search.optimizers.registry import as_method
+    >>> as_method("tpe").startup
+    10
+    """
+    if not isinstance(method, str):
+        if isinstance(method, type) or not all(hasattr(method, part) for part in ("name", "init", "ask", "tell")):
+            raise InputError(f"method is {method!r}: give one of {', '.join(METHODS)}, or an instance such as TPE()")
+        return method
+    if method not in METHODS:
+        close = difflib.get_close_matches(method, METHODS, n=1)
+        hint = f" (did you mean {close[0]!r}?)" if close else ""
+        raise InputError(f"there is no method {method!r}{hint}; the methods: {', '.join(METHODS)}")
+    module, name = METHODS[method]
+    found: Method = getattr(import_module(f"{_HERE}.{module}"), name)()
+    return found
+
+
+def method_settings(method: Method) -> dict[str, Any]:
+    """Return the name and the settings of a method, for JSON."""
+    settings = dataclasses.asdict(method) if dataclasses.is_dataclass(method) else {}  # type: ignore[arg-type]
+    return {"method": method.name, **settings}
