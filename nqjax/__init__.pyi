@@ -17,6 +17,8 @@ from .analysis.posterior import sample_posterior_many as sample_posterior_many
 from .analysis.posterior import sample_posterior_shared as sample_posterior_shared
 from .analysis.record import Analysis as Analysis
 from .analysis.study_comparison import StudyComparison as StudyComparison
+from .analysis.worth import Worth as Worth
+from .analysis.worth import worth as worth
 from .checks.goodness import GoodnessOfFit as GoodnessOfFit
 from .checks.goodness import goodness_of_fit as goodness_of_fit
 from .checks.measured_noise import noise_from_reruns as noise_from_reruns

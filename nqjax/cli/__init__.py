@@ -36,6 +36,7 @@ from nqjax.cli import (
     search,
     similarity,
     surface,
+    worth,
 )
 from nqjax.cli.help import HelpFormatter
 from nqjax.cli.options import Parser, Version, hint_for, join_numbers
@@ -116,7 +117,7 @@ def _parsers() -> tuple[Parser, Any]:
     parser.add_argument("--version", action=Version, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command", prog="nqjax")
     analyses = analyze, fit, regime, region, posterior, compare, bootstrap, bands, plan, noise, many
-    for command in (*analyses, surface, landscape, similarity, search, residual, ablation, demo, doctor):
+    for command in (*analyses, surface, landscape, similarity, search, worth, residual, ablation, demo, doctor):
         command.add(commands)
     return parser, commands
 

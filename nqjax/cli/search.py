@@ -20,14 +20,16 @@ _FACTS = {"source": "Source", "space": "Space", "time": "Expected time"}
 
 _EPILOG = """\
 Trials that are counted are safe: after Ctrl-C, or a crash, the same command continues, and with a larger number of
-trials it adds the missing ones. The configuration of trial i depends on neither the number of trials, the population
-nor the devices; on CPUs with enough memory, neither do its scores.
+trials it adds the missing ones. In a random or a grid search the configuration of trial i depends on neither the number
+of trials, the population nor the devices; on CPUs with enough memory, neither do its scores. Other methods choose the
+next trials by the scores so far: what their trials are worth, in random trials, nqjax worth measures.
 
 examples:
   nqjax search --list
   nqjax search digits-mlp --trials 1024 --out trials.jsonl
   nqjax search digits-mlp --trials 256 --seed 1 --fix momentum=0.9 --fix dropout=0 --out fixed.jsonl
   nqjax search digits-mlp --grid 3 --out grid.jsonl
+  nqjax search digits-mlp --method tpe --trials 96 --batch 8 --out tpe.jsonl
 """
 
 
@@ -48,6 +50,20 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--grid", metavar="K", type=read_whole, help="search a grid instead, with K values of each hyperparameter"
     )
+    parser.add_argument(
+        "--method",
+        metavar="NAME",
+        default="random",
+        help="what chooses the configurations: random (default), grid, sobol, tpe, gp, cma_es, evolution or surface "
+        "(the last five learn from the scores so far)",
+    )
+    parser.add_argument(
+        "--batch",
+        metavar="B",
+        type=read_whole,
+        default=16,
+        help="trials that such a method asks for at a time (default: 16)",
+    )
     parser.add_argument("--fix", metavar="NAME=VALUE", action="append", default=[], help="fix a hyperparameter")
     add_running(parser)
     add_seed(parser, "the search")
@@ -65,7 +81,10 @@ def _run(args: argparse.Namespace) -> None:
         args.parser.error("give a task; nqjax search --list shows them")
     if args.task not in tasks.REGISTRY:
         tasks.load(args.task)  # raises the error
+    check_method(args)
     options = task_options(args.task, args.data)
+    if args.method != "random" and args.grid is not None:
+        args.parser.error("give --method or --grid, not both")
     if args.count is None and args.grid is None:
         args.parser.error("give --trials, the number of configurations")
     if args.out is None:
@@ -77,7 +96,7 @@ def _run(args: argparse.Namespace) -> None:
     process.say_warnings()
     import jax
 
-    from nqjax.search.runner import run
+    from nqjax.search.searches import run
 
     task = tasks.load(args.task, **options)
     space = {**task.space, **_fixed(args.fix, task)}
@@ -88,11 +107,20 @@ def _run(args: argparse.Namespace) -> None:
             num_trials=args.count,
             key=jax.random.key(args.seed),
             grid=args.grid,
+            method=args.method,
+            batch=args.batch,
             out=args.out,
             population=args.population,
             progress=True,
         )
     output.give(args, _summary(trials, args.out), _print_summary)
+
+
+def check_method(args: argparse.Namespace) -> None:
+    """Raise InputError for an unknown method, before any work is done."""
+    from nqjax.search.optimizers.registry import as_method
+
+    as_method(args.method)
 
 
 def read_value(text: str) -> Any:

@@ -18,3 +18,4 @@ from .similarities import similarity_map as similarity_map
 from .space import hyperparameters as hyperparameters
 from .spectra import spectrum as spectrum
 from .surfaces import surface as surface
+from .worths import worth as worth

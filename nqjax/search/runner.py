@@ -1,16 +1,15 @@
-"""Run a search: draw its trials, train them, and write each as it ends; or continue one that has a file."""
+"""Train the trials of a search and write each as it ends; or continue a search that has a file."""
 
 from __future__ import annotations
 
 import contextlib
-import itertools
 import json
 import math
 import platform
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Self, Unpack
+from typing import Any, Self
 
 import jax
 import numpy as np
@@ -18,125 +17,20 @@ import numpy as np
 from nqjax._version import __version__
 from nqjax.errors import InputError
 from nqjax.runtime.compiled import power_of_two
-from nqjax.runtime.memory import check_memory
 from nqjax.runtime.progress import Progress
 from nqjax.search import configurations
 from nqjax.search import space as spaces
 from nqjax.search.engine.checkpoint import Checkpoints, checkpoints_of
 from nqjax.search.engine.hosts import adopt, joined, part_of, shared, together
 from nqjax.search.engine.scheduler import Schedule
-from nqjax.search.engine.tile import RESERVED
 from nqjax.search.engine.trial import Trial
-from nqjax.search.run_options import RunOptions
-from nqjax.search.task import Task, check_task
+from nqjax.search.task import Task
 from nqjax.search.trials_file import TrialsFile
 from nqjax.trials.search_lines import Row
 from nqjax.trials.table import Trials, best_row, read_trials
 
-#: Bytes that a trial takes at least, before it is trained: its configuration and its key.
-_BYTES_PER_TRIAL = 500
-
 # The front page `nqjax.search` can only list names of its own package: the table's are passed on from here.
-__all__ = ["Trials", "execute", "read_trials", "run"]
-
-
-def run(
-    task: Task,
-    space: Mapping[str, Any] | None = None,
-    *,
-    num_trials: int | None = None,
-    key: Any,
-    grid: int | None = None,
-    out: str | Path | None = None,
-    **options: Unpack[RunOptions],
-) -> Trials:
-    """Run a random or a grid search, many trials side by side.
-
-    Trial ``i`` depends on the key and on ``i`` alone, not on how many trials are run, in which order, how many at a
-    time or on how many devices: its configuration to the last digit, its training as far as one program on one kind
-    of device gives the same numbers again. On a CPU the program is the same unless it does not fit the memory, which
-    gives a warning; on accelerators the number of trials in one program follows from the number of trials of the
-    search, the population and the memory (a search that is continued keeps the number that its file began with).
-
-    Parameters
-    ----------
-    task : Task
-        The task whose trials are trained.
-    space : mapping, optional
-        From names to distributions or values (`nqjax.search.space`); the task's own by default.
-    num_trials : int
-        How many trials; for a grid, its first ones, and all of it by default.
-    key : key
-        A JAX key of the kind "threefry2x32", such as ``jax.random.key(0)``.
-    grid : int, optional
-        Search a grid instead, with this many values of each continuous hyperparameter.
-    out : str or Path, optional
-        A .jsonl file to which finished trials are written; one that exists is continued. Checkpoints of trials under
-        way are in the folder ``<out>.checkpoints``. With `jax.distributed`, a path that all processes share.
-    resume : bool
-        Whether to continue a file that exists (the default); if not, one with trials is refused.
-    population : int, optional
-        How many trials to train at once; by default as many as keep the devices busy and fit the memory. On a CPU it
-        is rounded up to whole programs of 16 trials (or what the task says).
-    memory : int, optional
-        Bytes that may be used on each device; by default 70 % of what is available.
-    devices : sequence of Device, optional
-        All local ones by default.
-    checkpoint_every : float
-        Seconds of work between checkpoints; 120 by default.
-    progress : bool
-        Whether to show a bar on a terminal, and lines elsewhere; False by default.
-
-    Returns
-    -------
-    Trials
-        The table of the trials.
-
-    Raises
-    ------
-    InputError
-        If the task or the space is invalid, or the file is of another search, cannot be written, or is being written
-        by another process.
-
-    Examples
-    --------
-    >>> import jax
-    >>> import jax.numpy as jnp
-    >>> from nqjax.search import Arrays, LogUniform, Task, run
-    >>> class Square(Task):
-    ...     name, score = "square", "error"
-    ...     space = {"rate": LogUniform(0.01, 0.5)}
-    ...     train = valid = Arrays(x=[1.0, 2.0])
-    ...     def batch_size(self, config):
-    ...         return 2
-    ...     def num_rounds(self, config):
-    ...         return 3
-    ...     def init(self, config, key):
-    ...         return jnp.float32(0)
-    ...     def step(self, state, config, batch, key):
-    ...         loss, slope = jax.value_and_grad(lambda w: jnp.mean((w * batch["x"] - 1) ** 2))(state)
-    ...         return state - config["rate"] * slope, loss
-    ...     def evaluate(self, state, config, batch):
-    ...         return {"error": (state * batch["x"] - 1) ** 2}
-    >>> trials = run(Square(), num_trials=8, key=jax.random.key(0))
-    >>> len(trials), trials.scores.shape
-    (8, (8,))
-    >>> bool(trials.best["error"] == trials.scores.min())
-    True
-    """
-    check_task(task)
-    space = spaces.check(task.space if space is None else space)
-    taken = [name for name in space if name in RESERVED or name == "num_rounds"]
-    if taken:
-        raise InputError(f"hyperparameter {taken[0]!r} has the name of another column of the table: rename it")
-    missing = [name for name in task.static if name not in space]
-    if missing:
-        raise InputError(f"the space lacks {missing[0]!r}, which the task {task.name} needs: add it")
-    key_words(key)
-    configs = _configs(space, key, num_trials, grid)
-    trials = as_trials(task, list(enumerate(configs)), trial_words(key, range(len(configs))))
-    settings = search_settings(task, space, key, "random" if grid is None else {"grid": grid})
-    return execute(task, trials, settings, out=out, **options)
+__all__ = ["Trials", "execute", "read_trials"]
 
 
 def key_words(key: Any) -> tuple[int, ...]:
@@ -148,17 +42,6 @@ def key_words(key: Any) -> tuple[int, ...]:
     if len(words) != 2:
         raise InputError('the key is not of the kind "threefry2x32": give jax.random.key(0, impl="threefry2x32")')
     return words
-
-
-def _configs(space: Mapping[str, Any], key: Any, num_trials: int | None, grid: int | None) -> list[dict[str, Any]]:
-    if num_trials is not None and num_trials < 1:
-        raise InputError(f"num_trials is {num_trials}: give 1 or more")
-    if grid is None:
-        if num_trials is None:
-            raise InputError("give num_trials, or grid for a grid search")
-        check_memory("num_trials", num_trials, _BYTES_PER_TRIAL)
-        return list(configurations.samples(space, key, range(num_trials)))
-    return list(itertools.islice(configurations.grid(space, grid), num_trials))
 
 
 def trial_words(key: Any, numbers: Iterable[int]) -> list[tuple[int, ...]]:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Unpack
 from nqjax.errors import InputError
 from nqjax.search import space as spaces
 from nqjax.search.run_options import RunOptions
-from nqjax.search.runner import check_trials, run
+from nqjax.search.runner import check_trials
+from nqjax.search.searches import run
 from nqjax.search.task import Task, check_task
 from nqjax.trials.table import Trials
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from nqjax.search.optimizers.cube import Cube, EncodedSpace
 from nqjax.search.optimizers.method import Method
+from nqjax.search.optimizers.surface_search import SurfaceSearch
 from nqjax.search.space import Config
 
 Floats = NDArray[np.float64]
@@ -34,6 +35,7 @@ class Lockstep:
     def __init__(self, method: Method, space: EncodedSpace, num_trials: int, keys: Any) -> None:
         self._method, self._space, self._count = method, space, len(keys)
         self._asked = self._told = 0
+        self._queues = [_Queue(method, space, key) for key in keys] if isinstance(method, SurfaceSearch) else []
         self._active: NDArray[np.bool_] = np.empty(0, bool)
         with jax.enable_x64(True):
             self._state = _init(method, space.cube, num_trials, keys)
@@ -46,15 +48,47 @@ class Lockstep:
         self._asked += batch
         configs, active = self._space.decode(np.asarray(u).reshape(self._count * batch, -1))
         self._active = active.reshape(self._count, batch, -1)
-        return [configs[i * batch : (i + 1) * batch] for i in range(self._count)]
+        asked = [configs[i * batch : (i + 1) * batch] for i in range(self._count)]
+        return [queue.ask(own) for queue, own in zip(self._queues, asked, strict=True)] if self._queues else asked
 
     def tell(self, scores: Floats) -> None:
         """Give the scores of the configurations that were asked last, of shape (searches, batch)."""
+        for queue, own in zip(self._queues, scores, strict=False):
+            queue.tell(own)
         with jax.enable_x64(True):
             values = jnp.asarray(scores, jnp.float64)
             first = jnp.asarray(self._told)
             self._state = _tell(self._method, self._space.cube, self._state, first, self._active, values)
         self._told += scores.shape[1]
+
+
+class _Queue:
+    """One search whose proposals come from the host."""
+
+    def __init__(self, method: SurfaceSearch, space: EncodedSpace, key: Any) -> None:
+        self._method, self._space, self._key = method, space, key
+        self._configs: list[Config] = []
+        self._scores: list[float] = []
+        self._waiting: list[Config] = []
+
+    def ask(self, random: list[Config]) -> list[Config]:
+        """Return the next configurations: those given at the start, then proposals."""
+        for place in range(len(random)):
+            number = len(self._configs)
+            if number >= self._method.startup:
+                if not self._waiting:
+                    told = self._configs[: len(self._scores)]
+                    key = jax.random.fold_in(self._key, number)
+                    self._waiting = self._method.propose(
+                        self._space, told, np.array(self._scores), self._method.every, key
+                    )
+                if self._waiting:
+                    random[place] = self._waiting.pop(0)
+            self._configs.append(random[place])
+        return random
+
+    def tell(self, scores: Floats) -> None:
+        self._scores += scores.tolist()
 
 
 # Programs depend on the method's settings, the space's shape and the numbers of searches and of trials, nothing else.

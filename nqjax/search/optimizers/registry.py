@@ -21,6 +21,7 @@ METHODS = {
     "gp": ("gaussian_process", "GaussianProcess"),
     "cma_es": ("evolution", "CMAES"),
     "evolution": ("evolution", "DifferentialEvolution"),
+    "surface": ("surface_search", "SurfaceSearch"),
 }
 
 

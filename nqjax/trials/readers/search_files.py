@@ -35,9 +35,17 @@ def recorded_of(path: Path) -> Recorded | None:
         metric=metric,
         direction=direction,
         directions={metric: direction},
-        sampler={"random": "random search", "grid": "grid search"}.get(str(settings.get("sampling"))),
+        sampler=_sampler(settings.get("sampling")),
         roles={**{name: _role_of(entry) for name, entry in space.items()}, **_OWN},
     )
+
+
+def _sampler(sampling: Any) -> str | None:
+    """Return what chose the configurations; methods that learn from the scores have a name of their own."""
+    if isinstance(sampling, dict) and isinstance(sampling.get("method"), str):
+        name = sampling["method"]
+        return {"grid": "grid search", "sobol": "sobol points"}.get(name, name)
+    return {"random": "random search", "grid": "grid search"}.get(str(sampling))
 
 
 def _role_of(entry: Any) -> str:

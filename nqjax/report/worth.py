@@ -1,0 +1,156 @@
+"""The document of what methods are worth in random trials, and its tables on the terminal."""
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from nqjax.report.tables import indented, small_table
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from nqjax.analysis.worth import Worth
+
+#: P-values below this are named.
+_LEVEL = 0.01
+
+#: The observed score is luck where it is worth this many times what the noise-free score is worth.
+_LUCK = 2.0
+
+
+def worth_document(
+    found: "Mapping[str, Mapping[str, Worth]]", *, what: str, baseline: int, batch: int | None
+) -> dict[str, Any]:
+    """Return the document: for each method, the worth by the observed score and, where known, the noise-free one."""
+    methods = [{"method": name, **{score: _entries(one) for score, one in own.items()}} for name, own in found.items()]
+    first = next(iter(found.values()))["observed"]
+    return {
+        "what": what,
+        "baseline_trials": baseline,
+        "batch": batch,
+        "replications": first.replications,
+        "confidence": first.confidence,
+        "quantile": first.quantile,
+        "answer": _answer(found),
+        "warnings": _warnings(found),
+        "methods": methods,
+    }
+
+
+def _entries(one: "Worth") -> list[dict[str, Any]]:
+    names = ("estimate", "lower", "upper", "unlucky", "lucky", "speedup", "mean", "shape_p", "better_p")
+    return [
+        {"trials": int(n), **{name: _finite(float(getattr(one, name)[k])) for name in names}}
+        for k, n in enumerate(one.at)
+    ]
+
+
+def _finite(number: float) -> float | None:
+    return number if math.isfinite(number) else None
+
+
+def _answer(found: "Mapping[str, Mapping[str, Worth]]") -> list[str]:
+    """Return a sentence for each method, the most worthy first; for random search whether the measure checks out."""
+    order = sorted(found, key=lambda name: -float(found[name]["observed"].estimate[-1]))
+    sentences = [found[name]["observed"].sentence(name) for name in order if name != "random"]
+    if "random" in found:
+        own = found["random"]["observed"]
+        holds = bool(own.lower[-1] <= own.at[-1] <= own.upper[-1])
+        word = "as it must be" if holds else "although it should be its own number"
+        sentences.append(f"{own.sentence('random search itself').removesuffix('.')}, {word}.")
+    return sentences
+
+
+def _warnings(found: "Mapping[str, Mapping[str, Worth]]") -> list[str]:
+    warnings = []
+    for name, own in found.items():
+        observed = own["observed"]
+        if observed.by_mean:
+            runs = "1 search is" if observed.replications == 1 else f"{observed.replications} searches are"
+            warnings.append(
+                f"{name}: {runs} too few for a median, so one number of random trials is assumed to do for lucky "
+                "and unlucky searches alike"
+            )
+        elif observed.shape_p[-1] < _LEVEL:
+            warnings.append(
+                f"{name}: one number does not do for lucky and unlucky searches: the worse quartile is worth "
+                f"{_number(float(observed.unlucky[-1]))} random trials, the better one "
+                f"{_number(float(observed.lucky[-1]))}"
+            )
+        if not math.isfinite(observed.upper[-1]):
+            warnings.append(f"{name}: no upper end, because too few random trials are as good: give more of them")
+        true = own.get("true")
+        if true is not None and observed.estimate[-1] > _LUCK * true.estimate[-1]:
+            warnings.append(
+                f"{name}: part of its best score is luck: without noise its best trial is worth "
+                f"{_number(float(true.estimate[-1]))} random trials, not {_number(float(observed.estimate[-1]))}"
+            )
+    return warnings
+
+
+#: Heads of the table after the method's name.
+COLUMNS = ("trials", "worth", "interval", "per trial", "unlucky", "lucky", "no noise")
+
+
+def worth_rows(document: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """Return the cells of the table: a row for each method and number of trials."""
+    rows = []
+    for one in document["methods"]:
+        for k, entry in enumerate(one["observed"]):
+            true = one["true"][k] if "true" in one else None
+            rows.append(
+                (
+                    one["method"] if k == 0 else "",
+                    f"{entry['trials']:,}",
+                    _number(entry["estimate"]),
+                    f"{_number(entry['lower'])} to {_number(entry['upper'])}",
+                    _number(entry["speedup"], "x"),
+                    _number(entry["unlucky"]),
+                    _number(entry["lucky"]),
+                    "" if true is None else _number(true["estimate"]),
+                )
+            )
+    return rows
+
+
+def _number(value: float | None, unit: str = "") -> str:
+    if value is None or not math.isfinite(value):
+        return "?"
+    return (f"{value:,.0f}" if value >= 10 else f"{value:.1f}") + unit
+
+
+def print_worth(document: Mapping[str, Any], console: "Console") -> None:
+    """Print the answer and the table."""
+    from rich.text import Text
+
+    console.print(Text(f"Worth in random trials on {document['what']}", style="bold"))
+    console.print()
+    for sentence in document["answer"]:
+        console.print(Text(sentence))
+    for warning in document["warnings"]:
+        console.print(Text(f"warning: {warning}", style="yellow"))
+    console.print()
+    shown = [c for c in COLUMNS if c != "no noise" or any("true" in one for one in document["methods"])]
+    table = small_table("method", shown)
+    table.columns[0].overflow = "fold"
+    for name, *cells in worth_rows(document):
+        table.add_row(Text(name), *cells[: len(shown)])
+    console.print(indented(table, below=1))
+    for note in notes(document):
+        console.print(indented(Text(note, style="dim")))
+
+
+def notes(document: Mapping[str, Any]) -> list[str]:
+    """Return sentences on the columns and on what was compared."""
+    level = f"{100 * document['confidence']:g} %"
+    found = [
+        f"{document['replications']:,} searches by each method, against {document['baseline_trials']:,} random trials.",
+        (
+            f"worth: random trials whose median best score is that of the method; interval: {level}, for all rows of a "
+            "method at once."
+        ),
+        "unlucky, lucky: the same for the worse and the better quartile of the searches.",
+    ]
+    if any("true" in one for one in document["methods"]):
+        found.append("no noise: by the noise-free score of the trial that looks best.")
+    return found
