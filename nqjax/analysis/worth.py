@@ -279,6 +279,8 @@ def _searches(runs: Any, name: str, lower_is_better: bool) -> Floats:
         raise InputError(
             f"{name} is {shortened(runs)}: give the scores of each search, in the order of its trials"
         ) from None
+    if any(run is None for run in runs):
+        rows = []
     if rows and all(row.ndim == 0 for row in rows):
         rows = [np.array(rows)]
     if not rows or any(row.ndim != 1 or not len(row) for row in rows):

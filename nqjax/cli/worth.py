@@ -62,7 +62,9 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--batch", metavar="B", type=read_whole, default=1, help="trials asked for at a time (default: 1)"
     )
-    parser.add_argument("--at", metavar="N", nargs="+", type=read_whole, help="after how many trials to compare")
+    parser.add_argument(
+        "--at", metavar="N ...", type=_read_budgets, help="after how many trials to compare (default: 10, 20, 30, ...)"
+    )
     parser.add_argument(
         "--baseline-trials",
         metavar="N",
@@ -82,6 +84,13 @@ def add(commands: Any) -> None:
     parser.add_argument("--plot", metavar="PICTURE", help="draw the worth by trials: a .png, .svg or .pdf file")
     add_seed(parser, "the searches")
     output.add_json(parser)
+
+
+def _read_budgets(text: str) -> list[int]:
+    numbers = read_trials(text)
+    if any(n != int(n) for n in numbers):
+        raise argparse.ArgumentTypeError("give whole numbers of trials")
+    return [int(n) for n in numbers]
 
 
 def _run(args: argparse.Namespace) -> None:
@@ -110,6 +119,7 @@ def _measured(args: argparse.Namespace) -> "tuple[dict[str, dict[str, Worth]], d
     """Return the worth of each method, by the score that is compared, and facts for the document."""
     from nqjax.search.objectives import FUNCTIONS
     from nqjax.search.tasks.registry import REGISTRY
+    from nqjax.trials.json_lines import JSON_ENDINGS
 
     (first, *others) = args.what
     if not others and (first in FUNCTIONS or first in REGISTRY):
@@ -118,7 +128,7 @@ def _measured(args: argparse.Namespace) -> "tuple[dict[str, dict[str, Worth]], d
         if not _is_there(source):
             known = ", ".join([*FUNCTIONS, *list(REGISTRY)[:3]])
             raise InputError(f"{source} is no file, function or task: give a file, or one of {known}, ...")
-    if not others and args.against is None:
+    if not others and args.against is None and first.endswith(JSON_ENDINGS):
         from nqjax.search.experiments.replications import read_replications
 
         return _of_runs(args, read_replications(first), first)

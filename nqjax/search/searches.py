@@ -41,9 +41,10 @@ def run(
 
     In a random or a grid search trial ``i`` depends on the key and on ``i`` alone, not on how many trials are run, in
     which order, how many at a time or on how many devices: its configuration to the last digit, its training as far as
-    one program on one kind of device gives the same numbers again. On a CPU the program is the same unless it does not fit the memory, which
-    gives a warning; on accelerators the number of trials in one program follows from the number of trials of the
-    search, the population and the memory (a search that is continued keeps the number that its file began with).
+    one program on one kind of device gives the same numbers again. On a CPU the program is the same unless it does not
+    fit the memory, which gives a warning; on accelerators the number of trials in one program follows from the number
+    of trials of the search, the population and the memory (a search that is continued keeps the number that its file
+    began with).
 
     Parameters
     ----------
