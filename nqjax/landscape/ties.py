@@ -60,7 +60,7 @@ def find_heights(losses: Floats) -> Heights:
     ([1, 1, 2, 0], [3, 0, 1, 2])
     """
     losses = np.where(np.isfinite(losses), losses, np.inf)
-    order = np.argsort(losses, kind="stable")
+    order = np.argsort(losses)  # if there are ties, it is made anew below
     ordered = losses[order]
     starts = np.ones(len(losses), bool)
     with np.errstate(invalid="ignore"):
