@@ -21,12 +21,22 @@ def best_neighbours(graph: Graph, heights: Heights) -> NDArray[np.int32]:
 
 def find_plateaus(graph: Graph, heights: Heights) -> NDArray[np.int32]:
     """Return the smallest row of the plateau of each configuration; a single one is its own plateau."""
-    node = np.arange(len(graph), dtype=np.int32)
+    plateau = np.arange(len(graph), dtype=np.int32)
     if not heights.has_ties:
-        return node
-    rank = np.append(heights.rank, np.int32(-1))
-    pairs = [(node[equal], row[equal]) for row in graph.table for equal in [(rank[row] == heights.rank) & (row > node)]]
-    return components(len(graph), np.concatenate([a for a, _ in pairs]), np.concatenate([b for _, b in pairs]))
+        return plateau
+    size = np.bincount(heights.rank, minlength=len(heights.levels))
+    tied = np.flatnonzero(size[heights.rank] > 1).astype(np.int32)
+    rank, ranks = heights.rank[tied], np.append(heights.rank, np.int32(-1))
+    starts, ends = [], []
+    for row in graph.table:
+        end = row[tied]
+        equal = np.flatnonzero((ranks[end] == rank) & (end > tied))
+        starts.append(equal)
+        ends.append(end[equal])
+    place = np.empty(len(graph), np.int32)
+    place[tied] = np.arange(len(tied), dtype=np.int32)
+    plateau[tied] = tied[components(len(tied), np.concatenate(starts), place[np.concatenate(ends)])]
+    return plateau
 
 
 def optima_within(graph: Graph, heights: Heights, tolerance: float) -> int:

@@ -95,11 +95,15 @@ def find_merges(graph: Graph, heights: Heights, basins: Basins) -> Merges:
     Inside a basin everything hangs together below the level of any of its nodes, so edges between basins are all that
     is needed: their minimum spanning tree has the passes at which components meet.
     """
+    return _merged(heights, basins, _passes(graph, heights, basins))
+
+
+def _merged(heights: Heights, basins: Basins, tree: _Edges) -> Merges:
+    """Return the merge tree of the edges of a minimum spanning tree, the lowest first."""
     count = len(basins)
-    first, second, saddle = _passes(graph, heights, basins)
     root = list(range(count))
     parent, level = list(range(count)), [-1] * count
-    for one, other, height in zip(first.tolist(), second.tolist(), saddle.tolist(), strict=True):
+    for one, other, height in zip(*(part.tolist() for part in tree), strict=True):
         a, b = one, other
         while root[a] != a:  # union-find, written out: calls would take most of the time
             root[a] = a = root[root[a]]
@@ -110,7 +114,32 @@ def find_merges(graph: Graph, heights: Heights, basins: Basins) -> Merges:
         level[dies] = height
     place = np.array(level)
     found = np.where(place >= 0, heights.levels[place], np.inf)
-    return Merges(found - heights.loss[basins.optima], found, np.array(parent))
+    with np.errstate(invalid="ignore"):  # infinity less infinity
+        return Merges(found - heights.loss[basins.optima], found, np.array(parent))
+
+
+def count_prominent(graph: Graph, heights: Heights, basins: Basins, tolerance: float) -> int:
+    """Return the number of optima that are more prominent than a tolerance, as the merge tree would.
+
+    Only low edges can make an optimum less prominent: those between two basins of which both ends are within the
+    tolerance of the worse optimum.
+    """
+    own = heights.loss[basins.optima][basins.basin]
+    with np.errstate(invalid="ignore"):  # infinity less infinity
+        low = np.flatnonzero(heights.loss - own <= tolerance)
+    own, of_low, rank_low = own[low], basins.basin[low], heights.rank[low]
+    loss, basin = np.append(heights.loss, np.nan), np.append(basins.basin, np.int32(len(basins)))
+    found = []
+    for row in graph.table:
+        end = row[low]
+        better = np.flatnonzero(basin[end] < of_low)
+        better = better[loss[end[better]] - own[better] <= tolerance]
+        end = end[better]
+        found.append((of_low[better], basin[end], np.maximum(rank_low[better], heights.rank[end])))
+    edges = _Edges(*(np.concatenate(one) for one in zip(*found, strict=True)))
+    chosen = spanning_tree(len(basins), *edges)
+    merges = _merged(heights, basins, _Edges(*(one[chosen] for one in edges)))
+    return int(np.sum(~(merges.prominence <= tolerance)))
 
 
 class _Edges(NamedTuple):

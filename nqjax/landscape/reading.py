@@ -88,7 +88,9 @@ def read_columns(
         source = source if isinstance(source, StudyTable) else read_table(source, study)
         first = _first_match(source, given[0])
     conditions = [where] if isinstance(where, str) else list(where or [])
-    found = read_or_minimize(source, first, minimize=minimize, where=conditions, per_trial=per_trial, study=study, doubted=False)
+    found = read_or_minimize(
+        source, first, minimize=minimize, where=conditions, per_trial=per_trial, study=study, doubted=False
+    )
     return found, expand(found, given) or [found.metric]
 
 

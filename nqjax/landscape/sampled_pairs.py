@@ -140,9 +140,7 @@ class _GridRanks:
         self._once = (of_grid - 2) / max(count - 2, 1)
         self._twice = self._once * (of_grid - 3) / max(count - 3, 1)
 
-    def of_pairs(
-        self, start: NDArray[np.int32], end: NDArray[np.int32]
-    ) -> tuple[Floats, Floats, Floats, Floats]:
+    def of_pairs(self, start: NDArray[np.int32], end: NDArray[np.int32]) -> tuple[Floats, Floats, Floats, Floats]:
         """Return the ranks of both ends of some pairs, their products, and the means of their squares."""
         sign = np.sign(self._rank[start] - self._rank[end]) / 2
         ends = []
@@ -160,7 +158,6 @@ class _GridRanks:
             for rank, others, direct in ((a, size_a, sign), (b, size_b, -sign))
         )
         return sign + self._once * a, self._once * b - sign, products, squares / 2
-
 
     def through_others(self, ends: NDArray[np.int32], slopes: Floats) -> Floats:
         """Return what each configuration adds to a sum by the ranks of some ends, about the mean.
