@@ -39,7 +39,7 @@ def _jumped(follows: NDArray[np.int32]) -> NDArray[np.int32]:
 
 
 def spanning_tree(
-    count: int, first: NDArray[np.int32], second: NDArray[np.int32], height: NDArray[np.int64]
+    count: int, first: NDArray[np.int32], second: NDArray[np.int32], height: NDArray[np.int32]
 ) -> NDArray[np.int64]:
     """Return the edges of a minimum spanning forest, in the order of their heights (Boruvka).
 

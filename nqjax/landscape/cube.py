@@ -87,8 +87,8 @@ class Cube(NamedTuple):
             np.abs(difference, out=difference)
             for tolerance, one, other in zip(tolerances, found, found_there, strict=True):
                 close = (difference <= tolerance).view(np.uint8)
-                one += close
-                other += close
+                np.add(one, close, out=one)
+                np.add(other, close, out=other)
         return counts
 
     def descents(self, rank: Array) -> list[tuple[Array, Array]]:
@@ -99,8 +99,8 @@ class Cube(NamedTuple):
         """Return for each cell whether any neighbour is lower, as bits."""
         found = np.zeros((math.prod(self.shape), 1), np.uint16)
         for ((here,), (there,)), (down, up) in zip(self.pairs(found), descents, strict=True):
-            here |= down.reshape(here.shape)
-            there |= up.reshape(here.shape)
+            np.bitwise_or(here, down.reshape(here.shape), out=here)
+            np.bitwise_or(there, up.reshape(here.shape), out=there)
         return found
 
     def spread(self, found: Array, descents: list[tuple[Array, Array]]) -> Array:
@@ -113,8 +113,8 @@ class Cube(NamedTuple):
         while before is None or not np.array_equal(found, before):
             before = found.copy()
             for ((here,), (there,)), (down, up) in zip(self.pairs(found), descents, strict=True):
-                here |= there & down.reshape(here.shape)
-                there |= here & up.reshape(here.shape)
+                np.bitwise_or(here, there & down.reshape(here.shape), out=here)
+                np.bitwise_or(there, here & up.reshape(here.shape), out=there)
         return found
 
 

@@ -188,6 +188,6 @@ class ManyLandscapes:
 def _average_ranks(heights: Heights) -> Floats:
     """Return the average rank of each loss, without another sort."""
     if not heights.has_ties:
-        return heights.rank + 1.0
+        return heights.rank.astype(np.float64) + 1
     size = np.bincount(heights.rank, minlength=len(heights.levels))
-    return (np.cumsum(size) - (size - 1) / 2)[heights.rank]
+    return np.asarray((np.cumsum(size) - (size - 1) / 2)[heights.rank], np.float64)

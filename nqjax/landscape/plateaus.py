@@ -27,15 +27,11 @@ def find_plateaus(graph: Graph, heights: Heights) -> NDArray[np.int32]:
     size = np.bincount(heights.rank, minlength=len(heights.levels))
     tied = np.flatnonzero(size[heights.rank] > 1).astype(np.int32)
     rank, ranks = heights.rank[tied], np.append(heights.rank, np.int32(-1))
-    starts, ends = [], []
-    for row in graph.table:
-        end = row[tied]
-        equal = np.flatnonzero((ranks[end] == rank) & (end > tied))
-        starts.append(equal)
-        ends.append(end[equal])
+    end = graph.table[:, tied]
+    which, start = np.nonzero((ranks[end] == rank) & (end > tied))
     place = np.empty(len(graph), np.int32)
     place[tied] = np.arange(len(tied), dtype=np.int32)
-    plateau[tied] = tied[components(len(tied), np.concatenate(starts), place[np.concatenate(ends)])]
+    plateau[tied] = tied[components(len(tied), start.astype(np.int32), place[end[which, start]])]
     return plateau
 
 

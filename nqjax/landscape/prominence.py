@@ -137,8 +137,7 @@ def count_prominent(graph: Graph, heights: Heights, basins: Basins, tolerance: f
         end = end[better]
         found.append((of_low[better], basin[end], np.maximum(rank_low[better], heights.rank[end])))
     edges = _Edges(*(np.concatenate(one) for one in zip(*found, strict=True)))
-    chosen = spanning_tree(len(basins), *edges)
-    merges = _merged(heights, basins, _Edges(*(one[chosen] for one in edges)))
+    merges = _merged(heights, basins, edges.lowest(len(basins)))
     return int(np.sum(~(merges.prominence <= tolerance)))
 
 
@@ -148,6 +147,12 @@ class _Edges(NamedTuple):
     first: NDArray[np.int32]
     second: NDArray[np.int32]
     saddle: NDArray[np.int32]
+
+    def lowest(self, count: int, parts: NDArray[np.int32] | None = None) -> _Edges:
+        """Return the edges of a minimum spanning tree of the basins, or of parts, each a set of basins."""
+        first, second = (self.first, self.second) if parts is None else (parts[self.first], parts[self.second])
+        chosen = spanning_tree(count, first, second, self.saddle)
+        return _Edges(self.first[chosen], self.second[chosen], self.saddle[chosen])
 
 
 def _passes(graph: Graph, heights: Heights, basins: Basins) -> _Edges:
@@ -160,14 +165,12 @@ def _passes(graph: Graph, heights: Heights, basins: Basins) -> _Edges:
     low = low[heights.rank[low] < heights.rank[low[-1]]] if len(low) < len(graph) else low
     parts = np.arange(count, dtype=np.int32)
     edges = _crossing(graph, heights, basins, parts, low, upwards=False)
-    tree = [_Edges(*(part[chosen] for part in edges)) for chosen in [spanning_tree(count, *edges)]]
-    parts = components(count, tree[0].first, tree[0].second)
+    tree = edges.lowest(count)
+    parts = components(count, tree.first, tree.second)
     part = parts[basins.basin]
     rest = np.flatnonzero(part != np.bincount(part).argmax()).astype(np.int32)
     edges = _crossing(graph, heights, basins, parts, rest, upwards=True)
-    chosen = spanning_tree(count, parts[edges.first], parts[edges.second], edges.saddle)
-    tree.append(_Edges(*(part[chosen] for part in edges)))
-    return _Edges(*(np.concatenate(both) for both in zip(*tree, strict=True)))
+    return _Edges(*(np.concatenate(both) for both in zip(tree, edges.lowest(count, parts), strict=True)))
 
 
 def _crossing(

@@ -84,7 +84,8 @@ class SampledPairs:
     def _sum(self, terms: Floats) -> _Sum:
         """Return a sum over pairs as what each configuration adds to it."""
         count = len(self._heights.loss)
-        return _Sum(terms, np.bincount(self.start, terms, count) + np.bincount(self.end, terms, count))
+        of_start, of_end = (np.bincount(end, terms, count).astype(np.float64) for end in (self.start, self.end))
+        return _Sum(terms, of_start + of_end)
 
     def _of_ranks(self, terms: Floats, slope_start: Floats, slope_end: Floats) -> _Sum:
         """Return the same for terms that depend on ranks, with their slopes: ranks are comparisons with others."""

@@ -22,8 +22,11 @@ GRIDS = (
 )
 TOLERANCE = 0.01
 
-#: Samples of a set, and sets.
-SAMPLES, SETS = 200, 2
+#: Samples of a set.
+SAMPLES = 200
+
+#: Sets of samples of each grid.
+SETS = 2
 
 
 def whole_grid(folder, name):
@@ -62,7 +65,7 @@ def test_pairs_of_a_sample_are_unbiased(samples):
 
 
 def test_sets_of_samples_are_within_two_standard_errors(samples):
-    """Of 40 sets 2 are outside by chance where there is no bias, and more than 5 in 1 % of cases."""
+    # Of 40 sets 2 are outside by chance where there is no bias, and more than 5 in 1 % of cases.
     outside = [
         np.abs(part.mean(axis=0) - truth) > 2 * part.std(axis=0, ddof=1) / math.sqrt(SAMPLES)
         for truth, values, _ in samples.values()
@@ -79,7 +82,7 @@ def test_standard_errors_of_a_sample_are_right(samples):
 
 
 class NineCells(NamedTuple):
-    """What ranks ask of the space of a sample: how many configurations the whole grid has."""
+    """The part of a space that ranks ask for: the number of configurations of the whole grid."""
 
     expected: int = 9
 
