@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from nqjax.errors import InputError, visible
+from nqjax.landscape import checks
 from nqjax.landscape.landscape import Landscape
 from nqjax.trials.columns import listed_names
 from nqjax.trials.readers.detect import read_table
@@ -164,7 +165,10 @@ def landscape_of(
     drop = set(drop)
     if unknown := sorted(drop - set(study.columns)):
         raise InputError(f"{study.source} has no column {visible(unknown[0])!r} to leave out")
-    config = {name: values for name, values in study.config.items() if name not in drop and name not in metrics}
+    keep = checks.as_names("keep", keep)
+    # A column that looks like a name or a comment is none of the study's hyperparameters; the caller knows better.
+    named = {name: study.columns[name] for name in keep if name in study.columns}
+    config = {name: one for name, one in {**study.config, **named}.items() if name not in drop and name not in metrics}
     if not config:
         raise InputError(f"{study.source} has no hyperparameters: no other column varies, or all are left out")
     minimize = study.direction != "maximize"

@@ -42,6 +42,7 @@ def relevance(geometry: "Geometry", *, ax: "Axes | None" = None) -> Drawn:
         axes.text(0, place + _BAR / 2, plain(name[:40]), va="bottom", fontsize="small")
     axes.set_yticks([])
     values = [one.value for one in geometry.relevance.values()]
-    low, high = min(0.0, *values), max(0.1, *values) * 1.15
+    least = [one.least for one in geometry.relevance.values() if math.isfinite(one.least)]
+    low, high = min(0.0, *values), max(0.1, *values, *least) * 1.15
     axes.set(xlim=(low, high), ylim=(-0.5, len(values) - 0.1), xlabel="relevance (black: counts above)")
     return Drawn(axes, {"bars": list(axes.patches)})

@@ -58,7 +58,7 @@ def test_the_answer_comes_first(capsys, grid_file):
     status, out, err = run(capsys, "landscape", grid_file, "--metric", "loss_0", "loss_1", "--threshold", "0.2")
     assert (status, err) == (0, "")
     text = " ".join(out.split())
-    assert "90 configurations, all of the grid, up to 2 runs each" in text
+    assert "90 configurations, all of the grid, 2 runs each, averaged (sigma" in text
     assert "a search that gets there has one valley to go down" in text
     assert text.index("valley") < text.index("number value meaning")
     for words in ("The best optima", "Importance over the whole grid", "Relevance: how much narrower"):
