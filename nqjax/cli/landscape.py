@@ -158,6 +158,10 @@ def _run(args: argparse.Namespace) -> None:
     reading.keep(args, [dataclasses.replace(study, warnings=cautions(study))])
     options = {"categorical": args.categorical, "drop": args.drop, "keep": args.keep}
     land = landscape_of(study, scores, names, **options)
+    if args.plot is not None:
+        from nqjax.plots.maps import check_map
+
+        check_map(land)
     tolerance = "noise" if args.tolerance is None else args.tolerance
     metrics = land.metrics(tolerance, sigma=args.sigma)
     threshold = _threshold(args, land)
