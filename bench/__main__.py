@@ -13,6 +13,7 @@ PARTS = (
     "many",
     "landscape",
     "redraws",
+    "samples",
     "findings",
     "cost",
     "bands",
