@@ -86,6 +86,22 @@ def fit_surface(
     >>> bool(abs(surface.best - 0.1) < 0.005), bool(3e-4 < surface.optimum["lr"] < 3e-3)
     (True, True)
     """
+    found = fit_quietly(study, scores, space, threshold, minimize, maximize, key)
+    for text in found.warnings:
+        python_warnings.warn(text, FitWarning, stacklevel=2)
+    return found
+
+
+def fit_quietly(
+    study: Any,
+    scores: ArrayLike | None = None,
+    space: Any = None,
+    threshold: Any = AUTO,
+    minimize: bool | None = None,
+    maximize: bool | None = None,
+    key: Array | None = None,
+) -> ResponseSurface:
+    """Return what `fit_surface` does; its warnings are in the answer alone, so that several threads may fit."""
     config, y, direction = _inputs(study, scores)
     said = minimize is not None or maximize is not None
     lower = as_minimize(minimize, maximize) if said or direction is None else direction
@@ -172,10 +188,7 @@ def _surface(
         _mixing(values.reshape(len(draws.x), -1), draws.threshold)
         for values in (surface.best_draws, np.log(surface.noise))
     )
-    said = _warnings(surface, mixing)
-    for text in said:
-        python_warnings.warn(text, FitWarning, stacklevel=3)
-    return replace(surface, mixing=mixing, warnings=said)
+    return replace(surface, mixing=mixing, warnings=_warnings(surface, mixing))
 
 
 def _merged(weights: Floats, count: int) -> Floats:
