@@ -11,9 +11,9 @@ from nqjax.report.surface_rows import (
     importance_rows,
     number_rows,
     texts,
-    value_text,
 )
 from nqjax.runtime.text import chance_among_draws, listed, p_value, percent, significant
+from nqjax.surface.configurations import value_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

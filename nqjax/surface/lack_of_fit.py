@@ -8,12 +8,19 @@ import numpy as np
 import scipy.special
 import scipy.stats
 
+from nqjax.runtime.text import p_value
+
 if TYPE_CHECKING:
     from nqjax.surface.draws import SurfaceDraws
+    from nqjax.surface.surface import ResponseSurface
 
 #: Fewest trials inside, and most draws that are used.
 _FEWEST = 12
 _DRAWS = 200
+
+
+#: A p-value that is worth a warning.
+_DOUBTFUL = 0.01
 
 
 class LackOfFit(NamedTuple):
@@ -45,7 +52,7 @@ def find_lack_of_fit(surface: SurfaceDraws) -> LackOfFit | None:
     if inside.sum() < _FEWEST:
         return None
     some = np.linspace(0, len(surface.lowest) - 1, min(len(surface.lowest), _DRAWS)).astype(int)
-    f = surface.losses(surface.points[inside], surface.present[inside], surface.groups[inside])[some]
+    f = surface.losses(surface.points[inside], surface.present[inside], surface.groups[inside], some)
     noise = surface.noise[some, None]
     place = np.exp(scipy.special.log_ndtr((y[inside] - f) / noise) - scipy.special.log_ndtr((end - f) / noise))
     residual = scipy.special.ndtri(np.clip(np.mean(place, axis=0), 1e-6, 1 - 1e-6))
@@ -56,6 +63,17 @@ def find_lack_of_fit(surface: SurfaceDraws) -> LackOfFit | None:
             found[axis.name] = _cubic_test(surface.points[inside, j][here], residual[here])
     worst = min(found.values(), default=1.0)
     return LackOfFit(found, min(1.0, worst * len(found)), int(inside.sum()))
+
+
+def doubts_of(surface: ResponseSurface) -> list[str]:
+    """Return a warning where a quadratic does not fit."""
+    lack = surface.lack_of_fit
+    if lack is None or lack.p_value > _DOUBTFUL:
+        return []
+    worst = min(lack.p_values, key=lambda name: lack.p_values[name])
+    why = "the surface bends there, or has another scale"
+    what = "give a smaller threshold, or the search space"
+    return [f"a quadratic does not fit along {worst} ({p_value(lack.p_value)}): {why}; {what}"]
 
 
 def _cubic_test(z: np.ndarray, residual: np.ndarray) -> float:

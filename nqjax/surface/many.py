@@ -66,7 +66,7 @@ def fit_surfaces(
             pair = study if isinstance(study, tuple | list) else (study, None)
             if len(pair) != 2:
                 raise InputError(f"a study is {shortened(study)}: give a pair of configurations and scores")
-            return fit_quietly(*pair, space, threshold, minimize, maximize, seed)
+            return fit_quietly(pair[0], pair[1], space, threshold, minimize, maximize, seed)
         except InputError as error:
             return Failure(str(error))
 

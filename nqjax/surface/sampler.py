@@ -6,6 +6,7 @@ narrow part of those that fit a small one, which a chain would not find.
 """
 
 import math
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -61,7 +62,7 @@ class Draws(NamedTuple):
     weights: Floats  # (thresholds,), their probabilities
 
 
-def sample(key: Array, start: Floats, data: Data) -> Draws:
+def sample(key: Array, start: Floats, data: Data, method: str = "hmc") -> Draws:
     """Return draws from the average over thresholds.
 
     Parameters
@@ -70,6 +71,8 @@ def sample(key: Array, start: Floats, data: Data) -> Draws:
     start : ndarray, shape (thresholds, parameters)
         A surface for each threshold.
     data : Data
+    method : {"hmc", "nuts"}, optional
+        How the average is drawn from; probabilities of thresholds are found in the same way.
     """
     keys = iter(jax.random.split(key, _FIRST + _SETTLING + _KEPT + 2))
     groups, size = start.shape
@@ -87,14 +90,27 @@ def sample(key: Array, start: Floats, data: Data) -> Draws:
         chosen = _share_out(weights)
         state = _settled(jax.tree.map(np.asarray, state), np.mean(np.asarray(seen[-1][1]), axis=0))
         state = State(*(part[chosen] for part in state))
-        kept = []
-        for i in range(_SETTLING + _KEPT):
-            learns = np.float64(i < _SETTLING)
-            state, x, _ = _one_round().at(device, next(keys), state, thresholds[chosen], data, learns)
-            if i >= _SETTLING:
-                kept.append(np.asarray(x))
+        if method == "nuts":
+            from nqjax.surface.nuts import draw_by_nuts
+
+            kept = [draw_by_nuts(next(keys), state.x, state.factor, thresholds[chosen], data)]  # type: ignore[arg-type]
+        else:
+            kept = _drawn(keys, state, thresholds[chosen], data)
     draws = np.concatenate(kept)
-    return Draws(draws.reshape(len(draws), -1, size), np.repeat(chosen, CHAINS), weights)
+    chains = np.repeat(chosen, draws.shape[2])
+    return Draws(draws.reshape(len(draws), -1, size), chains, weights)
+
+
+def _drawn(keys: Iterator[Array], state: State, threshold: Floats, data: Data) -> list[Floats]:
+    """Return the draws of each round, (draws, groups, chains, parameters), after some to settle."""
+    device = jax.local_devices()[0]
+    kept = []
+    for i in range(_SETTLING + _KEPT):
+        learns = np.float64(i < _SETTLING)
+        state, x, _ = _one_round().at(device, next(keys), state, threshold, data, learns)
+        if i >= _SETTLING:
+            kept.append(np.asarray(x))
+    return kept
 
 
 def _share_out(weights: Floats) -> Any:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from nqjax.surface.model import Data, Parameters, log_prior, losses, prior_precision, turn_matrix, unpack
@@ -19,19 +20,19 @@ _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
 def _features(points: Array) -> Array:
     """Return 1, the coordinates and their products, shape (trials, coefficients)."""
-    rows, columns = jnp.triu_indices(points.shape[1])
+    rows, columns = np.triu_indices(points.shape[1])
     return jnp.concatenate([jnp.ones((len(points), 1)), points, points[:, rows] * points[:, columns]], axis=1)
 
 
 def _coefficients(s: Parameters) -> Array:
     """Return the coefficients of the features of one surface without categories."""
     d = s.optimum.shape[-1]
-    rows, columns = jnp.triu_indices(d)
+    rows, columns = np.triu_indices(d)
     turns = turn_matrix(s.turns, d)
     bent = turns.T @ (jnp.exp(s.log_curvatures)[:, None] * turns)
     slope = bent @ s.optimum
     lowest = s.lowest + 0.5 * s.optimum @ slope
-    return jnp.concatenate([lowest[None], -slope, jnp.where(rows == columns, 0.5, 1.0) * bent[rows, columns]])
+    return jnp.concatenate([lowest[None], -slope, np.where(rows == columns, 0.5, 1.0) * bent[rows, columns]])
 
 
 def _linear(data: Data) -> tuple[Callable[[Parameters], Array], Array | None]:
@@ -42,7 +43,7 @@ def _linear(data: Data) -> tuple[Callable[[Parameters], Array], Array | None]:
 
 
 def _normal_cdf(z: Array) -> Array:
-    """Return the normal distribution function; `jax.scipy.special.ndtr` is right to more digits and four times slower."""
+    """Return the normal distribution function, four times faster than `jax.scipy.special.ndtr`."""
     return 0.5 * jax.lax.erfc(-math.sqrt(0.5) * z)
 
 
