@@ -26,6 +26,7 @@ PARTS = (
     "subsamples",
     "surface",
     "surface_data",
+    "gamma",
     "posterior",
     "calibration",
     "integrals",

@@ -85,8 +85,8 @@ def _lack_in_words(document: "Mapping[str, Any]") -> str:
     if lack is None:
         return "Too few trials are inside the threshold to test whether a quadratic fits."
     return (
-        f"{lack['num_inside']:,} trials inside the threshold, against a surface with cubic terms along one of the "
-        f"coordinates: {p_value(lack['p_value'])}. Small values speak against a quadratic."
+        f"{lack['num_inside']:,} trials inside the threshold, against a surface with cubic and quartic terms "
+        f"along one of the coordinates: {p_value(lack['p_value'])}. Small values speak against a quadratic."
     )
 
 

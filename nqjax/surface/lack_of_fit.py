@@ -19,6 +19,9 @@ _FEWEST = 12
 _DRAWS = 200
 
 
+#: Degree of the polynomials: a cubic one does not see that two basins lie on both sides of a ridge.
+_DEGREE = 4
+
 #: A p-value that is worth a warning.
 _DOUBTFUL = 0.01
 
@@ -29,7 +32,7 @@ class LackOfFit(NamedTuple):
     Attributes
     ----------
     p_values : dict of str to float
-        That a cubic polynomial of a coordinate explains residuals as well by chance.
+        That a polynomial of degree 4 in a coordinate explains residuals as well by chance.
     p_value : float
         The least of them, times their number, at most 1.
     num_inside : int
@@ -60,7 +63,7 @@ def find_lack_of_fit(surface: SurfaceDraws) -> LackOfFit | None:
     for j, axis in enumerate(surface.box.axes):
         here = surface.present[inside, j] > 0
         if here.sum() >= _FEWEST:
-            found[axis.name] = _cubic_test(surface.points[inside, j][here], residual[here])
+            found[axis.name] = _polynomial_test(surface.points[inside, j][here], residual[here])
     worst = min(found.values(), default=1.0)
     return LackOfFit(found, min(1.0, worst * len(found)), int(inside.sum()))
 
@@ -76,9 +79,9 @@ def doubts_of(surface: ResponseSurface) -> list[str]:
     return [f"a quadratic does not fit along {worst} ({p_value(lack.p_value)}): {why}; {what}"]
 
 
-def _cubic_test(z: np.ndarray, residual: np.ndarray) -> float:
-    """Return the p-value of the F test that a cubic polynomial explains nothing."""
-    x = np.polynomial.legendre.legvander(z, 3)
+def _polynomial_test(z: np.ndarray, residual: np.ndarray) -> float:
+    """Return the p-value of the F test that a polynomial explains nothing."""
+    x = np.polynomial.legendre.legvander(z, _DEGREE)
     rank = np.linalg.matrix_rank(x)
     rest = residual - x @ np.linalg.lstsq(x, residual, rcond=None)[0]
     explained = np.sum((residual - residual.mean()) ** 2) - np.sum(rest**2)

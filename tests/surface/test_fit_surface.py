@@ -217,3 +217,16 @@ def test_few_trials_are_warned_of():
     with pytest.warns(nqjax.FitWarning, match="trials inside the threshold for 15 coefficients"):
         found = nqjax.fit_surface(config, scores)
     assert np.isfinite(found.best)
+
+
+def test_the_other_sampler_says_the_same(search, surface):
+    """Averaged over thresholds; some hundred effective draws of each tell a tenth of the law to about 0.1 units."""
+    other = fit(*search, method="nuts")
+    assert other.threshold_probabilities == pytest.approx(surface.threshold_probabilities)
+    for name in ("best_draws", "noise"):
+        ours, theirs = np.log(surface.noise) if name == "noise" else surface.best_draws, getattr(other, name)
+        theirs = np.log(theirs) if name == "noise" else theirs
+        difference = np.quantile(ours, [0.1, 0.5, 0.9]) - np.quantile(theirs, [0.1, 0.5, 0.9])
+        assert np.abs(difference).max() < 0.25 * theirs.std()
+    with pytest.raises(nqjax.InputError, match="there is no method 'gibbs'"):
+        fit(*search, method="gibbs")
