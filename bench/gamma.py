@@ -1,9 +1,9 @@
-"""What sets gamma, and when the model fails: docs/gamma.md, its tables and its pictures.
+"""Measure what sets gamma, and when the model fails: the tables and pictures of docs/gamma.md.
 
     python -m bench gamma [--quick]
 
-Over the reference searches, what the surface says beside what the scores say; what happens when a hyperparameter is
-fixed or a range is narrowed, beside what the surface of the whole search predicts; and simulated failures.
+Over the reference searches, what the surface says and what the scores say; what happens when a hyperparameter is
+fixed or a range is narrowed, and what the surface of the whole search predicts of it; and simulated failures.
 """
 
 import contextlib
@@ -31,6 +31,9 @@ HEADING = "## Tables\n"
 #: Trials that are drawn from a grid, and from a part of it.
 TRIALS = 512
 PART = 256
+
+#: Shares of the trials inside given thresholds.
+SHARES = (0.6, 0.4, 0.2, 0.1)
 
 #: Ranges that are left of the learning rate of DeBERTaV3, as shares of the whole one.
 WIDTHS = (1.0, 0.7, 0.5, 0.35, 0.25)
@@ -66,7 +69,7 @@ class Search(NamedTuple):
 
 
 class Both(NamedTuple):
-    """What both views say; the surface is None, with a reason, where there is none."""
+    """Answers of both views; the surface is None, with a reason, where there is none."""
 
     surface: nqjax.ResponseSurface | None
     reason: str
@@ -162,6 +165,22 @@ def _searches(quick: bool) -> list[tuple[Search, Both]]:
     header += ["costs of the first directions, in sigma", "inside the threshold, %", "lack of fit, p"]
     table("What the scores and the surface say", header, lines)
     return kept
+
+
+def _depths(found: list[tuple[Search, Both]]) -> None:
+    """Print how the effective number depends on how deep the regime is."""
+    lines = []
+    for search, _ in found:
+        y = search.losses[:, 0]
+        for share in SHARES:
+            end = float(np.quantile(y, share))
+            surface, fit = nqjax.fit_surface(search.config, y, threshold=end), nqjax.fit(y, threshold=end)
+            number, depth = surface.interval("effective_number"), (end - surface.best) / surface.sigma
+            cells = f"{end:.4g}", f"{100 * share:.0f}", f"{depth:.1f}", _shown(number, 1), str(fit.gamma)
+            lines.append([search.name, *cells])
+    header = ["search", "threshold", "inside, %", "depth, in sigma", "effective number of the surface (90 %)"]
+    header.append("gamma of the scores, fitted")
+    table("The effective number depends on how deep the regime is", header, lines)
 
 
 def _line(what: str, guess: SurfaceDraws, both: Both, true: str) -> list[str]:

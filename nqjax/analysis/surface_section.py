@@ -104,7 +104,7 @@ def _document(surface: ResponseSurface, post: AveragedPosterior, adaptive: bool)
         "directions": [
             {"words": one.words, "cost": one.cost, "probability": one.probability} for one in surface.directions
         ],
-        "warnings": [*surface.warnings, *doubts_of(surface)],
+        "warnings": [*surface.warnings, *doubts_of(surface.lack_of_fit)],
     }
     return {**found, "sentences": _sentences(found, post.confidence)}
 

@@ -93,7 +93,7 @@ def surface_document(
             for name, one in agreement.items()
         },
         "proposals": surface.propose(proposals, method, key) if proposals else [],
-        "warnings": [*surface.warnings, *doubts_of(surface)],
+        "warnings": [*surface.warnings, *doubts_of(surface.lack_of_fit)],
     }
     return {**document, "answer": _sentences(document)}
 

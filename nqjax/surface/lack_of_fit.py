@@ -12,7 +12,6 @@ from nqjax.runtime.text import p_value
 
 if TYPE_CHECKING:
     from nqjax.surface.draws import SurfaceDraws
-    from nqjax.surface.surface import ResponseSurface
 
 #: Fewest trials inside, and most draws that are used.
 _FEWEST = 12
@@ -68,9 +67,8 @@ def find_lack_of_fit(surface: SurfaceDraws) -> LackOfFit | None:
     return LackOfFit(found, min(1.0, worst * len(found)), int(inside.sum()))
 
 
-def doubts_of(surface: ResponseSurface) -> list[str]:
+def doubts_of(lack: LackOfFit | None) -> list[str]:
     """Return a warning where a quadratic does not fit."""
-    lack = surface.lack_of_fit
     if lack is None or lack.p_value > _DOUBTFUL:
         return []
     worst = min(lack.p_values, key=lambda name: lack.p_values[name])

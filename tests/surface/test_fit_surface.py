@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import nqjax
+from nqjax.report.surface import surface_document
 from nqjax.search import Uniform
 from nqjax.surface.model import log_density
 from nqjax.surface.sampler import sample
@@ -180,6 +181,16 @@ def test_a_quadratic_that_does_not_fit_is_found():
     bad = fit({"z": z}, bent + noise, space, threshold=2.0)
     assert good.lack_of_fit.p_value > 0.01
     assert bad.lack_of_fit.p_value < 1e-4
+
+
+def test_two_basins_are_no_quadratic():
+    """They lie on both sides of a ridge, which no cubic polynomial has."""
+    rng = np.random.default_rng(9)
+    z = rng.uniform(-1, 1, 200)
+    scores = np.minimum((z - 0.5) ** 2, (z + 0.5) ** 2) + 0.02 * rng.normal(size=200)
+    found = fit({"z": z}, scores, {"z": Uniform(-1.0, 1.0)}, threshold=0.2)
+    assert found.lack_of_fit.p_value < 1e-6
+    assert "a quadratic does not fit along z" in surface_document(found)["warnings"][-1]
 
 
 def test_both_views_of_one_search(search, surface):
