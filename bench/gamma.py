@@ -245,15 +245,17 @@ def _draw_searches(found: list[tuple[Search, Both]]) -> None:
 
     figure = Figure((5.4, 4.2), layout="constrained")
     ax = figure.subplots()
-    for search, both in found:
-        if both.surface is None:
-            continue
+    drawn = sorted((one for one in found if one[1].surface), key=lambda one: one[1].gamma.estimate)
+    for place, (search, both) in enumerate(drawn):
+        assert both.surface is not None
         number, gamma = both.surface.interval("effective_number"), both.gamma
         ax.plot([number.low, number.high], [gamma.estimate] * 2, color="0.7", lw=1)
         ax.plot([number.estimate] * 2, [gamma.low, gamma.high], color="0.7", lw=1)
         ax.plot(number.estimate, gamma.estimate, "o", color="tab:blue")
         name = search.name.replace("_structure", "").replace("_grid5_s0", "")
-        ax.annotate(name, (number.estimate, gamma.estimate), (5, 4), textcoords="offset points", fontsize=8)
+        ax.annotate(
+            name, (number.estimate, gamma.estimate), (5, 4 - 13 * (place % 2)), textcoords="offset points", fontsize=8
+        )
     ax.axline((1, 1), slope=1, color="0.5", ls=":", lw=1)
     ax.set(xlabel="effective number of the surface", ylabel="gamma of the scores", xlim=(0, None), ylim=(0, None))
     figure.savefig(PAGE.with_name("gamma_searches.svg"), metadata={"Date": None})

@@ -88,10 +88,10 @@ def is_adaptive(study: StudyTable) -> bool:
 
 def _about_going_on(found: Analysis) -> str:
     if is_adaptive(found.study):
-        return (
-            "These trials seem not to be a random search: what more trials would gain cannot be told from them, and "
-            "the numbers above are rough. `nqjax surface` needs no random search."
-        )
+        lost = "These trials seem not to be a random search: what more trials would gain cannot be told from them"
+        if found.surface is not None:  # its answer comes first, and it is no rough one
+            return f"{lost}."
+        return f"{lost}, and the numbers above are rough. `nqjax surface` needs no random search."
     gains, rule, sigma = found.next_trials, found.stopping, found.fit.sigma
     (place,) = (i for i, n in enumerate(gains.trials) if n == rule.trials)
     gain, low, high = (max(float(a[place]), 0.0) for a in (gains.kept, gains.kept_low, gains.kept_high))

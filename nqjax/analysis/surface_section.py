@@ -130,7 +130,11 @@ def _sentences(found: dict[str, Any], confidence: float) -> list[str]:
     said = [f"{which} is {best_score}."]
     strong, total = [one["words"] for one in found["directions"] if one["probability"] > 0.5], len(found["directions"])
     if strong:
-        of = f"{len(strong)} of {total} directions matter" if total > 1 else "The only direction matters"
+        of = (
+            f"{len(strong)} of {total} directions matter{'s' if len(strong) == 1 else ''}"
+            if total > 1
+            else "The only direction matters"
+        )
         cost = "moving half a range along them costs more than the noise of one run"
         said.append(f"{of}, since {cost if len(strong) > 1 else cost.replace('them', 'it')}: {listed(strong)}.")
     else:

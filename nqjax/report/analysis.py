@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 _MOST_TRIALS = 5
 _MOST_NAMES = 8
 
+#: Width of the picture of directions in inches: letters of a smaller one are larger on a narrow screen.
+_SPECTRUM_WIDTH = 4.8
+
 #: A gain below this part of sigma is shown as 0, a chance below this as such.
 _NOTHING = 0.01
 _RAREST = 5e-4
@@ -194,7 +197,10 @@ def save_analysis(path: "str | Path", found: "Analysis", command: str | None = N
     values: dict[str, Any] = {"meanings": words, "gains": _gain_rows(document), "pictures": pictures}
     if (surface := found.surface) is not None:
         values |= {"numbers": number_rows(found.section), "optimum": optimum_rows(found.section)}
-        pictures["surface"] = picture(lambda f: spectrum(surface, document["confidence"], name=name, ax=f.subplots()))
+        pictures["surface"] = picture(
+            lambda f: spectrum(surface, document["confidence"], name=name, ax=f.subplots()),
+            (_SPECTRUM_WIDTH, 1.9 + 0.45 * len(found.section["directions"])),
+        )
     values["not_valid"] = NOT_VALID if is_first(document) else ""
     values |= {"influences": influence_rows(document), "about_relevance": ABOUT_RELEVANCE}
     write_page(path, render("analysis.html", d=document, command=command, version=__version__, **values))
