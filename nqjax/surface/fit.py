@@ -64,7 +64,7 @@ def fit_surface(
     minimize, maximize : bool, optional
         By default what the study says, else lower scores are better.
     method : {"hmc", "nuts"}, optional
-        The sampler: the fast one of this package, or NumPyro's NUTS on the same density, which takes about ten times as
+        The sampler: the fast one of this package, or NumPyro's NUTS on the same density, which takes many times as
         long. Their answers agree within the error of their draws.
     key : Array, optional
         A JAX random key; ``jax.random.key(0)`` by default.
@@ -194,7 +194,7 @@ def _surface(
     )
     mixing = max(
         _mixing(values.reshape(len(draws.x), -1), draws.threshold)
-        for values in (surface.best_draws, np.log(surface.noise))
+        for values in (surface.best_draws / trials.unit, np.log(surface.noise))  # squares of huge scores overflow
     )
     return replace(surface, mixing=mixing, warnings=_warnings(surface, mixing))
 
