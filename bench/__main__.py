@@ -27,6 +27,7 @@ PARTS = (
     "subsamples",
     "surface",
     "surface_data",
+    "gamma",
     "posterior",
     "calibration",
     "integrals",
