@@ -24,7 +24,7 @@ from nqjax.types import Floats
 SEARCHES = 200
 QUICK = 40
 LEVELS = (0.8, 0.95)
-VERSION = 3
+VERSION = 4
 
 #: Curvature of a weak direction in units of a strong one, and the share of the box in which the surface is quadratic.
 WEAK = 0.02

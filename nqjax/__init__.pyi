@@ -81,6 +81,7 @@ from .posterior.stopping import Stopping as Stopping
 from .posterior.stopping import may_stop as may_stop
 from .report.page import save_report as save_report
 from .surface.fit import fit_surface as fit_surface
+from .surface.many import fit_surfaces as fit_surfaces
 from .surface.surface import ResponseSurface as ResponseSurface
 from .trials.readers.read import read_study as read_study
 from .trials.study import StudyTable as StudyTable

@@ -14,7 +14,7 @@ from nqjax.analysis.study_comparison import StudyComparison
 from nqjax.errors import FitWarning, InputError
 from nqjax.estimation.constraints import Constraint
 from nqjax.estimation.noise_data import Noise
-from nqjax.inputs import as_probability, as_trials, shortened
+from nqjax.inputs import as_flag, as_probability, as_trials, shortened
 from nqjax.trials.readers.read import read_or_minimize
 from nqjax.trials.study import StudyTable
 
@@ -53,6 +53,7 @@ def analyze(
     confidence: float = 0.95,
     gamma: Constraint = None,
     noise: Noise | None = None,
+    surface: bool = True,
 ) -> Analysis: ...
 
 
@@ -71,6 +72,7 @@ def analyze(
     cost: str | None = None,
     budgets: ArrayLike | None = None,
     level: float = 0.05,
+    surface: bool = True,
 ) -> Any:
     """Analyse a search: how good it can get, what the best trials are worth, and whether to go on; or compare several.
 
@@ -97,6 +99,8 @@ def analyze(
         Numbers of trials, or costs, at which to compare.
     level : float
         Nominal probability that any ordering which is said is wrong; docs/analyze.md has measured rates.
+    surface : bool
+        Whether to fit the response surface of one search, too; see `nqjax.fit_surface`. Not of several.
 
     Returns
     -------
@@ -124,7 +128,7 @@ def analyze(
     if not _are_several(source):
         if (names, cost, budgets) != (None, None, None):
             raise InputError("names, cost and budgets are for several studies: give a list of them")
-        found = analyze_study(_read(source, metric, options), confidence, gamma, noise)
+        found = analyze_study(_read(source, metric, options), confidence, gamma, noise, as_flag("surface", surface))
         for caution in found.cautions:
             python_warnings.warn(caution, FitWarning, stacklevel=2)
         return found

@@ -40,7 +40,7 @@ class RandomBaseline:
         """The number of random trials; 0 if the distribution is known."""
         return len(self.scores)
 
-    def ranks(self, best: Floats) -> tuple[Floats, Floats]:
+    def ranks(self, best: Floats) -> tuple[NDArray[np.int_], NDArray[np.int_]]:
         """Return how many random trials are strictly better than scores, and how many are at least as good."""
         return np.searchsorted(self.scores, best, "left"), np.searchsorted(self.scores, best, "right")
 
@@ -94,7 +94,7 @@ def depth_of(share: Floats) -> Floats:
 
 def depth_of_ranks(better: Floats | NDArray[np.int_], count: int, target: float, quantile: float) -> Floats:
     """Return depths from the numbers of better random trials, of shape (searches, budgets)."""
-    place = better + 0.5
+    place = np.asarray(better + 0.5, np.float64)
     trials: Floats = np.ones(better.shape[1])
     depth = place
     for _ in range(_ITERATIONS):

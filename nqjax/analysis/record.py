@@ -12,6 +12,7 @@ from nqjax.posterior.averaged_fit import AveragedFit
 from nqjax.posterior.next_trials import NextTrials
 from nqjax.posterior.ranking import RankedTrials, RerunPlan
 from nqjax.posterior.stopping import Stopping
+from nqjax.surface.surface import ResponseSurface
 from nqjax.trials.study import StudyTable
 
 #: Columns of the ranking in the document.
@@ -51,7 +52,11 @@ class Analysis(WithPage):
     warnings : tuple of str
         All reasons not to rely on the answers, in sentences.
     sentences : tuple of str
-        The answers in plain words.
+        The answers in plain words. Where the trials seem not to be a random search, those of the surface come first.
+    surface : ResponseSurface or None
+        The response surface, see `nqjax.fit_surface`; None where it was not asked for or cannot be fitted.
+    section : dict
+        What the section on the surface says; where there is none, ``"skipped"`` is the reason.
 
     Examples
     --------
@@ -78,6 +83,8 @@ class Analysis(WithPage):
     cautions: tuple[str, ...] = field(repr=False)
     warnings: tuple[str, ...] = field(repr=False)
     sentences: tuple[str, ...] = ()
+    surface: ResponseSurface | None = None
+    section: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Return all numbers as plain Python objects, for JSON."""
@@ -110,6 +117,7 @@ class Analysis(WithPage):
             "influences": [one._asdict() for one in self.influences],
             "geometry": None if self.geometry is None else self.geometry.to_dict(),
             "edges": [asdict(one) for one in self.edges],
+            "surface": self.section,
             "warnings": list(self.warnings),
             "notes": list(self.study.notes),
         }

@@ -3,9 +3,11 @@
 import numpy as np
 
 from nqjax.analysis.record import Analysis
+from nqjax.analysis.surface_section import NOT_VALID
 from nqjax.checks.noise_alone import NOISE_ALONE
 from nqjax.landscape.geometry import Geometry
 from nqjax.runtime.text import as_sure, chance, chance_among_draws, listed, percent, significant
+from nqjax.trials.study import StudyTable
 
 #: A best score is called partly luck when its rerun is expected to be worse by this part of sigma.
 _LUCK = 0.3
@@ -22,7 +24,13 @@ _SETTLED = 0.9
 
 
 def sentences_of(found: Analysis) -> list[str]:
-    """Return the answers: the best score, the best trial, going on, and the hyperparameters."""
+    """Return the answers: those of the surface first where the scores alone do not hold, then those of the scores."""
+    first = [*found.section["sentences"], NOT_VALID] if found.section.get("holds_alone") else []
+    return [*first, *_of_scores(found)]
+
+
+def _of_scores(found: Analysis) -> list[str]:
+    """Return the answers of the scores: the best score, the best trial, going on, and the hyperparameters."""
     post = found.fit.posterior
     if not post.tells_parameters:
         few = (
@@ -73,16 +81,17 @@ def _about_reruns(found: Analysis) -> str:
     )
 
 
-def _is_adaptive(found: Analysis) -> bool:
-    return any("not those of a random search" in warning for warning in found.study.warnings)
+def is_adaptive(study: StudyTable) -> bool:
+    """Return whether the trials seem not to be those of a random search."""
+    return any("not those of a random search" in warning for warning in study.warnings)
 
 
 def _about_going_on(found: Analysis) -> str:
-    if _is_adaptive(found):
-        return (
-            "These trials seem not to be a random search: what more trials would gain cannot be told from them, and "
-            "the numbers above are rough. `nqjax surface` needs no random search."
-        )
+    if is_adaptive(found.study):
+        lost = "These trials seem not to be a random search: what more trials would gain cannot be told from them"
+        if found.surface is not None:  # its answer comes first, and it is no rough one
+            return f"{lost}."
+        return f"{lost}, and the numbers above are rough. `nqjax surface` needs no random search."
     gains, rule, sigma = found.next_trials, found.stopping, found.fit.sigma
     (place,) = (i for i, n in enumerate(gains.trials) if n == rule.trials)
     gain, low, high = (max(float(a[place]), 0.0) for a in (gains.kept, gains.kept_low, gains.kept_high))
@@ -117,7 +126,7 @@ def _about_hyperparameters(found: Analysis) -> list[str]:
             sentences.append(f"{of}, {named} {verb} the differences between all scores, each by itself.")
         else:
             sentences.append(f"{of}, none explains the differences between the scores by itself.")
-    if found.geometry is not None and NOISE_ALONE not in found.warnings and not _is_adaptive(found):
+    if found.geometry is not None and NOISE_ALONE not in found.warnings and not is_adaptive(found.study):
         sentences.append(_about_geometry(found.geometry, post.minimize))
     if post.tells_parameters and study.num_hyperparameters != 1 and NOISE_ALONE not in found.warnings:
         low, high = post.interval("gamma")

@@ -6,7 +6,8 @@ from dataclasses import replace
 from nqjax.analysis.averaged import averaged_of
 from nqjax.analysis.cautions import cautions_without_fit
 from nqjax.analysis.record import Analysis
-from nqjax.analysis.sentences import sentences_of
+from nqjax.analysis.sentences import is_adaptive, sentences_of
+from nqjax.analysis.surface_section import section_of
 from nqjax.analysis.threshold import read_question
 from nqjax.checks.failures import failing_parts
 from nqjax.checks.influence import Edge, edges, influences
@@ -42,7 +43,9 @@ _GAMMA = (1, 5)
 _MOST_GAMMA = 10
 
 
-def analyze_study(study: StudyTable, confidence: float, gamma: Constraint, noise: Noise | None) -> Analysis:
+def analyze_study(
+    study: StudyTable, confidence: float, gamma: Constraint, noise: Noise | None, surface: bool = False
+) -> Analysis:
     """Return the analysis of one search; arguments are checked, and as for `nqjax.analyze`.
 
     Raises
@@ -60,6 +63,7 @@ def analyze_study(study: StudyTable, confidence: float, gamma: Constraint, noise
     found_edges = tuple(edges(study.config, study.scores, post.minimize))
     failing = [one.sentence for one in failing_parts(study.config, study.scores)]
     about_space = [*map(_about_edge, found_edges), *failing[:_MOST_PARTS]]
+    section = section_of(study, post, wanted=surface, adaptive=is_adaptive(study))
     found = Analysis(
         study=study,
         fit=averaged_fit(post),
@@ -72,6 +76,8 @@ def analyze_study(study: StudyTable, confidence: float, gamma: Constraint, noise
         edges=found_edges,
         cautions=tuple(cautions),
         warnings=tuple(dict.fromkeys([*study.warnings, *cautions, *post.warnings, *about_space])),
+        surface=section.surface,
+        section=section.document,
     )
     return replace(found, sentences=tuple(sentences_of(found)))
 

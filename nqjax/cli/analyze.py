@@ -56,6 +56,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="compare at equal cost: the column that holds the cost of a trial; auto takes the one that each file is "
         "recognised to have (default: equal numbers of trials)",
     )
+    parser.add_argument(
+        "--no-surface",
+        dest="surface",
+        action="store_false",
+        help="leave out the response surface, which takes some seconds more (see `nqjax surface`)",
+    )
     add_noise(parser)
     add_confidence(parser, "the intervals")
     parser.add_argument("--report", metavar="PAGE", help="write an HTML page with tables and pictures, a .html file")
@@ -88,7 +94,7 @@ def run(args: argparse.Namespace) -> None:
     (study,) = args.studies
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FitWarning)  # the answer has it
-        found = analyze(study, confidence=args.confidence, noise=noise)
+        found = analyze(study, confidence=args.confidence, noise=noise, surface=args.surface)
     # Print the numbers first: they are not lost if the page cannot be written.
     output.give(args, found.to_dict(), print_analysis)
     if args.report is not None:

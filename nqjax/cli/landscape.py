@@ -8,6 +8,7 @@ from nqjax.cli.options import add_command, add_threshold, read_positive
 from nqjax.errors import InputError
 
 if TYPE_CHECKING:
+    from nqjax.landscape.embedding import Embedding
     from nqjax.landscape.landscape import Landscape
 
 _EPILOG = """\
@@ -158,6 +159,10 @@ def _run(args: argparse.Namespace) -> None:
     reading.keep(args, [dataclasses.replace(study, warnings=cautions(study))])
     options = {"categorical": args.categorical, "drop": args.drop, "keep": args.keep}
     land = landscape_of(study, scores, names, **options)
+    if args.plot is not None:
+        from nqjax.plots.maps import check_map
+
+        check_map(land)
     tolerance = "noise" if args.tolerance is None else args.tolerance
     metrics = land.metrics(tolerance, sigma=args.sigma)
     threshold = _threshold(args, land)
@@ -172,18 +177,24 @@ def _run(args: argparse.Namespace) -> None:
         embedding = embed_landscape(land)
         document["embedding"] = {"method": "umap", "trustworthiness": embedding.trustworthiness}
     output.give(args, document, print_landscape)
-    if embedding is not None:
-        from nqjax.plots.embeddings import embedding as draw_embedding
-        from nqjax.plots.style import save
-
-        save(draw_embedding(land, embedding).ax.figure, args.embedding)
     if args.report is not None:
         from nqjax.report.landscape_page import save_landscape_page
 
         save_landscape_page(args.report, land, metrics, reading.described(args, document), args.command_line)
+    if embedding is not None or args.plot is not None:
+        _draw(args, land, embedding, threshold)
+
+
+def _draw(args: argparse.Namespace, land: "Landscape", embedding: "Embedding | None", threshold: float | None) -> None:
+    """Write the pictures that were asked for."""
+    from nqjax.plots.style import save
+
+    if embedding is not None:
+        from nqjax.plots.embeddings import embedding as draw_embedding
+
+        save(draw_embedding(land, embedding).ax.figure, args.embedding)
     if args.plot is not None:
         from nqjax.plots.maps import landscape_map
-        from nqjax.plots.style import save
 
         save(landscape_map(land, threshold=threshold).ax.figure, args.plot)
 

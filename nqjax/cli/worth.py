@@ -4,7 +4,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from nqjax.cli import output, process, reading
-from nqjax.cli.options import add_command, add_seed, read_whole
+from nqjax.cli.options import add_command, add_seed, read_trials, read_whole
 from nqjax.cli.searching import check_out, telling
 from nqjax.errors import InputError, visible
 

@@ -60,31 +60,35 @@ class Basins:
         return float(1 / np.sum(self.shares**2))
 
 
-def find_basins(graph: Graph, heights: Heights) -> Basins:
+def find_basins(graph: Graph, heights: Heights, best: NDArray[np.int32] | None = None) -> Basins:
     """Return the optima and the basins of best-improvement descent.
 
     A configuration moves to its best neighbour that is strictly better, to the one with the smallest row among equal
-    ones. Without a better neighbour it moves to the best exit of its plateau, if that has one.
+    ones. Without a better neighbour it moves to the best exit of its plateau, if that has one. The place of each best
+    neighbour in the order may be given, if it is known.
     """
     count = len(graph)
-    order = heights.order
-    ranks = np.append(heights.rank[order], np.int32(count))  # of a place; that of no neighbour is above all
-    best = best_neighbours(graph, heights)
-    best_rank = ranks[best]
+    node = np.arange(count, dtype=np.int32)
+    order = np.append(heights.order, np.int32(count))
+    best = best_neighbours(graph, heights) if best is None else best
+    # The rank of a place; that of no neighbour is above all.
+    best_rank = np.append(heights.rank[heights.order], np.int32(count))[best] if heights.has_ties else best
     improves = best_rank < heights.rank
     plateau = find_plateaus(graph, heights)
-    following = plateau.copy()
-    following[improves] = order[best[improves]]
-    moves = improves.copy()
+    following = np.where(improves, order[best], plateau)
+    moves = improves
     if heights.has_ties:
+        several = np.flatnonzero(np.bincount(plateau, minlength=count)[plateau] > 1)
+        leaves = several[improves[several]]
         exits = np.full(count, count, np.int32)
-        np.minimum.at(exits, plateau[improves], best[improves])
-        waits = np.flatnonzero(~improves)
+        np.minimum.at(exits, plateau[leaves], best[leaves])
+        waits = several[~improves[several]]
         waits = waits[exits[plateau[waits]] < count]
         following[waits] = order[exits[plateau[waits]]]
+        moves = improves.copy()
         moves[waits] = True
     steps = moves.astype(np.int32)
-    arrives = np.flatnonzero(~moves & (plateau == np.arange(count)))
+    arrives = np.flatnonzero(~moves & (plateau == node))
     while True:  # each round doubles the length of the jumps
         further = following[following]
         if np.array_equal(further, following):

@@ -198,7 +198,8 @@ def _smoothness(land: Topography, numbers: _Numbers, tolerance: float | None, un
         numbers.found["autocorrelation"] = tuple(ranks.tolist())
     else:
         numbers.reasons["autocorrelation"] = undefined
-    numbers.put("correlation_length", correlation_length(float(ranks[0])), "neighbours are not positively correlated")
+    why_not = "neighbours are not positively correlated" if math.isfinite(ranks[0]) else undefined
+    numbers.put("correlation_length", correlation_length(float(ranks[0])), why_not)
     if tolerance is None:
         numbers.refuse(("neutrality",), _NO_TOLERANCE)
     else:

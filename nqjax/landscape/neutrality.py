@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cached_property
 
 import numpy as np
@@ -87,6 +88,5 @@ def _mean(shares: Floats) -> float:
 
 def noise_neutrality(tolerance: ArrayLike, sigma: float) -> Floats:
     """Return the neutrality of a flat landscape with independent normal noise of standard deviation ``sigma``."""
-    from scipy.special import erf
-
+    erf = np.vectorize(math.erf, otypes=[np.float64])  # that of SciPy takes longer to import than to use
     return np.asarray(erf(np.asarray(tolerance) / (2 * sigma)))

@@ -6,7 +6,7 @@ import numpy as np
 
 from nqjax.landscape.basins import find_basins
 from nqjax.landscape.graph import Graph
-from nqjax.landscape.prominence import find_merges, find_network
+from nqjax.landscape.prominence import find_merges
 from nqjax.landscape.ties import find_heights
 from nqjax.types import Floats
 
@@ -31,7 +31,7 @@ def largest_prominences(graph: Graph, draws: int, seed: int = 0) -> Floats:
     for draw in range(draws):
         heights = find_heights(rng.standard_normal(len(graph)))
         basins = find_basins(graph, heights)
-        prominence = find_merges(heights, basins, find_network(graph, heights, basins)).prominence
+        prominence = find_merges(graph, heights, basins).prominence
         found[draw] = np.max(prominence[np.isfinite(prominence)], initial=0.0)
     return found
 

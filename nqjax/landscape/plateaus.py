@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from nqjax.landscape.components import components
 from nqjax.landscape.graph import Graph
 from nqjax.landscape.ties import Heights
 
@@ -20,26 +21,18 @@ def best_neighbours(graph: Graph, heights: Heights) -> NDArray[np.int32]:
 
 def find_plateaus(graph: Graph, heights: Heights) -> NDArray[np.int32]:
     """Return the smallest row of the plateau of each configuration; a single one is its own plateau."""
-    node = np.arange(len(graph), dtype=np.int32)
+    plateau = np.arange(len(graph), dtype=np.int32)
     if not heights.has_ties:
-        return node
-    rank = np.append(heights.rank, np.int32(-1))
-    pairs = [(node[equal], row[equal]) for row in graph.table for equal in [(rank[row] == heights.rank) & (row > node)]]
-    return components(len(graph), np.concatenate([a for a, _ in pairs]), np.concatenate([b for _, b in pairs]))
-
-
-def components(count: int, start: NDArray[np.int32], end: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Return the smallest node of the connected component of each node."""
-    node = np.arange(count, dtype=np.int32)
-    if not len(start):
-        return node
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    edges = coo_array((np.ones(len(start), np.int8), (start, end)), shape=(count, count))
-    _, label = connected_components(edges, directed=False)
-    _, first = np.unique(label, return_index=True)
-    return first.astype(np.int32)[label]
+        return plateau
+    size = np.bincount(heights.rank, minlength=len(heights.levels))
+    tied = np.flatnonzero(size[heights.rank] > 1).astype(np.int32)
+    rank, ranks = heights.rank[tied], np.append(heights.rank, np.int32(-1))
+    end = graph.table[:, tied]
+    which, start = np.nonzero((ranks[end] == rank) & (end > tied))
+    place = np.empty(len(graph), np.int32)
+    place[tied] = np.arange(len(tied), dtype=np.int32)
+    plateau[tied] = tied[components(len(tied), start.astype(np.int32), place[end[which, start]])]
+    return plateau
 
 
 def optima_within(graph: Graph, heights: Heights, tolerance: float) -> int:

@@ -8,12 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nqjax.landscape.basins import Basins
+from nqjax.landscape.components import components, spanning_tree
 from nqjax.landscape.graph import Graph
 from nqjax.landscape.ties import Heights
 from nqjax.types import Floats
 
 #: Codes of pairs of basins with the height of their saddle must stay below this, to be sorted as one number.
 _MOST_CODES = 2**63
+
+#: The share of the nodes, the best ones, whose edges are looked at first.
+_LOW_SHARE = 0.3
 
 
 class Network(NamedTuple):
@@ -85,24 +89,21 @@ def find_network(graph: Graph, heights: Heights, basins: Basins) -> Network:
     return Network(pair // count, pair % count, weight, saddle[starts])
 
 
-def find_merges(heights: Heights, basins: Basins, network: Network) -> Merges:
+def find_merges(graph: Graph, heights: Heights, basins: Basins) -> Merges:
     """Return the merge tree of the optima.
 
-    Inside a basin everything hangs together below the level of any of its nodes, so the lowest saddles between basins
-    are all that is needed: their minimum spanning tree has the passes at which components meet.
+    Inside a basin everything hangs together below the level of any of its nodes, so edges between basins are all that
+    is needed: their minimum spanning tree has the passes at which components meet.
     """
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import minimum_spanning_tree
+    return _merged(heights, basins, _passes(graph, heights, basins))
 
+
+def _merged(heights: Heights, basins: Basins, tree: _Edges) -> Merges:
+    """Return the merge tree of the edges of a minimum spanning tree, the lowest first."""
     count = len(basins)
-    # A stored zero would be no edge.
-    edges = coo_array(((network.saddle + 1).astype(np.float64), (network.first, network.second)), shape=(count, count))
-    tree = minimum_spanning_tree(edges.tocsr()).tocoo()
-    order = np.argsort(tree.data, kind="stable")
     root = list(range(count))
     parent, level = list(range(count)), [-1] * count
-    rank = (tree.data[order] - 1).astype(np.int64).tolist()
-    for one, other, height in zip(tree.row[order].tolist(), tree.col[order].tolist(), rank, strict=True):
+    for one, other, height in zip(*(part.tolist() for part in tree), strict=True):
         a, b = one, other
         while root[a] != a:  # union-find, written out: calls would take most of the time
             root[a] = a = root[root[a]]
@@ -112,5 +113,79 @@ def find_merges(heights: Heights, basins: Basins, network: Network) -> Merges:
         root[dies] = parent[dies] = survivor
         level[dies] = height
     place = np.array(level)
-    saddle = np.where(place >= 0, heights.levels[place], np.inf)
-    return Merges(saddle - heights.loss[basins.optima], saddle, np.array(parent))
+    found = np.where(place >= 0, heights.levels[place], np.inf)
+    with np.errstate(invalid="ignore"):  # infinity less infinity
+        return Merges(found - heights.loss[basins.optima], found, np.array(parent))
+
+
+def count_prominent(graph: Graph, heights: Heights, basins: Basins, tolerance: float) -> int:
+    """Return the number of optima that are more prominent than a tolerance, as the merge tree would.
+
+    Only low edges can make an optimum less prominent: those between two basins of which both ends are within the
+    tolerance of the worse optimum.
+    """
+    own = heights.loss[basins.optima][basins.basin]
+    with np.errstate(invalid="ignore"):  # infinity less infinity
+        low = np.flatnonzero(heights.loss - own <= tolerance)
+    own, of_low, rank_low = own[low], basins.basin[low], heights.rank[low]
+    loss, basin = np.append(heights.loss, np.nan), np.append(basins.basin, np.int32(len(basins)))
+    found = []
+    for row in graph.table:
+        end = row[low]
+        better = np.flatnonzero(basin[end] < of_low)
+        better = better[loss[end[better]] - own[better] <= tolerance]
+        end = end[better]
+        found.append((of_low[better], basin[end], np.maximum(rank_low[better], heights.rank[end])))
+    edges = _Edges(*(np.concatenate(one) for one in zip(*found, strict=True)))
+    merges = _merged(heights, basins, edges.lowest(len(basins)))
+    return int(np.sum(~(merges.prominence <= tolerance)))
+
+
+class _Edges(NamedTuple):
+    """Edges between basins, with the rank of their worse end."""
+
+    first: NDArray[np.int32]
+    second: NDArray[np.int32]
+    saddle: NDArray[np.int32]
+
+    def lowest(self, count: int, parts: NDArray[np.int32] | None = None) -> _Edges:
+        """Return the edges of a minimum spanning tree of the basins, or of parts, each a set of basins."""
+        first, second = (self.first, self.second) if parts is None else (parts[self.first], parts[self.second])
+        chosen = spanning_tree(count, first, second, self.saddle)
+        return _Edges(self.first[chosen], self.second[chosen], self.saddle[chosen])
+
+
+def _passes(graph: Graph, heights: Heights, basins: Basins) -> _Edges:
+    """Return the edges of a minimum spanning tree of the basins, the lowest first.
+
+    Low edges first: in noise these join nearly all basins, and then only few nodes are outside the largest part.
+    """
+    count = len(basins)
+    low = heights.order[: max(int(_LOW_SHARE * len(graph)), 1)]
+    low = low[heights.rank[low] < heights.rank[low[-1]]] if len(low) < len(graph) else low
+    parts = np.arange(count, dtype=np.int32)
+    edges = _crossing(graph, heights, basins, parts, low, upwards=False)
+    tree = edges.lowest(count)
+    parts = components(count, tree.first, tree.second)
+    part = parts[basins.basin]
+    rest = np.flatnonzero(part != np.bincount(part).argmax()).astype(np.int32)
+    edges = _crossing(graph, heights, basins, parts, rest, upwards=True)
+    return _Edges(*(np.concatenate(both) for both in zip(tree, edges.lowest(count, parts), strict=True)))
+
+
+def _crossing(
+    graph: Graph, heights: Heights, basins: Basins, parts: NDArray[np.int32], nodes: NDArray[np.int32], *, upwards: bool
+) -> _Edges:
+    """Return the edges of some nodes to other parts, each a set of basins; ``upwards``: also to worse nodes."""
+    basin = np.append(basins.basin, np.int32(0))
+    rank = np.append(heights.rank, np.int32(-1 if upwards else len(graph)))
+    part = np.append(parts[basins.basin], np.int32(-1))
+    own, rank_here = part[nodes], heights.rank[nodes]
+    found = []
+    for row in graph.table:
+        end = row[nodes]
+        keep = part[end] != own
+        keep &= end < len(graph) if upwards else rank[end] <= rank_here
+        here, there = nodes[keep], end[keep]
+        found.append((basin[here], basin[there], np.maximum(rank[here], rank[there])))
+    return _Edges(*(np.concatenate(one) for one in zip(*found, strict=True)))

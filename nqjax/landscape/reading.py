@@ -9,10 +9,13 @@ from typing import Any
 import numpy as np
 
 from nqjax.errors import InputError, visible
+from nqjax.landscape import checks
 from nqjax.landscape.landscape import Landscape
 from nqjax.trials.columns import listed_names
+from nqjax.trials.readers.detect import read_table
 from nqjax.trials.readers.doubts import direction_doubt
 from nqjax.trials.readers.read import read_or_minimize
+from nqjax.trials.readers.table import Table
 from nqjax.trials.study import FINISHED, StudyTable
 from nqjax.types import Floats
 
@@ -83,9 +86,12 @@ def read_columns(
     given = [metric] if isinstance(metric, str) else list(metric or [])
     first = next((name for name in given if not _is_pattern(name)), None)
     if first is None and given:  # the names must be known before a metric is chosen
-        first = _first_match(source, given[0], study)
+        source = source if isinstance(source, StudyTable) else read_table(source, study)
+        first = _first_match(source, given[0])
     conditions = [where] if isinstance(where, str) else list(where or [])
-    found = read_or_minimize(source, first, minimize=minimize, where=conditions, per_trial=per_trial, study=study)
+    found = read_or_minimize(
+        source, first, minimize=minimize, where=conditions, per_trial=per_trial, study=study, doubted=False
+    )
     return found, expand(found, given) or [found.metric]
 
 
@@ -106,10 +112,7 @@ def _is_pattern(name: str) -> bool:
     return any(mark in name for mark in "*?[")
 
 
-def _first_match(source: Any, pattern: str, study: str | None) -> str:
-    from nqjax.trials.readers.detect import read_table
-
-    table = read_table(source, study)
+def _first_match(table: Table | StudyTable, pattern: str) -> str:
     found = [pattern] if pattern in table.columns else fnmatch.filter(table.columns, pattern)
     if not found:
         raise InputError(f"no column matches {visible(pattern)!r}; the columns: {listed_names(list(table.columns))}")
@@ -162,7 +165,10 @@ def landscape_of(
     drop = set(drop)
     if unknown := sorted(drop - set(study.columns)):
         raise InputError(f"{study.source} has no column {visible(unknown[0])!r} to leave out")
-    config = {name: values for name, values in study.config.items() if name not in drop and name not in metrics}
+    keep = checks.as_names("keep", keep)
+    # A column that looks like a name or a comment is none of the study's hyperparameters; the caller knows better.
+    named = {name: study.columns[name] for name in keep if name in study.columns}
+    config = {name: one for name, one in {**study.config, **named}.items() if name not in drop and name not in metrics}
     if not config:
         raise InputError(f"{study.source} has no hyperparameters: no other column varies, or all are left out")
     minimize = study.direction != "maximize"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -12,6 +13,8 @@ import numpy as np
 from nqjax.errors import InputError
 from nqjax.landscape.assortativity import correlation_length
 from nqjax.landscape.correlations import inner
+from nqjax.landscape.cube import WIDTH, Cube
+from nqjax.landscape.many import ManyLandscapes
 from nqjax.landscape.metrics import Metrics, find_metrics
 from nqjax.landscape.replicates import Replicates
 from nqjax.landscape.space import CONTINUOUS, SAMPLE
@@ -72,6 +75,9 @@ _NAMES = (*_SCALES, "correlation_length")
 
 #: Fewer redraws tell no interval.
 FEWEST_DRAWS = 20
+
+#: Larger grids are redrawn one by one: many at once would need gigabytes.
+_MOST_AT_ONCE = 250_000
 
 #: Configurations of similar losses whose variances are averaged, and with how many further runs of a configuration that
 #: average is weighed.
@@ -188,15 +194,28 @@ def find_redraws(
     rng = np.random.default_rng(seed)
     errors = standard_errors(land.replicates, sigma)
     values = {name: np.full(draws, np.nan) for name in _SCALES}
-    prominence = observed.noise_tolerance
-    for draw in range(draws):
-        redrawn = _Redrawn(land, land.replicates.mean + errors * rng.standard_normal(len(errors)))
-        found = find_metrics(redrawn, observed.tolerance, prominence)
-        for name, column in values.items():
-            value = getattr(found, name)
-            column[draw] = np.nan if value is None else value
+    tolerances = observed.tolerance, observed.noise_tolerance
+    drawn = (land.replicates.mean + errors * rng.standard_normal(len(errors)) for _ in range(draws))
+    for draw, found in enumerate(_numbers(land, drawn, *tolerances)):
+        for name, value in found.items():
+            values[name][draw] = value
         done()
     return Redraws(observed, values, confidence, _errors_alike(land))
+
+
+def _numbers(
+    land: Topography, drawn: Iterator[Floats], tolerance: float | None, prominence: float | None
+) -> Iterator[dict[str, float]]:
+    """Yield the numbers of each redraw: of a complete grid many at once, of another one by one."""
+    cube = Cube.of(land.space) if len(land.space) <= _MOST_AT_ONCE else None
+    if cube is None:
+        for losses in drawn:
+            found = find_metrics(_Redrawn(land, losses), tolerance, prominence)
+            yield {name: math.nan if getattr(found, name) is None else getattr(found, name) for name in _SCALES}
+        return
+    many = ManyLandscapes(land, cube, tolerance, prominence)
+    while batch := list(itertools.islice(drawn, WIDTH)):
+        yield from many.numbers(np.array(batch))
 
 
 def _errors_alike(land: Topography) -> float | None:

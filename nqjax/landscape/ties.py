@@ -60,7 +60,7 @@ def find_heights(losses: Floats) -> Heights:
     ([1, 1, 2, 0], [3, 0, 1, 2])
     """
     losses = np.where(np.isfinite(losses), losses, np.inf)
-    order = np.argsort(losses, kind="stable")
+    order = np.argsort(losses)  # ties in any order, as yet
     ordered = losses[order]
     starts = np.ones(len(losses), bool)
     with np.errstate(invalid="ignore"):
@@ -73,9 +73,21 @@ def find_heights(losses: Floats) -> Heights:
     rank = np.empty(len(losses), np.int32)
     rank[order] = np.cumsum(starts, dtype=np.int32) - 1
     if len(levels) < len(losses):
-        order = np.argsort(rank, kind="stable")
+        order = _by_row_within_ties(order, starts, rank)
         losses = levels[rank]
     nodes = order.astype(np.int32)
     place = np.empty_like(nodes)
     place[nodes] = np.arange(len(nodes), dtype=np.int32)
     return Heights(losses, rank, nodes, place, levels)
+
+
+def _by_row_within_ties(
+    order: NDArray[np.intp], starts: NDArray[np.bool_], rank: NDArray[np.int32]
+) -> NDArray[np.intp]:
+    """Return the order with tied nodes by their row; ``starts`` says where in the order another loss begins."""
+    tied = ~starts
+    tied[:-1] |= tied[1:]
+    nodes = order[tied]
+    found = order.copy()
+    found[tied] = np.sort(rank[nodes] * np.int64(len(order)) + nodes) % len(order)
+    return found

@@ -60,7 +60,7 @@ class Topography:
     @cached_property
     def merges(self) -> Merges:
         """The merge tree of the optima: prominences, saddles and the better optimum that each meets."""
-        return find_merges(self.heights, self.basins, self.network)
+        return find_merges(self.graph, self.heights, self.basins)
 
     @cached_property
     def neutrality(self) -> Neutrality:

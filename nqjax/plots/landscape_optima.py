@@ -45,12 +45,16 @@ def optima_curve(land: "Landscape", *, noise: float | None = None, ax: "Axes | N
     axes = new_figure().subplots() if ax is None else ax
     noise = land.noise_tolerance() if noise is None else noise
     low = steps[0] / 2 if len(steps) else 1.0
-    places = np.append(low, steps)
+    places = np.append(low, steps if len(steps) else 10 * low)
     axes.step(places, land.optima_above(places), where="post", color=BLUE, label="optima that are deeper")
     axes.axhline(flat_noise_optima(land.graph), color=GREY, linestyle="--", label="all optima of flat noise")
     if noise:
         axes.axvline(noise, color=ORANGE, label="depth that noise exceeds in 5 % of cases")
     axes.set(xscale="log", yscale="log", xlabel="tolerance (units of the loss)", ylabel="optima")
+    low, high = axes.get_ylim()
+    if high < 10 * low:  # powers of ten would be written as 2 x 10^0
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_formatter("{x:g}")
     axes.legend(frameon=False, fontsize="small")
     return Drawn(axes, {"curve": axes.lines[0]})
 

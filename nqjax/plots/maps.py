@@ -64,8 +64,7 @@ def landscape_map(
     >>> drawn.ax.get_xlabel(), drawn.artists["pixels"].get_array().shape
     ('x', (3, 4))
     """
-    if land.space.kind not in ("complete", "missing"):
-        raise InputError(f"there is no map of {land.extent}: it needs a grid")
+    check_map(land)
     axes = new_figure((7.2, 5.4)).subplots() if ax is None else ax
     across, up, image, inside = stacked(land, threshold, most_pixels)
     drawn = axes.imshow(image, origin="lower", aspect="auto", interpolation="nearest", cmap="viridis", vmin=0, vmax=1)
@@ -76,6 +75,12 @@ def landscape_map(
     _name_levels(axes, up, image.shape[0], is_x=False)
     axes.figure.colorbar(drawn, ax=axes, label="share of better configurations")
     return Drawn(axes, {"pixels": drawn})
+
+
+def check_map(land: "Landscape") -> None:
+    """Raise InputError for a landscape that has no map."""
+    if land.space.kind not in ("complete", "missing"):
+        raise InputError(f"there is no map of {land.extent}: it needs a grid")
 
 
 def stacked(

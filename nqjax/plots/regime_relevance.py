@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 #: The height of a bar; its name stands in what is left of the row.
 _BAR = 0.4
 
+#: The gap between a bar and the name above it.
+_GAP = 0.05
+
 
 def relevance(geometry: "Geometry", *, ax: "Axes | None" = None) -> Drawn:
     """Draw the relevance of each hyperparameter, with what it must exceed to count.
@@ -39,9 +42,10 @@ def relevance(geometry: "Geometry", *, ax: "Axes | None" = None) -> Drawn:
         # Numbers of short bars stand behind the line.
         behind = max(one.value, one.least if one.value < 1.5 * one.least < math.inf else 0.0)
         axes.text(behind, place, f" {value}", va="center", fontsize="small")
-        axes.text(0, place + _BAR / 2, plain(name[:40]), va="bottom", fontsize="small")
+        axes.text(0, place + _BAR / 2 + _GAP, plain(name[:40]), va="bottom", fontsize="small")
     axes.set_yticks([])
     values = [one.value for one in geometry.relevance.values()]
-    low, high = min(0.0, *values), max(0.1, *values) * 1.15
-    axes.set(xlim=(low, high), ylim=(-0.5, len(values) - 0.1), xlabel="relevance (black: counts above)")
+    least = [one.least for one in geometry.relevance.values() if math.isfinite(one.least)]
+    low, high = min(0.0, *values), max(0.1, *values, *least) * 1.15
+    axes.set(xlim=(low, high), ylim=(-0.5, len(values)), xlabel="relevance (black: counts above)")
     return Drawn(axes, {"bars": list(axes.patches)})

@@ -1,7 +1,7 @@
 """The picture of what methods are worth in random trials."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -51,7 +51,7 @@ def worth(found: Worth | Mapping[str, Worth], *, ax: "Axes | None" = None) -> Dr
     axes = new_figure((6.4, 4.2)).subplots() if ax is None else ax
     every = np.unique(np.concatenate([one.at for one in several.values()]))
     (line,) = axes.plot(every, every, color=DARK, linestyle="--", linewidth=1, label="random search")
-    drawn = {"random": line}
+    drawn: dict[str, Any] = {"random": line}
     ends = [every.min(), every.max()]
     for place, (name, one) in enumerate(several.items()):
         color = f"C{place}"

@@ -5,6 +5,7 @@ import textwrap
 from typing import TYPE_CHECKING, Any
 
 from nqjax.errors import InputError
+from nqjax.report.surface_section import NOT_VALID, heading, is_first, number_rows, optimum_rows, print_section
 from nqjax.report.tables import MEANING, indented, meanings, small_table
 from nqjax.runtime.text import as_sure, chance, percent, significant
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 #: Rows of the ranking and hyperparameters that are printed.
 _MOST_TRIALS = 5
 _MOST_NAMES = 8
+
+#: Width of the picture of directions in inches: letters of a smaller one are larger on a narrow screen.
+_SPECTRUM_WIDTH = 4.8
 
 #: A gain below this part of sigma is shown as 0, a chance below this as such.
 _NOTHING = 0.01
@@ -50,8 +54,12 @@ def print_analysis(document: "Mapping[str, Any]", console: "Console") -> None:
         for warning in document["warnings"]:
             console.print(indented(Text(f"- {warning}", style="yellow")))
         console.print()
+    if is_first(document):
+        print_section(document, console)
     if document["tells_parameters"]:
         _print_tables(document, console)
+    if not is_first(document):
+        print_section(document, console)
     if document["influences"]:
         title = "What each hyperparameter explains by itself, of the differences between all scores"
         title += "; and near the optimum" if document["geometry"] else ""
@@ -64,11 +72,25 @@ def print_analysis(document: "Mapping[str, Any]", console: "Console") -> None:
 def _print_tables(document: "Mapping[str, Any]", console: "Console") -> None:
     from rich.text import Text
 
-    console.print(Text("Near the optimum", style="bold"))
+    console.print(Text(heading("Near the optimum", document), style="bold"))
     console.print(indented(_parameters(document), below=1))
-    console.print(Text("The best trials: what they show, and what they would score again", style="bold"))
+    console.print(
+        Text(
+            heading("The best trials", document)
+            if is_first(document)
+            else "The best trials: what they show, and what they would score again",
+            style="bold",
+        )
+    )
     console.print(indented(_ranking(document), below=1))
-    console.print(Text("More trials: expected gains, and the chance of a better score than the best one", style="bold"))
+    console.print(
+        Text(
+            heading("More trials", document)
+            if is_first(document)
+            else "More trials: expected gains, and the chance of a better score than the best one",
+            style="bold",
+        )
+    )
     console.print(indented(_gains(document), below=1))
 
 
@@ -153,6 +175,7 @@ def save_analysis(path: "str | Path", found: "Analysis", command: str | None = N
     from nqjax._version import __version__
     from nqjax.plots import best, curve, distribution, gammas, quantiles, space
     from nqjax.plots import path as thresholds
+    from nqjax.plots.spectra import spectrum
     from nqjax.report.html import link_to, picture, render, write_page
 
     document = found.to_dict()
@@ -172,5 +195,12 @@ def save_analysis(path: "str | Path", found: "Analysis", command: str | None = N
         pictures["hyperparameters"] = link_to(space.hyperparameters(found).ax[0].figure)
     words = meanings(document["minimize"])
     values: dict[str, Any] = {"meanings": words, "gains": _gain_rows(document), "pictures": pictures}
+    if (surface := found.surface) is not None:
+        values |= {"numbers": number_rows(found.section), "optimum": optimum_rows(found.section)}
+        pictures["surface"] = picture(
+            lambda f: spectrum(surface, document["confidence"], name=name, ax=f.subplots()),
+            (_SPECTRUM_WIDTH, 1.9 + 0.45 * len(found.section["directions"])),
+        )
+    values["not_valid"] = NOT_VALID if is_first(document) else ""
     values |= {"influences": influence_rows(document), "about_relevance": ABOUT_RELEVANCE}
     write_page(path, render("analysis.html", d=document, command=command, version=__version__, **values))

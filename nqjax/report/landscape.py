@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 #: Optima and hyperparameters that are listed.
 _LISTED = 10
 
+#: A share below this is what rounding leaves of zero.
+_ROUNDING = 1e-9
+
 #: A regime that is fewer tolerances deep than this cannot be told from one valley.
 _DEEP_ENOUGH = 3.0
 
@@ -139,7 +142,8 @@ def _regime(land: "Landscape", metrics: "Metrics", threshold: float) -> dict[str
 
 def _sentences(found: dict[str, Any], land: "Landscape") -> list[str]:
     """Return the answer in sentences."""
-    runs = f", up to {found['runs']} runs each" if found["runs"] > 1 else ""
+    upto = "" if int(land.replicates.count.min()) == found["runs"] else "up to "
+    runs = f", {upto}{found['runs']} runs each, averaged" if found["runs"] > 1 else ""
     noise = f" (sigma {significant(found['sigma'], 3)} of one run near the best)" if found["sigma"] is not None else ""
     sentences = [f"{land.extent}{runs}{noise}."]
     if found["num_failed"]:
@@ -160,6 +164,8 @@ def _of_optima(found: dict[str, Any]) -> str:
     count = found["n_lo_prominent"]
     if count is None:
         return f"{many} {flat}; how many are more than noise cannot be told: {found['reasons']['n_lo_prominent']}."
+    if found["n_lo"] == 1:
+        return f"There is 1 local optimum {flat}."
     verb = "is" if count == 1 else "are"
     return f"Of {many} {flat} {count:,} {verb} deeper than {significant(found['noise_tolerance'], 3)}, {_what(found)}."
 
@@ -168,6 +174,11 @@ def _what(found: dict[str, Any]) -> str:
     if found["noise_tolerance"] == found["tolerance"]:
         return "the tolerance that was given"
     return "which noise near the best exceeds in 5 % of cases"
+
+
+_NONE_DECIDES = (
+    "No hyperparameter decides whether a configuration is in the regime: good configurations are spread like all."
+)
 
 
 def _of_regime(found: dict[str, Any]) -> list[str]:
@@ -189,7 +200,7 @@ def _of_regime(found: dict[str, Any]) -> list[str]:
         first = f"{inside} lie in {where}, {depth:.2g} tolerances deep: a search that gets there has {inside} valleys."
     counting = regime["counting"]
     if not counting:
-        return [first, "No hyperparameter decides whether it does: good configurations are spread like all."]
+        return [first, _NONE_DECIDES]
     verb = "decides" if len(counting) == 1 else "decide"
     return [first, f"{_listed(counting)} {verb} whether a configuration is in the regime."]
 
@@ -199,7 +210,8 @@ def _of_importance(importance: dict[str, Any]) -> str:
     first = f"{shares[0][0]} explains {shares[0][1]} of the variance of the ranks"
     if len(shares) == 1:
         return f"{first}."
-    rest = percent(max(1 - importance["order2"], 0.0), 2)
+    left = 1 - importance["order2"]
+    rest = percent(left if left > _ROUNDING else 0.0, 2)
     return f"{first} and {shares[1][0]} {shares[1][1]} (alone and in pairs); {rest} needs three or more together."
 
 

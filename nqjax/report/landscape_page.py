@@ -168,7 +168,7 @@ def _relevance(land: "Landscape", threshold: float) -> dict[str, str]:
 
     geometry = land.geometry(threshold)
     bars = ", ".join(f"{name} {one.value:.2f}".replace("-0.00", "0.00") for name, one in geometry.relevance.items())
-    height = 1.0 + 0.34 * len(geometry.relevance)
+    height = 1.0 + 0.4 * len(geometry.relevance)
     return {
         "src": picture(lambda f: relevance(geometry, ax=f.subplots()), (_SMALL[0], max(height, 1.8))),
         "alt": f"Relevance in the regime: {bars}",

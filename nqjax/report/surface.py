@@ -10,10 +10,11 @@ from nqjax.report.surface_rows import (
     importance_rows,
     number_rows,
     texts,
-    value_text,
 )
 from nqjax.report.tables import finite, indented, small_table, warn
-from nqjax.runtime.text import chance, listed, p_value, percent, significant
+from nqjax.runtime.text import chance, listed, percent, significant
+from nqjax.surface.configurations import value_text
+from nqjax.surface.lack_of_fit import doubts_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from nqjax.surface.intervals import Interval
     from nqjax.surface.surface import ResponseSurface
 
-#: A p-value of lack of fit, or of disagreement, that is worth a warning.
+#: A p-value of disagreement that is worth a warning.
 _DOUBTFUL = 0.01
 
 #: Most rows of the table of importance.
@@ -92,23 +93,13 @@ def surface_document(
             for name, one in agreement.items()
         },
         "proposals": surface.propose(proposals, method, key) if proposals else [],
-        "warnings": [*surface.warnings, *_doubts(surface)],
+        "warnings": [*surface.warnings, *doubts_of(surface.lack_of_fit)],
     }
     return {**document, "answer": _sentences(document)}
 
 
 def _entry(one: "Interval") -> dict[str, float | None]:
     return {name: finite(getattr(one, name)) for name in ("estimate", "low", "high")}
-
-
-def _doubts(surface: "ResponseSurface") -> list[str]:
-    lack = surface.lack_of_fit
-    if lack is None or lack.p_value > _DOUBTFUL:
-        return []
-    worst = min(lack.p_values, key=lambda name: lack.p_values[name])
-    why = "the surface bends there, or has another scale"
-    what = "give a smaller threshold, or the search space"
-    return [f"a quadratic does not fit along {worst} ({p_value(lack.p_value)}): {why}; {what}"]
 
 
 def _shown(one: "Mapping[str, Any]") -> str:

@@ -11,9 +11,9 @@ from nqjax.report.surface_rows import (
     importance_rows,
     number_rows,
     texts,
-    value_text,
 )
 from nqjax.runtime.text import chance_among_draws, listed, p_value, percent, significant
+from nqjax.surface.configurations import value_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -85,8 +85,8 @@ def _lack_in_words(document: "Mapping[str, Any]") -> str:
     if lack is None:
         return "Too few trials are inside the threshold to test whether a quadratic fits."
     return (
-        f"{lack['num_inside']:,} trials inside the threshold, against a surface with cubic terms along one of the "
-        f"coordinates: {p_value(lack['p_value'])}. Small values speak against a quadratic."
+        f"{lack['num_inside']:,} trials inside the threshold, against a surface with cubic and quartic terms "
+        f"along one of the coordinates: {p_value(lack['p_value'])}. Small values speak against a quadratic."
     )
 
 

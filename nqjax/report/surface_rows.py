@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nqjax.runtime.text import as_sure, chance_among_draws, percent, significant
+from nqjax.surface.configurations import value_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,11 +29,6 @@ class NumberRow(NamedTuple):
 def texts(one: "Mapping[str, Any]") -> list[str]:
     """Return an estimate and the ends of its interval."""
     return as_sure([one[name] for name in ("estimate", "low", "high")], one["low"], one["high"])
-
-
-def value_text(value: Any) -> str:
-    """Return the value of a hyperparameter."""
-    return f"{value:.3g}" if isinstance(value, float) else "none" if value in (None, "") else str(value)
 
 
 def number_rows(document: "Mapping[str, Any]") -> list[NumberRow]:

@@ -94,7 +94,7 @@ COLUMNS = ("trials", "worth", "interval", "per trial", "unlucky", "lucky", "no n
 
 def worth_rows(document: Mapping[str, Any]) -> list[tuple[str, ...]]:
     """Return the cells of the table: a row for each method and number of trials."""
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for one in document["methods"]:
         for k, entry in enumerate(one["observed"]):
             true = one["true"][k] if "true" in one else None

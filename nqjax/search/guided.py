@@ -43,14 +43,15 @@ def guided(
     settings = search_settings(task, space, key, sampling)
     search = Lockstep(method, encoded, room, search_keys(key, [0]))
     rows: list[Row] = []
-    show = options.pop("progress", False)
+    show = options.get("progress", False)
+    options["progress"] = False  # this bar is of the whole search, not of a batch
     made_by: Mapping[str, Any] = {}
     with Progress("trials", num_trials, show=show) as bar:
         for first in range(0, num_trials, batch):
             numbers = range(first, min(first + batch, num_trials))
             (configs,) = search.ask(batch)
             trials = as_trials(task, list(zip(numbers, configs, strict=False)), trial_words(key, numbers))
-            found = execute(task, trials, settings, out=out, progress=False, **options)
+            found = execute(task, trials, settings, out=out, **options)
             options["resume"] = True  # the file is this search's own from now on
             rows += found.rows
             made_by = found.made_by

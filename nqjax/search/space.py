@@ -24,7 +24,7 @@ class Distribution:
     """The distribution of a hyperparameter: a quantile function, the points of a grid, and a description for JSON."""
 
     def quantile(self, u: float) -> Any:
-        """Return the value below which a share ``u`` of the draws lies, for ``u`` in [0, 1)."""
+        """Return the value below which a share ``u`` of the draws lies, for ``u`` in [0, 1]; at 1 the largest value."""
         raise NotImplementedError
 
     def share(self, value: Any) -> float:

@@ -68,3 +68,8 @@ def read_rows(trials: Any, count: int) -> NDArray[np.int_]:
     if not whole or not np.all((found >= 0) & (found < count)):
         raise InputError(f"trials is {shortened(trials)}: give indices from 0 to {count - 1}")
     return found.astype(int)
+
+
+def value_text(value: Any) -> str:
+    """Return the value of a hyperparameter."""
+    return f"{value:.3g}" if isinstance(value, float) else "none" if value in (None, "") else str(value)

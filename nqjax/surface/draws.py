@@ -167,10 +167,14 @@ class SurfaceDraws:
             found[i] = 2 / np.mean(np.log(reach / inside))
         return found
 
-    def losses(self, points: Floats, present: Floats, groups: Floats) -> Floats:
-        """Return noise-free losses of points in the box, oriented to minimisation, shape (draws, points)."""
-        found = np.empty((len(self.lowest), len(points)))
-        for m in range(len(found)):
+    def losses(self, points: Floats, present: Floats, groups: Floats, draws: NDArray[np.int_] | None = None) -> Floats:
+        """Return noise-free losses of points in the box, oriented to minimisation, by all draws or by these.
+
+        The shape is (draws, points).
+        """
+        chosen = np.arange(len(self.lowest)) if draws is None else draws
+        found = np.empty((len(chosen), len(points)))
+        for row, m in zip(found, chosen, strict=True):
             away = present * (points - self.centre[m] - groups @ self.shifts[m])
-            found[m] = self.lowest[m] + groups @ self.levels[m] + 0.5 * np.sum(away @ self.curvature[m] * away, axis=1)
+            row[:] = self.lowest[m] + groups @ self.levels[m] + 0.5 * np.sum(away @ self.curvature[m] * away, axis=1)
         return found

@@ -11,7 +11,7 @@ from jax import Array
 from numpy.typing import ArrayLike
 
 from nqjax.errors import FitWarning, InputError
-from nqjax.inputs import AUTO, as_key, as_minimize, as_scores, as_threshold, shortened
+from nqjax.inputs import AUTO, as_choice, as_key, as_minimize, as_scores, as_threshold, shortened
 from nqjax.surface import start
 from nqjax.surface.configurations import read_configurations
 from nqjax.surface.coordinates import Box, Points, find_box
@@ -28,6 +28,9 @@ _MIXED = 1.2
 #: With fewer trials inside for each coefficient the prior matters much.
 _TRIALS_A_COEFFICIENT = 3
 
+#: Samplers.
+_METHODS = ("hmc", "nuts")
+
 #: Most coordinates: a quadratic of more has hundreds of coefficients.
 _MOST_AXES = 12
 
@@ -40,6 +43,7 @@ def fit_surface(
     threshold: float | str | None = AUTO,
     minimize: bool | None = None,
     maximize: bool | None = None,
+    method: str = "hmc",
     key: Array | None = None,
 ) -> ResponseSurface:
     """Fit a quadratic response surface to the trials of a search, however they were chosen.
@@ -59,6 +63,9 @@ def fit_surface(
         The losing end of the regime; None uses all scores. By default the answer is averaged over thresholds.
     minimize, maximize : bool, optional
         By default what the study says, else lower scores are better.
+    method : {"hmc", "nuts"}, optional
+        The sampler: the fast one of this package, or NumPyro's NUTS on the same density, which takes many times as
+        long. Their answers agree within the error of their draws.
     key : Array, optional
         A JAX random key; ``jax.random.key(0)`` by default.
 
@@ -86,11 +93,28 @@ def fit_surface(
     >>> bool(abs(surface.best - 0.1) < 0.005), bool(3e-4 < surface.optimum["lr"] < 3e-3)
     (True, True)
     """
+    found = fit_quietly(study, scores, space, threshold, minimize, maximize, key, method)
+    for text in found.warnings:
+        python_warnings.warn(text, FitWarning, stacklevel=2)
+    return found
+
+
+def fit_quietly(
+    study: Any,
+    scores: ArrayLike | None = None,
+    space: Any = None,
+    threshold: Any = AUTO,
+    minimize: bool | None = None,
+    maximize: bool | None = None,
+    key: Array | None = None,
+    method: str = "hmc",
+) -> ResponseSurface:
+    """Return what `fit_surface` does; its warnings are in the answer alone, so that several threads may fit."""
     config, y, direction = _inputs(study, scores)
     said = minimize is not None or maximize is not None
     lower = as_minimize(minimize, maximize) if said or direction is None else direction
     sign = 1.0 if lower else -1.0
-    end = as_threshold(threshold)
+    how, end = as_choice("method", method, _METHODS), as_threshold(threshold)
     if end is None:
         end = sign * float(np.max(sign * y, where=np.isfinite(y), initial=-np.inf))
     if space is not None and not isinstance(space, Mapping):
@@ -100,7 +124,7 @@ def fit_surface(
         raise InputError(f"{len(box.axes)} numeric hyperparameters are too many: leave all but {_MOST_AXES} out")
     points = box.place(config)
     trials = read_trials(points, sign * y, None if end == AUTO else sign * float(end))
-    draws, order = _draws(trials, points, jax.random.key(0) if key is None else as_key(key))
+    draws, order = _draws(trials, points, jax.random.key(0) if key is None else as_key(key), how)
     return _surface(box, points, y, trials, draws, order, lower)
 
 
@@ -120,7 +144,7 @@ def _inputs(study: Any, scores: ArrayLike | None) -> tuple[Mapping[str, Any], Fl
     return config, y, None
 
 
-def _draws(trials: Trials, points: Points, key: Array) -> tuple[Draws, list[int]]:
+def _draws(trials: Trials, points: Points, key: Array, method: str) -> tuple[Draws, list[int]]:
     """Return draws, and the order of the coordinates in them."""
     data = trials.data
     y = np.asarray(data.scores)[: len(points.points)]
@@ -133,7 +157,7 @@ def _draws(trials: Trials, points: Points, key: Array) -> tuple[Draws, list[int]
         found = start.least_squares(points.points[inside][:, order], y[inside])
         begins.append(start.as_vector(found, categories))
     ordered = data._replace(points=data.points[:, order], present=data.present[:, order])
-    return sample(key, np.array(begins), ordered), order
+    return sample(key, np.array(begins), ordered, method), order
 
 
 def _surface(
@@ -170,12 +194,9 @@ def _surface(
     )
     mixing = max(
         _mixing(values.reshape(len(draws.x), -1), draws.threshold)
-        for values in (surface.best_draws, np.log(surface.noise))
+        for values in (surface.best_draws / trials.unit, np.log(surface.noise))  # squares of huge scores overflow
     )
-    said = _warnings(surface, mixing)
-    for text in said:
-        python_warnings.warn(text, FitWarning, stacklevel=3)
-    return replace(surface, mixing=mixing, warnings=said)
+    return replace(surface, mixing=mixing, warnings=_warnings(surface, mixing))
 
 
 def _merged(weights: Floats, count: int) -> Floats:

@@ -131,21 +131,8 @@ def log_density(x: Array, threshold: Array, data: Data) -> Array:
     return log_prior(s) + jnp.sum(log_scores(x, threshold, data))
 
 
-def curvature(x: Array, threshold: Array, data: Data) -> Array:
-    """Return a positive definite matrix like the curvature of minus the log density: that of Gauss and Newton."""
-    d, categories = data.points.shape[-1], data.groups.shape[-1]
-    s = unpack(x, d, categories)
-
-    def f(x: Array) -> Array:
-        return losses(unpack(x, d, categories), data.points, data.present, data.groups)
-
-    slopes = jax.jacfwd(f)(x)
-    variance = jnp.exp(2 * s.log_sigma) + data.rounding
-    inside = data.weights * (data.scores <= threshold)
-    z = (f(x) - threshold) / jnp.sqrt(variance)
-    ratio = jnp.exp(-0.5 * z * z - _HALF_LOG_2PI - jax.scipy.special.log_ndtr(z))
-    weight = (inside + (data.weights - inside) * jnp.clip(ratio * (ratio + z), 0.0, 1.0)) / variance
-    chance = jax.nn.sigmoid(s.accident)
+def prior_precision(d: int, categories: int) -> Array:
+    """Return the curvature of minus the log prior, at its mode, along each parameter."""
     spreads = Parameters(
         jnp.full((), _LOWEST_SPREAD),
         jnp.full(d, _OPTIMUM_SPREAD),
@@ -156,8 +143,4 @@ def curvature(x: Array, threshold: Array, data: Data) -> Array:
         jnp.full(categories, _LEVEL_SPREAD),
         jnp.full(categories * d, _SHIFT_SPREAD),
     )
-    own = jnp.concatenate([jnp.atleast_1d(1 / jnp.square(a)) for a in spreads])
-    sigma, accident = 1 + 2 * d + d * (d - 1) // 2, 2 + 2 * d + d * (d - 1) // 2
-    own = own.at[sigma].add(2 * jnp.sum(inside))
-    own = own.at[accident].add(jnp.sum(data.weights) * chance * (1 - chance))
-    return jnp.einsum("np,n,nq->pq", slopes, weight, slopes) + jnp.diag(own)
+    return jnp.concatenate([jnp.atleast_1d(1 / jnp.square(a)) for a in spreads])

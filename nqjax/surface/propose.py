@@ -50,8 +50,8 @@ def propose_trials(
     z = np.concatenate([where[some], rng.uniform(-1, 1, (_CLOUD, where.shape[1]))])
     rows = np.concatenate([which[some], rng.integers(len(surface.combinations), size=_CLOUD)])
     groups = surface.combinations[rows]
-    losses = surface.losses(z, surface.box.present(groups), groups)[some]
-    best = np.min(surface.losses(surface.points, surface.present, surface.groups)[some], axis=1)
+    losses = surface.losses(z, surface.box.present(groups), groups, some)
+    best = np.min(surface.losses(surface.points, surface.present, surface.groups, some), axis=1)
     picked: list[int] = []
     for _ in range(count):
         gain = np.mean(np.maximum(best[:, None] - losses, 0), axis=0)

@@ -6,6 +6,7 @@ narrow part of those that fit a small one, which a chain would not find.
 """
 
 import math
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -14,7 +15,8 @@ import numpy as np
 from jax import Array
 
 from nqjax.runtime.compiled import Compiled, made_once
-from nqjax.surface.model import Data, curvature, log_density
+from nqjax.surface.model import Data
+from nqjax.surface.slopes import curvatures, values_and_slopes
 from nqjax.surface.weights import threshold_weights
 from nqjax.types import Floats
 
@@ -60,7 +62,7 @@ class Draws(NamedTuple):
     weights: Floats  # (thresholds,), their probabilities
 
 
-def sample(key: Array, start: Floats, data: Data) -> Draws:
+def sample(key: Array, start: Floats, data: Data, method: str = "hmc") -> Draws:
     """Return draws from the average over thresholds.
 
     Parameters
@@ -69,6 +71,8 @@ def sample(key: Array, start: Floats, data: Data) -> Draws:
     start : ndarray, shape (thresholds, parameters)
         A surface for each threshold.
     data : Data
+    method : {"hmc", "nuts"}, optional
+        How the average is drawn from; probabilities of thresholds are found in the same way.
     """
     keys = iter(jax.random.split(key, _FIRST + _SETTLING + _KEPT + 2))
     groups, size = start.shape
@@ -86,14 +90,27 @@ def sample(key: Array, start: Floats, data: Data) -> Draws:
         chosen = _share_out(weights)
         state = _settled(jax.tree.map(np.asarray, state), np.mean(np.asarray(seen[-1][1]), axis=0))
         state = State(*(part[chosen] for part in state))
-        kept = []
-        for i in range(_SETTLING + _KEPT):
-            learns = np.float64(i < _SETTLING)
-            state, x, _ = _one_round().at(device, next(keys), state, thresholds[chosen], data, learns)
-            if i >= _SETTLING:
-                kept.append(np.asarray(x))
+        if method == "nuts":
+            from nqjax.surface.nuts import draw_by_nuts
+
+            kept = [draw_by_nuts(next(keys), state.x, state.factor, thresholds[chosen], data)]  # type: ignore[arg-type]
+        else:
+            kept = _drawn(keys, state, thresholds[chosen], data)
     draws = np.concatenate(kept)
-    return Draws(draws.reshape(len(draws), -1, size), np.repeat(chosen, CHAINS), weights)
+    chains = np.repeat(chosen, draws.shape[2])
+    return Draws(draws.reshape(len(draws), -1, size), chains, weights)
+
+
+def _drawn(keys: Iterator[Array], state: State, threshold: Floats, data: Data) -> list[Floats]:
+    """Return the draws of each round, (draws, groups, chains, parameters), after some to settle."""
+    device = jax.local_devices()[0]
+    kept = []
+    for i in range(_SETTLING + _KEPT):
+        learns = np.float64(i < _SETTLING)
+        state, x, _ = _one_round().at(device, next(keys), state, threshold, data, learns)
+        if i >= _SETTLING:
+            kept.append(np.asarray(x))
+    return kept
 
 
 def _share_out(weights: Floats) -> Any:
@@ -129,11 +146,10 @@ def _one_round() -> Compiled:
 
 def _climb(x: Array, threshold: Array, data: Data) -> State:
     """Return the state at the modes next to starting points."""
-    each = jax.vmap(jax.vmap(jax.value_and_grad(log_density), (0, None, None)), (0, 0, None))
 
     def step(i: Array, state: tuple[Array, ...]) -> tuple[Array, ...]:
         x, mean, square, _, _ = state
-        log_p, slope = each(x, threshold, data)
+        log_p, slope = _each(x, threshold, data)
         g = jnp.nan_to_num(slope)
         mean, square = 0.9 * mean + 0.1 * g, 0.99 * square + 0.01 * g * g
         rate = _CLIMB * 0.5 * (1 + jnp.cos(jnp.pi * i / _CLIMBS))
@@ -164,7 +180,6 @@ def _round(key: Array, state: State, threshold: Array, data: Data, learns: Array
 def _propose(state: State, key: Array, threshold: Array, data: Data) -> tuple[State, Array]:
     """Return the state after one proposal of each chain, and mean acceptances of the groups."""
     keys = jax.random.split(key, 4)
-    each = jax.vmap(jax.vmap(jax.value_and_grad(log_density), (0, None, None)), (0, 0, None))
     p = jax.random.normal(keys[0], state.x.shape, state.x.dtype)
     leaps = jax.random.randint(keys[1], (), 1, _LEAPS + 1)
     jitter = 0.1 * jax.random.normal(keys[2], state.log_step.shape, state.x.dtype)
@@ -175,7 +190,7 @@ def _propose(state: State, key: Array, threshold: Array, data: Data) -> tuple[St
         x, p, _, g = now
         p = p + 0.5 * step * (g @ state.factor)
         x = x + step * (p @ state.factor.swapaxes(1, 2))
-        log_p, g = each(x, threshold, data)
+        log_p, g = _each(x, threshold, data)
         return x, p + 0.5 * step * (g @ state.factor), log_p, g
 
     x, p, log_p, slope = jax.lax.fori_loop(0, leaps, leap, (state.x, p, state.log_p, state.slope))
@@ -192,12 +207,19 @@ def _propose(state: State, key: Array, threshold: Array, data: Data) -> tuple[St
     return new, jnp.mean(chance, axis=1)
 
 
+def _each(x: Array, threshold: Array, data: Data) -> tuple[Array, Array]:
+    """Return the log density and its slope of each chain."""
+    value, slope = values_and_slopes(x.reshape(-1, x.shape[-1]), jnp.repeat(threshold, x.shape[1]), data)
+    return value.reshape(x.shape[:2]), slope.reshape(x.shape)
+
+
 def _factors(x: Array, threshold: Array, data: Data) -> Array:
     """Return a factor of the inverse mass of each group, from the mean curvature where its chains are.
 
     The spread of the draws would need many more of them: parameters are strongly correlated.
     """
-    bent = jnp.mean(jax.vmap(jax.vmap(curvature, (0, None, None)), (0, 0, None))(x, threshold, data), axis=1)
+    flat = curvatures(x.reshape(-1, x.shape[-1]), jnp.repeat(threshold, x.shape[1]), data)
+    bent = jnp.mean(flat.reshape(*x.shape, x.shape[-1]), axis=1)
     lower = jnp.linalg.cholesky(bent)
     eye = jnp.broadcast_to(jnp.eye(x.shape[-1]), bent.shape)
     return jax.scipy.linalg.solve_triangular(lower, eye, lower=True).swapaxes(1, 2)

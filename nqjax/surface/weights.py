@@ -7,12 +7,11 @@ thresholds of extremes in this way). Weights are means over bootstraps of the tr
 """
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jax import Array
 
 from nqjax.runtime.compiled import Compiled, made_once
-from nqjax.surface.model import Data, log_scores
+from nqjax.surface.model import Data
+from nqjax.surface.slopes import score_matrix
 from nqjax.types import Floats
 
 #: Bootstraps of the trials.
@@ -72,8 +71,4 @@ def _left_out(fitted: Floats, asked: Floats) -> Floats:
 
 @made_once
 def _program() -> Compiled:
-    return Compiled(_scores)
-
-
-def _scores(draws: Array, threshold: Array, data: Data) -> Array:
-    return jnp.asarray(jax.lax.map(lambda x: log_scores(x, threshold, data), draws))
+    return Compiled(score_matrix)

@@ -58,7 +58,7 @@ def test_the_answer_comes_first(capsys, grid_file):
     status, out, err = run(capsys, "landscape", grid_file, "--metric", "loss_0", "loss_1", "--threshold", "0.2")
     assert (status, err) == (0, "")
     text = " ".join(out.split())
-    assert "90 configurations, all of the grid, up to 2 runs each" in text
+    assert "90 configurations, all of the grid, 2 runs each, averaged (sigma" in text
     assert "a search that gets there has one valley to go down" in text
     assert text.index("valley") < text.index("number value meaning")
     for words in ("The best optima", "Importance over the whole grid", "Relevance: how much narrower"):
@@ -230,3 +230,37 @@ def test_intervals_that_are_too_narrow_say_so(capsys, tmp_path):
     status, out, err = run(capsys, "landscape", path, "--metric", "loss_*", "--redraws", "20")
     assert (status, err) == (0, "")
     assert "Warning: the intervals are too narrow: within a run, errors of neighbours" in " ".join(out.split())
+
+
+def test_a_column_that_names_the_rows_is_a_hyperparameter_if_the_caller_says_so(capsys, tmp_path):
+    file = tmp_path / "texts.csv"
+    file.write_text("op,width,loss\n" + "".join(f"v{i},{i % 3},{(i * 7) % 11}\n" for i in range(40)))
+    _, out, _ = run(capsys, "landscape", file, "--metric", "loss", "--json")
+    assert list(json.loads(out)["hyperparameters"]) == ["width"]
+    _, out, _ = run(capsys, "landscape", file, "--metric", "loss", "--keep", "op", "--json")
+    assert json.loads(out)["hyperparameters"]["op"] == {"ordered": False, "levels": 40}
+
+
+def test_a_flat_landscape_says_what_is_undefined(capsys, tmp_path):
+    file = tmp_path / "flat.csv"
+    file.write_text("a,b,loss\n" + "".join(f"{a},{b},0.5\n" for a in range(5) for b in range(5)))
+    page = tmp_path / "flat.html"
+    command = ("landscape", file, "--metric", "loss", "--sigma", "0.1", "--threshold", "0.5", "--report", page)
+    status, out, err = run(capsys, *command)
+    assert (status, err) == (0, "")
+    out = " ".join(out.split())
+    assert "There is 1 local optimum" in out
+    assert "all losses are equal" in out
+    assert "positively correlated" not in out
+    assert page.stat().st_size > 10_000
+
+
+def test_a_sample_has_no_map_and_says_so_first(capsys, tmp_path):
+    file = tmp_path / "sample.csv"
+    rows = "".join(f"{a},{a * 7 % 31},{a * 3 % 17}\n" for a in range(30))
+    file.write_text("a,b,loss\n" + rows)
+    status, out, err = run(
+        capsys, "landscape", file, "--metric", "loss", "--keep", "a", "b", "--plot", tmp_path / "map.png"
+    )
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert "no map" in err

@@ -44,19 +44,27 @@ def test_a_false_optimum_is_prominent_in_one_case_of_twenty(name):
     assert 0.02 <= false.mean() <= 0.09
 
 
-def test_three_wells_are_found():
-    sizes = (20, 20)
-    x, y = np.indices(sizes)
-    surface = np.zeros(sizes)
-    for a, b in ((4, 4), (15, 6), (9, 15)):
-        surface = np.minimum(surface, 6 * (np.hypot(x - a, y - b) / 3 - 1))
-    config = {"x": x.ravel(), "y": y.ravel()}
+#: Centres of three wells in a square of 20 x 20 that are 3 steps wide and 6 standard deviations of the noise deep.
+WELLS = ((4, 4), (15, 6), (9, 15))
+
+
+def test_three_wells_are_found_in_their_places():
+    x, y = np.indices((20, 20)).reshape(2, -1)
+    config = {"x": x, "y": y}
+    steps = np.stack([np.hypot(x - a, y - b) for a, b in WELLS])
+    surface = np.minimum(6 * (steps.min(axis=0) / 3 - 1), 0.0)
+    well = np.where(steps.min(axis=0) < 3, steps.argmin(axis=0), -1).reshape(20, 20)
+    factor = Landscape(config, surface).noise_factor
     rng = np.random.default_rng(0)
-    factor = Landscape(config, surface.ravel()).noise_factor
-    found = [int(Landscape(config, surface.ravel() + rng.normal(size=400)).optima_above(factor)) for _ in range(100)]
-    assert sum(count >= 3 for count in found) >= 95
-    # One more is found where the noise of the plain around them makes one, in about 5 % of cases.
-    assert found.count(3) >= 88
+    found, false = [], []
+    for _ in range(400):
+        optima = Landscape(config, surface + rng.normal(size=400)).optima(above=factor)
+        places = [int(well[int(one.configuration["x"]), int(one.configuration["y"])]) for one in optima]
+        found.append({0, 1, 2} <= set(places))
+        false.append(len(places) > len(set(places) - {-1}))
+    assert np.mean(found) >= 0.95
+    # In flat noise about 5 % have a false one besides the best of all; here the best of the plain counts, too.
+    assert 0.02 <= np.mean(false) <= 0.12
 
 
 def test_the_tolerance_follows_the_noise_of_a_mean():

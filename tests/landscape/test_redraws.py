@@ -1,13 +1,18 @@
 """Redraws of the noise: their size, their intervals, and how often these hold a repetition of the runs."""
 
+import math
+
 import numpy as np
 import pytest
 
 import nqjax
 from nqjax.errors import InputError
+from nqjax.landscape.cube import Cube
+from nqjax.landscape.many import ManyLandscapes
 from nqjax.landscape.metrics import find_metrics
-from nqjax.landscape.redraws import standard_errors
+from nqjax.landscape.redraws import _SCALES, standard_errors
 from nqjax.landscape.replicates import collect
+from support.landscapes import random_grid
 
 SIZES = (8, 7, 6)
 
@@ -132,3 +137,35 @@ def test_runs_whose_neighbours_err_alike_are_noticed():
     assert alike[1] > 0.2
     assert alike[2] == pytest.approx(alike[0])
     assert nqjax.Landscape(config, truth).redraw(20, sigma=0.05).errors_alike is None
+
+
+@pytest.mark.parametrize("kind", ["plain", "ties", "failed"])
+@pytest.mark.parametrize("seed", range(8))
+def test_many_landscapes_at_once_have_the_numbers_of_each(kind, seed):
+    rng = np.random.default_rng(seed)
+    grid = random_grid(rng, 400, axes=int(rng.integers(1, 6)))
+    count = len(grid.losses)
+    draws = rng.normal(size=(16 if seed % 2 else 5, count))
+    if kind == "ties":
+        draws = np.round(draws)
+    if kind == "failed":
+        draws[:, rng.random(count) < 0.2] = np.nan
+        draws[:, 0] = 0.0
+    lands = [nqjax.Landscape(grid.config, losses, categorical=grid.categorical) for losses in draws]
+    many = ManyLandscapes(lands[0], Cube.of(lands[0].space), 0.8, 0.5)
+    for land, found in zip(lands, many.numbers(draws), strict=True):
+        metrics = find_metrics(land, 0.8, 0.5)
+        for name, value in found.items():
+            expected = getattr(metrics, name)
+            assert value == pytest.approx(math.nan if expected is None else expected, rel=1e-9, abs=1e-9, nan_ok=True)
+        assert set(found) == set(_SCALES)
+
+
+def test_grids_with_missing_rows_are_redrawn_one_by_one():
+    config, truth = surface()
+    keep = np.arange(len(truth)) != 100
+    runs = truth[keep, None] + 0.05 * np.random.default_rng(0).normal(size=(keep.sum(), 3))
+    land = nqjax.Landscape({name: values[keep] for name, values in config.items()}, runs)
+    assert Cube.of(land.space) is None
+    low, high = land.redraw(30).interval("n_lo")
+    assert low <= land.metrics().n_lo <= high

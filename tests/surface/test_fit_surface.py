@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import nqjax
+from nqjax.report.surface import surface_document
 from nqjax.search import Uniform
 from nqjax.surface.model import log_density
 from nqjax.surface.sampler import sample
@@ -182,6 +183,16 @@ def test_a_quadratic_that_does_not_fit_is_found():
     assert bad.lack_of_fit.p_value < 1e-4
 
 
+def test_two_basins_are_no_quadratic():
+    """They lie on both sides of a ridge, which no cubic polynomial has."""
+    rng = np.random.default_rng(9)
+    z = rng.uniform(-1, 1, 200)
+    scores = np.minimum((z - 0.5) ** 2, (z + 0.5) ** 2) + 0.02 * rng.normal(size=200)
+    found = fit({"z": z}, scores, {"z": Uniform(-1.0, 1.0)}, threshold=0.2)
+    assert found.lack_of_fit.p_value < 1e-6
+    assert "a quadratic does not fit along z" in surface_document(found)["warnings"][-1]
+
+
 def test_both_views_of_one_search(search, surface):
     found = surface.agreement(nqjax.confidence_region(search[1]))
     assert set(found) == {"best", "sigma", "effective_number"}
@@ -217,3 +228,16 @@ def test_few_trials_are_warned_of():
     with pytest.warns(nqjax.FitWarning, match="trials inside the threshold for 15 coefficients"):
         found = nqjax.fit_surface(config, scores)
     assert np.isfinite(found.best)
+
+
+def test_the_other_sampler_says_the_same(search, surface):
+    """Averaged over thresholds; some hundred effective draws of each tell a tenth of the law to about 0.1 units."""
+    other = fit(*search, method="nuts")
+    assert other.threshold_probabilities == pytest.approx(surface.threshold_probabilities)
+    for name in ("best_draws", "noise"):
+        ours, theirs = np.log(surface.noise) if name == "noise" else surface.best_draws, getattr(other, name)
+        theirs = np.log(theirs) if name == "noise" else theirs
+        difference = np.quantile(ours, [0.1, 0.5, 0.9]) - np.quantile(theirs, [0.1, 0.5, 0.9])
+        assert np.abs(difference).max() < 0.25 * theirs.std()
+    with pytest.raises(nqjax.InputError, match="there is no method 'gibbs'"):
+        fit(*search, method="gibbs")

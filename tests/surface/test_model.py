@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from nqjax.surface import model
+from nqjax.surface import model, slopes
 from nqjax.surface.model import Data
 
 
@@ -79,10 +79,26 @@ def test_the_curvature_is_positive_and_like_the_true_one_at_a_good_fit(x64):
     none = np.zeros((200, 0))
     scores = np.asarray(model.losses(s, points, np.ones((200, 2)), none)) + 0.05 * rng.normal(size=200)
     data = Data(points, np.ones((200, 2)), none, scores, np.ones(200), np.array([9.0]), np.float64(0))
-    found = np.asarray(model.curvature(jnp.asarray(x), 9.0, data))
+    found = np.asarray(slopes.curvatures(jnp.asarray(x)[None], jnp.array([9.0]), data))[0]
     exact = -np.asarray(jax.hessian(model.log_density)(jnp.asarray(x), 9.0, data))
     assert np.linalg.eigvalsh(found).min() > 0
     ratio = np.linalg.eigvals(np.linalg.solve(exact, found)).real
     # It leaves second derivatives of f out; a mass matrix that is off by a factor of two costs little.
     assert (ratio > 0.4).all()
     assert (ratio < 2.5).all()
+
+
+@pytest.mark.parametrize("categories", [0, 2])
+def test_many_surfaces_at_once_are_as_one_by_one(x64, search, categories):
+    """Values, slopes and scores by matrix products are those of the density itself and of its automatic derivative."""
+    rng = np.random.default_rng(4)
+    whole = {} if categories else {"present": np.ones((10, 3)), "groups": np.zeros((10, 0))}
+    data = search._replace(**whole)
+    x = jnp.asarray([parameters(rng, categories=categories) for _ in range(6)])
+    threshold = jnp.asarray(rng.uniform(0.5, 2.5, 6))
+    value, slope = jax.vmap(jax.value_and_grad(model.log_density), (0, 0, None))(x, threshold, data)
+    ours, our_slope = slopes.values_and_slopes(x, threshold, data)
+    assert np.asarray(ours) == pytest.approx(np.asarray(value), rel=1e-11)
+    assert np.asarray(our_slope) == pytest.approx(np.asarray(slope), rel=1e-9, abs=1e-10)
+    single = jax.vmap(lambda x: model.log_scores(x, 1.0, data))(x)
+    assert np.asarray(slopes.score_matrix(x, 1.0, data)) == pytest.approx(np.asarray(single), rel=1e-11, abs=1e-12)

@@ -117,7 +117,7 @@ def replicate(
                 group = missing[begin : begin + GROUP]
                 file.add(_run(name, method, encoded, length, batch, search_keys(key, group), group, scoring))
                 bar.advance(len(group), name)
-        return file.table(named, numbers, settings["minimize"])
+        return file.table(named, numbers, bool(settings["minimize"]))
 
 
 #: Given configurations of each search, their searches' numbers and the first trial's number: scores, and true ones.

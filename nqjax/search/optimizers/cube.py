@@ -92,7 +92,7 @@ class EncodedSpace:
             if place is None:
                 return leaf.quantile(0.0)  # fixed
             active[place] = True
-            return leaf.quantile(min(point[place], _BELOW_ONE))
+            return leaf.quantile(point[place])
 
         return resolve(self.space, pick)
 
@@ -116,10 +116,6 @@ class EncodedSpace:
 
         resolve(self.space, pick)
         return u, active
-
-
-#: The largest share below 1, so that the last cell is not passed.
-_BELOW_ONE = float(np.nextafter(1.0, 0.0))
 
 
 def _leaves(entry: Distribution) -> list[Distribution]:

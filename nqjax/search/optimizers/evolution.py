@@ -117,7 +117,10 @@ class CMAES(_Generations):
     def _draw(self, cube: Cube, inner: Any, key: Array) -> tuple[Any, Array]:
         engine, params = _cma_es(cube.dimension, self.size(cube), self.spread)
         points, inner = engine.ask(key, inner, params)
-        more = jax.vmap(lambda k: engine.ask(k, inner, params)[0])(jax.random.split(key, _ATTEMPTS))
+        # Further draws from the same distribution, whose axes are known now.
+        shape = _ATTEMPTS, self.size(cube), cube.dimension
+        z = jax.random.normal(jax.random.fold_in(key, 1), shape) * inner.D
+        more = inner.mean + inner.std * z @ inner.B.T
         draws = jnp.concatenate([points[None], more])
         inside = jnp.all((draws >= 0) & (draws <= 1), axis=-1)
         chosen = jnp.take_along_axis(draws, jnp.argmax(inside, axis=0)[None, :, None], axis=0)[0]

@@ -54,5 +54,5 @@ def as_method(method: str | Method) -> Method:
 
 def method_settings(method: Method) -> dict[str, Any]:
     """Return the name and the settings of a method, for JSON."""
-    settings = dataclasses.asdict(method) if dataclasses.is_dataclass(method) else {}  # type: ignore[arg-type]
+    settings: dict[str, Any] = dataclasses.asdict(method) if dataclasses.is_dataclass(method) else {}  # type: ignore[call-overload]
     return {"method": method.name, **settings}

@@ -53,6 +53,10 @@ _WAYS = (
 )
 
 
+#: Texts that occur this often, on average, are read once each.
+_OFTEN = 4
+
+
 class Numbers(NamedTuple):
     """The numbers of a column; None where a cell is neither a number, missing, nor a word for a status."""
 
@@ -101,6 +105,12 @@ def numbers_of(values: Sequence[Any], delimiter: str | None = None) -> Numbers:
     plain = _plain_numbers(values)
     if plain is not None:
         return Numbers(plain, [None] * len(plain), None)
+    different = dict.fromkeys(values) if set(map(type, values)) <= {str, type(None)} else ()
+    if len(different) * _OFTEN <= len(values) and different:  # few texts, each of which occurs often
+        once = numbers_of(list(different), delimiter)
+        place = {value: i for i, value in enumerate(different)}
+        places = [place[value] for value in values]
+        return Numbers([once.values[i] for i in places], [once.words[i] for i in places], once.how)
     found = [to_number(value) for value in values]
     odd = [i for i, number in enumerate(found) if number is None and isinstance(values[i], str)]
     words: list[str | None] = [None] * len(found)

@@ -92,9 +92,14 @@ def read_or_minimize(
     where: Sequence[str] | None,
     per_trial: str | None,
     study: str | None,
+    doubted: bool = True,
 ) -> StudyTable:
-    """Read a study as `read_study` does; lower scores are better unless the caller or the source says otherwise."""
-    return _read(source, metric, _given(minimize, None), where, per_trial, study, "minimize")
+    """Read a study as `read_study` does; lower scores are better unless the caller or the source says otherwise.
+
+    The source may also be a table that was read already. Unless it is ``doubted``, nothing is said against its scores
+    being those of one random search.
+    """
+    return _read(source, metric, _given(minimize, None), where, per_trial, study, "minimize", doubted)
 
 
 def read_runs(
@@ -126,14 +131,15 @@ def _read(
     per_trial: str | None,
     study: str | None,
     default: str | None,
+    doubted: bool = True,
 ) -> StudyTable:
     if isinstance(source, StudyTable):
         return source
     if per_trial not in (None, grouping.LAST, grouping.BEST):
         raise InputError(f"per_trial is {per_trial!r}; give 'last', 'best' or None")
-    table = read_table(source, study)
+    table = source if isinstance(source, Table) else read_table(source, study)
     conditions = [where] if isinstance(where, str) else list(where or [])
-    return study_of(table, metric, direction, conditions, per_trial, default)
+    return study_of(table, metric, direction, conditions, per_trial, default, doubted)
 
 
 def _given(minimize: bool | None, maximize: bool | None) -> str | None:
@@ -152,6 +158,7 @@ def study_of(
     where: Sequence[str],
     per_trial: str | None,
     default: str | None = None,
+    doubted: bool = True,
 ) -> StudyTable:
     """Return the study that a table holds; the default is the direction if nothing is given or recorded."""
     kinds = roles.find_roles(table)
@@ -183,22 +190,33 @@ def study_of(
         numbers = _numbers(table, name)
     status, note_of_status = statuses.find_statuses(table, kinds, name, numbers, reruns=per_trial == grouping.EVERY)
     scores = np.where(np.array(status) == FINISHED, _floats(numbers.values), np.nan)
-    found = [
-        *group.warnings,
-        *doubts.doubts_of(table, kinds, name, scores, status, curves is None and bool(group.curves)),
-    ]
-    given_doubt = (
-        doubts.direction_doubt(name, hints, chosen) if chosen_from in ("given", "default") and chosen else None
-    )
-    drift = drift_doubt(table, kinds, name, scores) if table.recorded.sampler is None else None
-    if drift:
-        found.append(drift)
-    if given_doubt:
-        found.insert(0, given_doubt)
     if numbers.how:
         table = table.noted(f"{name} holds {numbers.how}")
     table = table.noted(*note_of_status)
-    return _record(table, kinds, name, scores, status, group, _Direction(chosen, chosen_from, hints), found)
+    aim = _Direction(chosen, chosen_from, hints)
+    found = _against(table, kinds, name, scores, status, group, aim, curves is None) if doubted else []
+    return _record(table, kinds, name, scores, status, group, aim, found)
+
+
+def _against(
+    table: Table,
+    kinds: Mapping[str, str],
+    metric: str,
+    scores: Floats,
+    status: Sequence[str],
+    group: grouping.Grouped,
+    direction: _Direction,
+    by_rows: bool,
+) -> list[str]:
+    """Return what speaks against the scores being those of one random search; ``by_rows``: curves are of rows."""
+    found = [*group.warnings, *doubts.doubts_of(table, kinds, metric, scores, status, by_rows and bool(group.curves))]
+    drift = drift_doubt(table, kinds, metric, scores) if table.recorded.sampler is None else None
+    if drift:
+        found.append(drift)
+    doubt = None
+    if direction.source in ("given", "default") and direction.name:
+        doubt = doubts.direction_doubt(metric, direction.hints, direction.name)
+    return found if doubt is None else [doubt, *found]
 
 
 def _numbers(table: Table, name: str) -> Numbers:

@@ -46,11 +46,10 @@ def _without_headers(table: Table, _: Mapping[str, str]) -> Table:
     names = tuple(table.columns)
     if table.recorded.delimiter is None or len(names) < 2:
         return table
-    return _left_out(
-        table,
-        [row for row in range(len(table)) if all(values[row] == name for name, values in table.columns.items())],
-        "they repeat the names of the columns",
-    )
+    repeated = list(range(len(table)))
+    for name, values in table.columns.items():
+        repeated = [row for row in repeated if values[row] == name]
+    return _left_out(table, repeated, "they repeat the names of the columns")
 
 
 def _is_empty(value: Any) -> bool:
@@ -60,7 +59,9 @@ def _is_empty(value: Any) -> bool:
 def _without_empty(table: Table, _: Mapping[str, str]) -> Table:
     if len(table.columns) < 2:
         return table
-    empty = [row for row in range(len(table)) if all(_is_empty(values[row]) for values in table.columns.values())]
+    empty = list(range(len(table)))
+    for values in table.columns.values():
+        empty = [row for row in empty if _is_empty(values[row])]
     return _left_out(table, empty, "they are empty")
 
 
@@ -160,6 +161,7 @@ def repeated_configurations(table: Table, roles: Mapping[str, str]) -> dict[tupl
     found: dict[tuple[str, ...], list[int]] = {}
     if not names or EPOCH in {roles[name] for name in names}:
         return found
-    for row in range(len(table)):
-        found.setdefault(tuple(str(table.columns[name][row]) for name in names), []).append(row)
+    texts = [list(map(str, table.columns[name])) for name in names]
+    for row, key in enumerate(zip(*texts, strict=True)):
+        found.setdefault(key, []).append(row)
     return found

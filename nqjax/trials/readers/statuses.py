@@ -15,6 +15,8 @@ def find_statuses(
 ) -> tuple[list[str], list[str]]:
     """Return the status of each trial, and a note about those without a final score: reruns without are left out."""
     column = first_of(STATUS, roles)
+    if column is None and not any(numbers.words) and not any(one is None or math.isnan(one) for one in numbers.values):
+        return [FINISHED] * len(table), []
     values = [None] * len(table) if column is None else table.columns[column]
     if column is not None and is_failed_flag(column):
         values = [column if failed else None for failed in truths(values)]

@@ -18,7 +18,7 @@ _DURATION = re.compile(r"(?:(?P<days>\d+) days?,? ?)?(?P<hours>\d+):(?P<minutes>
 def column_array(values: Sequence[Any], delimiter: str | None = None) -> NDArray[Any]:
     """Return a column as float64 if all its values are numbers or missing, else as objects with None where missing."""
     numbers: Numbers = numbers_of(values, delimiter)
-    is_number = all(number is not None for number in numbers.values) and not any(numbers.words)
+    is_number = None not in numbers.values and not any(numbers.words)
     if is_number and not all(isinstance(value, bool) for value in values if value is not None):
         return np.array(numbers.values, np.float64)
     found = np.empty(len(values), object)

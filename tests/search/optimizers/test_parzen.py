@@ -52,7 +52,7 @@ def test_densities_are_those_of_optuna(kind, count):
     cube, room = KINDS[kind], 100
     rng = np.random.default_rng(count)
     with jax.enable_x64(True):
-        u, x = (np.asarray(cube.snap(jnp.asarray(rng.uniform(size=(n, 2))))) for n in (count, 50))
+        u, x = (np.array(cube.snap(jnp.asarray(rng.uniform(size=(n, 2))))) for n in (count, 50))
         if kind == "whole numbers":  # Optuna sorts equal points in no fixed order
             u[:, 1] = (rng.permutation(cube.counts[1])[:count] + 0.5) / cube.counts[1]
         padded = np.full((room, 2), 0.123)
