@@ -1,4 +1,4 @@
-"""What methods are worth in random trials, on functions and on surrogates of real searches; and their speed.
+"""Measure methods in random trials, on functions and on surrogates of real searches, and their speed.
 
 python -m bench worth [--quick]
 
@@ -140,7 +140,7 @@ def main(*, quick: bool) -> None:
                 objective.name,
                 name,
                 *cells,
-                f"{found.unlucky[at.index(SHORT)]:,.0f}",
+                f"{found.worse_quartile[at.index(SHORT)]:,.0f}",
                 without,
                 f"{cost[name]:.3f}",
             ]
@@ -150,7 +150,7 @@ def main(*, quick: bool) -> None:
         "objective",
         "method",
         *(f"after {n}" for n in BUDGETS),
-        f"unlucky, {SHORT}",
+        f"worse quartile, {SHORT}",
         f"no noise, {SHORT}",
         "CPU s",
     ]
@@ -159,7 +159,7 @@ def main(*, quick: bool) -> None:
 
 
 def _speed() -> None:
-    """Print the CPU seconds of a search beside Optuna's, on Hartmann's function."""
+    """Print the CPU seconds of a search and those of Optuna's, on Hartmann's function."""
     try:
         import optuna
     except ModuleNotFoundError:

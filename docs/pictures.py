@@ -16,6 +16,7 @@ EXAMPLES = {
     "hyperparameters": "nqjax.plots.hyperparameters(found)",
     "surface": "nqjax.plots.surface(surface, name='error')",
     "spectrum": "nqjax.plots.spectrum(surface, name='error')",
+    "worth": "nqjax.plots.worth(worths)",
     "noise": "nqjax.plots.noise(reruns, name='error')",
     "compare": "nqjax.plots.compare(found, other, names=('ours', 'theirs'))",
     "studies": "nqjax.plots.studies(several)",
@@ -79,6 +80,10 @@ def draw(folder: Path) -> None:
         ),
         "several": nqjax.analyze([search(0), search(1, best=0.083)], "error", names=["ours", "theirs"]),
         "bands": nqjax.confidence_bands(found.study.scores, 0.8),
+        "worths": {
+            name: nqjax.worth(np.random.default_rng(seed).uniform(size=(200, 60)) ** power, rng.uniform(size=20_000))
+            for seed, (name, power) in enumerate({"random": 1.0, "tuned": 1.5}.items())
+        },
     }
     for name, path in paths.items():
         drawn = eval(EXAMPLES[name], names)

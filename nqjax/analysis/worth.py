@@ -1,4 +1,4 @@
-"""What a method is worth in random trials: how many trials of random search do as well as its searches."""
+"""Measure a method in random trials: how many trials of random search do as well as its searches."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class Worth:
         Trials of the method.
     estimate, lower, upper : array
         Random trials, and an interval that holds all budgets at once; infinite where the baseline has no score as good.
-    unlucky, lucky : array
-        The same for the worse and the better quartile of the searches.
+    worse_quartile, better_quartile : array
+        The same for these quartiles of the searches.
     mean, mean_lower, mean_upper : array
         The number under the assumption that one number does for all quantiles, which is what ``shape_p`` tests.
     shape_p : array
@@ -59,8 +59,8 @@ class Worth:
     estimate: Floats
     lower: Floats
     upper: Floats
-    unlucky: Floats
-    lucky: Floats
+    worse_quartile: Floats
+    better_quartile: Floats
     mean: Floats
     mean_lower: Floats
     mean_upper: Floats
@@ -157,8 +157,8 @@ def worth(
     target = -math.log1p(-quantile)
     depth = known.depth(best, target, quantile)
     found = {
-        "unlucky": math.log(4) / np.quantile(depth, 0.75, axis=0),
-        "lucky": -math.log(0.75) / np.quantile(depth, 0.25, axis=0),
+        "worse_quartile": math.log(4) / np.quantile(depth, 0.75, axis=0),
+        "better_quartile": -math.log(0.75) / np.quantile(depth, 0.25, axis=0),
         **_by_mean(known, best, depth, target, quantile, confidence, budgets),
     }
     by_mean = len(scores) < _FEW and true is None

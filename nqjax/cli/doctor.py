@@ -24,6 +24,8 @@ _EXTRAS = {
     "report": ("arviz", "jinja2", "matplotlib"),
     "parquet": ("pyarrow",),
     "search": ("orbax", "PIL", "sklearn"),
+    "optimize": ("evosax",),
+    "landscape": ("matplotlib", "umap"),
 }
 
 

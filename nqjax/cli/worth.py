@@ -4,7 +4,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from nqjax.cli import output, process, reading
-from nqjax.cli.options import add_command, add_seed, read_trials, read_whole
+from nqjax.cli.options import add_command, add_seed, add_study, read_trials, read_whole
 from nqjax.cli.searching import check_out, telling
 from nqjax.errors import InputError, visible
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _BASELINE_OF_FUNCTION = 20_000
 _BASELINE_OF_TASK = 1_024
 
-#: Number of the first search of the baseline, so that none shares its random numbers with a method's.
+#: The baseline's searches are numbered from here, so that none shares its random numbers with a method's.
 _FIRST = 1_000_000
 
 _BASELINE = "baseline"
@@ -72,10 +72,7 @@ def add(commands: Any) -> None:
         help="random trials to measure against (default: 20,000 of a function, 1,024 of a task)",
     )
     parser.add_argument("--against", metavar="FILE", help="with files: a random search on the same task and space")
-    parser.add_argument("--metric", metavar="NAME", help="with files: the score")
-    direction = parser.add_mutually_exclusive_group()
-    direction.add_argument("--minimize", action="store_true", default=None, help="lower scores are better (default)")
-    direction.add_argument("--maximize", dest="minimize", action="store_false", help="higher scores are better")
+    add_study(parser)
     parser.add_argument("--out", metavar="RUNS", help="the .jsonl file of finished searches, to write or to continue")
     parser.add_argument("--data", metavar="FOLDER", help="the folder with the task's data, if it needs any")
     parser.add_argument(
@@ -208,7 +205,6 @@ def _of_files(args: argparse.Namespace) -> "tuple[dict[str, dict[str, Worth]], d
     if args.against is None:
         raise InputError("files of searches are measured against random trials: give --against FILE")
     reading.check_exists(args.against)
-    args.where, args.per_trial, args.study = None, None, None
     baseline = reading.read_one(args, args.against)
     if is_adaptive(baseline):
         raise InputError(

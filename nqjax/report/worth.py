@@ -38,7 +38,17 @@ def worth_document(
 
 
 def _entries(one: "Worth") -> list[dict[str, Any]]:
-    names = ("estimate", "lower", "upper", "unlucky", "lucky", "speedup", "mean", "shape_p", "better_p")
+    names = (
+        "estimate",
+        "lower",
+        "upper",
+        "worse_quartile",
+        "better_quartile",
+        "speedup",
+        "mean",
+        "shape_p",
+        "better_p",
+    )
     return [
         {"trials": int(n), **{name: _finite(float(getattr(one, name)[k])) for name in names}}
         for k, n in enumerate(one.at)
@@ -68,14 +78,14 @@ def _warnings(found: "Mapping[str, Mapping[str, Worth]]") -> list[str]:
         if observed.by_mean:
             runs = "1 search is" if observed.replications == 1 else f"{observed.replications} searches are"
             warnings.append(
-                f"{name}: {runs} too few for a median, so one number of random trials is assumed to do for lucky "
-                "and unlucky searches alike"
+                f"{name}: {runs} too few for a median, so one number of random trials is assumed to do for all "
+                "searches alike"
             )
         elif observed.shape_p[-1] < _LEVEL:
             warnings.append(
-                f"{name}: one number does not do for lucky and unlucky searches: the worse quartile is worth "
-                f"{_number(float(observed.unlucky[-1]))} random trials, the better one "
-                f"{_number(float(observed.lucky[-1]))}"
+                f"{name}: one number does not do for all searches: the worse quartile is worth "
+                f"{_number(float(observed.worse_quartile[-1]))} random trials, the better one "
+                f"{_number(float(observed.better_quartile[-1]))}"
             )
         if not math.isfinite(observed.upper[-1]):
             warnings.append(f"{name}: no upper end, because too few random trials are as good: give more of them")
@@ -89,7 +99,7 @@ def _warnings(found: "Mapping[str, Mapping[str, Worth]]") -> list[str]:
 
 
 #: Heads of the table after the method's name.
-COLUMNS = ("trials", "worth", "interval", "per trial", "unlucky", "lucky", "no noise")
+COLUMNS = ("trials", "worth", "interval", "per trial", "worse 25 %", "better 25 %", "no noise")
 
 
 def worth_rows(document: Mapping[str, Any]) -> list[tuple[str, ...]]:
@@ -105,8 +115,8 @@ def worth_rows(document: Mapping[str, Any]) -> list[tuple[str, ...]]:
                     _number(entry["estimate"]),
                     f"{_number(entry['lower'])} to {_number(entry['upper'])}",
                     _number(entry["speedup"], "x"),
-                    _number(entry["unlucky"]),
-                    _number(entry["lucky"]),
+                    _number(entry["worse_quartile"]),
+                    _number(entry["better_quartile"]),
                     "" if true is None else _number(true["estimate"]),
                 )
             )
@@ -149,7 +159,7 @@ def notes(document: Mapping[str, Any]) -> list[str]:
             f"worth: random trials whose median best score is that of the method; interval: {level}, for all rows of a "
             "method at once."
         ),
-        "unlucky, lucky: the same for the worse and the better quartile of the searches.",
+        "worse 25 %, better 25 %: the same for the worse and the better quartile of the searches.",
     ]
     if any("true" in one for one in document["methods"]):
         found.append("no noise: by the noise-free score of the trial that looks best.")

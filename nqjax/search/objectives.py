@@ -1,4 +1,4 @@
-"""What a method can be measured on besides a task that trains: functions whose noise-free score is known.
+"""Functions on which methods are measured, whose noise-free score is known.
 
 An objective gives scores to configurations. Here it costs nothing, so thousands of searches can be run.
 """

@@ -73,7 +73,7 @@ def surrogate(
     """Fit an ensemble of small networks to the trials of a search.
 
     The networks predict the normal quantile of a score's rank, so the scores of random configurations keep their
-    distribution, but for the noise, which they average out.
+    distribution, without the noise, which the networks average out.
 
     Parameters
     ----------

@@ -67,7 +67,7 @@ def test_increasing_maps_of_scores_change_nothing():
     one = worth(runs, baseline, [10, 50], minimize=True)
     other = worth(np.exp(5 * runs), np.exp(5 * baseline), [10, 50], minimize=True)
     mirrored = worth(-runs, -baseline, [10, 50], maximize=True)
-    for name in ("estimate", "lower", "upper", "unlucky", "lucky", "mean", "shape_p", "better_p"):
+    for name in ("estimate", "lower", "upper", "worse_quartile", "better_quartile", "mean", "shape_p", "better_p"):
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
         np.testing.assert_array_equal(getattr(one, name), getattr(mirrored, name))
 
@@ -77,8 +77,8 @@ def test_searches_of_two_kinds_are_not_one_number():
     runs = np.concatenate([rng.uniform(size=(100, 20)), rng.uniform(size=(100, 20)) / 100])
     found = worth(runs, _Uniform(), [20], minimize=True)
     assert found.shape_p[0] < 0.01
-    assert found.unlucky[0] < 60
-    assert found.lucky[0] > 500
+    assert found.worse_quartile[0] < 60
+    assert found.better_quartile[0] > 500
 
 
 def test_scores_beyond_the_baseline_have_no_upper_end():
@@ -111,9 +111,9 @@ def test_luck_is_told_from_worth():
         return true, true + 100 * rng.normal(size=shape)
 
     (true, observed), (of_baseline, baseline) = search(400, 40), search(20_000)
-    lucky = worth(observed, baseline, [40], minimize=True)
+    observed_worth = worth(observed, baseline, [40], minimize=True)
     honest = worth(observed, baseline, [40], minimize=True, true=(true, of_baseline))
-    assert lucky.estimate[0] == pytest.approx(40, rel=0.4)
+    assert observed_worth.estimate[0] == pytest.approx(40, rel=0.4)
     assert honest.lower[0] < 40
     assert honest.score == "true"
 

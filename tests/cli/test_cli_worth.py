@@ -51,8 +51,8 @@ def _searches(tmp_path, count, trials, seed=0):
 
 
 def test_files_of_searches_are_measured_against_a_random_one(tmp_path, capsys):
-    files = _searches(tmp_path, 8, 20)
-    (baseline,) = _searches(tmp_path, 1, 400, seed=1)
+    files = _searches(tmp_path, 20, 20)
+    (baseline,) = _searches(tmp_path, 1, 2000, seed=1)
     found = _json(capsys, "worth", *files, "--against", baseline, "--metric", "loss", "--at", "5", "20")
     (method,) = found["methods"]
     assert [entry["trials"] for entry in method["observed"]] == [5, 20]

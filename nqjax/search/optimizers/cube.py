@@ -20,7 +20,7 @@ from nqjax.search.space import Choice, Config, Derived, Distribution, Fixed, Whe
 
 
 class Cube(NamedTuple):
-    """What methods know of a space; hashable, so that a compiled program can depend on it.
+    """The part of a space that methods know; hashable, so that a compiled program can depend on it.
 
     Attributes
     ----------

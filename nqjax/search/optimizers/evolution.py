@@ -13,7 +13,7 @@ from jax import Array
 from nqjax.runtime.extras import missing_extra
 from nqjax.search.optimizers.cube import Cube
 
-#: Draws of a generation, of which each member takes the first that lies in the cube.
+#: A point outside the cube is drawn anew at most this often.
 _ATTEMPTS = 10
 
 

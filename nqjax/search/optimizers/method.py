@@ -1,4 +1,4 @@
-"""What a method is: three pure functions on a state of fixed shapes.
+"""The protocol of methods: three pure functions on a state of fixed shapes.
 
 Because they are pure, `jax.vmap` runs many replications of a method side by side, and a search that was killed goes on
 from its file: the same key and the same scores give the same state.

@@ -24,9 +24,11 @@ _AMPLITUDE = 0.0, 1.0
 _NOISE = math.log(1e-3), 2.0
 _PRIORS = _LENGTH, _AMPLITUDE, _NOISE
 
-#: Step of Adam, and its averages.
+#: Step of Adam.
 _RATE = 0.15
-_BETA1, _BETA2 = 0.9, 0.99
+#: Shares of the old averages that Adam keeps: of the gradient, and of its square.
+_KEPT_SLOPE = 0.9
+_KEPT_SQUARE = 0.99
 
 
 class Hyper(NamedTuple):
@@ -138,9 +140,9 @@ def fit_hyper(cube: Cube, start: Hyper, x: Array, y: Array, present: Array, step
     def step(carry: tuple[Hyper, Hyper, Hyper], i: Array) -> tuple[tuple[Hyper, Hyper, Hyper], None]:
         hyper, first, second = carry
         slope = gradient(hyper)
-        first = jax.tree.map(lambda m, g: _BETA1 * m + (1 - _BETA1) * g, first, slope)
-        second = jax.tree.map(lambda m, g: _BETA2 * m + (1 - _BETA2) * g * g, second, slope)
-        scale = 1 / (1 - _BETA1 ** (i + 1)), 1 / (1 - _BETA2 ** (i + 1))
+        first = jax.tree.map(lambda m, g: _KEPT_SLOPE * m + (1 - _KEPT_SLOPE) * g, first, slope)
+        second = jax.tree.map(lambda m, g: _KEPT_SQUARE * m + (1 - _KEPT_SQUARE) * g * g, second, slope)
+        scale = 1 / (1 - _KEPT_SLOPE ** (i + 1)), 1 / (1 - _KEPT_SQUARE ** (i + 1))
         hyper = jax.tree.map(
             lambda h, m, s: h - _RATE * m * scale[0] / (jnp.sqrt(s * scale[1]) + 1e-8), hyper, first, second
         )

@@ -120,9 +120,9 @@ def test_the_expected_improvement_far_away():
             assert slope == pytest.approx(float(mpmath.ncdf(z) / mpmath.exp(exact)), rel=1e-8)
 
 
-@pytest.mark.parametrize(("name", "regret", "share"), [("branin", 0.01, 0.8), ("hartmann6", 0.06, 0.4)])
+@pytest.mark.parametrize(("name", "regret", "share"), [("branin", 0.01, 0.8), ("hartmann6", 0.06, 0.3)])
 def test_searches_end_near_the_optimum(name, regret, share):
-    """Of Hartmann's function, 57 % of 150 other searches did so; the rest was in a basin that is 0.12 worse."""
+    """They do: on Hartmann's function 51 % of 400; most others ended in a basin that is 0.12 worse."""
     objective, searches, trials = FUNCTIONS[name], 100, 40
     space = EncodedSpace(objective.space)
     run = Lockstep(GaussianProcess(), space, trials, search_keys(jax.random.key(3), range(searches)))

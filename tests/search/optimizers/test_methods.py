@@ -1,4 +1,4 @@
-"""What every method must do, and what single ones promise."""
+"""Every method learns, repeats itself from its key and survives failed trials; single ones promise more."""
 
 import jax
 import numpy as np
