@@ -25,6 +25,7 @@ _EXTRAS = {
     "parquet": ("pyarrow",),
     "search": ("orbax", "PIL", "sklearn"),
     "optimize": ("evosax",),
+    "optuna": ("optuna",),
     "landscape": ("matplotlib", "umap"),
 }
 

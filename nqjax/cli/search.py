@@ -72,6 +72,7 @@ def add(commands: Any) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
+    from nqjax.search.optimizers.registry import check_name
     from nqjax.search.tasks import registry as tasks
 
     if args.list:
@@ -81,7 +82,7 @@ def _run(args: argparse.Namespace) -> None:
         args.parser.error("give a task; nqjax search --list shows them")
     if args.task not in tasks.REGISTRY:
         tasks.load(args.task)  # raises the error
-    check_method(args)
+    check_name(args.method)
     options = task_options(args.task, args.data)
     if args.method != "random" and args.grid is not None:
         args.parser.error("give --method or --grid, not both")
@@ -114,13 +115,6 @@ def _run(args: argparse.Namespace) -> None:
             progress=True,
         )
     output.give(args, _summary(trials, args.out), _print_summary)
-
-
-def check_method(args: argparse.Namespace) -> None:
-    """Raise InputError for an unknown method, before any work is done."""
-    from nqjax.search.optimizers.registry import as_method
-
-    as_method(args.method)
 
 
 def read_value(text: str) -> Any:

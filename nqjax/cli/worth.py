@@ -98,6 +98,10 @@ def _run(args: argparse.Namespace) -> None:
         check_page(args.report)
     if args.out is not None:
         check_out(args.out)
+    from nqjax.search.optimizers.registry import check_name
+
+    for method in args.methods:
+        check_name(method)
     found, about = _measured(args)
     from nqjax.report.worth import print_worth, worth_document
 

@@ -99,7 +99,7 @@ def _warnings(found: "Mapping[str, Mapping[str, Worth]]") -> list[str]:
 
 
 #: Heads of the table after the method's name.
-COLUMNS = ("trials", "worth", "interval", "per trial", "worse 25 %", "better 25 %", "no noise")
+COLUMNS = ("trials", "worth", "interval", "worse 25 %", "better 25 %", "no noise")
 
 
 def worth_rows(document: Mapping[str, Any]) -> list[tuple[str, ...]]:
@@ -114,7 +114,6 @@ def worth_rows(document: Mapping[str, Any]) -> list[tuple[str, ...]]:
                     f"{entry['trials']:,}",
                     _number(entry["estimate"]),
                     f"{_number(entry['lower'])} to {_number(entry['upper'])}",
-                    _number(entry["speedup"], "x"),
                     _number(entry["worse_quartile"]),
                     _number(entry["better_quartile"]),
                     "" if true is None else _number(true["estimate"]),
@@ -123,10 +122,10 @@ def worth_rows(document: Mapping[str, Any]) -> list[tuple[str, ...]]:
     return rows
 
 
-def _number(value: float | None, unit: str = "") -> str:
+def _number(value: float | None) -> str:
     if value is None or not math.isfinite(value):
-        return "?"
-    return (f"{value:,.0f}" if value >= 10 else f"{value:.1f}") + unit
+        return "beyond"
+    return f"{value:,.0f}" if value >= 10 else f"{value:.1f}"
 
 
 def print_worth(document: Mapping[str, Any], console: "Console") -> None:
@@ -163,4 +162,6 @@ def notes(document: Mapping[str, Any]) -> list[str]:
     ]
     if any("true" in one for one in document["methods"]):
         found.append("no noise: by the noise-free score of the trial that looks best.")
+    if any("beyond" in cell for row in worth_rows(document) for cell in row):
+        found.append("beyond: better than any number of these random trials.")
     return found

@@ -12,6 +12,7 @@ PACKAGES = {
     "evosax": "evosax",
     "jinja2": "Jinja2",
     "matplotlib": "Matplotlib",
+    "optuna": "Optuna",
     "orbax": "orbax-checkpoint",
     "pyarrow": "PyArrow",
     "sklearn": "scikit-learn",

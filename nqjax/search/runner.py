@@ -23,14 +23,35 @@ from nqjax.search import space as spaces
 from nqjax.search.engine.checkpoint import Checkpoints, checkpoints_of
 from nqjax.search.engine.hosts import adopt, joined, part_of, shared, together
 from nqjax.search.engine.scheduler import Schedule
+from nqjax.search.engine.tile import RESERVED
 from nqjax.search.engine.trial import Trial
-from nqjax.search.task import Task
+from nqjax.search.space import Distribution
+from nqjax.search.task import Task, check_task
 from nqjax.search.trials_file import TrialsFile
 from nqjax.trials.search_lines import Row
 from nqjax.trials.table import Trials, best_row, read_trials
 
 # The front page `nqjax.search` can only list names of its own package: the table's are passed on from here.
 __all__ = ["Trials", "execute", "read_trials"]
+
+
+def checked_space(task: Task, space: Mapping[str, Any] | None) -> dict[str, Distribution]:
+    """Return the space of a search, the task's own by default, with bare values made `Fixed`.
+
+    Raises
+    ------
+    InputError
+        The task or the space is invalid, or they do not fit each other.
+    """
+    check_task(task)
+    checked = spaces.check(task.space if space is None else space)
+    taken = [name for name in checked if name in RESERVED or name == "num_rounds"]
+    if taken:
+        raise InputError(f"hyperparameter {taken[0]!r} has the name of another column of the table: rename it")
+    missing = [name for name in task.static if name not in checked]
+    if missing:
+        raise InputError(f"the space lacks {missing[0]!r}, which the task {task.name} needs: add it")
+    return checked
 
 
 def key_words(key: Any) -> tuple[int, ...]:

@@ -11,14 +11,12 @@ from nqjax.errors import InputError
 from nqjax.inputs import as_count
 from nqjax.runtime.memory import check_memory
 from nqjax.search import configurations
-from nqjax.search import space as spaces
-from nqjax.search.engine.tile import RESERVED
 from nqjax.search.guided import guided
 from nqjax.search.optimizers.method import Method
 from nqjax.search.optimizers.registry import as_method
 from nqjax.search.run_options import RunOptions
-from nqjax.search.runner import as_trials, execute, key_words, search_settings, trial_words
-from nqjax.search.task import Task, check_task
+from nqjax.search.runner import as_trials, checked_space, execute, key_words, search_settings, trial_words
+from nqjax.search.task import Task
 from nqjax.trials.table import Trials
 
 #: Bytes that a trial takes at least, before it is trained: its configuration and its key.
@@ -119,14 +117,7 @@ def run(
     >>> bool(trials.best["error"] == trials.scores.min())
     True
     """
-    check_task(task)
-    space = spaces.check(task.space if space is None else space)
-    taken = [name for name in space if name in RESERVED or name == "num_rounds"]
-    if taken:
-        raise InputError(f"hyperparameter {taken[0]!r} has the name of another column of the table: rename it")
-    missing = [name for name in task.static if name not in space]
-    if missing:
-        raise InputError(f"the space lacks {missing[0]!r}, which the task {task.name} needs: add it")
+    space = checked_space(task, space)
     key_words(key)
     if method != "random":
         if grid is not None:

@@ -20,6 +20,7 @@ from nqjax.search.optimizers.cube import EncodedSpace
 from nqjax.search.optimizers.lockstep import Lockstep, search_keys
 from nqjax.search.optimizers.method import Method
 from nqjax.search.optimizers.registry import as_method, method_settings
+from nqjax.search.runner import as_trials, checked_space, execute, search_settings, trial_words
 from nqjax.search.space import Config
 from nqjax.search.task import Task
 
@@ -94,6 +95,8 @@ def replicate(
     numbers = range(first, first + count)
     if length % batch:
         raise InputError(f"num_trials is {length}, which batches of {batch} do not fill: give a multiple")
+    if isinstance(objective, Task):
+        space = checked_space(objective, space)
     space = spaces.check(objective.space if space is None else space)
     encoded = EncodedSpace(space)
     words = key_words(key)
@@ -159,8 +162,6 @@ def _scores(objective: Objective, words: tuple[int, ...]) -> _Scoring:
 
 
 def _task_scores(task: Task, key: Any, length: int) -> _Scoring:
-    from nqjax.search.runner import as_trials, execute, search_settings, trial_words
-
     def scoring(configs: list[list[Config]], group: Sequence[int], first: int) -> tuple[Floats, None]:
         numbers = [
             number * length + first + i for number, own in zip(group, configs, strict=True) for i in range(len(own))

@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 import difflib
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nqjax.errors import InputError
-from nqjax.search.optimizers.method import Method
+
+if TYPE_CHECKING:
+    from nqjax.search.optimizers.method import Method
 
 _HERE = "nqjax.search.optimizers"
 
@@ -43,13 +45,18 @@ def as_method(method: str | Method) -> Method:
         if isinstance(method, type) or not all(hasattr(method, part) for part in ("name", "init", "ask", "tell")):
             raise InputError(f"method is {method!r}: give one of {', '.join(METHODS)}, or an instance such as TPE()")
         return method
+    check_name(method)
+    module, name = METHODS[method]
+    found: Method = getattr(import_module(f"{_HERE}.{module}"), name)()
+    return found
+
+
+def check_name(method: str) -> None:
+    """Raise InputError for an unknown name; nothing that takes time is imported."""
     if method not in METHODS:
         close = difflib.get_close_matches(method, METHODS, n=1)
         hint = f" (did you mean {close[0]!r}?)" if close else ""
         raise InputError(f"there is no method {method!r}{hint}; the methods: {', '.join(METHODS)}")
-    module, name = METHODS[method]
-    found: Method = getattr(import_module(f"{_HERE}.{module}"), name)()
-    return found
 
 
 def method_settings(method: Method) -> dict[str, Any]:
