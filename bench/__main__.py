@@ -29,6 +29,7 @@ PARTS = (
     "surface_data",
     "gamma",
     "worth",
+    "proposals",
     "posterior",
     "calibration",
     "integrals",

@@ -132,15 +132,16 @@ def main(*, quick: bool) -> None:
             noisy = bool(objective.noise)
             best = nqjax.worth(scores, observed, at, minimize=True, true=(runs.true[name], known)) if noisy else None
             cells = [
-                f"{found.estimate[k]:,.0f} ({found.lower[k]:,.0f} to {found.upper[k]:,.0f})" for k in range(len(at))
+                f"{_number(found.estimate[k])} ({_number(found.lower[k])} to {_number(found.upper[k])})"
+                for k in range(len(at))
             ]
             cells += [""] * (len(BUDGETS) - len(cells))
-            without = f"{best.estimate[at.index(SHORT)]:,.0f}" if best is not None else ""
+            without = _number(best.estimate[at.index(SHORT)]) if best is not None else ""
             line = [
                 objective.name,
                 name,
                 *cells,
-                f"{found.worse_quartile[at.index(SHORT)]:,.0f}",
+                _number(found.worse_quartile[at.index(SHORT)]),
                 without,
                 f"{cost[name]:.3f}",
             ]
@@ -156,6 +157,11 @@ def main(*, quick: bool) -> None:
     ]
     table(f"Worth in random trials, {count} searches by each method", header, lines)
     _speed()
+
+
+def _number(worth: float) -> str:
+    """Return a number of random trials, as far as the baseline tells it."""
+    return f"{worth:,.0f}" if worth <= BASELINE else "beyond"
 
 
 def _speed() -> None:
