@@ -55,6 +55,10 @@ class TPE(FromHistory):
         rank = jnp.zeros(len(scores), int).at[order].set(number)
         good = told & (rank < good_count)
         bad = (number < first) & ~good
-        below, above = (parzen_estimator(u, active, member) for member in (good, bad))
+        above = parzen_estimator(u, active, bad)
+        # The good trials are few: they have arrays of their own, in the order of their numbers.
+        few = jnp.sort(jnp.where(good, number, len(scores)))[: self._MOST_GOOD]
+        chosen = jnp.minimum(few, len(scores) - 1)
+        below = parzen_estimator(u[chosen], active[chosen], few < len(scores))
         x = draw(cube, below, key, self.candidates)
         return x[jnp.argmax(log_density(cube, below, x) - log_density(cube, above, x))]
