@@ -304,4 +304,4 @@ def _direction(runs: Any, baseline: Any, minimize: bool | None, maximize: bool |
 def _rounded(number: float) -> str:
     if not math.isfinite(number):
         return "more than the baseline resolves"
-    return f"{number:.0f}" if number >= 10 else f"{number:.1f}"
+    return f"{number:,.0f}" if number >= 10 else f"{number:.1f}"
