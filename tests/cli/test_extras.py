@@ -17,7 +17,7 @@ from nqjax.runtime.extras import require
 
 ROOT = Path(cli.__file__).parents[2]
 
-OPTIONAL = ["arviz", "pandas", "xarray", "matplotlib", "jinja2", "pyarrow", "sklearn", "PIL"]
+OPTIONAL = ["arviz", "pandas", "xarray", "matplotlib", "jinja2", "pyarrow", "sklearn", "PIL", "evosax"]
 
 # Runs commands in a process where the optional packages are not to be found, and prints what came of each.
 PROGRAM = f"""
@@ -79,6 +79,8 @@ NEEDS = {
     "posterior t.csv --metric loss --report t.html": "report",
     "analyze t.csv --metric loss --report t.html": "report",
     "surface g.csv --metric loss_0 --report t.html": "report",
+    "worth t.csv --against t.csv --metric loss --report t.html": "report",
+    "worth branin --methods random cma_es --replications 1 --trials 8 --baseline-trials 8": "optimize",
     "fit-many t.csv --metric loss --out f.parquet": "parquet",
     "search digits-mlp --trials 8 --out s.jsonl": "search",
     f"residual {digits_mlp_path()} --out r.jsonl": "search",
@@ -94,6 +96,7 @@ WORKS = [
     "noise t.csv --metric loss --config id",
     "landscape g.csv --metric loss_0 loss_1",
     "similarity g.csv --metric loss_0 loss_1",
+    "worth t.csv --against t.csv --metric loss",
     "fit t.jsonl --metric loss --threshold 0.7",
 ]
 

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from nqjax.runtime.extras import missing_extra
+from nqjax.runtime.extras import require
 from nqjax.search.optimizers.cube import Cube
 
 #: A point outside the cube is drawn anew at most this often.
@@ -39,6 +39,10 @@ class _Generations:
     """A method whose points come in generations."""
 
     population: int | None
+    name: str
+
+    def __post_init__(self) -> None:
+        require("evosax", "optimize", f"the method {self.name}")
 
     def size(self, cube: Cube) -> int:
         """Return the number of points in a generation."""
@@ -192,8 +196,4 @@ def _evolution(dimension: int, population: int, weight: float, crossover: float)
 
 
 def _algorithms() -> Any:
-    try:
-        from evosax import algorithms
-    except ModuleNotFoundError as error:
-        raise missing_extra("this method", error.name or "evosax", "optimize") from error
-    return algorithms
+    return require("evosax.algorithms", "optimize", "this method")
