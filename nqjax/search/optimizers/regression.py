@@ -102,8 +102,8 @@ def regress(cube: Cube, hyper: Hyper, x: Array, y: Array, present: Array) -> Reg
 def inverse_of_factor(matrix: Array) -> Array:
     """Return the inverse of the Cholesky factor of a positive definite matrix, by elimination.
 
-    In batches it is about as fast as LAPACK's factor and solutions, which are not used: two of its batched calls in one
-    program can wait for each other forever on machines with few cores (jaxlib 0.10).
+    In batches it is about as fast as LAPACK's factor and solutions, which are not used: a program with two of its
+    batched calls hung on a machine with two cores (jaxlib 0.10.2), all threads waiting.
     """
     n = len(matrix)
     rows = jnp.arange(n)
