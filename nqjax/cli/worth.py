@@ -124,6 +124,10 @@ def _measured(args: argparse.Namespace) -> "tuple[dict[str, dict[str, Worth]], d
 
     (first, *others) = args.what
     if not others and (first in FUNCTIONS or first in REGISTRY):
+        if args.against is not None:
+            args.parser.error(
+                f"--against is for files of searches: {first} is measured against random trials of its own"
+            )
         return _of_runs(args, _replicated(args, first), first)
     for source in args.what:
         if not _is_there(source):

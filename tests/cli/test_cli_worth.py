@@ -86,6 +86,7 @@ def test_an_adaptive_baseline_is_refused(tmp_path, capsys):
         (["branin", "--report", "page.pdf"], "page.pdf"),
         (["branin", "--trials", "7", "--batch", "2"], "batches of 2 do not fill"),
         (["branin", "--replications", "0"], "--replications"),
+        (["branin", "--against", "t.csv"], "--against is for files"),
         ([], "WHAT"),
     ],
 )

@@ -106,6 +106,27 @@ def test_files_of_other_settings_are_refused(tmp_path):
         replicate(_square(), ["random"], replications=1, num_trials=5, key=KEY, out=tmp_path / "runs.csv")
 
 
+@pytest.mark.parametrize(
+    ("line", "word"),
+    [
+        ('{"a": 1}', "line 2: not a finished search"),
+        ('{"method": "random", "replication": 0, "scores": [1, 2], "true": null}', "line 2: not a finished search"),
+        ('{"method": "random", "replication": 0, "scores": "low"}', "line 2: not a finished search"),
+        ('{"nqjax_replications": {"methods": 3}}', "header that was changed"),
+    ],
+)
+def test_lines_that_were_changed_are_refused(tmp_path, line, word):
+    path = tmp_path / "runs.jsonl"
+    options = {"replications": 1, "num_trials": 5, "key": KEY, "out": path}
+    replicate(_square(), ["random"], **options)
+    header = path.read_text().splitlines()[0]
+    path.write_text((line if "nqjax" in line else f"{header}\n{line}") + "\n")
+    with pytest.raises(InputError, match=word):
+        read_replications(path)
+    with pytest.raises(InputError, match=word):
+        replicate(_square(), ["random"], **options)
+
+
 def test_a_function_may_fail_and_may_be_maximised():
     failing = Function(lambda c: float("nan") if c["x"] > 0 else c["x"], {"x": Uniform(-1, 1)}, minimize=False)
     runs = replicate(failing, ["random"], replications=2, num_trials=20, key=KEY)

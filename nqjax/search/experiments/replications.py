@@ -95,7 +95,7 @@ class ReplicationsFile:
         header = json_object(whole[0], path, 1)
         if HEADER not in header:
             raise InputError(f"{path} holds no replications: give another --out")
-        then = header[HEADER]
+        then = _settings(header, path)
         other = [name for name in self.settings if then.get(name) != self.settings[name] and name != "methods"]
         if other:
             now, before = (json.dumps(settings.get(other[0])) for settings in (self.settings, then))
@@ -103,9 +103,9 @@ class ReplicationsFile:
         for number, text in enumerate(whole[1:], start=2):
             line = json_object(text, path, number)
             if HEADER in line:  # a later call added methods
-                then = {**then, "methods": {**then["methods"], **line[HEADER]["methods"]}}
+                then = {**then, "methods": {**then["methods"], **_settings(line, path)["methods"]}}
                 continue
-            self.lines[line["method"], line["replication"]] = line
+            self.lines[_place(line, path, number, then)] = line
         for name, settings in self.settings["methods"].items():
             before = then["methods"].get(name)
             if before not in (None, settings):
@@ -142,6 +142,30 @@ class ReplicationsFile:
         return Replications(scores, true, self.settings, minimize)
 
 
+def _settings(line: Line, path: Path) -> dict[str, Any]:
+    """Return the settings of a header; raise InputError for a header that was changed."""
+    settings = line[HEADER]
+    if isinstance(settings, dict):
+        kinds = {"objective": str, "num_trials": int, "batch": int, "methods": dict}
+        if all(isinstance(settings.get(name), kind) for name, kind in kinds.items()):
+            return settings
+    raise InputError(f"{path} has a header that was changed: give another file")
+
+
+def _place(line: Line, path: Path, number: int, settings: Mapping[str, Any]) -> tuple[str, int]:
+    """Return the method and the number of a finished search; raise InputError for a line that is none."""
+    name, place = line.get("method"), line.get("replication")
+    rows = [line.get("scores"), *([line["true"]] if line.get("true") is not None else [])]
+    if isinstance(name, str) and isinstance(place, int) and all(_are_scores(row, settings) for row in rows):
+        return name, place
+    raise InputError(f"{path}, line {number}: not a finished search; remove the line, and the same command runs it")
+
+
+def _are_scores(row: Any, settings: Mapping[str, Any]) -> bool:
+    known = isinstance(row, list) and len(row) == settings["num_trials"]
+    return known and all(value is None or isinstance(value, int | float) for value in row)
+
+
 def line_of(method: str, number: int, scores: Floats, true: Floats | None) -> Line:
     """Return the line of one search, with None for failed trials."""
 
@@ -172,8 +196,10 @@ def read_replications(path: str | Path) -> Replications:
     lines = [json_object(text, path, number) for number, text in enumerate(whole, start=1)]
     if not lines or HEADER not in lines[0]:
         raise InputError(f"{path} holds no replications: nqjax worth TASK --out FILE writes them")
-    file = ReplicationsFile(None, lines[0][HEADER])
-    file.add(line for line in lines if HEADER not in line)
+    file = ReplicationsFile(None, _settings(lines[0], path))
+    for number, line in enumerate(lines, start=1):
+        if HEADER not in line:
+            file.lines[_place(line, path, number, file.settings)] = line
     names = list(dict.fromkeys(name for name, _ in file.lines))
     if not names:
         raise InputError(f"{path} has no finished search yet: run the same command again")

@@ -27,12 +27,15 @@ class Generation(NamedTuple):
         Points before separate values are moved to their cells; NaN where a score is not known or the trial failed.
     inner : Any
         The state of evosax.
+    number : Array
+        The number of the generation.
     """
 
     key: Array
     points: Array
     scores: Array
     inner: Any
+    number: Array
 
 
 class _Generations:
@@ -59,7 +62,7 @@ class _Generations:
     def init(self, cube: Cube, capacity: int, key: Array) -> Generation:  # noqa: ARG002
         """Return the state of a search that has not begun."""
         inner, points = self.first_generation(cube, jax.random.fold_in(key, 0))
-        return Generation(key, points, jnp.full(len(points), jnp.nan), inner)
+        return Generation(key, points, jnp.full(len(points), jnp.nan), inner, jnp.asarray(0))
 
     def ask(self, cube: Cube, state: Generation, first: Array, count: int) -> tuple[Generation, Array]:
         """Return the state and the next points of the generation; a new one begins where it ends."""
@@ -67,7 +70,7 @@ class _Generations:
 
         def renew(state: Generation, number: Array) -> Generation:
             inner, points = self.next_generation(cube, state, number, jax.random.fold_in(state.key, number))
-            return Generation(state.key, points, jnp.full(size, jnp.nan), inner)
+            return Generation(state.key, points, jnp.full(size, jnp.nan), inner, number)
 
         def step(state: Generation, number: Array) -> tuple[Generation, Array]:
             begins = (number % size == 0) & (number > 0)
@@ -78,9 +81,11 @@ class _Generations:
 
     def tell(self, cube: Cube, state: Generation, first: Array, active: Array, scores: Array) -> Generation:  # noqa: ARG002
         """Return the state with more scores; those of a generation that has ended are dropped."""
-        numbers = first + jnp.arange(len(scores))
+        size = self.size(cube)
+        generation, place = jnp.divmod(first + jnp.arange(len(scores)), size)
         scores = jnp.where(jnp.isfinite(scores), scores, jnp.nan)
-        return state._replace(scores=state.scores.at[numbers % self.size(cube)].set(scores))
+        place = jnp.where(generation == state.number, place, size)  # beyond the end: not written
+        return state._replace(scores=state.scores.at[place].set(scores, mode="drop"))
 
 
 @dataclass(frozen=True)

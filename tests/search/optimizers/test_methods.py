@@ -133,6 +133,17 @@ def test_coordinates_that_a_configuration_does_not_read_change_nothing(method):
     np.testing.assert_array_equal(*points)
 
 
+def test_scores_of_a_generation_that_has_ended_are_dropped():
+    pytest.importorskip("evosax", reason="evosax is not installed")
+    cube, one = EncodedSpace(FUNCTIONS["branin"].space).cube, CMAES(population=6)
+    with jax.enable_x64(True):
+        first = jax.numpy.asarray(0)
+        state, u = one.ask(cube, one.init(cube, 20, jax.random.key(0)), first, 8)
+        state = one.tell(cube, state, first, jax.numpy.ones((8, 2), bool), jax.numpy.arange(8.0))
+    np.testing.assert_array_equal(state.scores, [6.0, 7.0, np.nan, np.nan, np.nan, np.nan])
+    np.testing.assert_allclose(state.points[:2], u[6:])
+
+
 def test_a_grid_has_every_cell_once():
     rows = _run(
         GridSearch(points=3),
