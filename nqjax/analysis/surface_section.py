@@ -31,7 +31,7 @@ _NAMES = {
     "effective_number": "how many hyperparameters matter",
 }
 
-#: What is said before statements that need a random search, where the trials are none.
+#: What is said before statements that need a random search, where the trials were chosen in another way.
 NOT_VALID = (
     "What follows is from the scores alone. It holds for a random search, which these trials seem not to be: it is not "
     "valid here."

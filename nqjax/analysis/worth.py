@@ -81,13 +81,17 @@ class Worth:
     def sentence(self, name: str = "the method", budget: int | None = None) -> str:
         """Return the result at a budget, the largest by default, in words."""
         k = len(self.at) - 1 if budget is None else int(np.argmin(np.abs(self.at - budget)))
-        low, high = (_rounded(float(v)) for v in (self.lower[k], self.upper[k]))
-        until = f"{low} to {high}" if math.isfinite(self.upper[k]) else f"at least {low}"
+        low, high = (self.number(float(v)) for v in (self.lower[k], self.upper[k]))
+        until = f"{low} to {high}" if high else f"at least {low or f'{self.baseline:,}'}"
+        many = self.number(float(self.estimate[k])) or f"more than {self.baseline:,}"
         percent = f"{100 * self.confidence:g} %"
-        return (
-            f"After {self.at[k]} trials, {name} equals random search after {_rounded(float(self.estimate[k]))} trials "
-            f"({percent}: {until})."
-        )
+        return f"After {self.at[k]} trials, {name} equals random search after {many} trials ({percent}: {until})."
+
+    def number(self, trials: float) -> str:
+        """Return a number of random trials as text; empty where it is beyond the baseline, which cannot tell it."""
+        if not math.isfinite(trials) or (self.baseline and trials > self.baseline):
+            return ""
+        return f"{trials:,.0f}" if trials >= 10 else f"{trials:.1f}"
 
 
 def worth(
@@ -299,9 +303,3 @@ def _direction(runs: Any, baseline: Any, minimize: bool | None, maximize: bool |
             if isinstance(own := getattr(one, "minimize", None), bool):
                 return own
     return as_minimize(minimize, maximize)
-
-
-def _rounded(number: float) -> str:
-    if not math.isfinite(number):
-        return "more than the baseline resolves"
-    return f"{number:,.0f}" if number >= 10 else f"{number:.1f}"

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from nqjax.analysis.worth import Worth
+    from nqjax.types import Floats
 
 #: P-values below this are named.
 _LEVEL = 0.01
@@ -84,8 +85,8 @@ def _warnings(found: "Mapping[str, Mapping[str, Worth]]") -> list[str]:
         elif observed.shape_p[-1] < _LEVEL:
             warnings.append(
                 f"{name}: one number does not do for all searches: the worse quartile is worth "
-                f"{_number(float(observed.worse_quartile[-1]))} random trials, the better one "
-                f"{_number(float(observed.better_quartile[-1]))}"
+                f"{_text(observed, observed.worse_quartile)} random trials, the better one "
+                f"{_text(observed, observed.better_quartile)}"
             )
         if not math.isfinite(observed.upper[-1]):
             warnings.append(f"{name}: no upper end, because too few random trials are as good: give more of them")
@@ -93,7 +94,7 @@ def _warnings(found: "Mapping[str, Mapping[str, Worth]]") -> list[str]:
         if true is not None and observed.estimate[-1] > _LUCK * true.estimate[-1]:
             warnings.append(
                 f"{name}: part of its best score is luck: without noise its best trial is worth "
-                f"{_number(float(true.estimate[-1]))} random trials, not {_number(float(observed.estimate[-1]))}"
+                f"{_text(true, true.estimate)} random trials, not {_text(observed, observed.estimate)}"
             )
     return warnings
 
@@ -105,6 +106,7 @@ COLUMNS = ("trials", "worth", "interval", "worse 25 %", "better 25 %", "no noise
 def worth_rows(document: Mapping[str, Any]) -> list[tuple[str, ...]]:
     """Return the cells of the table: a row for each method and number of trials."""
     rows: list[tuple[str, ...]] = []
+    most = document["baseline_trials"]
     for one in document["methods"]:
         for k, entry in enumerate(one["observed"]):
             true = one["true"][k] if "true" in one else None
@@ -112,20 +114,26 @@ def worth_rows(document: Mapping[str, Any]) -> list[tuple[str, ...]]:
                 (
                     one["method"] if k == 0 else "",
                     f"{entry['trials']:,}",
-                    _number(entry["estimate"]),
+                    _number(entry["estimate"], most),
                     f"{_number(entry['lower'])} to {_number(entry['upper'])}",
-                    _number(entry["worse_quartile"]),
-                    _number(entry["better_quartile"]),
-                    "" if true is None else _number(true["estimate"]),
+                    _number(entry["worse_quartile"], most),
+                    _number(entry["better_quartile"], most),
+                    "" if true is None else _number(true["estimate"], most),
                 )
             )
     return rows
 
 
-def _number(value: float | None) -> str:
-    if value is None or not math.isfinite(value):
+def _number(value: float | None, most: int) -> str:
+    """Return a number of random trials as text; more than the baseline has are beyond what it can tell."""
+    if value is None or value > most:
         return "beyond"
     return f"{value:,.0f}" if value >= 10 else f"{value:.1f}"
+
+
+def _text(one: "Worth", trials: "Floats") -> str:
+    """Return the number at the largest budget as text."""
+    return one.number(float(trials[-1])) or f"more than {one.baseline:,}"
 
 
 def print_worth(document: Mapping[str, Any], console: "Console") -> None:
@@ -163,5 +171,5 @@ def notes(document: Mapping[str, Any]) -> list[str]:
     if any("true" in one for one in document["methods"]):
         found.append("no noise: by the noise-free score of the trial that looks best.")
     if any("beyond" in cell for row in worth_rows(document) for cell in row):
-        found.append("beyond: better than any number of these random trials.")
+        found.append("beyond: more than these random trials can tell.")
     return found

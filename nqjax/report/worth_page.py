@@ -73,5 +73,8 @@ def _drawing(found: "Mapping[str, Worth]") -> Any:
 
 
 def _alternative(found: "Mapping[str, Worth]", caption: str) -> str:
-    ends = "; ".join(f"{name}: {one.estimate[-1]:.0f} after {one.at[-1]} trials" for name, one in found.items())
+    ends = "; ".join(
+        f"{name}: {one.number(float(one.estimate[-1])) or 'beyond the baseline'} after {one.at[-1]} trials"
+        for name, one in found.items()
+    )
     return f"Lines with bands. {caption}: {ends}"

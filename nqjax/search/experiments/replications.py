@@ -153,7 +153,7 @@ def _settings(line: Line, path: Path) -> dict[str, Any]:
 
 
 def _place(line: Line, path: Path, number: int, settings: Mapping[str, Any]) -> tuple[str, int]:
-    """Return the method and the number of a finished search; raise InputError for a line that is none."""
+    """Return the method and the number of a finished search; raise InputError for an invalid line."""
     name, place = line.get("method"), line.get("replication")
     rows = [line.get("scores"), *([line["true"]] if line.get("true") is not None else [])]
     if isinstance(name, str) and isinstance(place, int) and all(_are_scores(row, settings) for row in rows):
