@@ -115,7 +115,7 @@ def worth_rows(document: Mapping[str, Any]) -> list[tuple[str, ...]]:
                     one["method"] if k == 0 else "",
                     f"{entry['trials']:,}",
                     _number(entry["estimate"], most),
-                    f"{_number(entry['lower'])} to {_number(entry['upper'])}",
+                    f"{_number(entry['lower'], most)} to {_number(entry['upper'], most)}",
                     _number(entry["worse_quartile"], most),
                     _number(entry["better_quartile"], most),
                     "" if true is None else _number(true["estimate"], most),
