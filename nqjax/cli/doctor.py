@@ -2,6 +2,7 @@
 
 import argparse
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from nqjax.cli import output, process
@@ -149,7 +150,7 @@ def _cache() -> Cache:
     if not folder:
         return {"folder": None, "entries": 0, "bytes": 0}
     entries, size = 0, 0
-    for place in (folder, os.path.join(folder, FOLDER)):
+    for place in (Path(folder), Path(folder) / FOLDER):
         try:
             with os.scandir(place) as files:
                 for file in files:
