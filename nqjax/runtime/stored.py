@@ -1,4 +1,4 @@
-"""Compiled programs kept beside JAX's own cache, from where another process loads them without tracing.
+"""Compiled programs kept in the folder of JAX's cache, from where another process loads them without tracing.
 
 JAX's cache finds a program by its text, for which it has to be traced and lowered first: half a second or more for the
 large ones. Here a program is found by the name of its function, the package's own source, the versions of what compiled
@@ -26,7 +26,7 @@ from nqjax.runtime.files import written_whole
 #: The folder in that of JAX's cache.
 FOLDER = "nqjax"
 
-#: Programs that nobody has loaded for so long are removed, in seconds: those of earlier versions of the source.
+#: Programs that were not loaded for so many seconds are removed: those of earlier versions of the source.
 _KEPT = 30 * 24 * 3600
 
 #: Settings that change what a function is traced or compiled to.
