@@ -59,8 +59,8 @@ class Compiled:
             there = SingleDeviceSharding(device)
             shapes = jax.eval_shape(lambda *these: these, *arguments)
             placed = jax.tree.map(lambda shape: shape.update(sharding=there), shapes)
-            program, new = stored.compiled_here(self._jitted.lower(*placed).compile)
-            if new and path is not None:
+            program, can_be_kept = stored.compiled_here(self._jitted.lower(*placed))
+            if can_be_kept and path is not None:
                 stored.store(path, program)
         return program
 

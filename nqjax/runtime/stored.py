@@ -26,7 +26,7 @@ from nqjax.runtime.files import written_whole
 #: The folder in that of JAX's cache.
 FOLDER = "nqjax"
 
-#: Programs that were not loaded for so many seconds are removed: those of earlier versions of the source.
+#: Seconds after which a program that was not loaded is removed: it is of an earlier version of the source.
 _KEPT = 30 * 24 * 3600
 
 #: Settings that change what a function is traced or compiled to.
@@ -66,7 +66,7 @@ def name_of(function: Callable[..., Any]) -> str | None:
 
 
 def place(name: str, options: Any, device: jax.Device, arguments: tuple[Any, ...]) -> Path | None:
-    """Return the file of a program, or None where none is kept.
+    """Return the file of a program, or None where none is kept: without JAX's cache, and on other devices than CPUs.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ def place(name: str, options: Any, device: jax.Device, arguments: tuple[Any, ...
         Of the program; their values are not read.
     """
     folder = _folder()
-    if folder is None:
+    if folder is None or device.platform != "cpu":
         return None
     shapes = jax.eval_shape(lambda *these: these, *arguments)
     leaves, structure = jax.tree.flatten(shapes)
@@ -118,15 +118,18 @@ def load(path: Path, device: jax.Device, arguments: tuple[Any, ...]) -> Callable
     return loaded
 
 
-def compiled_here(compile_it: Callable[[], Any]) -> tuple[Any, bool]:
-    """Return a compiled program, and whether it was compiled just now, not found in JAX's cache.
+def compiled_here(lowered: Any) -> tuple[Any, bool]:
+    """Return a compiled program, and whether it can be kept.
 
-    Only then can it be kept: XLA's CPU programs that were loaded once lose their code when they are written again.
+    It cannot where it was found in JAX's cache: XLA's CPU programs that were loaded once lose their code when they are
+    written again. Nor where it calls a library such as LAPACK, whose functions JAX registers while it traces: without
+    them, loading the program would end the process.
     """
     _count_hits()
     before = getattr(_hits, "number", 0)
-    program = compile_it()
-    return program, getattr(_hits, "number", 0) == before
+    program = lowered.compile()
+    new = getattr(_hits, "number", 0) == before
+    return program, new and "custom_call" not in lowered.as_text()
 
 
 #: The programs that each thread has found in JAX's cache.
@@ -189,9 +192,8 @@ def _source() -> str:
 def _machine(device: jax.Device) -> tuple[Any, ...]:
     """Return what a program is compiled by and for."""
     features: dict[str, bool] = {}
-    if device.platform == "cpu":
-        with contextlib.suppress(ImportError, AttributeError):
-            features = importlib.import_module("numpy._core._multiarray_umath").__cpu_features__
+    with contextlib.suppress(ImportError, AttributeError):
+        features = importlib.import_module("numpy._core._multiarray_umath").__cpu_features__
     client: Any = device.client
     versions = [version(package) for package in ("jax", "jaxlib", "numpy", "numpyro")]
     there = device.platform, device.device_kind, device.id, client.platform_version, len(client.devices())

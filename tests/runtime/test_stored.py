@@ -86,6 +86,13 @@ def test_a_program_from_the_cache_of_jax_is_not_kept(first, tmp_path):
     assert not _kept(folder)
 
 
+def test_a_program_that_calls_a_library_is_not_kept(without_cache):
+    """Loading it in a process that has not traced a call of LAPACK would end the process."""
+    factor = jax.jit(jax.numpy.linalg.cholesky).lower(jax.ShapeDtypeStruct((3, 3), "float32"))
+    plain = jax.jit(jax.numpy.sin).lower(jax.ShapeDtypeStruct((3,), "float32"))
+    assert [stored.compiled_here(lowered)[1] for lowered in (factor, plain)] == [False, True]
+
+
 def test_functions_made_inside_others_have_no_name():
     def inner(x):
         return x
