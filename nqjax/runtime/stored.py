@@ -194,7 +194,17 @@ def _machine(device: jax.Device) -> tuple[Any, ...]:
     features: dict[str, bool] = {}
     with contextlib.suppress(ImportError, AttributeError):
         features = importlib.import_module("numpy._core._multiarray_umath").__cpu_features__
+    flags: set[str] = set()  # all that Linux knows, while NumPy knows those it uses
+    with contextlib.suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+        flags = {line for line in lines if line.startswith(("flags", "Features", "model name"))}
     client: Any = device.client
     versions = [version(package) for package in ("jax", "jaxlib", "numpy", "numpyro")]
     there = device.platform, device.device_kind, device.id, client.platform_version, len(client.devices())
-    return (*versions, *there, platform.machine(), *sorted(name for name, has in features.items() if has))
+    return (
+        *versions,
+        *there,
+        platform.machine(),
+        *sorted(name for name, has in features.items() if has),
+        *sorted(flags),
+    )
