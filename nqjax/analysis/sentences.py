@@ -33,10 +33,12 @@ def _of_scores(found: Analysis) -> list[str]:
     """Return the answers of the scores: the best score, the best trial, going on, and the hyperparameters."""
     post = found.fit.posterior
     if not post.tells_parameters:
+        why = f"only about {post.mean_used:.0f} of them shape the answer"
+        if post.untold == "steep":
+            why = "from the best one on they get worse faster than near the optimum of any quadratic"
         few = (
-            f"The {post.num_scores:,} scores do not tell how good this search can get: only about "
-            f"{post.mean_used:.0f} of them shape the answer. nqjax bands gives limits that hold whatever the scores "
-            "follow."
+            f"The {post.num_scores:,} scores do not tell how good this search can get: {why}. nqjax bands gives limits "
+            "that hold whatever the scores follow."
         )
         return [few, *_about_hyperparameters(found)]
     noise_alone = [f"{NOISE_ALONE[0].upper()}{NOISE_ALONE[1:]}."] if NOISE_ALONE in found.warnings else []

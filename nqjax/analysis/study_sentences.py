@@ -154,10 +154,10 @@ def _advantage(found: StudyComparison, i: int, j: int, place: int) -> tuple[str,
 def _about_untold(found: StudyComparison, i: int) -> str:
     one = found.analyses[i]
     if not one.fit.posterior.tells_parameters:
-        return (
-            f"{found.names[i]} is not compared: of its {one.fit.num_scores:,} scores about {one.fit.num_used:.0f} "
-            "shape the answer, too few to tell."
-        )
+        why = f"of its {one.fit.num_scores:,} scores about {one.fit.num_used:.0f} shape the answer, too few to tell"
+        if one.fit.posterior.untold == "steep":
+            why = "its scores get worse faster than near the optimum of any quadratic"
+        return f"{found.names[i]} is not compared: {why}."
     return (
         f"{found.names[i]} is not compared: its trials seem not to be a random search, and the theory speaks of random "
         "search only."

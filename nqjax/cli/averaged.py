@@ -62,7 +62,7 @@ def give(args: argparse.Namespace, post: "AveragedPosterior", scores: "np.ndarra
     document["noise"] = reruns.entry(args.measured)
     document["few"] = None
     if not post.tells_parameters:
-        few = few_answer(scores, minimize=args.minimize, num_used=round(post.mean_used))
+        few = few_answer(scores, minimize=args.minimize, num_used=round(post.mean_used), why=post.untold)
         document["few"] = {**few, "warnings": found}
     output.give(args, document, print_few if document["few"] else print_averaged)
     return document

@@ -14,6 +14,7 @@ from nqjax.estimation.rounding import rounding_unit
 from nqjax.estimation.study import Study
 from nqjax.inputs import as_choice, as_probability, as_quantile, as_trials
 from nqjax.posterior.averaging.average import Average, average
+from nqjax.posterior.averaging.reliability import Untold, warnings_of, why_untold
 from nqjax.posterior.curves import curves_of, paired_curves, quantiles_of
 from nqjax.special.chunked import noisy_cdf
 from nqjax.types import Floats
@@ -21,28 +22,10 @@ from nqjax.types import Floats
 if TYPE_CHECKING:
     from nqjax.posterior.prior import Prior
 
-#: Fewest scores in the regime, on average, for answers about the parameters to be relied on.
-_ENOUGH_SCORES = 12.0
-
-#: Fewest different scores in the regime, on average, for the same.
-_ENOUGH_VALUES = 8.0
-
-#: Fewest effective points for an answer to be exact enough.
-_ENOUGH_POINTS = 300.0
-
 #: Noise below this share of the most probable regime cannot be told from none, unless reruns or many scores tell it:
 #: then the interval begins above this share of the estimate.
 _NO_NOISE = 0.02
 _SPREAD = 0.25
-
-#: An interval that reaches this many ranges of the regime's scores beyond the best score says that they tell little.
-_FAR = 3.0
-
-#: gamma is at an end of its range if more than this probability lies within the last half unit below the highest value,
-#: or within this factor of the lowest one, where half a unit may be most of what is plausible.
-_AT_END = 0.5
-_LAST = 0.5
-_NEAR = 1.2
 
 
 class Curve(NamedTuple):
@@ -80,8 +63,9 @@ class AveragedPosterior(Region):
         Probability of the intervals, unless another is asked for.
     effective_draws : float
         Number of independent draws that tell as much.
-    tells_parameters : bool
-        Whether the scores are enough to tell the parameters; if not, only a distribution-free band is to be relied on.
+    untold : "", "few" or "steep"
+        Why the scores do not tell the parameters: too few are in the regime, or they get worse faster than any
+        quadratic. Then only a distribution-free band is to be relied on. Empty where they do.
     warnings : list of str
         What limits the answer, in sentences; empty where nothing is known to.
     study, seed
@@ -119,10 +103,15 @@ class AveragedPosterior(Region):
     rounding: float
     confidence: float
     effective_draws: float
-    tells_parameters: bool
+    untold: Untold
     warnings: list[str]
     study: Study = field(repr=False)
     seed: int = field(repr=False)
+
+    @property
+    def tells_parameters(self) -> bool:
+        """Whether the scores tell the parameters; if not, only a distribution-free band is to be relied on."""
+        return not self.untold
 
     @property
     def gammas(self) -> tuple[int, ...]:  # type: ignore[override]
@@ -325,8 +314,8 @@ def averaged_posterior(
         rounding=unit,
         confidence=confidence,
         effective_draws=found.effective,
-        tells_parameters=_tells_parameters(found),
-        warnings=_warnings(found),
+        untold=why_untold(found),
+        warnings=warnings_of(found),
         study=study,
         seed=seed,
     )
@@ -350,49 +339,3 @@ def _rounded_gammas(found: Average) -> dict[int, float]:
     whole = np.maximum(np.rint(found.gamma).astype(int), 1)
     low, high = max(1, round(found.gamma_range[0])), max(1, round(found.gamma_range[1]))
     return {gamma: float(found.weight[whole == gamma].sum()) for gamma in range(low, high + 1)}
-
-
-def _tells_parameters(found: Average) -> bool:
-    """Return whether enough scores are in the regime, and the interval of the best one ends not far from them."""
-    search, weight = found.search, found.weight
-    of_threshold = weight @ found.thresholds
-    order = np.argsort(found.alpha)
-    lowest = float(found.alpha[order][np.searchsorted(np.cumsum(weight[order]), 0.025)])
-    reach = float(search.thresholds[int(np.argmax(of_threshold))]) - search.best
-    return bool(of_threshold @ search.used >= _ENOUGH_SCORES and search.best - lowest <= _FAR * reach)
-
-
-def _warnings(found: Average) -> list[str]:
-    """Return what limits the answer, in sentences."""
-    search, weight = found.search, found.weight
-    of_threshold = weight @ found.thresholds
-    used = float(of_threshold @ search.used)
-    texts = []
-    if not _tells_parameters(found):
-        texts.append(
-            f"about {used:.0f} scores shape the answer, too few to tell the parameters: rely on the band of "
-            "nqjax.confidence_bands (nqjax bands)"
-        )
-    counts = np.asarray(search.scores.counts)[: len(search.used)]
-    values = float(of_threshold @ np.sum(counts > 0, axis=1))
-    if used >= _ENOUGH_SCORES and values < _ENOUGH_VALUES:
-        texts.append(
-            f"about {values:.0f} different scores shape the answer: intervals account for rounding, but not for "
-            "hyperparameters that have no effect or take few values"
-        )
-    low, high = found.gamma_range
-    if low < high:
-        for at_end, end, word in (
-            (found.gamma < low * _NEAR, low, "lowest"),
-            (found.gamma > high - _LAST, high, "highest"),
-        ):
-            if weight[at_end].sum() > _AT_END:
-                texts.append(
-                    f"gamma is at the {word} value that is tried, {end:g}: try a wider range (gamma=, --gamma)"
-                )
-    if found.effective < _ENOUGH_POINTS:
-        texts.append(
-            f"the draws tell as much as {found.effective:.0f} independent ones: intervals are rough; another key "
-            "(nqjax posterior --seed) shows by how much"
-        )
-    return texts

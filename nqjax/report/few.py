@@ -18,14 +18,21 @@ if TYPE_CHECKING:
     from nqjax.types import Floats
 
 
+_TOO_STEEP = (
+    "From the best one on, the scores get worse faster than near the optimum of any quadratic: they do not tell alpha, "
+    "beta, gamma and sigma. What follows holds whatever the scores follow. Narrow the search space around the best "
+    "trials and run more, or give --threshold to see the fit anyway."
+)
+
 #: Confidence of the band.
 _CONFIDENCE = 0.95
 
 
-def few_answer(scores: "Floats", *, minimize: bool, num_used: int) -> dict[str, Any]:
+def few_answer(scores: "Floats", *, minimize: bool, num_used: int, why: str = "few") -> dict[str, Any]:
     """Return the distribution-free answer of a document: a simultaneous band of the median tuning curve.
 
     It has powers of two and the number of scores, as far as the scores bound how good the best of n trials may be.
+    ``why`` is that of `AveragedPosterior.untold`.
     """
     y = np.where(np.isfinite(scores), scores, math.inf if minimize else -math.inf)
     bands = _quiet_bands(y, minimize)
@@ -33,6 +40,7 @@ def few_answer(scores: "Floats", *, minimize: bool, num_used: int) -> dict[str, 
     curve = bands.quantile_tuning_curve(trials)
     low, high = bands.quantile_tuning_curve_band(trials)
     return {
+        "why": why,
         "num_used": num_used,
         "confidence": _CONFIDENCE,
         "tuning_curve": [
@@ -60,7 +68,7 @@ def print_few(document: "Mapping[str, Any]", console: "Console") -> None:
     few = document["few"]
     # The band uses no threshold.
     print_head({**document, "threshold": None}, console)
-    console.print(Text(_too_few(few["num_used"])))
+    console.print(Text(_TOO_STEEP if few["why"] == "steep" else _too_few(few["num_used"])))
     console.print()
     warn({"warnings": few["warnings"]}, console)
     console.print(

@@ -90,7 +90,7 @@ def study_rows(document: "Mapping[str, Any]") -> list[tuple[str, ...]]:
     for one in document["studies"]:
         low, high = one["best"]["low"], one["best"]["high"]
         best, first, last = as_sure([one["best"]["estimate"], low, high], low, high)
-        found = (best, f"{first} to {last}") if one["tells_parameters"] else ("too few", "")
+        found = (best, f"{first} to {last}") if one["tells_parameters"] else ("not told", "")
         seen = significant(one["best_score"], 4)
         rows.append((one["name"], f"{one['num_scores']:,}", f"{one['num_failed']:,}", seen, *found))
     return rows

@@ -225,3 +225,23 @@ def test_gamma_at_the_end_of_its_range_is_warned_of():
     assert any("gamma is at the highest value that is tried, 3: try a wider range" in text for text in narrow.warnings)
     assert np.mean(wide.gamma > 11.5) < 0.5
     assert not any("gamma is at" in text for text in wide.warnings)
+
+
+def test_scores_that_run_off_too_fast_have_no_parameters():
+    """Five good scores, the others worse by orders of magnitude: gamma would be below any that is tried."""
+    bad = [1.9, 3.2, 4.2, 4.7, 6, 7.6, 15, 790, 2e4]
+    scores = np.concatenate([[0.18, 0.22, 0.23, 0.28, 0.52], bad, 10.0 ** np.linspace(7, 30, 34)])
+    found = nqjax.confidence_region(scores)
+    assert found.untold == "steep"
+    assert not found.tells_parameters
+    assert "faster than near the optimum" in found.warnings[0]
+    mirrored = nqjax.confidence_region(-scores, minimize=False)
+    assert mirrored.untold == "steep"
+
+
+def test_a_quadratic_in_one_hyperparameter_is_not_too_steep():
+    rng = np.random.default_rng(0)
+    for n in (24, 128):
+        found = nqjax.confidence_region(rng.uniform(-1, 1, n) ** 2 + 0.01 * rng.normal(size=n))
+        assert found.untold == ""
+        assert found.tells_parameters
