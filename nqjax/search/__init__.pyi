@@ -1,6 +1,9 @@
 from .experiments.replicate import replicate as replicate
 from .experiments.replications import Replications as Replications
 from .experiments.replications import read_replications as read_replications
+from .fidelity.methods import ASHA as ASHA
+from .fidelity.methods import Hyperband as Hyperband
+from .fidelity.methods import SuccessiveHalving as SuccessiveHalving
 from .models.dropout import dropout as dropout
 from .objectives import Function as Function
 from .optimizers.evolution import CMAES as CMAES
