@@ -53,6 +53,8 @@ class Worth:
         Whether the best observed score is compared, or the noise-free score of the trial that has it.
     by_mean : bool
         Whether the estimate and the interval are those of the mean, because there are too few searches for a quantile.
+    unit : str
+        What ``at`` counts, and with it the estimate: trials, or the costs of full trainings.
     """
 
     at: NDArray[np.int_]
@@ -72,6 +74,7 @@ class Worth:
     confidence: float
     score: str
     by_mean: bool
+    unit: str = "trials"
 
     @property
     def speedup(self) -> Floats:
@@ -85,7 +88,8 @@ class Worth:
         until = f"{low} to {high}" if high else f"at least {low or f'{self.baseline:,}'}"
         many = self.number(float(self.estimate[k])) or f"more than {self.baseline:,}"
         percent = f"{100 * self.confidence:g} %"
-        return f"After {self.at[k]} trials, {name} equals random search after {many} trials ({percent}: {until})."
+        unit = self.unit
+        return f"After {self.at[k]} {unit}, {name} equals random search after {many} {unit} ({percent}: {until})."
 
     def number(self, trials: float) -> str:
         """Return a number of random trials as text; empty where it is beyond the baseline, which cannot tell it."""
@@ -104,6 +108,7 @@ def worth(
     minimize: bool | None = None,
     maximize: bool | None = None,
     true: tuple[ArrayLike, ArrayLike] | None = None,
+    unit: str = "trials",
 ) -> Worth:
     """Return how many random trials a method's searches are worth.
 
@@ -129,6 +134,9 @@ def worth(
     true : pair of array_like, optional
         Noise-free scores of the runs and of the baseline. Then the noise-free score of the best trial is compared
         with that of the best of n random trials. Its interval leaves out the error of the baseline.
+    unit : str, optional
+        What a column of the runs stands for. Runs by equal cost have the best score after a cost of 1, 2, 3, ... full
+        trainings (`nqjax.search.replay`): then this is "full trainings", of which each random trial costs one.
 
     Returns
     -------
@@ -185,6 +193,7 @@ def worth(
         confidence=confidence,
         score="observed" if true is None else "true",
         by_mean=by_mean,
+        unit=unit,
         **found,
     )
 

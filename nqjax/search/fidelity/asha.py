@@ -36,7 +36,7 @@ class Asha:
     def __init__(self, num_trials: int, workers: int, rungs: int, eta: int, duration: Callable[[Job], float]) -> None:
         self._num_trials, self._workers, self._eta, self._duration = num_trials, workers, eta, duration
         self.rungs: list[list[Entry]] = [[] for _ in range(rungs)]
-        self.promoted: list[set[int]] = [set() for _ in range(rungs)]
+        self.waiting: list[list[Entry]] = [[] for _ in range(rungs)]
         self.time = 0.0
         self._begun = self._order = 0
         self._running: list[tuple[float, int, Job]] = []
@@ -45,10 +45,10 @@ class Asha:
         """Give a job to each free worker, and return these jobs."""
         jobs = []
         while len(self._running) < self._workers:
-            chosen = promotable(self.rungs, self.promoted, self._eta)
+            chosen = promotable(self.rungs, self.waiting, self._eta)
             if chosen is not None:
                 job = Job(*chosen)
-                self.promoted[job.rung - 1].add(job.trial)
+                del self.waiting[job.rung - 1][0]
             elif self._begun < self._num_trials:
                 job = Job(self._begun, 0)
                 self._begun += 1
@@ -66,5 +66,6 @@ class Asha:
     def end(self, score: float) -> float:
         """End the job that ends next, with its score, and return the time."""
         self.time, _, job = heapq.heappop(self._running)
-        insort(self.rungs[job.rung], entry(job.trial, score))
+        for entries in (self.rungs[job.rung], self.waiting[job.rung]):
+            insort(entries, entry(job.trial, score))
         return self.time

@@ -6,7 +6,8 @@ Lower scores are better. A score that is infinite or NaN is that of a failed tri
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
 
 #: A score and the number of its trial: sorted, equal scores are in the order of their numbers.
 Entry = tuple[float, int]
@@ -31,7 +32,7 @@ def survivors(scores: Mapping[int, float], keep: int) -> list[int]:
 
 
 def promotable(
-    rungs: Sequence[Sequence[Entry]], promoted: Sequence[Collection[int]], eta: int
+    rungs: Sequence[Sequence[Entry]], waiting: Sequence[Sequence[Entry]], eta: int
 ) -> tuple[int, int] | None:
     """Return the trial that ASHA promotes, and the rung that it goes to (Li et al. 2020, Algorithm 2, get_job).
 
@@ -42,8 +43,8 @@ def promotable(
     ----------
     rungs : sequence of sequences of Entry
         The sorted entries of each rung, the lowest first; the last one is the end of training.
-    promoted : sequence of collections of int
-        For each rung, the trials that went on from it.
+    waiting : sequence of sequences of Entry
+        The sorted entries of each rung whose trials were not promoted from it.
     eta : int
 
     Returns
@@ -55,15 +56,12 @@ def promotable(
     --------
     >>> from nqjax.search.fidelity.promotions import promotable
     >>> rung = [(0.1, 4), (0.2, 0), (0.3, 1), (0.5, 2), (0.7, 3), (0.9, 5)]
-    >>> promotable([rung, []], [{4}, set()], 3), promotable([rung, []], [{4, 0}, set()], 3)
+    >>> promotable([rung, []], [rung[1:], []], 3), promotable([rung, []], [rung[2:], []], 3)
     ((0, 1), None)
     """
     for level in reversed(range(len(rungs) - 1)):
-        entries, gone = rungs[level], promoted[level]
-        for place in range(len(entries) // eta):
-            score, trial = entries[place]
-            if score == math.inf:
-                break
-            if trial not in gone:
-                return trial, level + 1
+        if waiting[level]:
+            best = waiting[level][0]
+            if best[0] < math.inf and bisect_left(rungs[level], best) < len(rungs[level]) // eta:
+                return best[1], level + 1
     return None

@@ -100,7 +100,7 @@ def test_asha_promotes_as_the_algorithm_says(seed):
 
 def test_failed_trials_are_never_promoted():
     failed = [entry(i, math.nan) for i in range(9)]
-    assert promotable([failed, []], [set(), set()], 3) is None
+    assert promotable([failed, []], [failed, []], 3) is None
     assert survivors({0: math.nan, 1: math.inf}, 1) == []
 
 
