@@ -62,8 +62,10 @@ def all_curves() -> list[Curves]:
 
 
 def _rows(name: str) -> list[dict]:
-    path = f"{reference_folder()}/{name}.jsonl"
-    with open(path) as file:
+    folder = reference_folder()
+    if folder is None:
+        raise FileNotFoundError("the reference searches are absent (set NQJAX_SHARED_DATA)")
+    with (folder / f"{name}.jsonl").open() as file:
         return [json.loads(line) for line in file]
 
 

@@ -122,7 +122,8 @@ def worth(
         Scores in the order in which the trials ran; NaN or infinite for failed ones. A search may also be a study
         (`nqjax.read_study`). All are cut to the length of the shortest.
     baseline : array_like, a study, or a distribution
-        Scores of random trials of the same task and space, or their distribution, which must have ``cdf``.
+        Scores of random trials of the same task and space, or their distribution, which must have ``cdf`` (and may have
+        ``cdf_ends``, the shares below a score and up to it, where there are ties).
     at : sequence of int, optional
         Numbers of trials at which the searches are compared; 10, 20, 30, 50, 100 and so on by default, and the last.
     quantile : float, optional
@@ -260,6 +261,8 @@ def _by_order_statistics(
 def _baseline(baseline: Any, lower_is_better: bool) -> RandomBaseline:
     if hasattr(baseline, "cdf"):
         cdf = baseline.cdf
+        if lower_is_better and hasattr(baseline, "cdf_ends"):
+            return RandomBaseline(np.empty(0), cdf, baseline.cdf_ends)
         return RandomBaseline(np.empty(0), cdf if lower_is_better else lambda y: 1 - np.asarray(cdf(-y)))
     scores = _searches([baseline], "baseline", lower_is_better)[0]
     if len(scores) < 2:

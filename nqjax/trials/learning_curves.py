@@ -42,11 +42,11 @@ class LearningCurves:
     def __len__(self) -> int:
         return len(self.values)
 
-    def at(self, fractions: Sequence[float]) -> Floats:
+    def at(self, fractions: Sequence[float], *, failed_keep: bool = False) -> Floats:
         """Return the best score of each trial within a share of its training, of shape (trials, fractions).
 
         A trial counts from its first evaluation on, also for smaller shares. It is infinite where the trial has failed:
-        where a value is not finite, or the curve has ended before.
+        where a value is not finite, or the curve has ended before; unless failed trials keep the best of what they had.
         """
         wanted = np.asarray(fractions, float) + _SAME
         found = np.full((len(self), len(wanted)), np.inf)
@@ -57,7 +57,7 @@ class LearningCurves:
                 continue
             best = np.minimum.accumulate(values[:count])
             places = np.maximum(np.searchsorted(shares[:count], wanted, "right") - 1, 0)
-            known = wanted < _failed_from(shares, count)
+            known = (wanted < _failed_from(shares, count)) | failed_keep
             found[i, known] = best[places[known]]
         return found
 

@@ -23,14 +23,12 @@ class CurveTable:
     Attributes
     ----------
     scores : ndarray, shape (trials, rungs)
-        The best score of a trial up to each rung, lower ones better; infinite from where it failed. The last rung is
-        a full training.
+        The best score of a trial up to each rung, lower ones better (negative ones if higher are better for the user);
+        infinite from where it failed. The last rung is a full training.
     costs : ndarray, shape (trials, rungs)
         What it costs to train up to each rung; full trainings cost 1 on average.
     eta : int
         The rungs are ``eta`` times as far as those below them.
-    minimize : bool
-        Whether lower scores are better for the user; if not, those here are the negative ones.
 
     Examples
     --------
@@ -45,7 +43,6 @@ class CurveTable:
     scores: Floats
     costs: Floats
     eta: int
-    minimize: bool
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -58,11 +55,17 @@ class CurveTable:
     def cdf(self, y: ArrayLike) -> Floats:
         """Return the share of trials whose full training scores less than ``y``; ties count half.
 
-        With it the table is a baseline of `nqjax.worth`: searches on the table draw from exactly this distribution.
+        With it the table is a baseline of `nqjax.worth`: searches on the table draw from exactly this distribution. Its
+        intervals allow for the ties (`cdf_ends`).
         """
+        less, as_good = self.cdf_ends(y)
+        return (less + as_good) / 2
+
+    def cdf_ends(self, y: ArrayLike) -> tuple[Floats, Floats]:
+        """Return the shares of trials that score less than ``y``, and at most ``y``."""
         final = np.sort(self.scores[:, -1])
-        less, as_good = np.searchsorted(final, y, "left"), np.searchsorted(final, y, "right")
-        return np.asarray((less + as_good) / (2 * len(final)), np.float64)
+        less, as_good = (np.asarray(np.searchsorted(final, y, side), np.float64) for side in ("left", "right"))
+        return less / len(final), as_good / len(final)
 
 
 def curve_table(
@@ -104,4 +107,4 @@ def curve_table(
     fractions = [1 / eta**above for above in reversed(range(rungs))]
     first = np.array([one[0] if len(one) else 0.0 for one in curves.shares])
     reached = np.maximum(np.array(fractions)[None], first[:, None])
-    return CurveTable(curves.at(fractions), reached * curves.lengths[:, None], eta, curves.minimize)
+    return CurveTable(curves.at(fractions), reached * curves.lengths[:, None], eta)

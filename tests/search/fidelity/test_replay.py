@@ -146,6 +146,28 @@ def test_random_search_is_worth_its_cost_and_halving_more():
     assert found["asha"].lower[-1] > 20
 
 
+def test_a_search_without_a_score_yet_is_worth_next_to_nothing():
+    """Trials longer than the first budget, none of which fails."""
+    table = curve_table(_curves(), lengths=np.resize([0.5, 1.5], 400), rungs=2, minimize=True)
+    best = replay(table, ["random"], replications=200, budget=8, key=KEY)["random"]
+    assert np.isinf(best[:, 0]).mean() > 0.3
+    found = nqjax.worth(best, table, at=[1, 8], unit="full trainings")
+    assert found.worse_quartile[0] < 0.1
+    assert found.lower[1] < 8 < found.upper[1]
+    nothing = nqjax.worth(np.full((50, 1), np.inf), table, at=[1])
+    assert nothing.estimate[0] < 0.05
+    assert nothing.lower[0] == 0
+
+
+def test_ties_widen_the_interval():
+    """A table of two scores: half of the trials are as good as the best, so the worth is 1 to any number."""
+    table = CurveTable(np.repeat([[0.0], [1.0]], 50, axis=0), np.ones((100, 1)), 3)
+    found = nqjax.worth(np.zeros((300, 1)), table, at=[1])
+    assert found.lower[0] == pytest.approx(1.0)
+    assert math.isinf(found.upper[0])
+    assert found.estimate[0] == pytest.approx(math.log(2) / -math.log(0.75))
+
+
 def test_failed_trials_stop_nothing():
     table = curve_table([[]] * 5 + [[0.5] * 9], rounds=[9] * 6, rungs=3, minimize=True)
     for scores in replay(
@@ -153,7 +175,7 @@ def test_failed_trials_stop_nothing():
     ).values():
         assert np.nanmin(scores) == 0.5
         assert np.all(scores[:, -1] == 0.5)
-    nothing = CurveTable(np.full((3, 2), np.inf), np.tile([1 / 3, 1.0], (3, 1)), 3, True)
+    nothing = CurveTable(np.full((3, 2), np.inf), np.tile([1 / 3, 1.0], (3, 1)), 3)
     for scores in replay(
         nothing, ["random", "halving", "hyperband", "asha"], replications=2, budget=4, key=KEY
     ).values():
