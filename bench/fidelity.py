@@ -15,7 +15,7 @@ import numpy as np
 import nqjax
 from bench.common import table
 from bench.curves import Curves, all_curves
-from nqjax.search import curve_table, replay
+from nqjax.search import ASHA, curve_table, replay
 
 #: Searches by each method.
 SEARCHES = 500
@@ -30,7 +30,13 @@ WORKERS = 8
 #: Rungs of each table, the shortest training last: its share of the whole.
 RUNGS = {"digits": (4, 3), "DeBERTaV3": (3, 2), "ConvNeXt": (4, 3)}
 
-METHODS = {"random": "random", "halving": "halving", "hyperband": "hyperband", f"asha, {WORKERS} workers": "asha"}
+METHODS = {
+    "random": "random",
+    "halving": "halving",
+    "hyperband": "hyperband",
+    "asha, 1 worker": ASHA(workers=1),
+    f"asha, {WORKERS} workers": "asha",
+}
 
 #: No worth beyond this share of the table's trials is given: its best trials are too few.
 RESOLVED = 1 / 3
