@@ -15,6 +15,8 @@ from nqjax.analysis.incumbents import incumbent_worth
 from nqjax.analysis.random_baseline import RandomBaseline
 from nqjax.errors import InputError
 from nqjax.inputs import as_minimize, as_probability, as_quantile, shortened
+from nqjax.trials.study import PRUNED, StudyTable
+from nqjax.trials.table import Trials
 from nqjax.types import Floats
 
 #: Budgets that are looked at by default, as far as the runs go.
@@ -163,6 +165,7 @@ def worth(
     quantile, confidence = as_quantile(quantile), as_probability("confidence", confidence)
     if not 0 < quantile < 1:
         raise InputError(f"quantile is {quantile}: give one between 0 and 1, such as 0.5")
+    _check_whole([*runs] if isinstance(runs, list | tuple) else [runs])
     scores = _searches(runs, "runs", lower_is_better)
     budgets = _budgets(at, scores.shape[1])
     best = np.minimum.accumulate(scores, axis=1)[:, budgets - 1]  # (searches, budgets)
@@ -256,6 +259,22 @@ def _by_order_statistics(
     most = known.bound(ordered[high], 1, level / 2) if high < count else np.full(width, math.inf)
     with np.errstate(divide="ignore"):
         return {"lower": target / most, "upper": target / least}
+
+
+def _check_whole(runs: Sequence[Any]) -> None:
+    """Raise InputError for a study some of whose trials were stopped early."""
+    for run in runs:
+        status: Any = ()
+        if isinstance(run, StudyTable):
+            status = run.status
+        elif isinstance(run, Trials) and "status" in run:
+            status = run["status"]
+        stopped = int(np.sum(np.asarray(status) == PRUNED))
+        if stopped:
+            raise InputError(
+                f"{stopped} of {len(run)} trials were stopped early, so trials do not cost the same: give the best "
+                'score after each cost instead, as arrays, with unit="full trainings"'
+            )
 
 
 def _baseline(baseline: Any, lower_is_better: bool) -> RandomBaseline:

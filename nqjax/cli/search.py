@@ -23,7 +23,7 @@ Trials that are counted are safe: after Ctrl-C, or a crash, the same command con
 trials it adds the missing ones. In a random or a grid search the configuration of trial i depends on neither the number
 of trials, the population nor the devices; on CPUs with enough memory, neither do its scores. Other methods choose the
 next trials by the scores so far: what their trials are worth, in random trials, nqjax worth measures. halving,
-hyperband and asha stop poor trials early, and train those that go on from where they paused.
+hyperband, asha and bohb stop poor trials early, and train those that go on from where they paused.
 
 examples:
   nqjax search --list
@@ -57,8 +57,7 @@ def add(commands: Any) -> None:
         metavar="NAME",
         default="random",
         help="what chooses the configurations: random (default), grid, sobol, tpe, gp, cma_es, evolution or surface "
-        "(the last five learn from the scores so far); or random ones of which poor ones are stopped early: halving, "
-        "hyperband or asha",
+        "(the last five learn from the scores so far); halving, hyperband, asha and bohb stop poor trials early",
     )
     parser.add_argument(
         "--batch",

@@ -2,6 +2,7 @@ from .experiments.replicate import replicate as replicate
 from .experiments.replications import Replications as Replications
 from .experiments.replications import read_replications as read_replications
 from .fidelity.methods import ASHA as ASHA
+from .fidelity.methods import BOHB as BOHB
 from .fidelity.methods import Hyperband as Hyperband
 from .fidelity.methods import SuccessiveHalving as SuccessiveHalving
 from .fidelity.replay import replay as replay

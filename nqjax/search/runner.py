@@ -227,7 +227,7 @@ def train(
         except BaseException:
             results.close()
             with contextlib.suppress(InputError):  # if writing failed, the first error says so
-                file.add(row for row in [*rows, *schedule.rest()] if row["trial"] not in file.rows)
+                file.add(row for row in [*rows, *schedule.rest()] if file.rows.get(row["trial"]) != row)
             raise
 
 

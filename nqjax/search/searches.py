@@ -61,9 +61,9 @@ def run(
     method : str or Method, optional
         "random" by default; "grid" (in random order), "sobol", "tpe", "gp", "cma_es" or "evolution", or one of
         `nqjax.search.optimizers` with settings of its own. Its next trials follow from the key and the scores so far,
-        so a search that was interrupted goes on as if it had not been. "halving", "hyperband" and "asha"
-        (`nqjax.search.SuccessiveHalving` and so on) stop poor trials early: trial ``i`` begins as in a random search,
-        and its row says how far it was trained.
+        so a search that was interrupted goes on as if it had not been. "halving", "hyperband", "asha" and
+        "bohb" (`nqjax.search.SuccessiveHalving` and so on) stop poor trials early: trial ``i`` begins as in a random
+        search (for "bohb", as TPE proposes), and its row says how far it was trained.
     batch : int, optional
         Trials that such a method asks for at a time, which train side by side: with fewer it learns more from each,
         and takes longer. The workers of ASHA; the brackets of halving and Hyperband all train side by side.

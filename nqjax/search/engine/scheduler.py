@@ -151,12 +151,14 @@ class Schedule:
         When the caller stops, Ctrl-C included, each tile ends its round (with a stream, its step) and saves a
         checkpoint if its last one, or the tile's start, is more than a tenth of ``every`` seconds ago.
         """
+        self._until, self._bank = until, bank
         pending = {
-            static: collections.deque(sorted((t for t in group if t.number not in done), key=lambda t: -t.rounds))
+            static: collections.deque(
+                sorted((t for t in group if t.number not in done), key=lambda t: -self._lane(t).end)
+            )
             for static, group in self._groups.items()
         }
         self._pending = {static: group for static, group in pending.items() if group}
-        self._until, self._bank = until, bank
         self._restored = self._read(checkpoints) if checkpoints else []
         self._checkpoints, self._every = checkpoints, every
         news: queue.SimpleQueue[Any] = queue.SimpleQueue()

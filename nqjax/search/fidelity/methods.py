@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from nqjax.errors import InputError
-from nqjax.inputs import as_count
+from nqjax.inputs import as_count, as_number
 
 
 @dataclass(frozen=True)
@@ -76,10 +76,37 @@ class ASHA:
     name: ClassVar[str] = "asha"
 
 
-FidelityMethod = SuccessiveHalving | Hyperband | ASHA
+@dataclass(frozen=True)
+class BOHB:
+    """Hyperband whose configurations TPE proposes, a bracket at a time (after Falkner, Klein and Hutter 2018).
+
+    The first bracket is random, and so is a share of the others. TPE has the settings and the joint kernels of
+    `nqjax.search.TPE`. It compares trials by the rung that they reached, then by their scores there; in the paper, the
+    densities are of the highest rung with enough trials alone.
+
+    Attributes
+    ----------
+    eta : int
+        One in ``eta`` trials goes on to the next rung, which is ``eta`` times as far.
+    min_rounds : int
+        Rounds of the shortest training.
+    random_share : float
+        Share of random trials after the first bracket.
+    """
+
+    eta: int = 3
+    min_rounds: int = 1
+    random_share: float = 1 / 3
+
+    name: ClassVar[str] = "bohb"
+
+
+FidelityMethod = SuccessiveHalving | Hyperband | ASHA | BOHB
 
 #: The methods by name.
-FIDELITY_METHODS: dict[str, type[FidelityMethod]] = {kind.name: kind for kind in (SuccessiveHalving, Hyperband, ASHA)}
+FIDELITY_METHODS: dict[str, type[FidelityMethod]] = {
+    kind.name: kind for kind in (SuccessiveHalving, Hyperband, ASHA, BOHB)
+}
 
 
 def as_fidelity_method(method: Any) -> FidelityMethod | None:
@@ -99,6 +126,8 @@ def as_fidelity_method(method: Any) -> FidelityMethod | None:
     as_count("min_rounds", found.min_rounds)
     if isinstance(found, ASHA) and found.workers is not None:
         as_count("workers", found.workers)
+    if isinstance(found, BOHB) and not 0 <= as_number("random_share", found.random_share) <= 1:
+        raise InputError(f"random_share is {found.random_share}: give a share from 0 to 1")
     return found
 
 

@@ -12,7 +12,7 @@ from nqjax.errors import InputError
 from nqjax.inputs import as_count
 from nqjax.search.configurations import key_words
 from nqjax.search.fidelity.asha import Asha, Job
-from nqjax.search.fidelity.methods import ASHA, FIDELITY_METHODS, FidelityMethod, Hyperband, as_fidelity_method
+from nqjax.search.fidelity.methods import ASHA, BOHB, FIDELITY_METHODS, FidelityMethod, Hyperband, as_fidelity_method
 from nqjax.search.fidelity.tables import CurveTable
 
 Floats = NDArray[np.float64]
@@ -178,12 +178,12 @@ def _named(methods: Any) -> dict[str, FidelityMethod | None]:
     """Return the methods by name; random search is None."""
     if isinstance(methods, str) or not methods:
         raise InputError("methods must be a list of names, such as ['random', 'asha']")
-    known = ["random", *FIDELITY_METHODS]
+    known = ["random", *(name for name in FIDELITY_METHODS if name != BOHB.name)]
     found: dict[str, FidelityMethod | None] = {}
     pairs = methods.items() if isinstance(methods, Mapping) else ((None, method) for method in methods)
     for given, method in pairs:
         own = as_fidelity_method(method)
-        if own is None and method != "random":
+        if (own is None and method != "random") or isinstance(own, BOHB):
             raise InputError(f"method is {method!r}, which a table cannot run: choose from {', '.join(known)}")
         name = str(given) if given is not None else ("random" if own is None else own.name)
         if name in found:

@@ -1,4 +1,4 @@
-"""Run successive halving, Hyperband or ASHA on a task."""
+"""Run successive halving, Hyperband, ASHA or BOHB on a task."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Unpack
 
+from nqjax.runtime.compiled import power_of_two
 from nqjax.runtime.memory import check_memory
 from nqjax.runtime.progress import Progress
 from nqjax.search import configurations
 from nqjax.search.engine.trial import Trial
 from nqjax.search.fidelity.asha import Asha, Job
-from nqjax.search.fidelity.methods import ASHA, FidelityMethod, Hyperband, fidelity_settings
+from nqjax.search.fidelity.methods import ASHA, BOHB, FidelityMethod, Hyperband, fidelity_settings
 from nqjax.search.fidelity.promotions import survivors
+from nqjax.search.fidelity.proposals import Proposals
 from nqjax.search.fidelity.rungs import hyperband_brackets, num_rungs, rung_rounds
 from nqjax.search.fidelity.staged import StagedTraining
 from nqjax.search.run_options import RunOptions
@@ -22,6 +24,9 @@ from nqjax.trials.table import Trials
 
 #: Bytes that a trial takes at least, before it is trained: its configuration and its key.
 _BYTES_PER_TRIAL = 500
+
+#: Room for proposed trials: a search with more has the next power of two. Their last digits depend on it.
+_CAPACITY = 256
 
 
 class Climb:
@@ -35,7 +40,7 @@ class Climb:
     """
 
     def __init__(self, training: StagedTraining, rounds: Sequence[tuple[int, ...]]) -> None:
-        self._training, self._rounds = training, rounds
+        self._training, self._rounds = training, list(rounds)
 
     def scores(self, jobs: Sequence[Job]) -> dict[Job, float]:
         """Train trials up to their rungs, side by side, and return their scores there; infinite ones failed."""
@@ -50,7 +55,7 @@ class Climb:
 
     def halve(self, brackets: Sequence[range], first_rungs: Sequence[int], eta: int) -> None:
         """Run brackets of successive halving side by side, each from its first rung on."""
-        rungs = len(self._rounds[0])
+        rungs = len(self._rounds[brackets[0][0]])
         going = [list(numbers) for numbers in brackets]
         for step in range(rungs - min(first_rungs)):
             there = [i for i, first in enumerate(first_rungs) if first + step < rungs]
@@ -60,6 +65,20 @@ class Climb:
                 kept = survivors(own, max(1, len(brackets[i]) // eta ** (step + 1)))
                 self._training.stop(set(going[i]) - set(kept))
                 going[i] = kept
+
+    def add(self, trials: Sequence[Trial], rounds: Sequence[tuple[int, ...]]) -> None:
+        """Add trials, and after how many rounds they reach each rung."""
+        self._training.add(trials)
+        self._rounds += rounds
+
+    def reached(self) -> list[tuple[int, float]]:
+        """Return the rung that each trial reached, and its score there; a failed one has an infinite score."""
+        found = []
+        for number, own in enumerate(self._rounds):
+            scores = [self._training.score(number, rounds) for rounds in own]
+            known = [score for score in scores if score is not None]
+            found.append((len(known) - 1, known[-1]))
+        return found
 
     def promote(self, asha: Asha) -> None:
         """Run ASHA; jobs that run at the same time by its clock train side by side."""
@@ -85,7 +104,8 @@ def run_fidelity(
 ) -> Trials:
     """Run a search that stops trials early; arguments are checked, and as for `nqjax.search.run`.
 
-    Trial ``i`` has the configuration and the training of trial ``i`` of a random search with the same key.
+    Trial ``i`` has the training of trial ``i`` of a random search with the same key, and without proposals also the
+    configuration.
     """
     check_memory("num_trials", num_trials, _BYTES_PER_TRIAL)
     configs = list(enumerate(configurations.samples(space, key, range(num_trials))))
@@ -103,8 +123,12 @@ def run_fidelity(
     settings = search_settings(task, space, key, sampling)
     with (
         Progress("full trainings", max(1, round(expected)), show=show) as bar,
-        StagedTraining(task, trials, settings, bar, out=out, **options) as training,
+        StagedTraining(task, settings, bar, out=out, **options) as training,
     ):
+        if isinstance(method, BOHB):
+            _propose(task, space, method, brackets, Climb(training, []), key, rungs)
+            return training.table()
+        training.add(trials)
         climb = Climb(training, rounds)
         if isinstance(method, ASHA):
             climb.promote(Asha(num_trials, sampling["workers"], rungs, method.eta, climb.duration))
@@ -113,10 +137,30 @@ def run_fidelity(
         return training.table()
 
 
+def _propose(
+    task: Task,
+    space: Mapping[str, Any],
+    method: BOHB,
+    brackets: Sequence[tuple[range, int]],
+    climb: Climb,
+    key: Any,
+    rungs: int,
+) -> None:
+    """Run brackets one after the other, with the configurations that follow from those before."""
+    room = max(_CAPACITY, power_of_two(brackets[-1][0].stop))
+    proposals = Proposals(space, room, len(brackets[0][0]), method.random_share, key)
+    for numbers, first in brackets:
+        configs = proposals.ask(len(numbers))
+        trials = as_trials(task, list(zip(numbers, configs, strict=True)), trial_words(key, numbers))
+        climb.add(trials, [rung_rounds(trial.rounds, rungs, method.eta) for trial in trials])
+        climb.halve([numbers], [first], method.eta)
+        proposals.tell(climb.reached())
+
+
 def _brackets(method: FidelityMethod, num_trials: int, longest: int, rungs: int) -> list[tuple[range, int]]:
     """Return the trials and the first rung of each bracket: brackets are repeated, and the last one may be shorter."""
     plan = [(method.eta ** (rungs - 1), 0)]
-    if isinstance(method, Hyperband):
+    if isinstance(method, Hyperband | BOHB):
         own = hyperband_brackets(longest, method.eta, method.min_rounds)
         plan = [(bracket[0].trials, rungs - len(bracket)) for bracket in own]
     found: list[tuple[range, int]] = []

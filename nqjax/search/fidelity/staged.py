@@ -37,8 +37,6 @@ class StagedTraining:
     Parameters
     ----------
     task : Task
-    trials : sequence of Trial
-        All trials that the search may begin.
     settings : mapping
         The settings that identify the search.
     bar : Progress
@@ -55,7 +53,6 @@ class StagedTraining:
     def __init__(
         self,
         task: Task,
-        trials: Sequence[Trial],
         settings: Mapping[str, Any],
         bar: Progress,
         *,
@@ -71,7 +68,8 @@ class StagedTraining:
             raise InputError("trials that are stopped early train on one host: start this search on one")
         if population is not None and population < 1:
             raise InputError(f"population is {population}: give 1 or more")
-        self._task, self._trials, self._settings, self._bar = task, trials, settings, bar
+        self._task, self._settings, self._bar = task, settings, bar
+        self._trials: list[Trial] = []
         self._devices = jax.local_devices() if devices is None else list(devices)
         self._limits = {"population": population, "memory": memory}
         self._every, self._resume = checkpoint_every, resume
@@ -80,6 +78,7 @@ class StagedTraining:
         if out is not None:
             self._file = TrialsFile(out, settings, self._made_by, resume=resume)
         self._schedule: Schedule | None = None
+        self._lanes: int | None = None
         self._bank = Bank(int(_SHARE * free(jax.local_devices(backend="cpu")[0])))
 
     def __enter__(self) -> Self:
@@ -89,7 +88,6 @@ class StagedTraining:
             self._checkpoints = checkpoints_of(path, self._settings) if path else None
             if self._checkpoints and (not self._resume or "lanes" not in self._file.made_by):
                 self._checkpoints.clear()  # this search starts again: the file that they belong to is gone
-            check_rows(self._file.rows, self._trials, path)
             self._stack = stack.pop_all()
         return self
 
@@ -116,15 +114,22 @@ class StagedTraining:
         values = row["curve"][self._task.score][:rounds]
         return float(min(values) if self._task.minimize else -max(values))
 
+    def add(self, trials: Sequence[Trial]) -> None:
+        """Add trials, which may follow from the scores of those before."""
+        check_rows(self._file.rows, trials, self._file.path)
+        self._trials += trials
+        self._schedule = None
+
     def train(self, until: Mapping[int, int]) -> None:
         """Train trials up to these rounds, those that are there already not again."""
         missing = {number: rounds for number, rounds in until.items() if self.score(number, rounds) is None}
         if not missing:
             return
         if self._schedule is None:
-            lanes = self._file.made_by.get("lanes")
+            lanes = self._lanes or self._file.made_by.get("lanes")
             self._schedule = Schedule(self._task, self._trials, self._devices, lanes=lanes, **self._limits)
-            self._file.begin(self._schedule.lanes)
+            self._lanes = self._schedule.lanes
+            self._file.begin(self._lanes)
         done = {trial.number for trial in self._trials} - missing.keys()
         parts = {"until": missing, "bank": self._bank}
         train(self._schedule, self._file, done, self._checkpoints, self._every, self._bar, self._settings, **parts)

@@ -28,7 +28,7 @@ METHODS = {
 
 
 #: Methods that stop trials early: `nqjax.search.fidelity`.
-STOPPING = ("halving", "hyperband", "asha")
+STOPPING = ("halving", "hyperband", "asha", "bohb")
 
 
 def as_method(method: str | Method) -> Method:

@@ -15,7 +15,7 @@ import pytest
 import nqjax
 from nqjax import search
 from nqjax.errors import InputError
-from nqjax.search import ASHA, Choice, DiscreteUniform, Hyperband, SuccessiveHalving
+from nqjax.search import ASHA, BOHB, Choice, DiscreteUniform, Hyperband, LogUniform, SuccessiveHalving
 from nqjax.search.engine import population
 from nqjax.search.fidelity import staged
 from nqjax.search.fidelity.rungs import hyperband_brackets
@@ -24,6 +24,8 @@ from support import tiny_task
 KEY = jax.random.key(0)
 COUNT = 40
 METHODS = ["halving", "hyperband", "asha"]
+#: With those that propose configurations.
+ALL = [*METHODS, "bohb"]
 #: Trials of several lengths, some of which fail at once.
 SPACE = {
     **tiny_task.Line.space,
@@ -126,7 +128,7 @@ def test_asha_promotes_by_its_clock(line, whole):
     assert found.settings["sampling"]["workers"] == 5
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", ALL)
 def test_a_search_cut_off_anywhere_goes_on_to_the_same_table(line, out, method, monkeypatch):
     """Whatever was written before the end, with or without the paused states."""
     lines = []
@@ -174,6 +176,9 @@ def test_readers_know_stopped_trials(line, out):
     assert study.sampler == "hyperband"
     assert any("hyperband" in text for text in study.warnings)
     assert "trained" not in study.config
+    for one in (study, found):
+        with pytest.raises(InputError, match=r"of 40 trials were stopped early.*full trainings"):
+            nqjax.worth([one], np.linspace(0, 1, 100))
 
 
 def test_paused_states_that_do_not_fit_the_memory_change_nothing(line, whole, monkeypatch):
@@ -230,6 +235,24 @@ def test_streams_and_higher_scores(method):
     assert found["trained"][np.argmax(first[:compared])] > 1
 
 
+def test_bohb_trains_as_hyperband_and_proposes_what_is_good(line):
+    """Its first bracket is random; later proposals are nearer to the good learning rates than random ones."""
+    space = {**tiny_task.Line.space, "epochs": 9, "batch_size": 8, "learning_rate": LogUniform(1e-4, 0.5)}
+    found = search.run(line, space, num_trials=85, key=KEY, method=BOHB(random_share=0.0))
+    plain = search.run(line, space, num_trials=85, key=KEY, method="hyperband")
+    assert found["trained"].tolist().count(9) >= 20
+    assert sorted(found["trained"].tolist()[:9]) == sorted(plain["trained"].tolist()[:9])
+    assert np.median(found["val_loss"][40:]) < 0.5 * np.median(plain["val_loss"][40:])
+    # Proposals need no others: the same trials, each trained by itself, have these curves.
+    from nqjax.search.runner import as_trials, execute, search_settings, trial_words
+
+    configs = [(i, {name: found.rows[i][name] for name in space}) for i in range(85)]
+    trials = as_trials(line, configs, trial_words(KEY, range(85)))
+    full = execute(line, trials, search_settings(line, space, KEY, "proposed"))
+    for row, other in zip(found.rows, full.rows, strict=True):
+        assert row["curve"]["val_loss"] == other["curve"]["val_loss"][: row["trained"]]
+
+
 def test_what_does_not_fit_is_refused_in_one_line(line, out):
     _run(line, "halving", out=out)
     before = out.read_bytes()
@@ -242,6 +265,7 @@ def test_what_does_not_fit_is_refused_in_one_line(line, out):
         ({"num_trials": COUNT, "method": ASHA(eta=1)}, "eta is 1"),
         ({"num_trials": COUNT, "method": ASHA(workers=0)}, "workers is 0"),
         ({"num_trials": 0, "method": "asha"}, "num_trials is 0"),
+        ({"num_trials": 9, "method": BOHB(random_share=2)}, "random_share is 2"),
         ({"num_trials": 3, "method": "asha", "population": 0}, "population is 0"),
     ]
     for options, part in cases:
@@ -274,7 +298,7 @@ search.run(
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="processes are killed by a signal")
-@pytest.mark.parametrize(("method", "kills"), [("halving", 6), ("hyperband", 6), ("asha", 8)])
+@pytest.mark.parametrize(("method", "kills"), [("halving", 6), ("hyperband", 6), ("asha", 8), ("bohb", 4)])
 def test_a_process_that_is_killed_again_and_again_ends_with_the_same_table(line, out, method, kills):
     """Killed at random moments, then the same command until it ends."""
     space = {**tiny_task.Line.space, "epochs": DiscreteUniform(9, 27)}
