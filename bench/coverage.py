@@ -34,8 +34,7 @@ from nqjax.estimation.fit import Fit
 from nqjax.estimation.resamples import COLUMNS, Resampler
 from nqjax.estimation.study import Study, prepare
 from nqjax.runtime.parallel import in_parallel
-from nqjax.special.best_of import best_of
-from nqjax.special.chunked import standard_cdf, standard_quantile
+from nqjax.special.chunked import best_of, standard_cdf, standard_quantile
 
 GAMMAS = (1, 2, 3, 4)
 #: sigma / (beta - alpha).

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import scipy  # its parts are imported when they are used
 from numpy.typing import NDArray
-from scipy import stats
 
 from nqjax.errors import InputError
 from nqjax.types import Floats
@@ -42,8 +42,8 @@ def incumbent_worth(
     reached = np.take_along_axis(true, running.T, axis=1)  # (searches, budgets)
     curve = _Curve(by_rank, quantile)
     count, level = len(observed), (1 - confidence) / len(budgets)
-    low = int(stats.binom.ppf(level / 2, count, quantile)) - 1
-    high = int(stats.binom.ppf(1 - level / 2, count, quantile)) + 1
+    low = int(scipy.stats.binom.ppf(level / 2, count, quantile)) - 1
+    high = int(scipy.stats.binom.ppf(1 - level / 2, count, quantile)) + 1
     ordered = np.sort(reached, axis=0)
     estimate = np.array([curve.trials(v) for v in np.quantile(reached, quantile, axis=0)])
     upper = np.array([curve.trials(v) if low >= 0 else math.inf for v in ordered[max(low, 0)]])

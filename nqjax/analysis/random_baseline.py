@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import scipy  # its parts are imported when they are used
 from numpy.typing import NDArray
-from scipy import stats
 
 from nqjax.types import Floats
 
@@ -73,9 +73,11 @@ class RandomBaseline:
             return depth_of(np.asarray(self.cdf(best), np.float64))
         better, as_good = self.ranks(best)
         if side < 0:
-            share = np.where(better > 0, stats.beta.ppf(level, np.maximum(better, 1), self.count - better + 1), 0.0)
+            share = np.where(
+                better > 0, scipy.stats.beta.ppf(level, np.maximum(better, 1), self.count - better + 1), 0.0
+            )
         else:
-            share = stats.beta.ppf(1 - level, as_good + 1, np.maximum(self.count - as_good, 1))
+            share = scipy.stats.beta.ppf(1 - level, as_good + 1, np.maximum(self.count - as_good, 1))
             share = np.where(as_good >= self.count, 1.0, share)
         return depth_of(share)
 

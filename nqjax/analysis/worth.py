@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy  # its parts are imported when they are used
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 from nqjax.analysis.incumbents import incumbent_worth
 from nqjax.analysis.random_baseline import RandomBaseline
@@ -218,12 +218,12 @@ def _by_mean(
     if known.count:  # half of the level is for the baseline's error, at all searches together
         level /= 2
         low, high = (known.bound(best, side, level / (2 * count)) for side in (-1, 1))
-    ends = stats.chi2.ppf([level / 2, 1 - level / 2], 2 * count) / 2
+    ends = scipy.stats.chi2.ppf([level / 2, 1 - level / 2], 2 * count) / 2
     mean = count / total
     shape_p, better_p = np.full(len(budgets), np.nan), np.empty(len(budgets))
     for k, budget in enumerate(budgets):
         if known.count == 0:
-            better_p[k] = stats.gamma.cdf(budget * total[k], count)
+            better_p[k] = scipy.stats.gamma.cdf(budget * total[k], count)
         else:
             null = known.simulated(float(budget), count, target, quantile).sum(axis=1)
             better_p[k] = (1 + np.sum(null <= total[k])) / (len(null) + 1)
@@ -252,8 +252,8 @@ def _by_order_statistics(
     if known.count:  # half of the level is for the baseline's error
         level /= 2
     # P(the score at place `low` is above the quantile) and P(that at `high` is below it) are at most level / 2.
-    low = int(stats.binom.ppf(level / 2, count, quantile)) - 1
-    high = int(stats.binom.ppf(1 - level / 2, count, quantile))
+    low = int(scipy.stats.binom.ppf(level / 2, count, quantile)) - 1
+    high = int(scipy.stats.binom.ppf(1 - level / 2, count, quantile))
     ordered = np.sort(best, axis=0)
     least = known.bound(ordered[low], -1, level / 2) if low >= 0 else np.zeros(width)
     most = known.bound(ordered[high], 1, level / 2) if high < count else np.full(width, math.inf)

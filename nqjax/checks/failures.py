@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import scipy.stats
+import scipy  # its parts are imported when they are used
 from numpy.typing import NDArray
 
 from nqjax.checks.influence import group_values, holm

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import scipy.special
-import scipy.stats
+import scipy  # its parts are imported when they are used
 from numpy.typing import ArrayLike
 
 from nqjax.checks import noise_tests

@@ -11,8 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import scipy.special
-import scipy.stats
+import scipy  # its parts are imported when they are used
 from numpy.typing import NDArray
 
 from nqjax.types import Floats

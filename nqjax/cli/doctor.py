@@ -2,6 +2,7 @@
 
 import argparse
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from nqjax.cli import output, process
@@ -143,19 +144,22 @@ def _has_float64() -> bool:
 def _cache() -> Cache:
     import jax
 
+    from nqjax.runtime.stored import FOLDER
+
     folder = jax.config.jax_compilation_cache_dir  # type: ignore[attr-defined]
     if not folder:
         return {"folder": None, "entries": 0, "bytes": 0}
     entries, size = 0, 0
-    try:
-        with os.scandir(folder) as files:
-            for file in files:
-                # JAX keeps the time of a program's last use in a file of its own.
-                if file.is_file() and not file.name.endswith("-atime"):
-                    entries += 1
-                    size += file.stat().st_size
-    except OSError:  # it is made when the first program is kept
-        pass
+    for place in (Path(folder), Path(folder) / FOLDER):
+        try:
+            with os.scandir(place) as files:
+                for file in files:
+                    # JAX keeps the time of a program's last use in a file of its own.
+                    if file.is_file() and not file.name.endswith("-atime"):
+                        entries += 1
+                        size += file.stat().st_size
+        except OSError:  # it is made when the first program is kept
+            pass
     return {"folder": str(folder), "entries": entries, "bytes": size}
 
 

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-import scipy.optimize
-import scipy.special
+import scipy  # its parts are imported when they are used
 from numpy.typing import ArrayLike, NDArray
 
 from nqjax.confidence.crossing import probability_within

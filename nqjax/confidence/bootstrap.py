@@ -7,7 +7,7 @@ from typing import Literal
 
 import jax
 import numpy as np
-import scipy.stats
+import scipy  # its parts are imported when they are used
 from numpy.typing import ArrayLike, NDArray
 
 from nqjax.confidence.region import PARAMETERS, Region, tails
@@ -20,8 +20,7 @@ from nqjax.runtime.hosts import from_all_hosts
 from nqjax.runtime.memory import check_memory
 from nqjax.runtime.parallel import in_parallel
 from nqjax.runtime.progress import Progress
-from nqjax.special.best_of import best_of
-from nqjax.special.chunked import standard_cdf
+from nqjax.special.chunked import best_of, standard_cdf
 from nqjax.types import Floats
 
 Method = Literal["percentile", "bca"]
@@ -202,8 +201,7 @@ class Bootstrap(Region):
         good = self.gamma > 0
         q = q if self.fit.minimize else 1 - q
         parameters = (self.beta - self.alpha, self.sigma, self.gamma.astype(np.float64))
-        with jax.enable_x64(True):
-            r = np.asarray(best_of(n.reshape(1, -1), np.float64(q), *(a[good][:, None] for a in parameters)))
+        r = best_of(n.reshape(1, -1), q, *(a[good][:, None] for a in parameters))
         curves[good] = self.alpha[good][:, None] + r if self.fit.minimize else self.beta[good][:, None] - r
         return curves.reshape(self.num_resamples, *n.shape)
 

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
-import scipy.interpolate
-import scipy.special
+import scipy  # its parts are imported when they are used
 from numpy.typing import ArrayLike, NDArray
 
 from nqjax.confidence.bands import order_statistic_band, shortest_interval

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import scipy.stats
+import scipy  # its parts are imported when they are used
 from numpy.typing import ArrayLike
 
 from nqjax.confidence.level_sets import HARDLY, Resolution, level_sets

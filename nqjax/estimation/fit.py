@@ -16,8 +16,7 @@ from nqjax.estimation.study import ScaledStudy, Study
 from nqjax.inputs import as_quantile, as_trials, oriented_limits
 from nqjax.solver.batch import BatchSettings, chunk_shape
 from nqjax.solver.newton import Solution
-from nqjax.special.best_of import best_of
-from nqjax.special.chunked import noisy_cdf
+from nqjax.special.chunked import best_of, noisy_cdf
 from nqjax.types import Floats
 
 if TYPE_CHECKING:
@@ -168,9 +167,8 @@ class Fit:
             ``n`` is not positive, or ``q`` not between 0 and 1.
         """
         n, q = as_trials(n), as_quantile(q)
-        with jax.enable_x64(True):
-            # The lowest distance is the best; a quantile of scores that are maximised is one of 1 - q.
-            return self._score(best_of(n, np.float64(q if self.minimize else 1 - q), *self._parameters))
+        # The lowest distance is the best; a quantile of scores that are maximised is one of 1 - q.
+        return self._score(best_of(n, q if self.minimize else 1 - q, *self._parameters))
 
     def average_tuning_curve(self, n: ArrayLike) -> Floats:
         """Return the expected best score after ``n`` trials (positive), in float64, shape of n."""

@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 
-import jax
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nqjax.special.best_of import best_of
+from nqjax.special.chunked import best_of
 from nqjax.types import Floats
 
 
@@ -38,10 +37,8 @@ def paired_curves(parameters: tuple[Floats, ...], n: Floats, q: ArrayLike, unit:
     if not n.size:
         return np.empty((draws, *shape))
     best, delta, sigma, gamma = (a.reshape(-1, *[1] * len(shape)) for a in parameters)
-    with jax.enable_x64(True):
-        side = np.asarray(q if minimize else 1 - np.asarray(q), np.float64)
-        arrays = np.broadcast_arrays(n, side, delta / unit, sigma / unit, gamma)
-        r = unit * np.asarray(best_of(*arrays))
+    side = np.asarray(q if minimize else 1 - np.asarray(q), np.float64)
+    r = unit * best_of(n, side, delta / unit, sigma / unit, gamma)
     return best + r if minimize else best - r
 
 

@@ -9,11 +9,14 @@ from typing import Any, TypeVar
 import jax
 from jax.sharding import SingleDeviceSharding
 
+from nqjax.runtime import stored
+
 
 class Compiled:
     """A function compiled once for each device and shapes, however many threads call it at the same time.
 
-    `jax.jit` alone would let several threads compile the same program at the same time.
+    `jax.jit` alone would let several threads compile the same program at the same time. Where JAX keeps compiled
+    programs on the disk, these are kept as well, and found without being traced: see `nqjax.runtime.stored`.
     """
 
     def __init__(
@@ -25,7 +28,9 @@ class Compiled:
     ) -> None:
         # Programs are a fifth faster on CPUs with registers of 512 bits; other CPUs ignore the preference.
         wide = {"xla_cpu_prefer_vector_width": 512} if (platform or jax.default_backend()) == "cpu" else {}
-        self._jitted = jax.jit(function, compiler_options={**wide, **(options or {})} or None, donate_argnums=donate)
+        self._options = {**wide, **(options or {})} or None
+        self._jitted = jax.jit(function, compiler_options=self._options, donate_argnums=donate)
+        self._name = None if donate else stored.name_of(function)
         self._locks: collections.defaultdict[Any, threading.Lock] = collections.defaultdict(threading.Lock)
         self._compiled: dict[Any, Callable[..., Any]] = {}
 
@@ -43,11 +48,21 @@ class Compiled:
         key = device, structure, tuple((leaf.shape, leaf.dtype) for leaf in leaves)
         with self._locks[key]:
             if key not in self._compiled:
-                there = SingleDeviceSharding(device)
-                shapes = jax.eval_shape(lambda *these: these, *arguments)
-                placed = jax.tree.map(lambda shape: shape.update(sharding=there), shapes)
-                self._compiled[key] = self._jitted.lower(*placed).compile()
+                self._compiled[key] = self._made(device, arguments)
         return self._compiled[key]
+
+    def _made(self, device: jax.Device, arguments: tuple[Any, ...]) -> Callable[..., Any]:
+        """Return the program from the disk, or compile it and keep it there."""
+        path = None if self._name is None else stored.place(self._name, self._options, device, arguments)
+        program = None if path is None else stored.load(path, device, arguments)
+        if program is None:
+            there = SingleDeviceSharding(device)
+            shapes = jax.eval_shape(lambda *these: these, *arguments)
+            placed = jax.tree.map(lambda shape: shape.update(sharding=there), shapes)
+            program, can_be_kept = stored.compiled_here(self._jitted.lower(*placed))
+            if can_be_kept and path is not None:
+                stored.store(path, program)
+        return program
 
 
 _Made = TypeVar("_Made")

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import scipy.optimize
+import scipy  # its parts are imported when they are used
 from numpy.typing import NDArray
 
 #: Intervals in a piece.

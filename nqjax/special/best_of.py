@@ -9,8 +9,6 @@ import numpy as np
 from jax import Array
 
 from nqjax.special.log_probability import log_complement, logs_of_probability
-from nqjax.special.noisy_quadratic import one_rank
-from nqjax.special.quantile import quantile
 
 #: Log of the probability that the best is beyond either end of the range of integration.
 _LOG_REST = -42.0
@@ -79,13 +77,6 @@ def average_of_best(
 
     area = jnp.sum(length * jax.lax.scan(add, jnp.zeros_like(start), (x, w))[0], axis=0)
     return cuts[0] + area if lowest else cuts[-1] - area
-
-
-@jax.jit
-def best_of(n: Array, q: Array, delta: Array, sigma: Array, gamma: Array) -> Array:
-    """Return the quantile of the lowest of n draws, as a distance from alpha."""
-    log_tail = log_tail_of_one(n, q, lowest=True)
-    return quantile(*one_rank(log_complement(log_tail), log_tail, delta, sigma, gamma))
 
 
 def log_tail_of_one(n: Array, q: Array, lowest: bool) -> Array:

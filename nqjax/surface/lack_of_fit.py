@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import scipy.special
-import scipy.stats
+import scipy  # its parts are imported when they are used
 
 from nqjax.runtime.text import p_value
 

@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import scipy.ndimage
-import scipy.special
+import scipy  # its parts are imported when they are used
 from numpy.typing import NDArray
 
 from nqjax.posterior.density.log_density import Evaluator, Model

@@ -11,9 +11,7 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
-import scipy.interpolate
-import scipy.special
-import scipy.stats
+import scipy  # its parts are imported when they are used
 from numpy.typing import NDArray
 
 from nqjax.errors import InputError

@@ -14,8 +14,7 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-import scipy.interpolate
-import scipy.special
+import scipy  # its parts are imported when they are used
 from jax import Array
 
 from nqjax.posterior.density.log_density import Evaluator
