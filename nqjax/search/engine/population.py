@@ -58,8 +58,8 @@ class Program:
         self.batch_size, self.steps = int(task.batch_size(static)), int(task.steps_per_round(static))
         compiled = functools.partial(Compiled, platform=platform)
         self._start = compiled(self._start_function, donate=(0,))
-        self._place = compiled(_placed, donate=(0,))
-        self._slice = compiled(_sliced)
+        self._place = compiled(self._place_function, donate=(0,))
+        self._slice = compiled(self._slice_function)
         self._train = compiled(self._train_function, donate=(0,))
         self._step = compiled(self._step_function, donate=(0,))
         self._evaluate = compiled(self._evaluate_function)
@@ -229,6 +229,12 @@ class Program:
 
     # --- compiled, for all lanes ------------------------------------------------------------------------------------
 
+    def _place_function(self, state: Any, own: Any, lane: jax.Array) -> Any:
+        return jax.tree.map(lambda all_lanes, one: all_lanes.at[lane].set(one), state, own)
+
+    def _slice_function(self, state: Any, lane: jax.Array) -> Any:
+        return jax.tree.map(lambda all_lanes: all_lanes[lane], state)
+
     def _start_function(self, state: Any, configs: Any, words: Any, fresh: jax.Array) -> Any:
         new = jax.vmap(self._init)(configs, words)
         return jax.tree.map(lambda n, s: jnp.where(fresh.reshape(-1, *[1] * (n.ndim - 1)), n, s), new, state)
@@ -269,14 +275,6 @@ class Program:
     def _evaluate_batch_function(self, state: Any, configs: Any, batch: Any, weights: jax.Array) -> Any:
         sums = jax.vmap(self._means, in_axes=(0, 0, None, None))(state, configs, batch, weights)
         return sums, weights.sum()
-
-
-def _placed(state: Any, own: Any, lane: jax.Array) -> Any:
-    return jax.tree.map(lambda all_lanes, one: all_lanes.at[lane].set(one), state, own)
-
-
-def _sliced(state: Any, lane: jax.Array) -> Any:
-    return jax.tree.map(lambda all_lanes: all_lanes[lane], state)
 
 
 def _key(words: jax.Array) -> jax.Array:

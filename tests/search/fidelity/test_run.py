@@ -325,3 +325,13 @@ def test_a_process_that_is_killed_again_and_again_ends_with_the_same_table(line,
     assert killed > kills // 2
     assert ended
     assert search.read_trials(out).rows == expected.rows
+
+
+def test_programs_of_a_task_are_not_found_by_their_names():
+    """Tasks with the same shapes differ, so their programs are not kept where another task would find them."""
+    from nqjax.runtime.stored import name_of
+
+    task = tiny_task.Line()
+    program = population.Program(task, {"batch_size": 4}, {"learning_rate": np.float32}, 4, "cpu")
+    assert name_of(program._evaluate_function) is None
+    assert name_of(program._slice_function) is None
