@@ -29,6 +29,7 @@ PARTS = (
     "surface_data",
     "gamma",
     "worth",
+    "fidelity",
     "proposals",
     "posterior",
     "calibration",

@@ -10,6 +10,8 @@ from .analysis.bootstrap import bootstrap as bootstrap
 from .analysis.confidence_region import confidence_region as confidence_region
 from .analysis.confidence_region import consonance_region as consonance_region
 from .analysis.confidence_region import profile_region as profile_region
+from .analysis.fidelity import FidelityReport as FidelityReport
+from .analysis.fidelity import fidelity_report as fidelity_report
 from .analysis.fit import fit as fit
 from .analysis.fit_many import fit_many as fit_many
 from .analysis.posterior import sample_posterior as sample_posterior

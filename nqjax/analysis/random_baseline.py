@@ -14,6 +14,9 @@ from nqjax.types import Floats
 #: Steps by which the middle of the ranks follows the estimate.
 _ITERATIONS = 4
 
+#: The largest share of a distribution that lies above a score.
+_DEEPEST = 1 - 2.0**-53
+
 #: Simulated sets of searches from which tests get their distribution.
 NULL = 999
 
@@ -30,10 +33,13 @@ class RandomBaseline:
     scores : array, shape (trials,)
         Sorted; empty if the distribution is known.
     cdf : callable, optional
+    cdf_ends : callable, optional
+        Where the known distribution has ties: the shares below a score, and up to it.
     """
 
     scores: Floats
     cdf: Callable[[Floats], Floats] | None = None
+    cdf_ends: Callable[[Floats], tuple[Floats, Floats]] | None = None
 
     @property
     def count(self) -> int:
@@ -51,8 +57,8 @@ class RandomBaseline:
         that are better than the best of n others is at least j with a probability of about
         ``(1 - j / (N + (n + 1) / 2))**n``, from which the depth follows; ties count half.
         """
-        if self.cdf is not None:
-            return depth_of(np.asarray(self.cdf(best), np.float64))
+        if self.cdf is not None:  # a search without a score yet is worth next to nothing, but its depth is finite
+            return depth_of(np.minimum(np.asarray(self.cdf(best), np.float64), _DEEPEST))
         better, as_good = self.ranks(best)
         return depth_of_ranks((better + as_good) / 2, self.count, target, quantile)
 
@@ -61,6 +67,8 @@ class RandomBaseline:
 
         The bounds are those of Clopper and Pearson: the scores are from other searches than the baseline's.
         """
+        if self.cdf_ends is not None:
+            return depth_of(np.asarray(self.cdf_ends(best)[0 if side < 0 else 1], np.float64))
         if self.cdf is not None:
             return depth_of(np.asarray(self.cdf(best), np.float64))
         better, as_good = self.ranks(best)

@@ -15,6 +15,8 @@ from nqjax.analysis.incumbents import incumbent_worth
 from nqjax.analysis.random_baseline import RandomBaseline
 from nqjax.errors import InputError
 from nqjax.inputs import as_minimize, as_probability, as_quantile, shortened
+from nqjax.trials.study import PRUNED, StudyTable
+from nqjax.trials.table import Trials
 from nqjax.types import Floats
 
 #: Budgets that are looked at by default, as far as the runs go.
@@ -53,6 +55,8 @@ class Worth:
         Whether the best observed score is compared, or the noise-free score of the trial that has it.
     by_mean : bool
         Whether the estimate and the interval are those of the mean, because there are too few searches for a quantile.
+    unit : str
+        What ``at`` counts, and with it the estimate: trials, or the costs of full trainings.
     """
 
     at: NDArray[np.int_]
@@ -72,6 +76,7 @@ class Worth:
     confidence: float
     score: str
     by_mean: bool
+    unit: str = "trials"
 
     @property
     def speedup(self) -> Floats:
@@ -85,7 +90,8 @@ class Worth:
         until = f"{low} to {high}" if high else f"at least {low or f'{self.baseline:,}'}"
         many = self.number(float(self.estimate[k])) or f"more than {self.baseline:,}"
         percent = f"{100 * self.confidence:g} %"
-        return f"After {self.at[k]} trials, {name} equals random search after {many} trials ({percent}: {until})."
+        unit = self.unit
+        return f"After {self.at[k]} {unit}, {name} equals random search after {many} {unit} ({percent}: {until})."
 
     def number(self, trials: float) -> str:
         """Return a number of random trials as text; empty where it is beyond the baseline, which cannot tell it."""
@@ -104,6 +110,7 @@ def worth(
     minimize: bool | None = None,
     maximize: bool | None = None,
     true: tuple[ArrayLike, ArrayLike] | None = None,
+    unit: str = "trials",
 ) -> Worth:
     """Return how many random trials a method's searches are worth.
 
@@ -117,7 +124,8 @@ def worth(
         Scores in the order in which the trials ran; NaN or infinite for failed ones. A search may also be a study
         (`nqjax.read_study`). All are cut to the length of the shortest.
     baseline : array_like, a study, or a distribution
-        Scores of random trials of the same task and space, or their distribution, which must have ``cdf``.
+        Scores of random trials of the same task and space, or their distribution, which must have ``cdf`` (and may have
+        ``cdf_ends``, the shares below a score and up to it, where there are ties).
     at : sequence of int, optional
         Numbers of trials at which the searches are compared; 10, 20, 30, 50, 100 and so on by default, and the last.
     quantile : float, optional
@@ -129,6 +137,9 @@ def worth(
     true : pair of array_like, optional
         Noise-free scores of the runs and of the baseline. Then the noise-free score of the best trial is compared
         with that of the best of n random trials. Its interval leaves out the error of the baseline.
+    unit : str, optional
+        What a column of the runs stands for. Runs by equal cost have the best score after a cost of 1, 2, 3, ... full
+        trainings (`nqjax.search.replay`): then this is "full trainings", of which each random trial costs one.
 
     Returns
     -------
@@ -154,6 +165,7 @@ def worth(
     quantile, confidence = as_quantile(quantile), as_probability("confidence", confidence)
     if not 0 < quantile < 1:
         raise InputError(f"quantile is {quantile}: give one between 0 and 1, such as 0.5")
+    _check_whole([*runs] if isinstance(runs, list | tuple) else [runs])
     scores = _searches(runs, "runs", lower_is_better)
     budgets = _budgets(at, scores.shape[1])
     best = np.minimum.accumulate(scores, axis=1)[:, budgets - 1]  # (searches, budgets)
@@ -185,6 +197,7 @@ def worth(
         confidence=confidence,
         score="observed" if true is None else "true",
         by_mean=by_mean,
+        unit=unit,
         **found,
     )
 
@@ -248,9 +261,27 @@ def _by_order_statistics(
         return {"lower": target / most, "upper": target / least}
 
 
+def _check_whole(runs: Sequence[Any]) -> None:
+    """Raise InputError for a study some of whose trials were stopped early."""
+    for run in runs:
+        status: Any = ()
+        if isinstance(run, StudyTable):
+            status = run.status
+        elif isinstance(run, Trials) and "status" in run:
+            status = run["status"]
+        stopped = int(np.sum(np.asarray(status) == PRUNED))
+        if stopped:
+            raise InputError(
+                f"{stopped} of {len(run)} trials were stopped early, so trials do not cost the same: give the best "
+                'score after each cost instead, as arrays, with unit="full trainings"'
+            )
+
+
 def _baseline(baseline: Any, lower_is_better: bool) -> RandomBaseline:
     if hasattr(baseline, "cdf"):
         cdf = baseline.cdf
+        if lower_is_better and hasattr(baseline, "cdf_ends"):
+            return RandomBaseline(np.empty(0), cdf, baseline.cdf_ends)
         return RandomBaseline(np.empty(0), cdf if lower_is_better else lambda y: 1 - np.asarray(cdf(-y)))
     scores = _searches([baseline], "baseline", lower_is_better)[0]
     if len(scores) < 2:

@@ -22,7 +22,8 @@ _EPILOG = """\
 Trials that are counted are safe: after Ctrl-C, or a crash, the same command continues, and with a larger number of
 trials it adds the missing ones. In a random or a grid search the configuration of trial i depends on neither the number
 of trials, the population nor the devices; on CPUs with enough memory, neither do its scores. Other methods choose the
-next trials by the scores so far: what their trials are worth, in random trials, nqjax worth measures.
+next trials by the scores so far: what their trials are worth, in random trials, nqjax worth measures. halving,
+hyperband, asha and bohb stop poor trials early, and train those that go on from where they paused.
 
 examples:
   nqjax search --list
@@ -30,6 +31,7 @@ examples:
   nqjax search digits-mlp --trials 256 --seed 1 --fix momentum=0.9 --fix dropout=0 --out fixed.jsonl
   nqjax search digits-mlp --grid 3 --out grid.jsonl
   nqjax search digits-mlp --method tpe --trials 96 --batch 8 --out tpe.jsonl
+  nqjax search digits-mlp --method hyperband --trials 200 --out hyperband.jsonl
 """
 
 
@@ -55,14 +57,24 @@ def add(commands: Any) -> None:
         metavar="NAME",
         default="random",
         help="what chooses the configurations: random (default), grid, sobol, tpe, gp, cma_es, evolution or surface "
-        "(the last five learn from the scores so far)",
+        "(the last five learn from the scores so far); halving, hyperband, asha and bohb stop poor trials early",
     )
     parser.add_argument(
         "--batch",
         metavar="B",
         type=read_whole,
         default=16,
-        help="trials that such a method asks for at a time (default: 16)",
+        help="trials that such a method asks for at a time; the workers of asha (default: 16)",
+    )
+    parser.add_argument(
+        "--eta", metavar="E", type=read_whole, default=3, help="halving and so on: one trial in E goes on (default: 3)"
+    )
+    parser.add_argument(
+        "--min-rounds",
+        metavar="R",
+        type=read_whole,
+        default=1,
+        help="halving and so on: rounds, such as epochs, of the shortest training (default: 1)",
     )
     parser.add_argument("--fix", metavar="NAME=VALUE", action="append", default=[], help="fix a hyperparameter")
     add_running(parser)
@@ -82,7 +94,7 @@ def _run(args: argparse.Namespace) -> None:
         args.parser.error("give a task; nqjax search --list shows them")
     if args.task not in tasks.REGISTRY:
         tasks.load(args.task)  # raises the error
-    check_name(args.method)
+    check_name(args.method, may_stop=True)
     options = task_options(args.task, args.data)
     if args.method != "random" and args.grid is not None:
         args.parser.error("give --method or --grid, not both")
@@ -97,8 +109,12 @@ def _run(args: argparse.Namespace) -> None:
     process.say_warnings()
     import jax
 
+    from nqjax.search.fidelity.methods import FIDELITY_METHODS
     from nqjax.search.searches import run
 
+    method: Any = args.method
+    if method in FIDELITY_METHODS:
+        method = FIDELITY_METHODS[method](eta=args.eta, min_rounds=args.min_rounds)
     task = tasks.load(args.task, **options)
     space = {**task.space, **_fixed(args.fix, task)}
     with telling(safe):
@@ -108,7 +124,7 @@ def _run(args: argparse.Namespace) -> None:
             num_trials=args.count,
             key=jax.random.key(args.seed),
             grid=args.grid,
-            method=args.method,
+            method=method,
             batch=args.batch,
             out=args.out,
             population=args.population,
@@ -184,10 +200,19 @@ def _summary(trials: "Trials", out: str) -> dict[str, Any]:
         "minimize": trials.minimize,
         "num_trials": len(trials),
         "num_failed": int(trials.failed.sum()),
+        **_stopped(trials),
         "best_score": None if best is None else best[trials.score],
         "best_trial": None if best is None else best["trial"],
         "best": None if best is None else {name: best[name] for name in trials.settings["space"] if name in best},
     }
+
+
+def _stopped(trials: "Trials") -> dict[str, Any]:
+    """Return how many trials were stopped early, and what all cost, where that may happen."""
+    if "trained" not in trials:
+        return {}
+    share = trials["trained"] / trials["rounds"]
+    return {"num_stopped": int((trials["status"] == "pruned").sum()), "cost": float(share.sum())}
 
 
 def _print_summary(found: dict[str, Any], console: Any) -> None:
@@ -196,12 +221,17 @@ def _print_summary(found: dict[str, Any], console: Any) -> None:
     trials = "1 trial" if found["num_trials"] == 1 else f"{found['num_trials']:,} trials"
     failed = f", {found['num_failed']:,} failed" if found["num_failed"] else ""
     console.print(f"{trials} in {out}{failed}", soft_wrap=True, markup=False)
+    if "cost" in found:
+        stopped = f"{found['num_stopped']:,} stopped early; all cost {found['cost']:.3g} full trainings"
+        console.print(stopped, soft_wrap=True, markup=False)
     if found["best"] is None:
         console.print(f"No trial has a {metric}: all failed before their first evaluation.")
         return
     config = ", ".join(f"{name} {_short(value)}" for name, value in found["best"].items())
     best = f"Best {metric}: {found['best_score']:.5g} (trial {found['best_trial']}: {config})"
     console.print(best, soft_wrap=True, markup=False)
+    if "cost" in found:
+        return  # what follows is for random searches
     direction = "" if found["minimize"] else " --maximize"
     for command in ("regime", "fit"):
         text = f"Next: nqjax {command} {shlex.quote(out)} --metric {metric}{direction}"

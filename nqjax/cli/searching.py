@@ -62,10 +62,15 @@ def safe_in(out: str) -> Callable[[], str]:
     def say() -> str:
         from nqjax.trials.search_lines import HEADER
 
-        done, header = 0, HEADER.encode()
+        done, header = set(), HEADER.encode()
         with contextlib.suppress(OSError), Path(out).open("rb") as file:  # nothing was written yet
-            done = sum(line.endswith(b"\n") and header not in line[: len(header) + 8] for line in file)
-        return f"interrupted; {done:,} trials are safe in {visible(out)}, and the same command continues"
+            # The number comes first. A trial that was paused has several lines.
+            done = {
+                line.split(b",", 1)[0]
+                for line in file
+                if line.endswith(b"\n") and header not in line[: len(header) + 8]
+            }
+        return f"interrupted; {len(done):,} trials are safe in {visible(out)}, and the same command continues"
 
     return say
 

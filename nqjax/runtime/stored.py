@@ -51,9 +51,11 @@ def name_of(function: Callable[..., Any]) -> str | None:
     Returns
     -------
     str or None
-        None for a function made inside another one, which may hold any values, and for bound arguments other than
-        numbers and texts by name.
+        None for a method and for a function made inside another one, which may hold any values, and for bound arguments
+        other than numbers and texts by name.
     """
+    if hasattr(function, "__self__"):  # a method: its object may hold any values
+        return None
     bare, bound = function, {}
     if isinstance(function, functools.partial):
         if function.args:

@@ -1,6 +1,13 @@
 from .experiments.replicate import replicate as replicate
 from .experiments.replications import Replications as Replications
 from .experiments.replications import read_replications as read_replications
+from .fidelity.methods import ASHA as ASHA
+from .fidelity.methods import BOHB as BOHB
+from .fidelity.methods import Hyperband as Hyperband
+from .fidelity.methods import SuccessiveHalving as SuccessiveHalving
+from .fidelity.replay import replay as replay
+from .fidelity.tables import CurveTable as CurveTable
+from .fidelity.tables import curve_table as curve_table
 from .models.dropout import dropout as dropout
 from .objectives import Function as Function
 from .optimizers.evolution import CMAES as CMAES

@@ -140,9 +140,9 @@ def execute(
     if population is not None and population < 1:
         raise InputError(f"population is {population}: give 1 or more")
     devices = jax.local_devices() if devices is None else list(devices)
-    made_by = _made_by(devices[0], task)
+    made_by = made_by_of(devices[0], task)
     host, hosts = jax.process_index(), jax.process_count()
-    file: TrialsFile | _InMemory = _InMemory()
+    file: TrialsFile | InMemory = InMemory()
     with contextlib.ExitStack() as stack:
         with together():
             if out is not None:
@@ -155,7 +155,7 @@ def execute(
             if out is not None and host == 0:
                 adopt(file, Path(out), settings, hosts)
         rows, lanes = shared(file, out, settings)
-        _check_rows(rows, trials, out)
+        check_rows(rows, trials, out)
         mine = [trial for i, trial in enumerate(trials) if i % hosts == host]
         left = {trial.number for trial in mine} - rows.keys()
         with together():
@@ -163,7 +163,7 @@ def execute(
                 schedule = Schedule(task, trials, devices, lanes=lanes, population=population, memory=memory)
                 file.begin(schedule.lanes)
                 with Progress("trials", len(mine), done=len(mine) - len(left), show=progress) as bar:
-                    _train(
+                    train(
                         schedule, file, {t.number for t in trials} - left, checkpoints, checkpoint_every, bar, settings
                     )
                 if checkpoints:
@@ -175,7 +175,7 @@ def execute(
     return Trials(tuple(rows[number] for number in numbers), settings, file.made_by or made_by)
 
 
-def _check_rows(rows: Mapping[int, Row], trials: Sequence[Trial], out: str | Path | None) -> None:
+def check_rows(rows: Mapping[int, Row], trials: Sequence[Trial], out: str | Path | None) -> None:
     """Raise InputError if a finished trial has other hyperparameters than the space gives it now.
 
     The file's header has only the names of the space's functions, so it does not show a change of a function.
@@ -197,21 +197,25 @@ def _alike(one: Any, other: Any) -> bool:
     return type(one) is type(other) and bool(one == other)
 
 
-def _train(
+def train(
     schedule: Schedule,
-    file: TrialsFile | _InMemory,
+    file: TrialsFile | InMemory,
     done: set[int],
     checkpoints: Checkpoints | None,
     every: float,
     bar: Progress,
     settings: Mapping[str, Any],
+    **parts: Any,
 ) -> None:
-    """Train and write rows as trials end; after Ctrl-C or an error also those of trials that end meanwhile."""
+    """Train and write rows as trials end; after Ctrl-C or an error also those of trials that end meanwhile.
+
+    ``parts`` are the arguments of `Schedule.run` for trials that pause.
+    """
     failed = sum(bool(row["failed"]) for row in file.rows.values())
     score, minimize = settings["score"], settings["minimize"]
     best = best_row(file.rows.values(), score, minimize)
     rows: list[Row] = []
-    with contextlib.closing(schedule.run(done, checkpoints, every)) as results:
+    with contextlib.closing(schedule.run(done, checkpoints, every, **parts)) as results:
         try:
             for rows, work in results:
                 if rows:
@@ -223,11 +227,12 @@ def _train(
         except BaseException:
             results.close()
             with contextlib.suppress(InputError):  # if writing failed, the first error says so
-                file.add(row for row in [*rows, *schedule.rest()] if row["trial"] not in file.rows)
+                file.add(row for row in [*rows, *schedule.rest()] if file.rows.get(row["trial"]) != row)
             raise
 
 
-def _made_by(device: jax.Device, task: Task) -> dict[str, Any]:
+def made_by_of(device: jax.Device, task: Task) -> dict[str, Any]:
+    """Return versions and other facts that the header of a file records."""
     versions = {}
     for name in ("jax", "flax", "optax", "numpy"):
         with contextlib.suppress(metadata.PackageNotFoundError):  # a task need not use Flax or Optax
@@ -236,7 +241,7 @@ def _made_by(device: jax.Device, task: Task) -> dict[str, Any]:
     return {**found, "data": task.source} if task.source else found
 
 
-class _InMemory:
+class InMemory:
     """Rows in memory, with the interface of `TrialsFile`, for a search without a file."""
 
     def __init__(self) -> None:

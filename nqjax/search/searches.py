@@ -5,12 +5,14 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any, Unpack, cast
 
 from nqjax.errors import InputError
 from nqjax.inputs import as_count
 from nqjax.runtime.memory import check_memory
 from nqjax.search import configurations
+from nqjax.search.fidelity.methods import FidelityMethod, as_fidelity_method
+from nqjax.search.fidelity.run import run_fidelity
 from nqjax.search.guided import guided
 from nqjax.search.optimizers.method import Method
 from nqjax.search.optimizers.registry import as_method
@@ -30,7 +32,7 @@ def run(
     num_trials: int | None = None,
     key: Any,
     grid: int | None = None,
-    method: str | Method = "random",
+    method: str | Method | FidelityMethod = "random",
     batch: int = 16,
     out: str | Path | None = None,
     **options: Unpack[RunOptions],
@@ -59,10 +61,12 @@ def run(
     method : str or Method, optional
         "random" by default; "grid" (in random order), "sobol", "tpe", "gp", "cma_es" or "evolution", or one of
         `nqjax.search.optimizers` with settings of its own. Its next trials follow from the key and the scores so far,
-        so a search that was interrupted goes on as if it had not been.
+        so a search that was interrupted goes on as if it had not been. "halving", "hyperband", "asha" and
+        "bohb" (`nqjax.search.SuccessiveHalving` and so on) stop poor trials early: trial ``i`` begins as in a random
+        search (for "bohb", as TPE proposes), and its row says how far it was trained.
     batch : int, optional
         Trials that such a method asks for at a time, which train side by side: with fewer it learns more from each,
-        and takes longer.
+        and takes longer. The workers of ASHA; the brackets of halving and Hyperband all train side by side.
     out : str or Path, optional
         A .jsonl file to which finished trials are written; one that exists is continued. Checkpoints of trials under
         way are in the folder ``<out>.checkpoints``. With `jax.distributed`, a path that all processes share.
@@ -122,8 +126,11 @@ def run(
     if method != "random":
         if grid is not None:
             raise InputError("give a method or grid, not both")
-        count = as_count("num_trials", num_trials)
-        return guided(task, space, as_method(method), count, as_count("batch", batch), key, out=out, **options)
+        count, batch = as_count("num_trials", num_trials), as_count("batch", batch)
+        stopping = as_fidelity_method(method)
+        if stopping is not None:
+            return run_fidelity(task, space, stopping, count, batch, key, out=out, **options)
+        return guided(task, space, as_method(cast("str | Method", method)), count, batch, key, out=out, **options)
     configs = _configs(space, key, num_trials, grid)
     trials = as_trials(task, list(enumerate(configs)), trial_words(key, range(len(configs))))
     settings = search_settings(task, space, key, "random" if grid is None else {"grid": grid})

@@ -96,6 +96,8 @@ class TrialsFile:
     def add(self, rows: Iterable[Row]) -> None:
         """Append finished trials; they are on the disk when this returns."""
         new = {row["trial"]: row for row in rows}
+        if new.keys() & self.rows.keys():  # trained further
+            self._is_in_order = False
         self._append(b"".join(map(row_line, new.values())), new)
 
     def finish(self) -> None:

@@ -21,7 +21,7 @@ from nqjax.trials.columns import (
     open_binary,
 )
 from nqjax.trials.numbers import parse_number, raise_not_a_number
-from nqjax.trials.search_lines import SearchLines
+from nqjax.trials.search_lines import HEADER, SearchLines, has_rungs
 
 JSON_ENDINGS = (".jsonl", ".ndjson")
 
@@ -53,10 +53,25 @@ def json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     In the file of a search, headers are left out, and each trial comes once.
     """
     lines = SearchLines(path)
+    if not _has_paused(path):
+        for line, value in json_objects(path):
+            trial = lines.read(line, value)
+            if trial is not None:
+                yield line, trial
+        return
+    last: dict[Any, tuple[int, dict[str, Any]]] = {}  # a trial that was paused has a line for each pause
     for line, value in json_objects(path):
         trial = lines.read(line, value)
         if trial is not None:
-            yield line, trial
+            last[trial.get("trial")] = line, trial
+    yield from last.values()
+
+
+def _has_paused(path: Path) -> bool:
+    """Return whether this is the file of a search that pauses trials, by its first line."""
+    _, first = next(json_objects(path), (0, {}))
+    header = first.get(HEADER)
+    return isinstance(header, dict) and has_rungs(header.get("settings"))
 
 
 def json_objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -66,7 +66,7 @@ class SearchLines:
     has_check_sums : bool
         Whether the trials after the last header have check sums.
     has_repetitions : bool
-        Whether a trial came twice, the same both times.
+        Whether a trial came twice, the same both times or trained further.
     """
 
     def __init__(self, path: Path) -> None:
@@ -78,9 +78,12 @@ class SearchLines:
         self._is_search = False
         self._other = 0  # the number of the first line that is not a search's
         self._seen: dict[int, tuple[int, str]] = {}  # from trials to their lines and check sums
+        self._trained: dict[int, int] = {}  # from trials that were paused to their rounds
 
     def read(self, line: int, value: dict[str, Any]) -> Row | None:
         """Return a trial without its check sum, or None for a header and for a trial that came before.
+
+        A trial that was paused and then trained further comes again, and counts as the last of its lines.
 
         Raises
         ------
@@ -130,6 +133,11 @@ class SearchLines:
         found = _check_sum(row)
         first, before = self._seen.setdefault(number, (line, found))
         if first == line:
+            self._trained[number] = _rounds_trained(row)
+            return row
+        if _rounds_trained(row) > self._trained[number] > 0:
+            self._seen[number], self._trained[number] = (line, found), _rounds_trained(row)
+            self.has_repetitions = True
             return row
         if before != found:
             raise self.error(line, f"trial {number} comes twice, and differs from line {first}: remove one of the two")
@@ -146,6 +154,17 @@ class SearchLines:
                 line, "changed since it was written (its check sum differs): restore the line, or remove it"
             )
         return rest
+
+
+def has_rungs(settings: Any) -> bool:
+    """Return whether the settings are those of a search that pauses its trials at rungs, and stops some there."""
+    return isinstance(settings, dict) and isinstance(own := settings.get("sampling"), dict) and "rungs" in own
+
+
+def _rounds_trained(row: Mapping[str, Any]) -> int:
+    """Return for how many rounds a trial was trained; 0 in a search whose trials are not paused."""
+    trained = row.get("trained", 0)
+    return trained if type(trained) is int else 0
 
 
 def settings_problem(settings: Mapping[str, Any]) -> str | None:
@@ -173,6 +192,8 @@ def trial_problem(row: Mapping[str, Any], settings: Mapping[str, Any]) -> str | 
         return f"trial {row['trial']} lacks the score {score!r}, or it is not a number"
     if score is not None and not isinstance(row.get("failed"), bool):
         return f"trial {row['trial']} does not say whether it failed"
+    if "trained" in row and (_rounds_trained(row) < 1 or row.get("status") not in ("finished", "pruned")):
+        return f"trial {row['trial']} does not say how far it was trained"
     curve = row.get("curve", {})
     whole = isinstance(curve, dict) and all(
         isinstance(one, list) and all(map(_is_score, one)) for one in curve.values()

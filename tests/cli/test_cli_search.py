@@ -73,6 +73,26 @@ def test_search_residual_and_ablation(capsys):
     assert set(fixed["noise"]) == {trials.best["noise"]}
 
 
+def test_poor_trials_are_stopped_early(capsys):
+    """The summary says how many, and what all cost; what follows in a random search is left out."""
+    argv = ["search", "line", "--method", "hyperband", "--eta", "2", "--trials", "12", "--out", "stopped.jsonl"]
+    assert cli.main(argv) == 0
+    text = capsys.readouterr().out
+    trials = search.read_trials("stopped.jsonl")
+    stopped = sum(row["status"] == "pruned" for row in trials.rows)
+    assert 0 < stopped < 12
+    cost = float((trials["trained"] / trials["rounds"]).sum())
+    assert f"{stopped} stopped early; all cost {cost:.3g} full trainings\n" in text
+    assert "Next:" not in text
+    before = Path("stopped.jsonl").read_bytes()
+    assert cli.main([*argv, "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert (document["num_stopped"], document["cost"]) == (stopped, pytest.approx(cost))
+    assert Path("stopped.jsonl").read_bytes() == before
+    assert cli.main([*argv[:5], "3", *argv[6:]]) == 2
+    assert "sampling.eta = 2" in capsys.readouterr().err
+
+
 @pytest.mark.filterwarnings("default")
 def test_too_little_memory_is_said_in_a_line(capsys, monkeypatch):
     monkeypatch.setattr("nqjax.search.engine.scheduler.free", lambda device: 1)
@@ -150,6 +170,13 @@ def test_a_missing_package_is_named(monkeypatch):
             ["search", "resnet18", "--trials", "3", "--out", "x.jsonl"],
             "train/<class>/*.jpg and val/<class>/*.jpg: give --",
         ),
+        (["search", "line", "--method", "ashas", "--trials", "3", "--out", "x.jsonl"], "did you mean 'asha'?"),
+        (
+            ["search", "line", "--method", "asha", "--min-rounds", "9", "--trials", "3", "--out", "x.jsonl"],
+            "the longest training has",
+        ),
+        (["search", "line", "--method", "asha", "--eta", "1", "--trials", "3", "--out", "x.jsonl"], "eta is 1"),
+        (["worth", "branin", "--methods", "asha"], "stops trials early"),
         (["residual", "none.jsonl", "--out", "x.jsonl"], "does not exist"),
         (["residual", "other.jsonl", "--out", "x.jsonl"], "not written by nqjax search"),
         (["residual", "other.jsonl"], "give --out"),

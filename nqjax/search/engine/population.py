@@ -58,6 +58,8 @@ class Program:
         self.batch_size, self.steps = int(task.batch_size(static)), int(task.steps_per_round(static))
         compiled = functools.partial(Compiled, platform=platform)
         self._start = compiled(self._start_function, donate=(0,))
+        self._place = compiled(self._place_function, donate=(0,))
+        self._slice = compiled(self._slice_function)
         self._train = compiled(self._train_function, donate=(0,))
         self._step = compiled(self._step_function, donate=(0,))
         self._evaluate = compiled(self._evaluate_function)
@@ -130,6 +132,14 @@ class Program:
     def start(self, device: jax.Device, state: Any, configs: Any, words: Any, fresh: NDArray[np.bool_]) -> Any:
         """Return the state with the fresh lanes set to their trials' initial states."""
         return self._start(device, state, configs, words, fresh)
+
+    def place(self, device: jax.Device, state: Any, own: Any, lane: int) -> Any:
+        """Return the state with one lane set to the state of a paused trial."""
+        return self._place(device, state, own, np.int32(lane))
+
+    def slice(self, device: jax.Device, state: Any, lane: int) -> Any:
+        """Return the state of one lane as NumPy arrays."""
+        return jax.device_get(self._slice(device, state, np.int32(lane)))
 
     def train_round(
         self,
@@ -218,6 +228,12 @@ class Program:
         return {name: value.astype(jnp.float32).sum() for name, value in weighed.items()}
 
     # --- compiled, for all lanes ------------------------------------------------------------------------------------
+
+    def _place_function(self, state: Any, own: Any, lane: jax.Array) -> Any:
+        return jax.tree.map(lambda all_lanes, one: all_lanes.at[lane].set(one), state, own)
+
+    def _slice_function(self, state: Any, lane: jax.Array) -> Any:
+        return jax.tree.map(lambda all_lanes: all_lanes[lane], state)
 
     def _start_function(self, state: Any, configs: Any, words: Any, fresh: jax.Array) -> Any:
         new = jax.vmap(self._init)(configs, words)

@@ -13,8 +13,9 @@ import queue
 import threading
 import time
 import warnings
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -23,6 +24,7 @@ import numpy as np
 from nqjax.errors import InputError
 from nqjax.runtime.compiled import power_of_two
 from nqjax.runtime.parallel import num_workers
+from nqjax.search.engine.bank import Bank
 from nqjax.search.engine.checkpoint import Checkpoints
 from nqjax.search.engine.memory import free
 from nqjax.search.engine.population import Program
@@ -93,6 +95,8 @@ class Schedule:
         if population is not None:
             limits.append(-(-population // self.lanes))
         self.workers = min(limits)
+        self._until: Mapping[int, int] | None = None
+        self._bank: Bank | None = None
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._news: queue.SimpleQueue[Any] = queue.SimpleQueue()
@@ -132,15 +136,26 @@ class Schedule:
             return self._programs[key]
 
     def run(
-        self, done: set[int], checkpoints: Checkpoints | None, every: float
+        self,
+        done: set[int],
+        checkpoints: Checkpoints | None,
+        every: float,
+        until: Mapping[int, int] | None = None,
+        bank: Bank | None = None,
     ) -> Generator[tuple[list[dict[str, Any]], float]]:
         """Train the trials that are not done; yield rows as trials end, and the work since the last yield, in trials.
+
+        ``until`` has the round at which each of these trials pauses; without it they train to their ends. Paused trials
+        are kept in the bank, and go on from there.
 
         When the caller stops, Ctrl-C included, each tile ends its round (with a stream, its step) and saves a
         checkpoint if its last one, or the tile's start, is more than a tenth of ``every`` seconds ago.
         """
+        self._until, self._bank = until, bank
         pending = {
-            static: collections.deque(sorted((t for t in group if t.number not in done), key=lambda t: -t.rounds))
+            static: collections.deque(
+                sorted((t for t in group if t.number not in done), key=lambda t: -self._lane(t).end)
+            )
             for static, group in self._groups.items()
         }
         self._pending = {static: group for static, group in pending.items() if group}
@@ -199,13 +214,16 @@ class Schedule:
                 for trial in group
             }
             wanted = [places.get(json.dumps(lane["trial"])) if lane else None for lane in saved]
+            known = [(place, lane) for place, lane in zip(wanted, saved, strict=True) if place and lane]
+            if any(lane["round"] >= self._lane(place[1]).end for place, lane in known):
+                wanted = []  # further than it may be now
             statics = {place[0] for place in wanted if place}
-            if len(saved) != self.lanes or len(statics) != 1:
+            if len(wanted) != self.lanes or len(statics) != 1:
                 checkpoints.drop(name)
                 continue
             static = statics.pop()
             lanes = [
-                Lane(place[1], lane["curve"], lane["round"]) if place and lane else None
+                replace(self._lane(place[1]), curve=lane["curve"], round=lane["round"]) if place and lane else None
                 for place, lane in zip(wanted, saved, strict=True)
             ]
             for lane in lanes:
@@ -236,7 +254,7 @@ class Schedule:
 
     def _train(self, static: Any, device: jax.Device, news: queue.SimpleQueue[Any], restored: Any) -> None:
         """Train a tile until no trial is left for it."""
-        tile = Tile(self._program(static, self.lanes), device, restored[1] if restored else None)
+        tile = Tile(self._program(static, self.lanes), device, restored[1] if restored else None, self._bank)
         checkpoints = self._checkpoints
         if restored and checkpoints:
             try:
@@ -244,7 +262,7 @@ class Schedule:
             except (OSError, ValueError, KeyError):  # damaged, or of another version: start again
                 with self._lock:
                     self._pending[static].extend(lane.trial for lane in restored[2] if lane)
-                tile = Tile(tile.program, device)
+                tile = Tile(tile.program, device, bank=self._bank)
         safe = time.monotonic()
 
         def due() -> bool:
@@ -261,11 +279,14 @@ class Schedule:
         if checkpoints and not tile.busy:
             checkpoints.drop(tile.name)
 
-    def _take(self, static: Any) -> Trial | None:
+    def _take(self, static: Any) -> Lane | None:
         with self._lock:
             if self._stop.is_set() or not self._pending[static]:
                 return None
-            return self._pending[static].popleft()
+            return self._lane(self._pending[static].popleft())
+
+    def _lane(self, trial: Trial) -> Lane:
+        return Lane(trial, until=None if self._until is None else self._until[trial.number])
 
 
 def _static(task: Task, trial: Trial) -> tuple[tuple[str, Any], ...]:

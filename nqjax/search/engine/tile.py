@@ -11,12 +11,14 @@ import jax
 import numpy as np
 
 from nqjax.errors import InputError
+from nqjax.search.engine.bank import Bank
 from nqjax.search.engine.population import Program
-from nqjax.search.engine.trial import Lane, Part, Trial
+from nqjax.search.engine.trial import Lane, Part
 from nqjax.trials.search_lines import CHECK
+from nqjax.trials.study import FINISHED, PRUNED
 
 #: Keys of a trial's row that are not hyperparameters or metrics.
-RESERVED = ("trial", "failed", "best_round", "rounds", "curve", CHECK)
+RESERVED = ("trial", "failed", "best_round", "rounds", "trained", "status", "curve", CHECK)
 
 
 class Tile:
@@ -30,10 +32,12 @@ class Tile:
         The device that it runs on.
     name : str, optional
         Name of the tile's checkpoint; random by default.
+    bank : Bank, optional
+        Where trials are kept that pause, and from which they go on.
     """
 
-    def __init__(self, program: Program, device: jax.Device, name: str | None = None) -> None:
-        self.program, self.device = program, device
+    def __init__(self, program: Program, device: jax.Device, name: str | None = None, bank: Bank | None = None) -> None:
+        self.program, self.device, self._bank = program, device, bank
         self.name = name or uuid.uuid4().hex
         self.lanes: list[Lane | None] = [None] * program.lanes
         self._state: Any = None
@@ -46,20 +50,32 @@ class Tile:
         """True if any lane has a trial."""
         return any(self.lanes)
 
-    def fill(self, take: Callable[[], Trial | None]) -> None:
-        """Give a trial from ``take`` to each empty lane, until ``take`` returns None."""
+    def fill(self, take: Callable[[], Lane | None]) -> None:
+        """Give a trial from ``take`` to each empty lane, until ``take`` returns None.
+
+        A trial that was paused goes on from its state.
+        """
         if self._part.step:  # all lanes begin a round together
             return
         fresh = np.zeros(self.program.lanes, bool)
+        paused = {}
         for i, lane in enumerate(self.lanes):
             if lane is None:
-                trial = take()
-                if trial is None:
+                own = take()
+                if own is None:
                     break
-                self.lanes[i], fresh[i] = Lane(trial), True
-        if fresh.any():
+                known = self._bank.take(own.trial.number) if self._bank else None
+                if known is None:
+                    fresh[i] = True
+                else:
+                    own.curve, own.round, paused[i] = known.lane.curve, known.lane.round, known.state
+                self.lanes[i] = own
+        if fresh.any() or paused:
             self._prepare()
+        if fresh.any():
             self._state = self.program.start(self.device, self._state, self._configs, self._words, fresh)
+        for i, state in paused.items():
+            self._state = self.program.place(self.device, self._state, state, i)
 
     def restore(self, lanes: list[Lane | None], state: Callable[[Any], Any]) -> None:
         """Continue from a checkpoint; ``state`` is a function that reads it into the structure of a given state."""
@@ -83,7 +99,7 @@ class Tile:
         Returns
         -------
         rows : list of dict
-            The rows of the trials that ended, failed ones included.
+            The rows of the trials that ended or paused, failed ones included.
         work : float
             Each round counts 1 / rounds of a trial; a trial that fails also counts its remaining rounds.
         """
@@ -101,9 +117,11 @@ class Tile:
                 continue
             lane.record({name: _shortest(value[i]) for name, value in values.items()})
             work += 1 / lane.trial.rounds
-            if lane.failed or lane.round >= lane.trial.rounds:
-                work += 1 - lane.round / lane.trial.rounds
+            if lane.failed or lane.round >= lane.end:
+                work += (lane.end - lane.round) / lane.trial.rounds
                 rows.append(row(lane, self.program.task.score, self.program.task.minimize))
+                if self._bank and not lane.failed and lane.round < lane.trial.rounds:
+                    self._bank.keep(lane, self.program.slice(self.device, self._state, i))
                 self.lanes[i] = None
         return rows, work
 
@@ -116,7 +134,8 @@ class Tile:
 def row(lane: Lane, score: str, minimize: bool) -> dict[str, Any]:
     """Return the row of a trial, with all metrics of the round where the score was best.
 
-    The round in which a trial failed does not count; a trial that failed in its first round has no metrics (None).
+    The round in which a trial failed does not count; a trial that failed in its first round has no metrics (None). In a
+    search that stops trials early, the row also has the rounds that were trained and the trial's status.
     """
     if score not in lane.curve:
         raise InputError(f"the score is {score!r}, but the metrics are {', '.join(sorted(lane.curve))}")
@@ -134,8 +153,14 @@ def row(lane: Lane, score: str, minimize: bool) -> dict[str, Any]:
         "failed": lane.failed,
         "best_round": best,
         "rounds": lane.trial.rounds,
+        **({} if lane.until is None else _part_trained(lane)),
         "curve": {name: [_or_none(value) for value in values] for name, values in lane.curve.items()},
     }
+
+
+def _part_trained(lane: Lane) -> dict[str, Any]:
+    stopped = lane.round < lane.trial.rounds and not lane.failed
+    return {"trained": lane.round, "status": PRUNED if stopped else FINISHED}
 
 
 def _shortest(value: Any) -> float:

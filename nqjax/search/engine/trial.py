@@ -47,6 +47,12 @@ class Lane:
     curve: dict[str, list[float]] = field(default_factory=dict)
     round: int = 0
     failed: bool = False
+    until: int | None = None  # the round at which it pauses; None: it trains to its end
+
+    @property
+    def end(self) -> int:
+        """The number of rounds after which it leaves its lane."""
+        return self.trial.rounds if self.until is None else self.until
 
     def record(self, values: Mapping[str, float]) -> None:
         """Add the values of a round; the trial has failed if one of them is not finite."""

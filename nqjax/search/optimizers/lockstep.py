@@ -37,6 +37,7 @@ class Lockstep:
         self._asked = self._told = 0
         self._queues = [_Queue(method, space, key) for key in keys] if isinstance(method, SurfaceSearch) else []
         self._active: NDArray[np.bool_] = np.empty(0, bool)
+        self._every_active: list[NDArray[np.bool_]] = []
         with jax.enable_x64(True):
             self._state = _init(method, space.cube, num_trials, keys)
 
@@ -48,6 +49,7 @@ class Lockstep:
         self._asked += batch
         configs, active = self._space.decode(np.asarray(u).reshape(self._count * batch, -1))
         self._active = active.reshape(self._count, batch, -1)
+        self._every_active.append(self._active)
         asked = [configs[i * batch : (i + 1) * batch] for i in range(self._count)]
         return [queue.ask(own) for queue, own in zip(self._queues, asked, strict=True)] if self._queues else asked
 
@@ -60,6 +62,14 @@ class Lockstep:
             first = jnp.asarray(self._told)
             self._state = _tell(self._method, self._space.cube, self._state, first, self._active, values)
         self._told += scores.shape[1]
+
+    def tell_again(self, scores: Floats) -> None:
+        """Give the scores of all configurations that were asked, of shape (searches, trials), which may be new ones."""
+        with jax.enable_x64(True):
+            active = np.concatenate(self._every_active, axis=1)
+            first, values = jnp.asarray(0), jnp.asarray(scores, jnp.float64)
+            self._state = _tell(self._method, self._space.cube, self._state, first, active, values)
+        self._told = scores.shape[1]
 
 
 class _Queue:

@@ -27,6 +27,10 @@ METHODS = {
 }
 
 
+#: Methods that stop trials early: `nqjax.search.fidelity`.
+STOPPING = ("halving", "hyperband", "asha", "bohb")
+
+
 def as_method(method: str | Method) -> Method:
     """Return the method of a name, with its defaults; a method is returned as it is.
 
@@ -51,12 +55,21 @@ def as_method(method: str | Method) -> Method:
     return found
 
 
-def check_name(method: str) -> None:
-    """Raise InputError for an unknown name; nothing that takes time is imported."""
-    if method not in METHODS:
-        close = difflib.get_close_matches(method, METHODS, n=1)
+def check_name(method: str, *, may_stop: bool = False) -> None:
+    """Raise InputError for an unknown name; nothing that takes time is imported.
+
+    ``may_stop`` allows the methods that stop trials early, too.
+    """
+    known = [*METHODS, *STOPPING] if may_stop else list(METHODS)
+    if method in STOPPING and not may_stop:
+        raise InputError(
+            f"{method} stops trials early, so its trials do not cost the same: it is a method of nqjax search, and "
+            "python -m bench fidelity measures it at equal cost"
+        )
+    if method not in known:
+        close = difflib.get_close_matches(method, known, n=1)
         hint = f" (did you mean {close[0]!r}?)" if close else ""
-        raise InputError(f"there is no method {method!r}{hint}; the methods: {', '.join(METHODS)}")
+        raise InputError(f"there is no method {method!r}{hint}; the methods: {', '.join(known)}")
 
 
 def method_settings(method: Method) -> dict[str, Any]:

@@ -7,10 +7,10 @@ from typing import Any
 from nqjax.errors import InputError
 from nqjax.trials.json_lines import json_objects
 from nqjax.trials.readers.table import Recorded, Table
-from nqjax.trials.search_lines import HEADER
+from nqjax.trials.search_lines import HEADER, has_rungs
 
 #: Columns of a trial that are neither hyperparameters nor metrics.
-_OWN = {"trial": "trial", "failed": "other", "best_round": "other", "rounds": "other"}
+_OWN = {"trial": "trial", "failed": "other", "best_round": "other", "rounds": "other", "trained": "other"}
 
 #: Kinds of entries of a space that do not vary by themselves.
 _NOT_SEARCHED = {"fixed", "derived"}
@@ -36,7 +36,7 @@ def recorded_of(path: Path) -> Recorded | None:
         direction=direction,
         directions={metric: direction},
         sampler=_sampler(settings.get("sampling")),
-        roles={**{name: _role_of(entry) for name, entry in space.items()}, **_OWN},
+        roles={**{name: _role_of(entry) for name, entry in space.items()}, **_OWN, **_of_rungs(settings)},
     )
 
 
@@ -46,6 +46,11 @@ def _sampler(sampling: Any) -> str | None:
         name = sampling["method"]
         return {"grid": "grid search", "sobol": "sobol points"}.get(name, name)
     return {"random": "random search", "grid": "grid search"}.get(str(sampling))
+
+
+def _of_rungs(settings: dict[str, Any]) -> dict[str, str]:
+    """Return the role of the column that says which trials were stopped early, where some may be."""
+    return {"status": "status"} if has_rungs(settings) else {}
 
 
 def _role_of(entry: Any) -> str:

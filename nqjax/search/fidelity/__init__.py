@@ -1,0 +1,1 @@
+"""Methods that decide how long trials train: successive halving, Hyperband and ASHA."""
