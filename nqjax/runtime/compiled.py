@@ -1,6 +1,7 @@
 """Programs that several threads use."""
 
 import collections
+import contextlib
 import functools
 import threading
 from collections.abc import Callable
@@ -55,14 +56,37 @@ class Compiled:
         """Return the program from the disk, or compile it and keep it there."""
         path = None if self._name is None else stored.place(self._name, self._options, device, arguments)
         program = None if path is None else stored.load(path, device, arguments)
-        if program is None:
-            there = SingleDeviceSharding(device)
-            shapes = jax.eval_shape(lambda *these: these, *arguments)
-            placed = jax.tree.map(lambda shape: shape.update(sharding=there), shapes)
-            program, can_be_kept = stored.compiled_here(self._jitted.lower(*placed))
-            if can_be_kept and path is not None:
-                stored.store(path, program)
+        if program is not None:
+            return _Tried(program, lambda: self._new(device, arguments)[0])
+        program, can_be_kept = self._new(device, arguments)
+        if can_be_kept and path is not None:
+            stored.store(path, program)
         return program
+
+    def _new(self, device: jax.Device, arguments: tuple[Any, ...]) -> tuple[Any, bool]:
+        """Return the program compiled now, and whether it can be kept on the disk."""
+        there = SingleDeviceSharding(device)
+        shapes = jax.eval_shape(lambda *these: these, *arguments)
+        placed = jax.tree.map(lambda shape: shape.update(sharding=there), shapes)
+        return stored.compiled_here(self._jitted.lower(*placed))
+
+
+class _Tried:
+    """A program from the disk, replaced by a new one if it fails: XLA may load a program without all its code."""
+
+    def __init__(self, program: Callable[..., Any], make: Callable[[], Callable[..., Any]]) -> None:
+        self._program, self._make = program, make
+        self._lock, self._is_new = threading.Lock(), False
+
+    def __call__(self, *arguments: Any) -> Any:
+        if not self._is_new:
+            # Waiting costs nothing: these are programs of CPUs, whose results are read at once.
+            with contextlib.suppress(jax.errors.JaxRuntimeError):
+                return jax.block_until_ready(self._program(*arguments))
+        with self._lock:
+            if not self._is_new:
+                self._program, self._is_new = self._make(), True
+        return self._program(*arguments)
 
 
 _Made = TypeVar("_Made")

@@ -23,6 +23,8 @@ import jax
 
 from nqjax.runtime.files import written_whole
 
+_PACKAGE = __name__.partition(".")[0]
+
 #: The folder in that of JAX's cache.
 FOLDER = "nqjax"
 
@@ -51,20 +53,20 @@ def name_of(function: Callable[..., Any]) -> str | None:
     Returns
     -------
     str or None
-        None for a method and for a function made inside another one, which may hold any values, and for bound arguments
-        other than numbers and texts by name.
+        None for methods and functions made inside others, which may hold any values, for bound arguments other than
+        numbers and texts by name, and for functions of other packages, whose source is not known here.
     """
-    if hasattr(function, "__self__"):  # a method: its object may hold any values
-        return None
     bare, bound = function, {}
     if isinstance(function, functools.partial):
         if function.args:
             return None
         bare, bound = function.func, function.keywords
-    name = getattr(bare, "__qualname__", "<")
-    if "<" in name or not all(isinstance(value, bool | int | float | str) for value in bound.values()):
+    name, module = getattr(bare, "__qualname__", "<"), getattr(bare, "__module__", None) or ""
+    if hasattr(bare, "__self__") or "<" in name or module.partition(".")[0] != _PACKAGE:
         return None
-    return f"{bare.__module__}.{name} {sorted(bound.items())!r}"
+    if not all(isinstance(value, bool | int | float | str) for value in bound.values()):
+        return None
+    return f"{module}.{name} {sorted(bound.items())!r}"
 
 
 def place(name: str, options: Any, device: jax.Device, arguments: tuple[Any, ...]) -> Path | None:

@@ -8,9 +8,12 @@ import subprocess
 import sys
 
 import jax
+import numpy as np
 import pytest
 
 from nqjax.runtime import stored
+from nqjax.runtime.compiled import Compiled
+from nqjax.special.log_probability import log_complement
 
 #: Prints the bytes of a result, how often a function was traced, and the programs found in JAX's cache.
 _PROGRAM = """
@@ -93,6 +96,19 @@ def test_a_program_that_calls_a_library_is_not_kept(without_cache):
     assert [stored.compiled_here(lowered)[1] for lowered in (factor, plain)] == [False, True]
 
 
+def test_a_loaded_program_that_fails_is_compiled_anew(monkeypatch, tmp_path):
+    """XLA's loader may accept a program whose code is not there; only running it shows that."""
+
+    def broken(*_):
+        raise jax.errors.JaxRuntimeError("NOT_FOUND: Function f not found")
+
+    monkeypatch.setattr(stored, "_folder", lambda: tmp_path)
+    monkeypatch.setattr(stored, "load", lambda *_: broken)
+    program = Compiled(log_complement)
+    for _ in range(2):
+        np.testing.assert_allclose(program(jax.local_devices()[0], np.float32(-0.5)), np.log(-np.expm1(-0.5)), 1e-6)
+
+
 def test_functions_made_inside_others_have_no_name():
     def inner(x):
         return x
@@ -101,6 +117,8 @@ def test_functions_made_inside_others_have_no_name():
     assert stored.name_of(lambda x: x) is None
     assert stored.name_of(functools.partial(stored.name_of, 1)) is None
     assert stored.name_of(functools.partial(stored.name_of, function=inner)) is None
+    assert stored.name_of(Compiled(log_complement).compiled) is None  # a method
+    assert stored.name_of(json.dumps) is None  # of another package
     one, two = (stored.name_of(functools.partial(stored.name_of, function=k)) for k in (1, 2))
     assert one is not None
     assert one != two
