@@ -1,4 +1,4 @@
-"""What the honesty checks of `nqjax analyze` find: the share of faulty searches that is warned of, and false alarms.
+"""Measure the honesty checks of `nqjax analyze`: the share of faulty searches that is warned of, and false alarms.
 
     python -m bench checks [--quick]
 

@@ -84,7 +84,7 @@ def test_bars_sum_to_one(page):
 @pytest.mark.skipif(path_of_chromium() is None, reason="no Chromium is on PATH")
 @pytest.mark.parametrize("width", [1280, 390])
 def test_the_pointer_meets_an_area(page, tmp_path, width):
-    """What lies under the middle of each tuning curve's area is that area, and the drawing is as large as the image."""
+    """The last area of each picture lies under the pointer in its middle, and areas are placed on the image."""
     path, _, _ = page
     with Browser(tmp_path / "profile") as browser:
         browser.open(path, width)
