@@ -24,6 +24,7 @@ PARTS = (
     "reruns",
     "stopping",
     "comparison",
+    "checks",
     "subsamples",
     "surface",
     "surface_data",

@@ -34,6 +34,9 @@ TAIL = 2.0
 #: Tails of the intervals whose widths are kept.
 TAILS = (0.01, 0.015, 0.02, 0.025, 0.03, 0.04, 0.05, 0.075, 0.1)
 
+#: Searches after which a cell's file is written.
+TOGETHER = 20
+
 #: Raised with every change to what is in a cell's file.
 VERSION = 4
 
@@ -170,11 +173,11 @@ def _places(post: nqjax.AveragedPosterior, expected: dict[str, float], end: floa
 def rows_of(
     cell: Cell, count: int, measured: Callable[[Cell, int], dict[str, float]] = measure, name: str = "thresholds"
 ) -> list[dict[str, float]]:
-    """Return the rows of a cell, from its file as far as it goes."""
+    """Return the rows of a cell, from its file as far as it goes; it is written after every few more."""
     path = cache_folder(name) / f"{VERSION}-{cell.gamma}-{cell.share:g}-{cell.n}-{cell.s:g}.json"
     rows: list[dict[str, float]] = json.loads(path.read_text()) if path.exists() else []
-    if len(rows) < count:
-        more = range(len(rows), count)
+    while len(rows) < count:
+        more = range(len(rows), min(len(rows) + TOGETHER, count))
         found = dict(in_parallel(lambda i, _: (i, measured(cell, i)), more, jax.local_devices()))
         rows += [found[i] for i in more]
         path.write_text(json.dumps(rows))

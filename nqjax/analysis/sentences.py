@@ -12,7 +12,7 @@ from nqjax.trials.study import StudyTable
 #: A best score is called partly luck when its rerun is expected to be worse by this part of sigma.
 _LUCK = 0.3
 
-#: A gain below this part of sigma is written as 0.
+#: A gain or loss below this part of sigma is written as 0.
 _NOTHING = 0.02
 
 #: Hyperparameters are named if they explain this share, with this p-value.
@@ -96,8 +96,8 @@ def _about_going_on(found: Analysis) -> str:
         return f"{lost}, and the numbers above are rough. `nqjax surface` needs no random search."
     gains, rule, sigma = found.next_trials, found.stopping, found.fit.sigma
     (place,) = (i for i, n in enumerate(gains.trials) if n == rule.trials)
-    gain, low, high = (max(float(a[place]), 0.0) for a in (gains.kept, gains.kept_low, gains.kept_high))
-    shown = [significant(x, 2) if x > _NOTHING * sigma else "0" for x in (gain, low, high)]
+    gain, low, high = max(float(gains.kept[place]), 0.0), float(gains.kept_low[place]), float(gains.kept_high[place])
+    shown = [significant(x, 2) if abs(x) > _NOTHING * sigma else "0" for x in (gain, low, high)]
     expected = "next to nothing" if shown[0] == "0" else shown[0]
     gained = f"{rule.trials} more trials are expected to gain {expected}, noise averaged out"
     verdict = "this random search may stop" if rule.stop else "going on may pay"

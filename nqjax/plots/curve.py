@@ -95,7 +95,8 @@ def _draw_curve(ax: "Axes", about: Subject, confidence: float | None, max_trials
     result: Any = about.result
     num_scores = result.num_scores
     most = 10 * num_scores if max_trials is None else max_trials
-    trials = np.geomspace(1, most, _POINTS)
+    # Whole numbers of trials, also for the values that pages show.
+    trials = np.unique(np.append(np.rint(np.geomspace(1, most, _POINTS)[:-1]), most))
     artists: dict[str, Any] = {}
     if about.scores is not None:
         seen = np.geomspace(1, min(most, num_scores), _POINTS)

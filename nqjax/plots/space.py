@@ -25,6 +25,9 @@ _MOST_CATEGORIES = 12
 _WIDE = 50.0
 _LOW_SHARE = 0.25
 
+#: More points than this are an image within the picture, which would be large otherwise.
+_MOST_SHAPES = 300
+
 #: Scores worse than this quantile lie outside the picture: losses of failed runs may be far off.
 _SHOWN_SHARE = 0.9
 
@@ -136,7 +139,9 @@ def _draw(ax: "Axes", study: StudyTable, name: str, minimize: bool, limits: tupl
         ax.set_xticks(range(len(shown)), [plain(str(text)[:12]) for text in shown], rotation=30, ha="right")
     artists: dict[str, Any] = {}
     others = known & ~inside
-    (artists["trials"],) = ax.plot(x[others], y[others], ".", color=GREY, markersize=3, label="other trials")
+    many = bool(np.sum(others) > _MOST_SHAPES)
+    look: dict[str, Any] = {"color": GREY, "markersize": 3, "label": "other trials", "rasterized": many}
+    (artists["trials"],) = ax.plot(x[others], y[others], ".", **look)
     if np.any(inside):
         (artists["regime"],) = ax.plot(x[inside], y[inside], ".", color=BLUE, markersize=4, label="near the optimum")
     best = np.argmin(np.where(known, y if minimize else -y, np.inf))

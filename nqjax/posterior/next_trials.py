@@ -39,7 +39,7 @@ class NextTrials(NamedTuple):
 
     trials: Floats
     kept: Floats  # expected gain of the noise-free score of the trial that looks best
-    kept_low: Floats  # ends of its interval
+    kept_low: Floats  # ends of its interval; a gain below 0 is a loss
     kept_high: Floats
     reported: Floats  # expected gain of the best reported score
     probability: Floats  # that a better score than the best one is reported
@@ -56,7 +56,8 @@ def next_trials(
 
     New trials are simulated from each draw of the posterior. The search then has another best trial if one of them
     reports a better score than all before; the gain that is kept is the difference of the noise-free scores of the new
-    and the old best trial. It is smaller than the reported gain, because part of the new best score is luck, too.
+    and the old best trial. It is smaller than the reported gain, because part of the new best score is luck, too. It is
+    below 0 where the trial that then looks best is worse than the old one.
 
     Parameters
     ----------
@@ -80,13 +81,13 @@ def next_trials(
     >>> import nqjax
     >>> scores = np.random.default_rng(1).random(48) ** 2
     >>> gains = nqjax.next_trials(nqjax.confidence_region(scores), 50)
-    >>> bool(0 <= gains.kept_low <= gains.kept_high)
+    >>> bool(gains.kept_low <= gains.kept_high)
     True
     """
     n = as_trials(trials)
     ends = wider_tails(as_probability("confidence", confidence))
     kept, reported = simulated_gains(answer, n.ravel(), key)
-    low, high = np.maximum(np.quantile(kept, ends, axis=0), 0.0)
+    low, high = np.quantile(kept, ends, axis=0)
     rows = kept.mean(axis=0), low, high, reported.mean(axis=0), np.mean(reported > 0, axis=0)
     return NextTrials(n, *(np.asarray(row.reshape(n.shape)) for row in rows))
 

@@ -25,7 +25,7 @@ _MOST_NAMES = 8
 #: Width of the picture of directions in inches: letters of a smaller one are larger on a narrow screen.
 _SPECTRUM_WIDTH = 4.8
 
-#: A gain below this part of sigma is shown as 0, a chance below this as such.
+#: A gain or loss below this part of sigma is shown as 0, a chance below this as such.
 _NOTHING = 0.01
 _RAREST = 5e-4
 
@@ -131,7 +131,7 @@ def _gain_rows(document: "Mapping[str, Any]") -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for one in document["next_trials"]:
         names = ("kept", "kept_low", "kept_high", "reported")
-        kept, low, high, reported = (significant(one[name], 2) if one[name] > least else "0" for name in names)
+        kept, low, high, reported = (significant(one[name], 2) if abs(one[name]) > least else "0" for name in names)
         better = chance(max(one["probability"], _RAREST), 2)
         rows.append((f"{one['trials']:,.0f}", kept, f"{low} to {high}", reported, better))
     return rows
@@ -176,23 +176,29 @@ def save_analysis(path: "str | Path", found: "Analysis", command: str | None = N
     from nqjax.plots import best, curve, distribution, gammas, quantiles, space
     from nqjax.plots import path as thresholds
     from nqjax.plots.spectra import spectrum
-    from nqjax.report.html import link_to, picture, render, write_page
+    from nqjax.report import hover
+    from nqjax.report.html import picture, render, write_page
 
     document = found.to_dict()
     post, name = found.fit.posterior, document["metric"]
-    pictures: dict[str, str] = {}
+    best_name = f"best {name}"
+    show = hover.picture_with_values
+    pictures: dict[str, Any] = {}
+    curves = hover.curve_areas(name, post.confidence)
     if post.tells_parameters:
         pictures |= {
-            "curve": picture(lambda f: curve.tuning_curve(post, name=name, ax=f.subplots())),
-            "best": picture(lambda f: best.best_score(post, name=name, ax=f.subplots())),
-            "gamma": picture(lambda f: gammas.gamma(post, ax=f.subplots())),
+            "curve": show(lambda f: curve.tuning_curve(post, name=name, ax=f.subplots()), curves),
+            "best": show(lambda f: best.best_score(post, name=name, ax=f.subplots()), hover.bar_areas(best_name)),
+            "gamma": show(lambda f: gammas.gamma(post, ax=f.subplots()), hover.bar_areas("gamma")),
             "thresholds": picture(lambda f: thresholds.draw_probabilities(f.subplots(), post, name)),
-            "cdf": picture(lambda f: distribution.cdf(post, name=name, ax=f.subplots())),
+            "cdf": show(lambda f: distribution.cdf(post, name=name, ax=f.subplots()), hover.cdf_areas(found)),
         }
         with contextlib.suppress(InputError):  # of few scores
-            pictures["qq"] = picture(lambda f: quantiles.qq(post, name=name, ax=f.subplots()))
+            areas = hover.quantile_areas(name)
+            pictures["qq"] = show(lambda f: quantiles.qq(post, name=name, ax=f.subplots()), areas)
     if found.influences:
-        pictures["hyperparameters"] = link_to(space.hyperparameters(found).ax[0].figure)
+        drawn = space.hyperparameters(found)
+        pictures["hyperparameters"] = hover.with_values(drawn.ax[0].figure, drawn, hover.trial_areas(found))
     words = meanings(document["minimize"])
     values: dict[str, Any] = {"meanings": words, "gains": _gain_rows(document), "pictures": pictures}
     if (surface := found.surface) is not None:
@@ -203,4 +209,5 @@ def save_analysis(path: "str | Path", found: "Analysis", command: str | None = N
         )
     values["not_valid"] = NOT_VALID if is_first(document) else ""
     values |= {"influences": influence_rows(document), "about_relevance": ABOUT_RELEVANCE}
+    values["most_trials"] = hover.MOST_TRIALS
     write_page(path, render("analysis.html", d=document, command=command, version=__version__, **values))

@@ -34,14 +34,18 @@ def save_averaged_page(
 def averaged_page(post: "AveragedPosterior", document: "AveragedDocument", command: str | None = None) -> str:
     """Return the HTML of the page."""
     from nqjax.plots import best, curve, gammas, path
+    from nqjax.report import hover
 
+    show = hover.picture_with_values
     found: Mapping[str, Any] = {**document, "command": command, "seed": post.seed}
     name = document["metric"]
     pictures = {
-        "best": picture(lambda f: best.best_score(post, name=name, ax=f.subplots())),
-        "gamma": picture(lambda f: gammas.gamma(post, ax=f.subplots())),
+        "best": show(lambda f: best.best_score(post, name=name, ax=f.subplots()), hover.bar_areas(f"best {name}")),
+        "gamma": show(lambda f: gammas.gamma(post, ax=f.subplots()), hover.bar_areas("gamma")),
         "thresholds": picture(lambda f: path.draw_probabilities(f.subplots(), post, name)),
-        "curve": picture(lambda f: curve.tuning_curve(post, name=name, ax=f.subplots())),
+        "curve": show(
+            lambda f: curve.tuning_curve(post, name=name, ax=f.subplots()), hover.curve_areas(name, post.confidence)
+        ),
     }
     return render(
         "averaged.html",

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+#: Pixels an inch of the parts of pictures that are images.
+_DPI = 200
+
+
 def write_page(path: "str | Path", text: str) -> None:
     """Write a page; raise InputError if the file cannot be written."""
     try:
@@ -60,7 +64,7 @@ def link_to(figure: "Figure") -> str:
     buffer = io.BytesIO()
     # No date and no random names: the same posterior gives the same page.
     with mpl.rc_context({"svg.hashsalt": "nqjax"}):
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
+        figure.savefig(buffer, format="svg", metadata={"Date": None}, dpi=_DPI)
     return "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 

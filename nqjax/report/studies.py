@@ -150,7 +150,8 @@ def save_comparison(path: "str | Path", found: "StudyComparison", command: str |
     """
     from nqjax._version import __version__
     from nqjax.plots.several import studies
-    from nqjax.report.html import picture, render, write_page
+    from nqjax.report import hover
+    from nqjax.report.html import render, write_page
 
     document = found.to_dict()
     values = {
@@ -158,6 +159,8 @@ def save_comparison(path: "str | Path", found: "StudyComparison", command: str |
         "pairs": pair_names(document),
         "rows": pair_rows(document),
         "notes": notes_of(document),
-        "curves": picture(lambda f: studies(found, ax=f.subplots()), (6.0, 4.4)),
+        "curves": hover.picture_with_values(
+            lambda f: studies(found, ax=f.subplots()), hover.study_areas(found), (6.0, 4.4)
+        ),
     }
     write_page(path, render("studies.html", d=document, command=command, version=__version__, **values))
