@@ -58,13 +58,13 @@ class Compiled:
         program = None if path is None else stored.load(path, device, arguments)
         if program is not None:
             return _Tried(program, lambda: self._new(device, arguments)[0])
-        program, can_be_kept = self._new(device, arguments)
-        if can_be_kept and path is not None:
-            stored.store(path, program)
+        program, calls = self._new(device, arguments)
+        if calls is not None and path is not None:
+            stored.store(path, program, calls)
         return program
 
-    def _new(self, device: jax.Device, arguments: tuple[Any, ...]) -> tuple[Any, bool]:
-        """Return the program compiled now, and whether it can be kept on the disk."""
+    def _new(self, device: jax.Device, arguments: tuple[Any, ...]) -> tuple[Any, stored.Calls | None]:
+        """Return the program compiled now, and what it calls; None if it cannot be kept on the disk."""
         there = SingleDeviceSharding(device)
         shapes = jax.eval_shape(lambda *these: these, *arguments)
         placed = jax.tree.map(lambda shape: shape.update(sharding=there), shapes)

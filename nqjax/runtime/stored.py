@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import jax
 
@@ -109,7 +109,9 @@ def load(path: Path, device: jax.Device, arguments: tuple[Any, ...]) -> Callable
         digest, content = data[:20], data[20:]
         if hashlib.blake2b(content, digest_size=20).digest() != digest:
             return None
-        binary, result = pickle.loads(content)  # the user's own folder, trusted like JAX's cache
+        binary, result, calls = pickle.loads(content)  # the user's own folder, trusted like JAX's cache
+        if calls == "LAPACK":
+            _get_lapack_ready()
         inputs = jax.tree.structure((arguments, {}))
         outputs = jax.tree.structure(result)
         loaded = serialize_executable.deserialize_and_load(
@@ -122,18 +124,34 @@ def load(path: Path, device: jax.Device, arguments: tuple[Any, ...]) -> Callable
     return loaded
 
 
-def compiled_here(lowered: Any) -> tuple[Any, bool]:
-    """Return a compiled program, and whether it can be kept.
+#: What the program calls that is not in it, if it can be kept at all.
+Calls = Literal["nothing", "LAPACK"]
+
+
+@functools.cache
+def _get_lapack_ready() -> None:
+    """Let JAX find the functions of LAPACK, which it does when it lowers a call of one of them.
+
+    Without them, loading a program that calls them would end the process.
+    """
+    jax.jit(jax.numpy.linalg.cholesky).lower(jax.ShapeDtypeStruct((1, 1), "float32"))
+
+
+def compiled_here(lowered: Any) -> tuple[Any, Calls | None]:
+    """Return a compiled program, and what it calls; None if it cannot be kept.
 
     It cannot where it was found in JAX's cache: XLA's CPU programs that were loaded once lose their code when they are
-    written again. Nor where it calls a library such as LAPACK, whose functions JAX registers while it traces: without
-    them, loading the program would end the process.
+    written again. Nor where it calls libraries other than LAPACK.
     """
     _count_hits()
     before = getattr(_hits, "number", 0)
     program = lowered.compile()
-    new = getattr(_hits, "number", 0) == before
-    return program, new and "custom_call" not in lowered.as_text()
+    if getattr(_hits, "number", 0) != before:
+        return program, None
+    text = lowered.as_text()
+    if "custom_call" not in text:
+        return program, "nothing"
+    return program, "LAPACK" if text.count("custom_call") == text.count("custom_call @lapack_") else None
 
 
 #: The programs that each thread has found in JAX's cache.
@@ -149,14 +167,14 @@ def _count_hits() -> None:
     jax.monitoring.register_event_listener(listen)
 
 
-def store(path: Path, program: Any) -> None:
+def store(path: Path, program: Any, calls: Calls) -> None:
     """Keep a program; nothing happens if it cannot be kept."""
     from jax.experimental import serialize_executable
 
     try:
         binary, _, outputs = serialize_executable.serialize(program)
         # The structure itself cannot be pickled where it has named tuples; a result of that structure can.
-        content = pickle.dumps((binary, jax.tree.unflatten(outputs, range(outputs.num_leaves))))
+        content = pickle.dumps((binary, jax.tree.unflatten(outputs, range(outputs.num_leaves)), calls))
         path.parent.mkdir(mode=0o700, exist_ok=True)
         _remove_old(path.parent)
         with written_whole(path, "wb") as file:
