@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy  # its parts are imported when they are used
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 from nqjax.errors import InputError
 from nqjax.inputs import as_count, as_minimize, as_probability, shortened
@@ -223,12 +223,12 @@ def _fractions(fractions: Sequence[float]) -> Floats:
 
 def _correlations(scores: Floats, final: Floats, confidence: float) -> tuple[Floats, Floats, Floats]:
     """Return Spearman's correlations and their intervals by Fisher's transformation (Bonett and Wright 2000)."""
-    ranks = stats.rankdata(np.column_stack([scores, final]), axis=0)
+    ranks = scipy.stats.rankdata(np.column_stack([scores, final]), axis=0)
     ranks -= ranks.mean(axis=0)
     spread = np.sqrt(np.sum(ranks**2, axis=0))
     with np.errstate(invalid="ignore", divide="ignore"):
         rho = np.clip(ranks[:, :-1].T @ ranks[:, -1] / (spread[:-1] * spread[-1]), -1.0, 1.0)
-        half = stats.norm.ppf((1 + confidence) / 2) * np.sqrt((1 + rho**2 / 2) / (len(final) - 3))
+        half = scipy.special.ndtri((1 + confidence) / 2) * np.sqrt((1 + rho**2 / 2) / (len(final) - 3))
         return rho, np.tanh(np.arctanh(rho) - half), np.tanh(np.arctanh(rho) + half)
 
 

@@ -62,10 +62,10 @@ def influences(config: Mapping[str, NDArray[Any]], scores: Floats, minimize: boo
         parts = [ranks[groups == group] for group in np.unique(groups[groups >= 0])]
         if len(parts) < 2 or len(np.unique(np.concatenate(parts))) < 2:
             continue
-        statistic, p_value = scipy.stats.kruskal(*parts)
+        statistic, p_value = _kruskal_wallis(parts)
         count, number = sum(map(len, parts)), len(parts)
-        share = max(0.0, (float(statistic) - number + 1) / (count - number)) if count > number else 0.0
-        found.append(Influence(name, min(share, 1.0), float(p_value)))
+        share = max(0.0, (statistic - number + 1) / (count - number)) if count > number else 0.0
+        found.append(Influence(name, min(share, 1.0), p_value))
     corrected = holm(np.array([one.p_value for one in found]))
     found = [one._replace(p_value=float(p)) for one, p in zip(found, corrected, strict=True)]
     return sorted(found, key=lambda one: (-one.share, one.p_value))
@@ -89,7 +89,7 @@ def edges(config: Mapping[str, NDArray[Any]], scores: Floats, minimize: bool) ->
         for end, x in (("lowest", values), ("highest", -values)):
             outer = x <= np.nanquantile(x, _END_SHARE)
             count, share = int(np.sum(outer[best])), float(np.mean(outer))
-            p_value = float(scipy.stats.binomtest(count, num_best, share, "greater").pvalue)
+            p_value = float(scipy.special.betainc(count, num_best - count + 1, share)) if count else 1.0
             found.append(Edge(name, end, count, num_best, p_value))
     corrected = holm(np.array([one.p_value for one in found]))
     return [replace(one, p_value=float(p)) for one, p in zip(found, corrected, strict=True) if p < _LEVEL]
@@ -97,7 +97,27 @@ def edges(config: Mapping[str, NDArray[Any]], scores: Floats, minimize: bool) ->
 
 def _ranks(scores: Floats, minimize: bool) -> Floats:
     y = np.where(np.isfinite(scores), scores if minimize else -np.asarray(scores), np.inf)
-    return np.asarray(scipy.stats.rankdata(y))
+    return _average_ranks(y)[0]
+
+
+# `scipy.stats` has these, too, but takes a second to import, of which every analysis would be longer.
+
+
+def _average_ranks(y: Floats) -> tuple[Floats, NDArray[np.int64]]:
+    """Return ranks from 1, the mean one for equal values, and how often each value occurs."""
+    _, place, counts = np.unique(y, return_inverse=True, return_counts=True)
+    return np.asarray((np.cumsum(counts) - (counts - 1) / 2)[place]), counts
+
+
+def _kruskal_wallis(groups: list[Floats]) -> tuple[float, float]:
+    """Return the statistic of Kruskal and Wallis (1952), corrected for ties, and its p-value."""
+    ranks, ties = _average_ranks(np.concatenate(groups))
+    sizes = np.array([len(group) for group in groups])
+    sums = np.add.reduceat(ranks, np.cumsum(sizes) - sizes)
+    count = len(ranks)
+    statistic = 12 / (count * (count + 1)) * np.sum(sums**2 / sizes) - 3 * (count + 1)
+    statistic /= 1 - np.sum(ties.astype(float) ** 3 - ties) / (float(count) ** 3 - count)
+    return float(statistic), float(scipy.special.chdtrc(len(groups) - 1, statistic))
 
 
 def group_values(values: NDArray[Any]) -> NDArray[np.int64]:

@@ -355,5 +355,5 @@ def _sd_interval(sd: float, freedom: int, level: float) -> tuple[float, float]:
     """Return the chi-square interval of a standard deviation."""
     if freedom < 1:
         return math.nan, math.nan
-    low, high = scipy.stats.chi2.ppf([level / 2, 1 - level / 2], freedom)
+    low, high = 2 * scipy.special.gammaincinv(freedom / 2, [level / 2, 1 - level / 2])
     return sd * math.sqrt(freedom / high), sd * math.sqrt(freedom / low)

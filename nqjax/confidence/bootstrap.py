@@ -308,12 +308,12 @@ def _bca(
     # Ties with the estimate, as at a bound, count half.
     lower = np.mean(values < estimate) + np.mean(values == estimate) / 2
     lower = np.clip(lower, 0.5 / len(values), 1 - 0.5 / len(values))
-    bias = scipy.stats.norm.ppf(lower)
+    bias = scipy.special.ndtri(lower)
     pull = np.average(without, weights=counts) - without
     spread = np.sum(counts * pull**2)
     acceleration = np.sum(counts * pull**3) / (6 * spread**1.5) if spread > 0 else 0.0
-    z = bias + scipy.stats.norm.ppf(shares)
-    ends = scipy.stats.norm.cdf(bias + z / (1 - acceleration * z))
+    z = bias + scipy.special.ndtri(shares)
+    ends = scipy.special.ndtr(bias + z / (1 - acceleration * z))
     if np.any(acceleration * z >= 1) or min(ends[0], 1 - ends[1]) * len(values) < 0.5:
         raise InputError(
             f"the BCa interval ends beyond what {len(values)} resamples can tell: make more, or use method='percentile'"

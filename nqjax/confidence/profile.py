@@ -91,7 +91,8 @@ def allowed_excess(confidence: float, num_scores: int, free_gamma: bool) -> floa
         Invalid confidence.
     """
     confidence = as_probability("confidence", confidence)
-    return float(scipy.stats.chi2.ppf(confidence, _FREEDOM_WITH_GAMMA if free_gamma else 1.0)) / (2 * (num_scores + 1))
+    freedom = _FREEDOM_WITH_GAMMA if free_gamma else 1.0
+    return float(scipy.special.gammaincinv(freedom / 2, confidence)) / (num_scores + 1)
 
 
 def _as_region(slices: Sequence[Slice], scaled: ScaledStudy, fit: Fit, confidence: float) -> ProfileRegion:

@@ -86,4 +86,4 @@ def _polynomial_test(z: np.ndarray, residual: np.ndarray) -> float:
     if freedom < 2 or rank < 2:
         return 1.0
     ratio = (explained / (rank - 1)) / (np.sum(rest**2) / freedom)
-    return float(scipy.stats.f.sf(ratio, rank - 1, freedom))
+    return float(scipy.special.fdtrc(rank - 1, freedom, ratio))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
+from nqjax.checks import influence
 from nqjax.checks.influence import edges, influences
 
 
@@ -67,3 +68,21 @@ def test_columns_that_say_nothing_are_left_out(values):
     scores = np.random.default_rng(0).random(30)
     assert influences({"h": values}, scores, True) == []
     assert edges({"h": values}, scores, True) == []
+
+
+@pytest.mark.parametrize("values", [30, 5])
+def test_the_statistic_and_ranks_are_those_of_scipy(values):
+    rng = np.random.default_rng(values)
+    groups = [rng.integers(0, values, size).astype(float) for size in (7, 1, 12, 20)]
+    expected = scipy.stats.kruskal(*groups)
+    found = influence._kruskal_wallis(groups)
+    np.testing.assert_allclose(found, [expected.statistic, expected.pvalue], rtol=1e-12)
+    y = np.concatenate(groups)
+    np.testing.assert_array_equal(influence._average_ranks(y)[0], scipy.stats.rankdata(y))
+
+
+def test_the_chance_of_so_many_best_trials_at_an_end_is_binomial():
+    trials = np.arange(1.0, 101.0)
+    (edge,) = edges({"x": trials}, trials, True)
+    expected = scipy.stats.binomtest(edge.count, edge.num_best, 0.1, "greater").pvalue
+    assert edge.p_value == pytest.approx(2 * expected, rel=1e-9)  # two ends are tested
