@@ -117,8 +117,9 @@ def load(path: Path, device: jax.Device, arguments: tuple[Any, ...]) -> Callable
         loaded = serialize_executable.deserialize_and_load(
             binary, inputs, outputs, backend=device.client, execution_devices=[device]
         )
-        if time.time() - path.stat().st_mtime > _KEPT / 30:
-            os.utime(path)
+        with contextlib.suppress(OSError):  # the folder may be another user's
+            if time.time() - path.stat().st_mtime > _KEPT / 30:
+                os.utime(path)
     except Exception:  # noqa: BLE001 - whatever is wrong with a kept program, it can be compiled again
         return None
     return loaded
@@ -194,7 +195,7 @@ def _folder() -> Path | None:
 
 def _remove_old(folder: Path) -> None:
     now = time.time()
-    for path in folder.glob("*.program"):
+    for path in folder.iterdir():  # drafts of killed processes, too
         with contextlib.suppress(OSError):
             if now - path.stat().st_mtime > _KEPT:
                 path.unlink()

@@ -179,3 +179,14 @@ def test_without_a_cache_nothing_is_kept(without_cache):
 def test_a_folder_that_cannot_be_written_does_not_matter(tmp_path):
     (tmp_path / "file").write_text("")
     stored.store(tmp_path / "file" / "x.program", jax.jit(lambda x: x + 1).lower(1.0).compile(), "nothing")
+
+
+def test_files_that_were_not_used_for_a_month_are_removed(tmp_path):
+    folder = tmp_path / stored.FOLDER
+    folder.mkdir()
+    for name in ("old.program", "old.program.1234.draft", "new.program"):
+        (folder / name).write_bytes(b"")
+    for name in ("old.program", "old.program.1234.draft"):
+        os.utime(folder / name, (0, 0))
+    stored.store(folder / "x.program", jax.jit(lambda x: x + 1).lower(1.0).compile(), "nothing")
+    assert {path.name for path in folder.iterdir()} == {"new.program", "x.program"}
