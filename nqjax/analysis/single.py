@@ -22,7 +22,7 @@ from nqjax.posterior.averaged_fit import averaged_fit
 from nqjax.posterior.next_trials import next_trials
 from nqjax.posterior.ranking import rank_trials
 from nqjax.posterior.stopping import may_stop
-from nqjax.trials.study import StudyTable
+from nqjax.trials.study import StudyTable, check_not_stopped
 from nqjax.trials.trial_numbers import name_places, trial_numbers
 
 #: Numbers of further trials whose gains are computed, and the probability of their intervals.
@@ -53,6 +53,7 @@ def analyze_study(
     InputError
         Fewer than five different scores; an invalid range of gamma.
     """
+    check_not_stopped(study)
     if gamma is None:
         gamma = (_GAMMA[0], max(_GAMMA[1], min(study.num_hyperparameters, _MOST_GAMMA)))
     question = read_question(AUTO, None, study.minimize is not False, None, None, None, gamma, None)

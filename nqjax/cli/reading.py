@@ -62,6 +62,7 @@ def read(args: argparse.Namespace) -> "np.ndarray":
 def read_one(args: argparse.Namespace, source: "str | Sequence[str]") -> "StudyTable":
     """Read one search; without a direction that is given or recorded, lower scores are better."""
     from nqjax.trials.readers.read import read_or_minimize
+    from nqjax.trials.study import check_not_stopped
 
     study = read_or_minimize(
         source,
@@ -71,6 +72,7 @@ def read_one(args: argparse.Namespace, source: "str | Sequence[str]") -> "StudyT
         per_trial=args.per_trial,
         study=args.study,
     )
+    check_not_stopped(study)
     if not any(map(_is_finite, study.scores)):
         raise InputError(f"{study.source}: all {len(study)} runs failed: there is no finite score")
     return study

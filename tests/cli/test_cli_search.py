@@ -332,3 +332,15 @@ def test_a_second_ctrl_c_stops_at_once(tmp_path):
     assert status == 130
     assert error.endswith("finishing the round; Ctrl-C again stops at once\n")
     assert 0 < len(search.read_trials(tmp_path / "trials.jsonl")) < 60
+
+
+@pytest.mark.parametrize("command", ["fit", "analyze", "region"])
+def test_a_search_whose_trials_were_stopped_early_is_no_random_search(tmp_path, capsys, command):
+    rows = [{"trial": i, "x": i / 10, "loss": 0.1 * i + 0.1, "status": "pruned"} for i in range(20)]
+    rows += [{"trial": 20 + i, "x": i / 10, "loss": 0.01 * i, "status": "finished"} for i in range(2)]
+    file = tmp_path / "stopped.jsonl"
+    file.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    assert cli.main([command, str(file), "--metric", "loss"]) == 2
+    said = capsys.readouterr().err
+    assert "20 of 22 trials were stopped early and have no score" in said
+    assert said.count("\n") == 1
