@@ -7,6 +7,7 @@ With a storage that several processes share, such as ``sqlite:///study.db``, sev
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -165,7 +166,6 @@ class NqjaxSampler(optuna.samplers.BaseSampler):
             raise InputError(f"{self._method.name} keeps a state of its own: give gp, tpe, sobol, random or surface")
         self._seed = seed
         self._shared = optuna.search_space.IntersectionSearchSpace(include_pruned=True)
-        self._random = optuna.samplers.RandomSampler(seed=seed)
 
     def infer_relative_search_space(
         self,
@@ -230,11 +230,11 @@ class NqjaxSampler(optuna.samplers.BaseSampler):
         self, study: optuna.Study, trial: optuna.trial.FrozenTrial, param_name: str, param_distribution: Any
     ) -> Any:
         """Return a random value, for hyperparameters that not all trials have."""
-        return self._random.sample_independent(study, trial, param_name, param_distribution)
-
-    def reseed_rng(self) -> None:
-        """Give the random values of another process another seed."""
-        self._random.reseed_rng()
+        # By the trial's number: processes that share a study have samplers with one seed.
+        words = [self._seed % 2**64, trial.number, zlib.crc32(param_name.encode())]
+        seed = int(np.random.SeedSequence(words).generate_state(1)[0])
+        sampler = optuna.samplers.RandomSampler(seed=seed)
+        return sampler.sample_independent(study, trial, param_name, param_distribution)
 
 
 def _ask_once(method: Any, cube: Any, room: int, key: Any, history: History, count: Any) -> Any:

@@ -136,6 +136,16 @@ def test_methods_with_a_state_of_their_own_are_refused():
         NqjaxSampler("cma_es")
 
 
+def test_random_trials_follow_from_the_seed_and_their_number():
+    """Two processes that share a study have samplers of one seed: they must not try the same configurations."""
+    first, second = (optuna.create_study(sampler=NqjaxSampler("tpe", seed=1)) for _ in range(2))
+    second.enqueue_trial({"x": 0.01, "k": 1, "kind": "a"})
+    for study in (first, second):
+        study.optimize(_objective, n_trials=6)
+    assert [t.params for t in first.trials[1:]] == [t.params for t in second.trials[1:]]
+    assert len({tuple(t.params.values()) for t in first.trials}) == 6
+
+
 def _work(url):
     study = optuna.load_study(study_name="shared", storage=url, sampler=NqjaxSampler("tpe", seed=1))
     study.optimize(_objective, n_trials=12)
