@@ -2,13 +2,17 @@
 
 import warnings
 
+import numpy as np
+
 from nqjax.checks.noise_alone import NOISE_ALONE, is_noise_alone
 from nqjax.checks.odd_score import OddScore, odd_score, stands_apart
 from nqjax.errors import FitWarning, InputError, show
+from nqjax.estimation.candidates import FEWEST
 from nqjax.estimation.fit import Fit, fit_prepared
 from nqjax.estimation.study import Study, prepare
 from nqjax.inputs import Limits
 from nqjax.runtime.text import significant
+from nqjax.trials.study import PRUNED, StudyTable
 
 
 def cautions_of(study: Study, fit: Fit, place: str | None = None) -> list[str]:
@@ -57,3 +61,14 @@ def _about(odd: OddScore, fit: Fit, place: str | None) -> str:
         f"one score decides the fit: {show(odd.score)} ({where}); without it {name} is {significant(odd.best, 3)} "
         f"instead of {significant(best, 3)}, and {sigmas}, both within one threshold: check that run"
     )
+
+
+def check_not_stopped(study: StudyTable) -> None:
+    """Raise InputError where trials were stopped early, and too few others have a score."""
+    stopped = int(np.sum(study.status == PRUNED))
+    known = np.unique(study.scores[np.isfinite(study.scores)])
+    if stopped and len(known) < FEWEST:
+        raise InputError(
+            f"{study.source}: {stopped} of {len(study)} trials were stopped early and have no score, and "
+            f"{len(known)} different scores are too few: give a random search whose trials are trained to their ends"
+        )

@@ -4,7 +4,7 @@ import contextlib
 from dataclasses import replace
 
 from nqjax.analysis.averaged import averaged_of
-from nqjax.analysis.cautions import cautions_without_fit
+from nqjax.analysis.cautions import cautions_without_fit, check_not_stopped
 from nqjax.analysis.record import Analysis
 from nqjax.analysis.sentences import is_adaptive, sentences_of
 from nqjax.analysis.surface_section import section_of
@@ -22,7 +22,7 @@ from nqjax.posterior.averaged_fit import averaged_fit
 from nqjax.posterior.next_trials import next_trials
 from nqjax.posterior.ranking import rank_trials
 from nqjax.posterior.stopping import may_stop
-from nqjax.trials.study import StudyTable, check_not_stopped
+from nqjax.trials.study import StudyTable
 from nqjax.trials.trial_numbers import name_places, trial_numbers
 
 #: Numbers of further trials whose gains are computed, and the probability of their intervals.

@@ -59,10 +59,12 @@ def read(args: argparse.Namespace) -> "np.ndarray":
     return study.scores
 
 
-def read_one(args: argparse.Namespace, source: "str | Sequence[str]") -> "StudyTable":
-    """Read one search; without a direction that is given or recorded, lower scores are better."""
+def read_one(args: argparse.Namespace, source: "str | Sequence[str]", *, may_be_stopped: bool = False) -> "StudyTable":
+    """Read one search; without a direction that is given or recorded, lower scores are better.
+
+    With ``may_be_stopped``, all its trials may have been stopped early.
+    """
     from nqjax.trials.readers.read import read_or_minimize
-    from nqjax.trials.study import check_not_stopped
 
     study = read_or_minimize(
         source,
@@ -72,7 +74,10 @@ def read_one(args: argparse.Namespace, source: "str | Sequence[str]") -> "StudyT
         per_trial=args.per_trial,
         study=args.study,
     )
-    check_not_stopped(study)
+    if not may_be_stopped:
+        from nqjax.analysis.cautions import check_not_stopped
+
+        check_not_stopped(study)
     if not any(map(_is_finite, study.scores)):
         raise InputError(f"{study.source}: all {len(study)} runs failed: there is no finite score")
     return study

@@ -23,7 +23,8 @@ Trials that are counted are safe: after Ctrl-C, or a crash, the same command con
 trials it adds the missing ones. In a random or a grid search the configuration of trial i depends on neither the number
 of trials, the population nor the devices; on CPUs with enough memory, neither do its scores. Other methods choose the
 next trials by the scores so far: what their trials are worth, in random trials, nqjax worth measures. halving,
-hyperband, asha and bohb stop poor trials early, and train those that go on from where they paused.
+hyperband, asha and bohb stop poor trials early, and train those that go on from where they paused; with another number
+of trials theirs is another search.
 
 examples:
   nqjax search --list
@@ -67,13 +68,12 @@ def add(commands: Any) -> None:
         help="trials that such a method asks for at a time; the workers of asha (default: 16)",
     )
     parser.add_argument(
-        "--eta", metavar="E", type=read_whole, default=3, help="halving and so on: one trial in E goes on (default: 3)"
+        "--eta", metavar="E", type=read_whole, help="halving and so on: one trial in E goes on (default: 3)"
     )
     parser.add_argument(
         "--min-rounds",
         metavar="R",
         type=read_whole,
-        default=1,
         help="halving and so on: rounds, such as epochs, of the shortest training (default: 1)",
     )
     parser.add_argument("--fix", metavar="NAME=VALUE", action="append", default=[], help="fix a hyperparameter")
@@ -84,7 +84,7 @@ def add(commands: Any) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
-    from nqjax.search.optimizers.registry import check_name
+    from nqjax.search.optimizers.registry import STOPPING, check_name
     from nqjax.search.tasks import registry as tasks
 
     if args.list:
@@ -95,6 +95,9 @@ def _run(args: argparse.Namespace) -> None:
     if args.task not in tasks.REGISTRY:
         tasks.load(args.task)  # raises the error
     check_name(args.method, may_stop=True)
+    rungs = {name: value for name in ("eta", "min_rounds") if (value := getattr(args, name)) is not None}
+    if rungs and args.method not in STOPPING:
+        args.parser.error(f"--eta and --min-rounds are for the methods that stop poor trials: {', '.join(STOPPING)}")
     options = task_options(args.task, args.data)
     if args.method != "random" and args.grid is not None:
         args.parser.error("give --method or --grid, not both")
@@ -114,7 +117,7 @@ def _run(args: argparse.Namespace) -> None:
 
     method: Any = args.method
     if method in FIDELITY_METHODS:
-        method = FIDELITY_METHODS[method](eta=args.eta, min_rounds=args.min_rounds)
+        method = FIDELITY_METHODS[method](**rungs)
     task = tasks.load(args.task, **options)
     space = {**task.space, **_fixed(args.fix, task)}
     with telling(safe):

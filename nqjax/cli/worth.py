@@ -219,7 +219,7 @@ def _of_files(args: argparse.Namespace) -> "tuple[dict[str, dict[str, Worth]], d
             f"{args.against} is no random search, as its sampler is {baseline.sampler}: give --against one that is"
         )
     args.metric, args.minimize = baseline.metric, baseline.minimize
-    studies = [reading.read_one(args, source) for source in args.what]
+    studies = [reading.read_one(args, source, may_be_stopped=True) for source in args.what]
     reading.keep(args, [baseline])
     found = worth(list(studies), baseline, args.at, minimize=args.minimize)
     about = {"what": f"{len(studies)} searches", "baseline": len(baseline), "batch": None}

@@ -74,7 +74,7 @@ def spectrum(
         fmt="o",
         color=BLUE,
         capsize=3,
-        label=f"cost of half the box, with {100 * confidence:.3g} % interval",
+        label=f"cost, and its {100 * confidence:.3g} % interval",
     )
     sigma = surface.interval("sigma", confidence)
     band = axes.axvspan(sigma.low, sigma.high, color=ORANGE, alpha=0.2, linewidth=0)

@@ -123,6 +123,12 @@ def check_trials(task: Task, trials: Trials) -> None:
         )
 
 
+def check_population(population: int | None) -> None:
+    """Raise InputError for fewer than one trial at once."""
+    if population is not None and population < 1:
+        raise InputError(f"population is {population}: give 1 or more")
+
+
 def execute(
     task: Task,
     trials: Sequence[Trial],
@@ -137,8 +143,7 @@ def execute(
     progress: bool = False,
 ) -> Trials:
     """Train given trials; the other arguments are those of `run`, and these are their defaults."""
-    if population is not None and population < 1:
-        raise InputError(f"population is {population}: give 1 or more")
+    check_population(population)
     devices = jax.local_devices() if devices is None else list(devices)
     made_by = made_by_of(devices[0], task)
     host, hosts = jax.process_index(), jax.process_count()

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nqjax.errors import InputError
 from nqjax.types import Floats
 
 #: Statuses of trials. Only a finished trial has a score.
@@ -121,18 +120,3 @@ class StudyTable:
     def num_failed(self) -> int:
         """The number of trials without a finite score."""
         return int(np.sum(~np.isfinite(self.scores)))
-
-
-#: Fewer different scores than this tell nothing.
-_FEWEST = 5
-
-
-def check_not_stopped(study: StudyTable) -> None:
-    """Raise InputError where nearly all trials were stopped early, so that too few have a score."""
-    stopped = int(np.sum(study.status == "pruned"))
-    known = np.unique(study.scores[np.isfinite(study.scores)])
-    if stopped and len(known) < _FEWEST:
-        raise InputError(
-            f"{study.source}: {stopped} of {len(study)} trials were stopped early and have no score, and "
-            f"{len(known)} different scores are too few: give a random search whose trials are trained to their ends"
-        )

@@ -344,3 +344,10 @@ def test_a_search_whose_trials_were_stopped_early_is_no_random_search(tmp_path, 
     said = capsys.readouterr().err
     assert "20 of 22 trials were stopped early and have no score" in said
     assert said.count("\n") == 1
+
+
+def test_settings_of_rungs_are_refused_where_they_would_be_ignored(tmp_path, capsys):
+    arguments = ["search", "digits-mlp", "--trials", "5", "--out", str(tmp_path / "x.jsonl"), "--eta", "4"]
+    assert cli.main(arguments) == 2
+    assert "the methods that stop poor trials: halving, hyperband, asha, bohb" in capsys.readouterr().err
+    assert not any(tmp_path.iterdir())

@@ -179,6 +179,8 @@ def test_without_a_cache_nothing_is_kept(without_cache):
 def test_a_folder_that_cannot_be_written_does_not_matter(tmp_path):
     (tmp_path / "file").write_text("")
     stored.store(tmp_path / "file" / "x.program", jax.jit(lambda x: x + 1).lower(1.0).compile(), "nothing")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    assert (tmp_path / "file").read_text() == ""
 
 
 def test_files_that_were_not_used_for_a_month_are_removed(tmp_path):

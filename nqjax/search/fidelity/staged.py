@@ -17,7 +17,7 @@ from nqjax.search.engine.checkpoint import checkpoints_of
 from nqjax.search.engine.memory import free
 from nqjax.search.engine.scheduler import Schedule
 from nqjax.search.engine.trial import Trial
-from nqjax.search.runner import InMemory, check_rows, made_by_of, train
+from nqjax.search.runner import InMemory, check_population, check_rows, made_by_of, train
 from nqjax.search.task import Task
 from nqjax.search.trials_file import TrialsFile
 from nqjax.trials.search_lines import Row
@@ -66,8 +66,7 @@ class StagedTraining:
     ) -> None:
         if jax.process_count() > 1:
             raise InputError("trials that are stopped early train on one host: start this search on one")
-        if population is not None and population < 1:
-            raise InputError(f"population is {population}: give 1 or more")
+        check_population(population)
         self._task, self._settings, self._bar = task, settings, bar
         self._trials: list[Trial] = []
         self._devices = jax.local_devices() if devices is None else list(devices)

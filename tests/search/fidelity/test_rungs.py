@@ -7,8 +7,10 @@ import pytest
 
 from nqjax.errors import InputError
 from nqjax.search.fidelity.asha import Asha, Job
+from nqjax.search.fidelity.methods import FIDELITY_METHODS
 from nqjax.search.fidelity.promotions import entry, promotable, survivors
 from nqjax.search.fidelity.rungs import halving_bracket, hyperband_brackets, num_rungs, rung_rounds
+from nqjax.search.optimizers.registry import STOPPING
 
 
 def test_the_brackets_are_those_of_the_paper():
@@ -113,3 +115,7 @@ def test_jobs_end_in_the_order_of_their_clock():
         ends.append((asha.end(0.0), job))
         asha.start()
     assert ends == [(1.0, Job(1, 0)), (2.0, Job(2, 0)), (3.0, Job(0, 0)), (3.0, Job(3, 0))]
+
+
+def test_names_that_are_known_without_imports_are_those_of_the_methods():
+    assert tuple(FIDELITY_METHODS) == STOPPING
