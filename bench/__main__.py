@@ -22,6 +22,7 @@ PARTS = (
     "shapes",
     "plans",
     "reruns",
+    "incumbents",
     "stopping",
     "comparison",
     "checks",

@@ -33,7 +33,7 @@ class Analysis(WithPage):
     fit : AveragedFit
         Estimates with intervals, averaged over the threshold.
     ranked : RankedTrials
-        The best trials, and what they would score again.
+        The best trials, and what they would score again: by the scores and the surface together, see its ``source``.
     rerun_plan : RerunPlan or None
         Fewest reruns that pick the best of these with probability 0.8; None if 50 of each are too few.
     next_trials : NextTrials
@@ -108,6 +108,7 @@ class Analysis(WithPage):
             "trials": [
                 {"place": self.study.rows[i], **dict(zip(_RANKING, (i, *rest), strict=True))} for i, *rest in trials
             ],
+            "ranked_by": ranked.source,
             "rerun_plan": None if self.rerun_plan is None else self.rerun_plan._asdict(),
             "next_trials": [
                 dict(zip(NextTrials._fields, row, strict=True))

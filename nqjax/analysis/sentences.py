@@ -19,19 +19,27 @@ _NOTHING = 0.02
 _LEAST_SHARE = 0.05
 _LEVEL = 0.01
 
+#: Another trial is named if it is the best one so many times as probably as that with the best score.
+_CLEARLY_LIKELIER = 2.0
+
 #: The best trial is settled from this probability on.
 _SETTLED = 0.9
 
 
 def sentences_of(found: Analysis) -> list[str]:
     """Return the answers: those of the surface first where the scores alone do not hold, then those of the scores."""
-    first = [*found.section["sentences"], NOT_VALID] if found.section.get("holds_alone") else []
-    return [*first, *_of_scores(found)]
+    if not found.section.get("holds_alone"):
+        return _of_scores(found)
+    about_trials = _about_best_trial(found) if found.ranked.source == "surface" else []
+    return [*found.section["sentences"], *about_trials, NOT_VALID, *_of_scores(found)]
 
 
 def _of_scores(found: Analysis) -> list[str]:
     """Return the answers of the scores: the best score, the best trial, going on, and the hyperparameters."""
     post = found.fit.posterior
+    told_before = found.section.get("holds_alone") and found.ranked.source == "surface"
+    is_told = found.ranked.source == "surface" or post.tells_parameters
+    about_trials = _about_best_trial(found) if is_told and not told_before else []
     if not post.tells_parameters:
         why = f"only about {post.mean_used:.0f} of them shape the answer"
         if post.untold == "steep":
@@ -40,9 +48,9 @@ def _of_scores(found: Analysis) -> list[str]:
             f"The {post.num_scores:,} scores do not tell how good this search can get: {why}. nqjax bands gives limits "
             "that hold whatever the scores follow."
         )
-        return [few, *_about_hyperparameters(found)]
+        return [few, *about_trials, *_about_hyperparameters(found)]
     noise_alone = [f"{NOISE_ALONE[0].upper()}{NOISE_ALONE[1:]}."] if NOISE_ALONE in found.warnings else []
-    about_trials = [*_about_best_trial(found), _about_going_on(found)]
+    about_trials.append(_about_going_on(found))
     return [*noise_alone, _about_best(found), *about_trials, *_about_hyperparameters(found)]
 
 
@@ -57,30 +65,43 @@ def _about_best(found: Analysis) -> str:
 
 
 def _about_best_trial(found: Analysis) -> list[str]:
-    ranked, sigma = found.ranked, found.fit.sigma
+    ranked, sigma = found.ranked, float(np.median(found.ranked.noise))
     low, high = float(ranked.rerun_low[0]), float(ranked.rerun_high[0])
     rerun, first, last = as_sure([float(ranked.rerun[0]), low, high], low, high)
     worse = (ranked.rerun[0] - ranked.score[0]) * (1 if ranked.minimize else -1)
     luck = ", partly by luck" if worse > _LUCK * sigma else ""
-    place = found.study.rows[int(ranked.index[0])].partition(" (line")[0]
     shown = significant(float(ranked.score[0]), 4)
     again = f"run again, it is expected to score {rerun} ({percent(ranked.confidence)}: {first} to {last})"
-    sentence = f"The best trial ({place}) shows {shown}{luck}: {again}."
+    sentence = f"The best trial ({_place(found, 0)}) shows {shown}{luck}: {again}."
     is_open = len(ranked) > 1 and ranked.probability_best[0] < _SETTLED
     return [sentence, _about_reruns(found)] if is_open else [sentence]
 
 
 def _about_reruns(found: Analysis) -> str:
+    """Return which trial is the best one, as far as that is known, and how many reruns would settle it."""
     ranked, plan = found.ranked, found.rerun_plan
-    count = len(ranked)
-    open_ = f"It is the best of the first {count} with probability {chance(float(ranked.probability_best[0]), 2)}"
+    count, likeliest = len(ranked), int(np.argmax(ranked.probability_best))
+    shares = [chance(float(share), 2) for share in ranked.probability_best]
+    who = f"It is the best of the first {count} with probability {shares[0]}"
+    if likeliest and ranked.probability_best[likeliest] > _CLEARLY_LIKELIER * ranked.probability_best[0]:
+        low, high = float(ranked.rerun_low[likeliest]), float(ranked.rerun_high[likeliest])
+        again = as_sure([float(ranked.rerun[likeliest])], low, high)[0]
+        who = (
+            f"Of the first {count}, {_place(found, likeliest)} is the best with probability {shares[likeliest]}, "
+            f"expected to score {again} again; the first one with {shares[0]}"
+        )
     if plan is None:
-        return f"{open_}: they are too close for even 50 more runs of each to tell."
+        return f"{who}: they are too close for even 50 more runs of each to tell."
     runs = "run" if plan.reruns == 1 else "runs"
     return (
-        f"{open_}; {plan.reruns} more {runs} of each of the first {plan.trials} would find the best one with "
+        f"{who}; {plan.reruns} more {runs} of each of the first {plan.trials} would find the best one with "
         f"probability {chance(plan.probability, 2)}."
     )
+
+
+def _place(found: Analysis, number: int) -> str:
+    """Return the name of a trial in the ranking, such as "row 12"."""
+    return found.study.rows[int(found.ranked.index[number])].partition(" (line")[0]
 
 
 def is_adaptive(study: StudyTable) -> bool:

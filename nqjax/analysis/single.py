@@ -7,7 +7,7 @@ from nqjax.analysis.averaged import averaged_of
 from nqjax.analysis.cautions import cautions_without_fit, check_not_stopped
 from nqjax.analysis.record import Analysis
 from nqjax.analysis.sentences import is_adaptive, sentences_of
-from nqjax.analysis.surface_section import section_of
+from nqjax.analysis.surface_section import Section, section_of
 from nqjax.analysis.threshold import read_question
 from nqjax.checks.failures import failing_parts
 from nqjax.checks.influence import Edge, edges, influences
@@ -20,8 +20,9 @@ from nqjax.landscape.landscape import Landscape
 from nqjax.posterior.averaged import AveragedPosterior
 from nqjax.posterior.averaged_fit import averaged_fit
 from nqjax.posterior.next_trials import next_trials
-from nqjax.posterior.ranking import rank_trials
+from nqjax.posterior.ranking import RankedTrials, rank_trials
 from nqjax.posterior.stopping import may_stop
+from nqjax.surface.lack_of_fit import doubts_of
 from nqjax.trials.study import StudyTable
 from nqjax.trials.trial_numbers import name_places, trial_numbers
 
@@ -60,11 +61,11 @@ def analyze_study(
     post = averaged_of(study.scores, question, confidence=confidence, noise=noise)
     numbers = trial_numbers(study.columns) if len(study) == post.num_scores else None
     cautions = name_places(cautions_without_fit(post.study, post.limits, "row {row}"), study.rows, numbers)
-    ranked = rank_trials(post, TOP, confidence=confidence)
     found_edges = tuple(edges(study.config, study.scores, post.minimize))
     failing = [one.sentence for one in failing_parts(study.config, study.scores)]
     about_space = [*map(_about_edge, found_edges), *failing[:_MOST_PARTS]]
     section = section_of(study, post, wanted=surface, adaptive=is_adaptive(study))
+    ranked = _ranked(study, post, section)
     found = Analysis(
         study=study,
         fit=averaged_fit(post),
@@ -81,6 +82,14 @@ def analyze_study(
         section=section.document,
     )
     return replace(found, sentences=tuple(sentences_of(found)))
+
+
+def _ranked(study: StudyTable, post: AveragedPosterior, section: Section) -> RankedTrials:
+    """Return the best trials by the views that hold: the surface if it fits, the scores if they tell and are random."""
+    alone_holds = post.tells_parameters and not is_adaptive(study)
+    if section.surface is None or (alone_holds and doubts_of(section.surface.lack_of_fit)):
+        return rank_trials(post, TOP, confidence=post.confidence)
+    return section.surface.rank_trials(post if alone_holds else None, TOP, post.confidence)
 
 
 def _geometry(study: StudyTable, post: AveragedPosterior) -> Geometry | None:

@@ -52,6 +52,8 @@ class RankedTrials:
     confidence : float
         Probability of the intervals.
     minimize : bool
+    source : "scores", "surface" or "both"
+        What the noise-free scores follow from: the scores alone, a response surface, or the average of the two.
 
     Examples
     --------
@@ -78,6 +80,7 @@ class RankedTrials:
     minimize: bool
     draws: Floats = field(repr=False)  # (draws, trials), noise-free scores, oriented to minimisation
     noise: Floats = field(repr=False)  # (draws,), standard deviation of one run
+    source: str = "scores"
 
     def __len__(self) -> int:
         return len(self.index)
@@ -160,16 +163,50 @@ def rank_trials(
     order = np.argsort(y, kind="stable")
     end = study.orient(np.asarray(post.limits[1] if post.minimize else post.limits[0]))
     order = order[: max(1, min(top, int(np.sum(y <= end))))]
-    sign = 1.0 if post.minimize else -1.0
+    sign = 1 if post.minimize else -1
     best, worst, noise, gamma = oriented_draws(post, _DRAWS)
     draws = noise_free_draws(y[order], best, worst, noise, gamma, rng)
+    return ranking_of(order, study.scores, draws, noise, sign, confidence, wider_tails(confidence), "scores", rng)
+
+
+def ranking_of(
+    index: np.ndarray,
+    scores: Floats,
+    draws: Floats,
+    noise: Floats,
+    sign: int,
+    confidence: float,
+    ends: tuple[float, float],
+    source: str,
+    rng: np.random.Generator | None = None,
+) -> RankedTrials:
+    """Return the ranking that follows from draws of noise-free scores.
+
+    Parameters
+    ----------
+    index : ndarray of int, shape (trials,)
+        The best trials among the scores.
+    scores : ndarray
+    draws : ndarray, shape (draws, trials)
+        Noise-free scores of these trials, oriented to minimisation.
+    noise : ndarray, shape (draws,)
+        Standard deviation of one run.
+    sign : int
+        1 if lower scores are better, else -1.
+    confidence : float
+    ends : tuple of float
+        Shares of the draws at which intervals of this confidence end.
+    source : str
+    rng : Generator, optional
+    """
+    rng = np.random.default_rng(0) if rng is None else rng
     again = draws + noise[:, None] * rng.standard_normal(draws.shape)
-    ends = [sign * np.quantile(a, wider_tails(confidence), axis=0) for a in (again, draws)]
-    (rerun_low, rerun_high), (low, high) = (np.sort(pair, axis=0) for pair in ends)
-    wins = np.bincount(np.argmin(draws, axis=1), minlength=len(order)) / len(draws)
+    intervals = [sign * np.quantile(a, ends, axis=0) for a in (again, draws)]
+    (rerun_low, rerun_high), (low, high) = (np.sort(pair, axis=0) for pair in intervals)
+    wins = np.bincount(np.argmin(draws, axis=1), minlength=len(index)) / len(draws)
     return RankedTrials(
-        index=order,
-        score=np.asarray(study.scores)[order],
+        index=index,
+        score=np.asarray(scores)[index],
         rerun=sign * draws.mean(axis=0),
         rerun_low=rerun_low,
         rerun_high=rerun_high,
@@ -177,7 +214,8 @@ def rank_trials(
         noise_free_high=high,
         probability_best=wins,
         confidence=confidence,
-        minimize=post.minimize,
+        minimize=sign > 0,
         draws=draws,
         noise=noise,
+        source=source,
     )

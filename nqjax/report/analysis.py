@@ -56,8 +56,7 @@ def print_analysis(document: "Mapping[str, Any]", console: "Console") -> None:
         console.print()
     if is_first(document):
         print_section(document, console)
-    if document["tells_parameters"]:
-        _print_tables(document, console)
+    _print_tables(document, console)
     if not is_first(document):
         print_section(document, console)
     if document["influences"]:
@@ -72,26 +71,27 @@ def print_analysis(document: "Mapping[str, Any]", console: "Console") -> None:
 def _print_tables(document: "Mapping[str, Any]", console: "Console") -> None:
     from rich.text import Text
 
-    console.print(Text(heading("Near the optimum", document), style="bold"))
-    console.print(indented(_parameters(document), below=1))
-    console.print(
-        Text(
-            heading("The best trials", document)
-            if is_first(document)
-            else "The best trials: what they show, and what they would score again",
-            style="bold",
-        )
-    )
-    console.print(indented(_ranking(document), below=1))
-    console.print(
-        Text(
-            heading("More trials", document)
-            if is_first(document)
-            else "More trials: expected gains, and the chance of a better score than the best one",
-            style="bold",
-        )
-    )
-    console.print(indented(_gains(document), below=1))
+    def show(title: str, table: "Table") -> None:
+        console.print(Text(title, style="bold"))
+        console.print(indented(table, below=1))
+
+    is_told, alone = document["tells_parameters"], not is_first(document)
+    if is_told:
+        show(heading("Near the optimum", document), _parameters(document))
+    if is_told or document["ranked_by"] == "surface":
+        show(heading_of_ranking(document), _ranking(document))
+    if is_told:
+        more = ": expected gains, and the chance of a better score than the best one" if alone else ""
+        show(heading(f"More trials{more}", document), _gains(document))
+
+
+def heading_of_ranking(document: "Mapping[str, Any]") -> str:
+    """Return the heading of the best trials, and from what their noise-free scores follow."""
+    title = "The best trials: what they show, and what they would score again"
+    views = {"scores": "", "surface": ", by the surface", "both": ", by the scores and the surface"}
+    if is_first(document) and document["ranked_by"] != "surface":
+        return heading("The best trials", document)
+    return title + views[document["ranked_by"]]
 
 
 def _parameters(document: "Mapping[str, Any]") -> "Table":
@@ -207,6 +207,7 @@ def save_analysis(path: "str | Path", found: "Analysis", command: str | None = N
             lambda f: spectrum(surface, document["confidence"], name=name, ax=f.subplots()),
             (_SPECTRUM_WIDTH, 1.9 + 0.45 * len(found.section["directions"])),
         )
+    values["ranking"] = heading_of_ranking(document)
     values["not_valid"] = NOT_VALID if is_first(document) else ""
     values |= {"influences": influence_rows(document), "about_relevance": ABOUT_RELEVANCE}
     values["most_trials"] = hover.MOST_TRIALS

@@ -8,6 +8,7 @@ import numpy as np
 import scipy  # its parts are imported when they are used
 
 from nqjax.runtime.text import p_value
+from nqjax.types import Floats
 
 if TYPE_CHECKING:
     from nqjax.surface.draws import SurfaceDraws
@@ -20,6 +21,10 @@ _DRAWS = 200
 #: Degree of the polynomials: a cubic one does not see that two basins lie on both sides of a ridge.
 _DEGREE = 4
 
+#: Fewest trials beyond the number of coefficients, and the share of a feature below which it is none.
+_LEAST_FREEDOM = 3
+_TINY = 1e-9
+
 #: A p-value that is worth a warning.
 _DOUBTFUL = 0.01
 
@@ -30,7 +35,8 @@ class LackOfFit(NamedTuple):
     Attributes
     ----------
     p_values : dict of str to float
-        That a polynomial of degree 4 in a coordinate explains residuals as well by chance.
+        That terms of degree 3 and 4 in a coordinate explain residuals as well by chance. 1 where there are hardly more
+        trials inside the threshold than coefficients.
     p_value : float
         The least of them, times their number, at most 1.
     num_inside : int
@@ -57,13 +63,21 @@ def find_lack_of_fit(surface: SurfaceDraws) -> LackOfFit | None:
     noise = surface.noise[some, None]
     place = np.exp(scipy.special.log_ndtr((y[inside] - f) / noise) - scipy.special.log_ndtr((end - f) / noise))
     residual = scipy.special.ndtri(np.clip(np.mean(place, axis=0), 1e-6, 1 - 1e-6))
+    points, present = surface.points[inside], surface.present[inside]
+    fitted = _features(points * present, present, surface.groups[inside])
     found = {}
     for j, axis in enumerate(surface.box.axes):
-        here = surface.present[inside, j] > 0
-        if here.sum() >= _FEWEST:
-            found[axis.name] = _polynomial_test(surface.points[inside, j][here], residual[here])
+        beyond = np.polynomial.legendre.legvander(points[:, j], _DEGREE)[:, 3:] * present[:, j, None]
+        found[axis.name] = _test(beyond, fitted, residual)
     worst = min(found.values(), default=1.0)
     return LackOfFit(found, min(1.0, worst * len(found)), int(inside.sum()))
+
+
+def _features(z: Floats, present: Floats, groups: Floats) -> Floats:
+    """Return the features of the surface, which a fit has taken from the residuals: shape (trials, features)."""
+    i, j = np.triu_indices(z.shape[1])
+    shifts = (groups[:, :, None] * z[:, None, :]).reshape(len(z), -1)
+    return np.concatenate([np.ones((len(z), 1)), z, z[:, i] * z[:, j], groups, shifts, 1 - present], axis=1)
 
 
 def doubts_of(lack: LackOfFit | None) -> list[str]:
@@ -76,14 +90,25 @@ def doubts_of(lack: LackOfFit | None) -> list[str]:
     return [f"a quadratic does not fit along {worst} ({p_value(lack.p_value)}): {why}; {what}"]
 
 
-def _polynomial_test(z: np.ndarray, residual: np.ndarray) -> float:
-    """Return the p-value of the F test that a polynomial explains nothing."""
-    x = np.polynomial.legendre.legvander(z, _DEGREE)
-    rank = np.linalg.matrix_rank(x)
-    rest = residual - x @ np.linalg.lstsq(x, residual, rcond=None)[0]
-    explained = np.sum((residual - residual.mean()) ** 2) - np.sum(rest**2)
-    freedom = len(z) - rank
-    if freedom < 2 or rank < 2:
+def _test(extra: Floats, fitted: Floats, residual: Floats) -> float:
+    """Return the p-value of the F test that further features explain nothing beyond the fitted ones.
+
+    Both the residuals and the further features are taken without what the fitted ones explain: residuals of a fit with
+    about as many coefficients as trials would otherwise show patterns that are the fit's own.
+    """
+    left, sizes, _ = np.linalg.svd(fitted, full_matrices=False)
+    basis = left[:, sizes > _TINY * sizes[0]]
+
+    def beyond_fit(a: Floats) -> Floats:
+        return np.asarray(a - basis @ (basis.T @ a))
+
+    rest, more = beyond_fit(residual), beyond_fit(extra)
+    left, sizes, _ = np.linalg.svd(more, full_matrices=False)
+    own = left[:, sizes > _TINY * np.sqrt(len(rest))]
+    number = own.shape[1]
+    freedom = len(rest) - basis.shape[1] - number
+    if freedom < _LEAST_FREEDOM or not number:
         return 1.0
-    ratio = (explained / (rank - 1)) / (np.sum(rest**2) / freedom)
-    return float(scipy.special.fdtrc(rank - 1, freedom, ratio))
+    explained = float(np.sum((own.T @ rest) ** 2))
+    ratio = (explained / number) / max((float(rest @ rest) - explained) / freedom, 1e-300)
+    return float(scipy.special.fdtrc(number, freedom, ratio))

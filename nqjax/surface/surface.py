@@ -17,12 +17,14 @@ from nqjax.surface.importance import find_importance
 from nqjax.surface.intervals import Interval, tails
 from nqjax.surface.lack_of_fit import LackOfFit, find_lack_of_fit
 from nqjax.surface.propose import propose_trials
+from nqjax.surface.ranking import rank_by_surface
 from nqjax.types import Floats
 
 if TYPE_CHECKING:
     from jax import Array
 
     from nqjax.posterior.averaged import AveragedPosterior
+    from nqjax.posterior.ranking import RankedTrials
 
 
 class Predictions(NamedTuple):
@@ -159,6 +161,20 @@ class ResponseSurface(SurfaceDraws):
         """Return what trials would score if they were run again many times; by default all trials, in their order."""
         chosen = slice(None) if trials is None else read_rows(trials, len(self.scores))
         return self._predicted(self.losses(self.points[chosen], self.present[chosen], self.groups[chosen]), confidence)
+
+    def rank_trials(
+        self, post: AveragedPosterior | None = None, top: int = 10, confidence: float = 0.95
+    ) -> RankedTrials:
+        """Rank the best trials by what they would score again; see `nqjax.surface.ranking.rank_by_surface`.
+
+        Parameters
+        ----------
+        post : AveragedPosterior, optional
+            The answer of the scores alone, with which the surface's is averaged; for random searches only.
+        top : int, optional
+        confidence : float, optional
+        """
+        return rank_by_surface(self, post, top, confidence)
 
     def _predicted(self, losses: Floats, confidence: float) -> Predictions:
         low, high = tails(confidence)

@@ -44,7 +44,8 @@ def test_the_numbers_are_those_of_the_functions_behind_it(found):
     scores = found.study.scores
     fit = nqjax.fit(scores)
     assert found.fit.alpha == fit.alpha
-    assert found.ranked.rerun.tolist() == nqjax.rank_trials(fit).rerun.tolist()
+    assert found.ranked.source == "both"
+    assert found.ranked.rerun.tolist() == found.surface.rank_trials(fit.posterior).rerun.tolist()
     assert found.next_trials.kept.tolist() == nqjax.next_trials(fit).kept.tolist()
     assert found.influences[0].name == "lr"
     assert found.ranked.index[0] == np.nanargmin(scores)

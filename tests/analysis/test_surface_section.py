@@ -62,7 +62,12 @@ def test_of_a_random_search_the_scores_come_first(random_search):
 def test_of_adaptive_trials_the_surface_comes_first(adaptive):
     place = adaptive.sentences.index(NOT_VALID)
     assert "According to the response surface" in adaptive.sentences[0]
-    assert adaptive.sentences[:place] == tuple(adaptive.section["sentences"])
+    ours = len(adaptive.section["sentences"])
+    assert adaptive.sentences[:ours] == tuple(adaptive.section["sentences"])
+    # What the best trial would score again follows from the surface, and so holds here.
+    assert adaptive.ranked.source == "surface"
+    assert "The best trial" in adaptive.sentences[ours]
+    assert not any("The best trial" in sentence for sentence in adaptive.sentences[place:])
     assert "best loss near the optimum of this search" in adaptive.sentences[place + 1]
     assert not any("scores alone agree" in sentence for sentence in adaptive.sentences)
     best = adaptive.section["best"]
@@ -76,7 +81,8 @@ def test_terminal(kind, tmp_path, capsys):
     surface, trials = text.index("\nThe response surface"), text.index("\nThe best trials")
     assert (surface < trials) is kind
     heading = "from the scores alone, not valid for these"
-    assert text.count(heading) == (3 if kind else 0)
+    assert text.count(heading) == (2 if kind else 0)
+    assert ("again, by the surface" in text) is kind
     assert "scores alone" in text[surface:]
     assert "dropout" in text[surface:]
     assert HOSTILE in text[surface:]
