@@ -4,7 +4,9 @@
 
 Simulated searches are those of ``python -m bench surface``, with other random numbers. Errors are in units of sigma.
 The last table is of real trainings: the best trial of disjoint parts of one random search of ``digits-mlp``, run again
-with fresh seeds. Finished searches are kept as by ``python -m bench thresholds``.
+with fresh seeds. Trials of the reference searches cannot be run again: there what is said of the best trial of a part
+is compared with what all other trials say of its place, by a random forest and by the surface of the whole search.
+Finished searches are kept as by ``python -m bench thresholds``.
 """
 
 import json
@@ -18,6 +20,7 @@ import numpy as np
 import nqjax
 from bench.common import cache_folder, table
 from bench.surface import Cell, draw_truth, search
+from bench.surface_data import Reference, fit, reference_searches
 from nqjax import search as searches
 from nqjax.types import Floats
 
@@ -39,7 +42,9 @@ PARTS = 30
 RERUNS = 32
 
 
-def predict(config: dict[str, Floats], y: Floats, space: dict[str, Any], key: int) -> dict[str, nqjax.RankedTrials]:
+def predict(
+    config: dict[str, Floats], y: Floats, space: dict[str, Any] | None, key: int
+) -> dict[str, nqjax.RankedTrials]:
     """Return the ranking by each view."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", nqjax.FitWarning)
@@ -101,6 +106,49 @@ def measure_real(size: int, part: int) -> dict[str, float]:
     return row
 
 
+def measure_reference(one: Reference, size: int, part: int, whole: nqjax.ResponseSurface) -> dict[str, float]:
+    """Return what is said of the best of some trials, less what all others say of its place, in units of sigma."""
+    from sklearn.ensemble import RandomForestRegressor
+
+    rows = np.random.default_rng([8, part]).permutation(len(one.error))[:size]
+    y = one.error[rows]
+    best = rows[np.argmin(y)]
+    good = np.flatnonzero(one.error <= np.median(one.error))
+    good = good[good != best]
+    points = whole.points
+    forest = RandomForestRegressor(300, min_samples_leaf=3, random_state=0).fit(points[good], one.error[good])
+    truths = {"forest": float(forest.predict(points[[best]])[0]), "whole": float(whole.rerun([int(best)]).estimate[0])}
+    row: dict[str, float] = {}
+    ranked = predict({name: values[rows] for name, values in one.config.items()}, y, None, part)
+    guesses = {"shown": float(y.min())} | {name: float(found.rerun[0]) for name, found in ranked.items()}
+    for name, guess in guesses.items():
+        row |= {f"{name} less {what}": (guess - truth) / whole.sigma for what, truth in truths.items()}
+    return row
+
+
+def reference_lines(parts: int) -> list[list[str]]:
+    """Return the rows of the table of reference searches."""
+    lines = []
+    for one in reference_searches():
+        whole = fit(one, slice(None))
+        for size in REAL:
+            rows = rows_of(
+                f"{one.name}-{size}",
+                parts,
+                lambda part, one=one, size=size, whole=whole: measure_reference(one, size, part, whole),
+            )
+            line = [one.name, str(size)]
+            for name in ("shown", "alone", "surface", "both"):
+                both = [np.array([row[f"{name} less {what}"] for row in rows]) for what in ("forest", "whole")]
+                line += [" / ".join(f"{x.mean():+.2f}" for x in both)]
+            spread = [
+                np.std([row[f"both less {what}"] for row in rows]) / np.sqrt(len(rows)) for what in ("forest", "whole")
+            ]
+            lines.append([*line, " / ".join(f"{x:.2f}" for x in spread)])
+            print(" | ".join(lines[-1]), flush=True)
+    return lines
+
+
 def rows_of(name: str, count: int, one: Callable[[int], dict[str, float]]) -> list[dict[str, float]]:
     """Return the rows of a cell, from its file as far as it goes."""
     path = cache_folder("incumbents") / f"{VERSION}-{name}.json"
@@ -153,3 +201,6 @@ def main(*, quick: bool) -> None:
         rows = rows_of(f"real-{size}", PARTS, lambda part, size=size: measure_real(size, part))
         real.append(line_of(f"digits-mlp, {size} trials", rows))
     table(f"The same of real trainings: {PARTS} searches, {RERUNS} reruns of each best trial", header, real)
+    header = ["search", "trials", "shown", "scores alone", "surface", "both", "standard error"]
+    lines = reference_lines(QUICK if quick else PARTS)
+    table("Less what a forest of all others / the whole search's surface says, in its sigma", header, lines)

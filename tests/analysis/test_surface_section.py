@@ -96,7 +96,7 @@ def test_page(kind, random_search, adaptive, tmp_path):
     assert HOSTILE not in text
     surface, trials = text.index("<h2>The response surface"), text.index("<h2>The best trials")
     assert (surface < trials) is kind
-    assert text.count("not valid for these trials</h2>") == (4 if kind else 0)
+    assert text.count("not valid for these trials</h2>") == (3 if kind else 0)
     assert '<img alt="Cost of half the box in each direction' in text
     for sentence in found.section["sentences"]:
         assert text.count(html.escape(sentence)) == 1
