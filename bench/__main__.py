@@ -29,6 +29,7 @@ PARTS = (
     "subsamples",
     "surface",
     "surface_data",
+    "surface_tpe",
     "gamma",
     "worth",
     "fidelity",
