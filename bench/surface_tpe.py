@@ -75,13 +75,10 @@ def main(*, quick: bool) -> None:
     def shown(row: dict[str, float], name: str) -> str:
         return f"{row[name]:.4f} ({row[f'{name} low']:.4f} to {row[f'{name} high']:.4f})"
 
-    lines = [
-        [f"{RANDOM} random trials", shown(whole, "surface"), shown(whole, "alone"), f"{whole['shown']:.4f}"]
-        + [f"{whole['surface sigma']:.4f} / {whole['alone sigma']:.4f}", f"{whole['at the optimum']:.4f}"]
-    ]
-    for number, row in enumerate(rows):
+    lines = []
+    for label, row in ((f"{RANDOM} random trials", whole), *((f"TPE, seed {i}", row) for i, row in enumerate(rows))):
         sigmas = f"{row['surface sigma']:.4f} / {row['alone sigma']:.4f}"
-        lines.append([f"TPE, seed {number}", shown(row, "surface"), shown(row, "alone"), f"{row['shown']:.4f}"])
+        lines.append([label, shown(row, "surface"), shown(row, "alone"), f"{row['shown']:.4f}"])
         lines[-1] += [sigmas, f"{row['at the optimum']:.4f}"]
     header = [
         "search",
@@ -102,6 +99,6 @@ def main(*, quick: bool) -> None:
             ]
         )
         print(
-            f"{name}: less the random search's {errors.mean():+.4f} (standard deviation {errors.std(ddof=1):.4f}); holds "
+            f"{name}: less random's {errors.mean():+.4f} (standard deviation {errors.std(ddof=1):.4f}); holds "
             f"it in {100 * held:.0f} %, intervals meet in {100 * meets:.0f} %"
         )
