@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,6 +29,20 @@ ABSENT = ""
 _SAME = 1 - 1e-9
 
 
+def bend(z: Floats, amount: float) -> Floats:
+    """Return a coordinate from -1 to 1 bent by an exponential: its slope rises by ``exp(2 * amount)`` along it."""
+    if not amount:
+        return z
+    return np.asarray(2 * np.expm1(amount * (z + 1)) / np.expm1(2 * amount) - 1)
+
+
+def unbend(z: Floats, amount: float) -> Floats:
+    """Return the coordinate of which `bend` makes z."""
+    if not amount:
+        return z
+    return np.asarray(np.log1p((z + 1) / 2 * np.expm1(2 * amount)) / amount - 1)
+
+
 class Axis(NamedTuple):
     """A numeric hyperparameter: its name, the scale on which it is a coordinate, and its ends in the user's units."""
 
@@ -38,16 +52,17 @@ class Axis(NamedTuple):
     high: float
     whole: bool
     stated: bool  # by a search space; else the ends and the scale are those of the values
+    bend: float = 0.0  # see `bend`
 
     def to_box(self, values: Floats) -> Floats:
         """Return coordinates in [-1, 1]; NaN where a value is missing or has no logarithm."""
         low, high = self.warp(np.array([self.low, self.high]))
-        return np.asarray(2 * (self.warp(values) - low) / (high - low) - 1)
+        return bend(np.asarray(2 * (self.warp(values) - low) / (high - low) - 1), self.bend)
 
     def from_box(self, z: Floats) -> Floats:
         """Return values in the user's units."""
         low, high = self.warp(np.array([self.low, self.high]))
-        place = low + (np.clip(z, -1, 1) + 1) / 2 * (high - low)
+        place = low + (unbend(np.clip(z, -1, 1), self.bend) + 1) / 2 * (high - low)
         if self.scale == "log":
             place = np.exp(place)
         elif self.scale == "log of 1 - x":
@@ -93,6 +108,20 @@ class Box:
     categories: tuple[tuple[str, str], ...]
     references: Mapping[str, str]
     notes: tuple[str, ...]
+
+    def bent(self, name: str, amount: float) -> Box:
+        """Return the box with one coordinate bent, and a note that says so."""
+        steep, factor = ("larger" if amount > 0 else "smaller"), np.exp(2 * abs(amount))
+        note = f"{name} is bent: the loss is steeper towards {steep} values, by up to {factor:.2g} along the range"
+        axes = tuple(axis._replace(bend=amount) if axis.name == name else axis for axis in self.axes)
+        return replace(self, axes=axes, notes=(*self.notes, note))
+
+    def cloud(self, count: int, seed: int) -> Floats:
+        """Return random points of the box, uniform on the scales of the hyperparameters: shape (count, axes)."""
+        z = np.random.default_rng(seed).uniform(-1, 1, (count, len(self.axes)))
+        for j, axis in enumerate(self.axes):
+            z[:, j] = bend(z[:, j], axis.bend)
+        return z
 
     def place(self, config: Mapping[str, Any]) -> Points:
         """Return configurations in the box; raise InputError where a hyperparameter is missing from the mapping."""

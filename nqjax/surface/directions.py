@@ -56,7 +56,7 @@ def _words(axes: tuple[Axis, ...], v: Floats) -> str:
     kept = [j for j in np.argsort(-np.abs(v)) if abs(v[j]) >= _LEAST_SHARE * np.max(np.abs(v))]
     if len(kept) == 1:
         return axes[kept[0]].name
-    if any(axes[j].scale == "linear" for j in kept):
+    if any(axes[j].scale == "linear" or axes[j].bend for j in kept):
         terms = [f"{'-' if v[j] < 0 else '+'} {abs(v[j]):.2g} {axes[j].name}" for j in kept]
         return " ".join(terms).removeprefix("+ ")
     ends = [axes[j].warp(np.array([axes[j].low, axes[j].high])) for j in kept]

@@ -153,7 +153,7 @@ class SurfaceDraws:
         over the regime. So directions that the box cuts off before they matter do not count.
         """
         some = np.linspace(0, len(self.lowest) - 1, min(len(self.lowest), FEW_DRAWS)).astype(int)
-        cloud = np.random.default_rng(0).uniform(-1, 1, (_CLOUD, self.centre.shape[1]))
+        cloud = self.box.cloud(_CLOUD, 0)
         found = np.empty(len(some))
         for i, m in enumerate(some):
             row = self.combinations[self.lowest_in_box[1][m]]

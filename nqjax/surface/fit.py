@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from nqjax.errors import FitWarning, InputError
 from nqjax.inputs import AUTO, as_choice, as_key, as_minimize, as_scores, as_threshold, shortened
 from nqjax.surface import start
+from nqjax.surface.bending import box_that_fits, fits_better
 from nqjax.surface.configurations import read_configurations
 from nqjax.surface.coordinates import Box, Points, find_box
 from nqjax.surface.data import Trials, read_trials
@@ -27,6 +28,9 @@ _MIXED = 1.2
 
 #: With fewer trials inside for each coefficient the prior matters much.
 _TRIALS_A_COEFFICIENT = 3
+
+#: Most coordinates that are bent.
+_MOST_BENDS = 2
 
 #: Samplers.
 _METHODS = ("hmc", "nuts")
@@ -122,10 +126,24 @@ def fit_quietly(
     box = find_box(config, space)
     if len(box.axes) > _MOST_AXES:
         raise InputError(f"{len(box.axes)} numeric hyperparameters are too many: leave all but {_MOST_AXES} out")
-    points = box.place(config)
-    trials = read_trials(points, sign * y, None if end == AUTO else sign * float(end))
-    draws, order = _draws(trials, points, jax.random.key(0) if key is None else as_key(key), how)
-    return _surface(box, points, y, trials, draws, order, lower)
+    key = jax.random.key(0) if key is None else as_key(key)
+
+    def fit_in(box: Box) -> ResponseSurface:
+        points = box.place(config)
+        trials = read_trials(points, sign * y, None if end == AUTO else sign * float(end))
+        draws, order = _draws(trials, points, key, how)
+        return _surface(box, points, y, trials, draws, order, lower)
+
+    found = fit_in(box)
+    for _ in range(_MOST_BENDS):
+        bent = box_that_fits(found)
+        if bent is None:
+            break
+        again = fit_in(bent)
+        if not fits_better(again, found):
+            break
+        found = again
+    return found
 
 
 def _inputs(study: Any, scores: ArrayLike | None) -> tuple[Mapping[str, Any], Floats, bool | None]:

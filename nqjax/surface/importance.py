@@ -30,7 +30,7 @@ def find_importance(surface: SurfaceDraws, confidence: float = 0.9) -> dict[str 
     """
     d, names = surface.centre.shape[1], [axis.name for axis in surface.box.axes]
     pairs = list(itertools.combinations(range(d), 2))
-    cloud = np.random.default_rng(1).uniform(-1, 1, (_CLOUD, d))
+    cloud = surface.box.cloud(_CLOUD, 1)
     some = np.linspace(0, len(surface.lowest) - 1, min(len(surface.lowest), _DRAWS)).astype(int)
     shares = np.empty((len(some), d + len(pairs)))
     for i, m in enumerate(some):

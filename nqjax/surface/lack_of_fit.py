@@ -26,7 +26,7 @@ _LEAST_FREEDOM = 3
 _TINY = 1e-9
 
 #: A p-value that is worth a warning.
-_DOUBTFUL = 0.01
+DOUBTFUL = 0.01
 
 
 class LackOfFit(NamedTuple):
@@ -82,7 +82,7 @@ def _features(z: Floats, present: Floats, groups: Floats) -> Floats:
 
 def doubts_of(lack: LackOfFit | None) -> list[str]:
     """Return a warning where a quadratic does not fit."""
-    if lack is None or lack.p_value > _DOUBTFUL:
+    if lack is None or lack.p_value > DOUBTFUL:
         return []
     worst = min(lack.p_values, key=lambda name: lack.p_values[name])
     why = "the surface bends there, or has another scale"
