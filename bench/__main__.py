@@ -31,6 +31,7 @@ PARTS = (
     "gamma",
     "worth",
     "fidelity",
+    "hypergradients",
     "proposals",
     "posterior",
     "calibration",

@@ -8,6 +8,10 @@ from .fidelity.methods import SuccessiveHalving as SuccessiveHalving
 from .fidelity.replay import replay as replay
 from .fidelity.tables import CurveTable as CurveTable
 from .fidelity.tables import curve_table as curve_table
+from .gradients.hypergradient import hypergradient as hypergradient
+from .gradients.result import Derivative as Derivative
+from .gradients.result import Hypergradient as Hypergradient
+from .gradients.training import Training as Training
 from .models.dropout import dropout as dropout
 from .objectives import Function as Function
 from .optimizers.evolution import CMAES as CMAES
