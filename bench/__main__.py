@@ -32,6 +32,7 @@ PARTS = (
     "worth",
     "fidelity",
     "hypergradients",
+    "nested",
     "proposals",
     "posterior",
     "calibration",

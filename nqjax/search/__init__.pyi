@@ -1,3 +1,8 @@
+from .cross_validation.linear import logistic_regression as logistic_regression
+from .cross_validation.linear import ridge_regression as ridge_regression
+from .cross_validation.model import FoldModel as FoldModel
+from .cross_validation.nested import nested_cross_validation as nested_cross_validation
+from .cross_validation.result import NestedCrossValidation as NestedCrossValidation
 from .experiments.replicate import replicate as replicate
 from .experiments.replications import Replications as Replications
 from .experiments.replications import read_replications as read_replications
