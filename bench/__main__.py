@@ -33,6 +33,7 @@ PARTS = (
     "fidelity",
     "hypergradients",
     "nested",
+    "pareto",
     "proposals",
     "posterior",
     "calibration",

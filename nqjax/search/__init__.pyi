@@ -24,9 +24,14 @@ from .optimizers.evolution import DifferentialEvolution as DifferentialEvolution
 from .optimizers.fixed_designs import GridSearch as GridSearch
 from .optimizers.fixed_designs import SobolSearch as SobolSearch
 from .optimizers.gaussian_process import GaussianProcess as GaussianProcess
+from .optimizers.nsga2 import NSGA2 as NSGA2
 from .optimizers.random_search import RandomSearch as RandomSearch
 from .optimizers.surface_search import SurfaceSearch as SurfaceSearch
 from .optimizers.tpe import TPE as TPE
+from .pareto.front import hypervolume as hypervolume
+from .pareto.front import pareto_front as pareto_front
+from .pareto.search import ParetoSearch as ParetoSearch
+from .pareto.search import pareto_search as pareto_search
 from .runner import Trials as Trials
 from .runner import read_trials as read_trials
 from .searches import run as run
