@@ -15,8 +15,8 @@ import numpy as np
 
 from bench.common import table
 from nqjax.search import hypergradient, load
+from nqjax.search.gradients.differences import central_differences
 from nqjax.search.gradients.training import split, steps_of
-from nqjax.search.gradients.unrolled import scores_of
 
 #: Epochs of 18 steps.
 EPOCHS = (3, 30)
@@ -26,9 +26,6 @@ RATES = (0.02, 0.1, 0.4, 1.0)
 CONFIG = {"momentum": 0.9, "weight_decay": 1e-4, "dropout": 0.0, "init_scale": 1.0}
 
 SEEDS = 16
-
-#: Half the distance between the two ends of a central difference, in the logarithm.
-STEP = 0.05
 
 NAMES = ("learning_rate", "weight_decay")
 
@@ -56,7 +53,7 @@ def main(*, quick: bool) -> None:
                 task.model = Smooth()
             for rate in RATES:
                 config = {**CONFIG, "learning_rate": rate}
-                found = hypergradient(task, config, key=key, names=NAMES, seeds=SEEDS)
+                found = hypergradient(task, config, key=key, names=NAMES, seeds=SEEDS, check=True)
                 for name in NAMES:
                     line = [network, str(18 * epochs), f"{rate:g}", *_cells(task, config, found, name, keys)]
                     lines[name].append(line)
@@ -70,7 +67,9 @@ def main(*, quick: bool) -> None:
 
 def _cells(task, config, found, name, keys) -> list[str]:
     one, slopes = found[name], found.by_seed[:, found.names.index(name)]
-    central = _central(task, config, name, keys)
+    with jax.enable_x64(False):
+        steps, traced = steps_of(task, config), split(task, config)[0]
+        central = central_differences(steps, traced, task.space, (name,), keys)[:, 0]
     agree = int(np.sum(np.sign(slopes) == np.sign(central)))
     verdict = "refused" if one.refused else "reliable" if one.reliable else "sign not told"
     with np.errstate(all="ignore"):
@@ -83,13 +82,3 @@ def _cells(task, config, found, name, keys) -> list[str]:
 def _spread(values: np.ndarray) -> str:
     with np.errstate(over="ignore", invalid="ignore"):
         return f"{values.mean():.3g} ({values.std(ddof=1):.2g})"
-
-
-def _central(task, config, name, keys) -> np.ndarray:
-    """Return a central difference for each seed, with the same initial values and batches at both ends."""
-    with jax.enable_x64(False):
-        ends = []
-        for sign in (1, -1):
-            changed = {**config, name: config[name] * math.exp(sign * STEP)}
-            ends.append(scores_of(steps_of(task, changed), split(task, changed)[0], keys))
-    return (ends[0] - ends[1]) / (2 * STEP)

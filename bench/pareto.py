@@ -1,4 +1,4 @@
-"""Hypervolume of NSGA-II on test problems, beside pymoo's under the same settings.
+"""Hypervolume of NSGA-II on test problems, and pymoo's under the same settings.
 
 python -m bench pareto [--quick]
 """

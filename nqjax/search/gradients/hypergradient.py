@@ -11,7 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from nqjax.errors import InputError
-from nqjax.inputs import as_choice, as_count, as_key, as_number
+from nqjax.inputs import as_choice, as_count, as_flag, as_key, as_number
+from nqjax.search import space as spaces
+from nqjax.search.gradients.differences import central_differences
 from nqjax.search.gradients.implicit import implicit
 from nqjax.search.gradients.result import Hypergradient, summarize
 from nqjax.search.gradients.training import Training, differentiable, regularizers, split, steps_of
@@ -32,6 +34,7 @@ def hypergradient(
     names: Sequence[str] | None = None,
     seeds: int = 16,
     damping: float = 1e-6,
+    check: bool = False,
     progress: bool = False,
 ) -> Hypergradient:
     """Differentiate the score at the end of training by continuous hyperparameters, averaged over seeds.
@@ -43,7 +46,7 @@ def hypergradient(
     stored states). It is exact, also for the learning rate and momentum, and costs three to four trainings for all
     hyperparameters together. In an unstable training it is a huge number without meaning. Then a few seeds dominate,
     and it is refused. Where a step of training jumps, as with rectified units that switch on, it misses the jumps:
-    some percent for a small network (docs/hypergradients.md).
+    some percent for a small network (docs/hypergradients.md); ``check`` finds out.
 
     **implicit** differentiates the optimum that the training has reached (Lorraine, Vicol and Duvenaud 2020, with
     conjugate gradients): for regularisers alone, because the optimum does not depend on how it was reached. It is
@@ -67,6 +70,9 @@ def hypergradient(
         Trainings, 4 or more, with different initial values and batches.
     damping : float, optional
         Added to the curvature in every direction, for "implicit", in units of the objective's second derivatives.
+    check : bool, optional
+        Whether to compare with central differences of the same seeds, over 1 % of each hyperparameter's range on either
+        side, and to refuse what is far off. This costs two trainings more for each hyperparameter.
     progress : bool, optional
         Whether to show progress.
 
@@ -114,11 +120,14 @@ def hypergradient(
             found = implicit(steps, traced, chosen, keys, damping)
         else:
             found = unrolled(steps, traced, chosen, keys, progress=progress)
+        central = [None] * len(chosen)
+        if as_flag("check", check):
+            central = list(central_differences(steps, traced, spaces.check(task.space), chosen, keys).T)
     units = np.array([traced[name] if logs[name] else 1.0 for name in chosen])
     by_seed = found.slopes * units
     notes = found.notes or [""] * len(chosen)
     scales = ["log" if logs[name] else "linear" for name in chosen]
-    derivatives = tuple(map(summarize, chosen, scales, by_seed.T, notes))
+    derivatives = tuple(map(summarize, chosen, scales, by_seed.T, notes, central))
     return Hypergradient(method, _score(task), derivatives, by_seed, found.scores, found.cost)
 
 

@@ -22,6 +22,13 @@ _APART = 1.0
 #: ... and than this share of the median, below which the difference does not matter.
 _NEGLIGIBLE = 0.1
 
+#: A derivative is not that of the score if the central difference of the same seeds is further away than this many
+#: standard errors of the difference ...
+_AWAY = 3.0
+
+#: ... and than this share of the central difference.
+_MATTERS = 0.2
+
 #: The sign is told if the mean lies at least this many standard errors from 0.
 _TOLD = 2.0
 
@@ -45,6 +52,8 @@ class Derivative(NamedTuple):
     refused : bool
     reason : str
         Plain words on that.
+    central_difference : float
+        The mean over the same seeds, if it was asked for; else NaN.
     """
 
     name: str
@@ -57,6 +66,7 @@ class Derivative(NamedTuple):
     reliable: bool
     refused: bool
     reason: str
+    central_difference: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -124,7 +134,7 @@ class Hypergradient:
         return "\n".join([head, *lines])
 
 
-def summarize(name: str, scale: str, slopes: Floats, note: str = "") -> Derivative:
+def summarize(name: str, scale: str, slopes: Floats, note: str = "", central: Floats | None = None) -> Derivative:
     """Return the derivative by one hyperparameter from those of the seeds.
 
     It is refused if a seed's is not finite, or if the mean and the median over seeds disagree: they lie more than one
@@ -138,6 +148,9 @@ def summarize(name: str, scale: str, slopes: Floats, note: str = "") -> Derivati
         On the scale.
     note : str, optional
         A reason to refuse it that was found before.
+    central : ndarray, shape (seeds,), optional
+        Central differences on the same scale. The derivative is refused if their mean is three standard errors of the
+        difference away, and a fifth of its size.
     """
     finite = np.isfinite(slopes)
     with np.errstate(all="ignore"):
@@ -156,12 +169,29 @@ def summarize(name: str, scale: str, slopes: Floats, note: str = "") -> Derivati
             f"refused: a few seeds dominate: the mean {show(float(f'{mean:.3g}'))} and the median "
             f"{show(float(f'{median:.3g}'))} disagree, as in an unstable training"
         )
+    if not reason and central is not None:
+        reason = _compared(slopes, central)
     refused = bool(reason)
     told = not refused and abs(signal) >= _TOLD
     if not refused:
         reason = "reliable" if told else f"the sign is not told: {abs(signal):.1f} standard errors from 0"
     gradient = math.nan if refused else mean
-    return Derivative(name, scale, gradient, mean, median, error, signal, told, refused, reason)
+    difference = math.nan if central is None else float(np.mean(central))
+    return Derivative(name, scale, gradient, mean, median, error, signal, told, refused, reason, difference)
+
+
+def _compared(slopes: Floats, central: Floats) -> str:
+    """Return why central differences refuse a derivative, or nothing."""
+    if not np.isfinite(central).all():
+        return "refused: the training fails at a value next to this one"
+    apart, expected = slopes - central, float(np.mean(central))
+    mean, error = abs(float(np.mean(apart))), float(np.std(apart, ddof=1) / math.sqrt(len(apart)))
+    if mean > _AWAY * error and mean > _MATTERS * abs(expected):
+        return (
+            f"refused: central differences of the same seeds are {expected:.3g}, more than {_AWAY:g} standard errors "
+            "away: the training has jumps, as with rectified units"
+        )
+    return ""
 
 
 def _signal(mean: float, error: float) -> float:

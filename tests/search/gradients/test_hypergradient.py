@@ -144,6 +144,39 @@ def test_implicit_is_unrolled_where_training_has_converged():
     assert abs(optimum["decay"].gradient) > 1e-3
 
 
+def _jumping(state, config):
+    """Return a score with a slope of -1 and jumps of 1 up after each tenth, which no derivative sees."""
+    return jnp.floor(10 * state) / 5 - state
+
+
+@pytest.mark.parametrize(("score", "refused"), [(_jumping, True), (lambda state, config: -state, False)])
+def test_central_differences_find_jumps(score, refused):
+    training = Training(
+        space={"x": Uniform(0, 100)},
+        num_steps=1,
+        init=lambda config, key: jax.random.uniform(key),
+        step=lambda state, config, key, number: state + config["x"],
+        score=score,
+    )
+    with jax.enable_x64(True):
+        plain = hypergradient(training, {"x": 30.0}, key=jax.random.key(0))["x"]
+        checked = hypergradient(training, {"x": 30.0}, key=jax.random.key(0), check=True)["x"]
+    assert plain.reliable
+    assert plain.gradient == pytest.approx(-1)
+    assert np.isnan(plain.central_difference)
+    assert checked.refused == refused
+    assert checked.central_difference == pytest.approx(1 if refused else -1, abs=0.1)
+    assert ("jumps" in checked.reason) == refused
+
+
+@pytest.mark.usefixtures("x64")
+def test_central_differences_of_a_smooth_training_agree():
+    found = hypergradient(NETWORK, _CONFIG, key=jax.random.key(0), seeds=8, check=True)
+    for one in found.derivatives:
+        assert not one.refused
+        assert one.central_difference == pytest.approx(one.gradient, rel=0.05)
+
+
 @pytest.mark.usefixtures("x64")
 def test_implicit_derivative_of_ridge_regression_is_the_closed_form():
     decay = 0.3
