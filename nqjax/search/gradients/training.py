@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from nqjax.errors import InputError
-from nqjax.inputs import as_count
+from nqjax.inputs import as_count, as_number
 from nqjax.search import space as spaces
 from nqjax.search.engine.population import Program
 from nqjax.search.engine.programs import programs_of
@@ -168,12 +168,14 @@ def split(training: Task | Training, config: Mapping[str, Any]) -> tuple[dict[st
     missing = [name for name in training.space if name not in config]
     if missing:
         raise InputError(f"the configuration lacks {missing[0]!r}: give a value for each hyperparameter of the space")
-    plain = {}
+    plain, space = {}, spaces.check(training.space)
     for name, value in config.items():
         try:
             plain[name] = plain_number(value)
         except InputError as error:
             raise InputError(f"{name}: {error}") from None
+        if isinstance(space.get(name), LogUniform | Uniform):
+            plain[name] = as_number(name, value)  # a float, also where it is given as a whole number
     if isinstance(training, Training):
         fixed = {name: value for name, value in plain.items() if not isinstance(value, float)}
     else:

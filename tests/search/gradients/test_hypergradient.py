@@ -262,6 +262,29 @@ def test_faults_are_one_line(options, message):
         hypergradient(NETWORK, **arguments)
 
 
+def test_seeds_that_do_not_fit_the_memory_follow_each_other(monkeypatch):
+    training = _logistic_training(20)  # its states take 400 bytes a seed, and as much on the way back
+    config = {"rate": 0.5, "decay": 0.1}
+    whole = hypergradient(training, config, key=jax.random.key(0), seeds=8)
+    monkeypatch.setattr("nqjax.search.gradients.unrolled.free", lambda device: 2500)
+    parts = hypergradient(training, config, key=jax.random.key(0), seeds=8)
+    np.testing.assert_allclose(parts.by_seed, whole.by_seed, rtol=1e-4)
+    np.testing.assert_allclose(parts.scores, whole.scores, rtol=1e-5)
+    widths = [name[2] for (name, _) in next(iter(training._steps.values())).programs if name[0] == "slopes"]
+    assert widths == [8, 3]
+    monkeypatch.setattr("nqjax.search.gradients.unrolled.free", lambda device: 500)
+    with pytest.raises(InputError, match="which the memory does not hold"):
+        hypergradient(training, config, key=jax.random.key(0), seeds=8)
+
+
+def test_whole_numbers_are_values_of_continuous_hyperparameters():
+    training = _logistic_training(20)
+    whole, number = (hypergradient(training, {"rate": r, "decay": 1}, key=jax.random.key(0), seeds=4) for r in (1, 1.0))
+    np.testing.assert_array_equal(whole.by_seed, number.by_seed)
+    with pytest.raises(InputError, match="rate is 'fast': give a finite number"):
+        hypergradient(training, {"rate": "fast", "decay": 1}, key=jax.random.key(0))
+
+
 @pytest.mark.parametrize("name", ["rate", ["rate", "decay"]])
 def test_implicit_knows_no_learning_rate(name):
     with pytest.raises(InputError, match="the optimum does not depend on rate"):
