@@ -1,3 +1,8 @@
+from .cross_validation.linear import logistic_regression as logistic_regression
+from .cross_validation.linear import ridge_regression as ridge_regression
+from .cross_validation.model import FoldModel as FoldModel
+from .cross_validation.nested import nested_cross_validation as nested_cross_validation
+from .cross_validation.result import NestedCrossValidation as NestedCrossValidation
 from .experiments.replicate import replicate as replicate
 from .experiments.replications import Replications as Replications
 from .experiments.replications import read_replications as read_replications
@@ -8,6 +13,10 @@ from .fidelity.methods import SuccessiveHalving as SuccessiveHalving
 from .fidelity.replay import replay as replay
 from .fidelity.tables import CurveTable as CurveTable
 from .fidelity.tables import curve_table as curve_table
+from .gradients.hypergradient import hypergradient as hypergradient
+from .gradients.result import Derivative as Derivative
+from .gradients.result import Hypergradient as Hypergradient
+from .gradients.training import Training as Training
 from .models.dropout import dropout as dropout
 from .objectives import Function as Function
 from .optimizers.evolution import CMAES as CMAES
@@ -15,9 +24,14 @@ from .optimizers.evolution import DifferentialEvolution as DifferentialEvolution
 from .optimizers.fixed_designs import GridSearch as GridSearch
 from .optimizers.fixed_designs import SobolSearch as SobolSearch
 from .optimizers.gaussian_process import GaussianProcess as GaussianProcess
+from .optimizers.nsga2 import NSGA2 as NSGA2
 from .optimizers.random_search import RandomSearch as RandomSearch
 from .optimizers.surface_search import SurfaceSearch as SurfaceSearch
 from .optimizers.tpe import TPE as TPE
+from .pareto.front import hypervolume as hypervolume
+from .pareto.front import pareto_front as pareto_front
+from .pareto.search import ParetoSearch as ParetoSearch
+from .pareto.search import pareto_search as pareto_search
 from .runner import Trials as Trials
 from .runner import read_trials as read_trials
 from .searches import run as run

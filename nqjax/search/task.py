@@ -46,6 +46,11 @@ class Task:
     lanes : int or None
         How many trials one program trains side by side on a CPU; None for the default, 16. The last digits of a trial's
         numbers depend on it, and training amplifies them, so a search that is continued keeps its first value.
+    differentiable : tuple of str or None
+        Hyperparameters that `nqjax.search.hypergradient` may differentiate by; None for all that are continuous. Leave
+        out those that act through comparisons with random numbers, such as the rate of dropout: the derivative does
+        not see them. A task may also have ``objective(params, config, arrays)``, what it minimises over the arrays of
+        ``train`` with all penalties, ``params(state)`` and ``regularizers``, as `nqjax.search.Training` has.
     settings : mapping
         What identifies the task besides its name, for JSON: sizes, or a fingerprint of the data. A search is not
         continued with other settings.
@@ -87,6 +92,7 @@ class Task:
     valid: Source
     evaluation_size: int = 1024
     lanes: int | None = None
+    differentiable: tuple[str, ...] | None = None
     settings: Mapping[str, Any] = {}
     source: str | None = None
 

@@ -56,7 +56,7 @@ def test_a_loss_that_is_a_quadratic_has_none():
     assert [axis.bend for axis in surface.box.axes] == [0.0, 0.0]
 
 
-@pytest.mark.parametrize("amount", (0.0, *BENDS))
+@pytest.mark.parametrize("amount", [0.0, *BENDS])
 def test_bending_can_be_undone(amount):
     z = np.linspace(-1, 1, 41)
     assert np.allclose(unbend(bend(z, amount), amount), z, atol=1e-12)

@@ -123,7 +123,7 @@ class Program:
         return jax.ShapeDtypeStruct((self.lanes, *shape), dtype)
 
     def _shapes(self, configs: Any, words: Any) -> Any:
-        return jax.eval_shape(jax.vmap(self._init), configs, words)
+        return jax.eval_shape(jax.vmap(self.initial), configs, words)
 
     def empty_state(self, configs: Any, words: NDArray[np.uint32]) -> Any:
         """Return a state of zeros for all lanes."""
@@ -208,21 +208,24 @@ class Program:
     def _config(self, config: dict[str, jax.Array]) -> dict[str, Any]:
         return {**self.static, **config}
 
-    def _init(self, config: dict[str, jax.Array], words: jax.Array) -> Any:
+    def initial(self, config: dict[str, jax.Array], words: jax.Array) -> Any:
+        """Return the state before training."""
         return self.task.init(self._config(config), jax.random.fold_in(_key(words), _INIT))
 
-    def _one_step(self, state: Any, config: Any, words: jax.Array, round_index: Any, step: Any, batch: Any) -> Any:
+    def one_step(self, state: Any, config: Any, words: jax.Array, round_index: Any, step: Any, batch: Any) -> Any:
+        """Return the state after a step of a round, and the loss."""
         key = jax.random.fold_in(jax.random.fold_in(_key(words), round_index + _FIRST_ROUND), step + 1)
         return self.task.step(state, self._config(config), batch, key)
 
-    def _order(self, words: jax.Array, round_index: jax.Array) -> jax.Array:
+    def order(self, words: jax.Array, round_index: jax.Array) -> jax.Array:
         """Return the indices of the examples of each step of a round, of shape (steps, batch_size)."""
         key = jax.random.fold_in(jax.random.fold_in(_key(words), round_index + _FIRST_ROUND), 0)
         length, wanted = len(self.task.train), self.steps * self.batch_size
         passes = [shuffled(jax.random.fold_in(key, i), length) for i in range(-(-wanted // length))]
         return jnp.concatenate(passes)[:wanted].reshape(self.steps, self.batch_size)
 
-    def _means(self, state: Any, config: Any, batch: Any, weights: jax.Array) -> Any:
+    def metric_sums(self, state: Any, config: Any, batch: Any, weights: jax.Array) -> Any:
+        """Return the weighted sum of each metric over a batch."""
         metrics = self.task.evaluate(state, self._config(config), batch)
         weighed = {name: jnp.where(weights > 0, weights * value, 0) for name, value in metrics.items()}
         return {name: value.astype(jnp.float32).sum() for name, value in weighed.items()}
@@ -236,12 +239,12 @@ class Program:
         return jax.tree.map(lambda all_lanes: all_lanes[lane], state)
 
     def _start_function(self, state: Any, configs: Any, words: Any, fresh: jax.Array) -> Any:
-        new = jax.vmap(self._init)(configs, words)
+        new = jax.vmap(self.initial)(configs, words)
         return jax.tree.map(lambda n, s: jnp.where(fresh.reshape(-1, *[1] * (n.ndim - 1)), n, s), new, state)
 
     def _train_function(self, state: Any, configs: Any, words: Any, rounds: Any, data: Any) -> Any:
-        order = jax.vmap(self._order, out_axes=1)(words, rounds)  # (steps, lanes, batch_size)
-        one_step = jax.vmap(self._one_step, in_axes=(0, 0, 0, 0, None, 0))
+        order = jax.vmap(self.order, out_axes=1)(words, rounds)  # (steps, lanes, batch_size)
+        one_step = jax.vmap(self.one_step, in_axes=(0, 0, 0, 0, None, 0))
 
         def step(carry: Any, at: Any) -> tuple[Any, None]:
             (state, total), (index, number) = carry, at
@@ -255,7 +258,7 @@ class Program:
 
     def _step_function(self, carry: Any, configs: Any, words: Any, rounds: Any, number: Any, batch: Any) -> Any:
         state, total = carry
-        state, loss = jax.vmap(self._one_step, in_axes=(0, 0, 0, 0, None, 0))(
+        state, loss = jax.vmap(self.one_step, in_axes=(0, 0, 0, 0, None, 0))(
             state, configs, words, rounds, number, batch
         )
         return state, total + loss
@@ -273,7 +276,7 @@ class Program:
         return jax.lax.scan(add, first, rest)[0]
 
     def _evaluate_batch_function(self, state: Any, configs: Any, batch: Any, weights: jax.Array) -> Any:
-        sums = jax.vmap(self._means, in_axes=(0, 0, None, None))(state, configs, batch, weights)
+        sums = jax.vmap(self.metric_sums, in_axes=(0, 0, None, None))(state, configs, batch, weights)
         return sums, weights.sum()
 
 

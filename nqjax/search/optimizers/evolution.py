@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,84 +12,23 @@ from jax import Array
 
 from nqjax.runtime.extras import require
 from nqjax.search.optimizers.cube import Cube
+from nqjax.search.optimizers.generations import Generation, Generations
 
 #: A point outside the cube is drawn anew at most this often.
 _ATTEMPTS = 10
 
 
-class Generation(NamedTuple):
-    """The generation under way.
+class _FromEvosax(Generations):
+    """A method whose generations are those of evosax, whose state is kept."""
 
-    Attributes
-    ----------
-    key : Array
-    points, scores : Array, shape (population, dimension), (population,)
-        Points before separate values are moved to their cells; NaN where a score is not known or the trial failed.
-    inner : Any
-        The state of evosax.
-    number : Array
-        The number of the generation.
-    """
-
-    key: Array
-    points: Array
-    scores: Array
-    inner: Any
-    number: Array
-
-
-class _Generations:
-    """A method whose points come in generations."""
-
-    population: int | None
     name: str
 
     def __post_init__(self) -> None:
         require("evosax", "optimize", f"the method {self.name}")
 
-    def size(self, cube: Cube) -> int:
-        """Return the number of points in a generation."""
-        raise NotImplementedError
-
-    def first_generation(self, cube: Cube, key: Array) -> tuple[Any, Array]:
-        """Return evosax's state and the points of the first generation."""
-        raise NotImplementedError
-
-    def next_generation(self, cube: Cube, state: Generation, number: Array, key: Array) -> tuple[Any, Array]:
-        """Return evosax's state and the points of generation ``number``, given the scores of the one before."""
-        raise NotImplementedError
-
-    def init(self, cube: Cube, capacity: int, key: Array) -> Generation:  # noqa: ARG002
-        """Return the state of a search that has not begun."""
-        inner, points = self.first_generation(cube, jax.random.fold_in(key, 0))
-        return Generation(key, points, jnp.full(len(points), jnp.nan), inner, jnp.asarray(0))
-
-    def ask(self, cube: Cube, state: Generation, first: Array, count: int) -> tuple[Generation, Array]:
-        """Return the state and the next points of the generation; a new one begins where it ends."""
-        size = self.size(cube)
-
-        def renew(state: Generation, number: Array) -> Generation:
-            inner, points = self.next_generation(cube, state, number, jax.random.fold_in(state.key, number))
-            return Generation(state.key, points, jnp.full(size, jnp.nan), inner, number)
-
-        def step(state: Generation, number: Array) -> tuple[Generation, Array]:
-            begins = (number % size == 0) & (number > 0)
-            state = jax.lax.cond(begins, lambda: renew(state, number // size), lambda: state)
-            return state, cube.snap(state.points[number % size])
-
-        return jax.lax.scan(step, state, first + jnp.arange(count))
-
-    def tell(self, cube: Cube, state: Generation, first: Array, active: Array, scores: Array) -> Generation:  # noqa: ARG002
-        """Return the state with more scores; those of a generation that has ended are dropped."""
-        size = self.size(cube)
-        generation, place = jnp.divmod(first + jnp.arange(len(scores)), size)
-        scores = jnp.where(jnp.isfinite(scores), scores, jnp.nan)
-        place = jnp.where(generation == state.number, place, size)  # beyond the end: not written
-        return state._replace(scores=state.scores.at[place].set(scores, mode="drop"))
-
 
 @dataclass(frozen=True)
-class CMAES(_Generations):
+class CMAES(_FromEvosax):
     """Covariance matrix adaptation (Hansen and Ostermeier 2001) from the middle of the cube.
 
     A point outside the cube is drawn anew, up to ten times, and then moved to the border.
@@ -137,7 +76,7 @@ class CMAES(_Generations):
 
 
 @dataclass(frozen=True)
-class DifferentialEvolution(_Generations):
+class DifferentialEvolution(_FromEvosax):
     """Differential evolution around the best member (Storn and Price 1997), from random points.
 
     A point outside the cube is reflected at the border.

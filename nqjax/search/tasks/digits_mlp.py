@@ -60,6 +60,8 @@ class DigitsMLP(Task):
         "init_scale": LogUniform(0.2, 2.0),
     }
 
+    differentiable = ("learning_rate", "momentum", "weight_decay", "init_scale")  # not dropout: its masks are steps
+    regularizers = ("weight_decay",)
     epochs = 30
     warmup = 0.1  # share of the steps
 
@@ -105,6 +107,16 @@ class DigitsMLP(Task):
         total = self.epochs * self.steps_per_round(config)
         schedule = optax.warmup_cosine_decay_schedule(0.0, 1.0, round(self.warmup * total), total)
         return config["learning_rate"] * schedule(count)
+
+    def params(self, state: Any) -> Any:
+        """Return the part of the state that is trained."""
+        return state["params"]
+
+    def objective(self, params: Any, config: Config, arrays: dict[str, jax.Array]) -> jax.Array:
+        """Return what training without dropout minimises: the mean cross-entropy and the L2 penalty."""
+        logits: Any = self.model.apply(params, arrays["x"])
+        loss = optax.softmax_cross_entropy_with_integer_labels(logits, arrays["y"]).mean()
+        return loss + 0.5 * config["weight_decay"] * optax.tree.norm(params, squared=True)
 
     def evaluate(self, state: Any, config: Config, batch: dict[str, jax.Array]) -> dict[str, jax.Array]:  # noqa: ARG002
         """Return each image's cross-entropy, and whether it is classified correctly."""

@@ -1,0 +1,1 @@
+"""Nested cross-validation of a whole search."""

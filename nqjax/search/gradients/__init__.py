@@ -1,0 +1,1 @@
+"""Derivatives of a training's score with respect to its hyperparameters."""
