@@ -157,14 +157,17 @@ class SurfaceDraws:
         found = np.empty(len(some))
         for i, m in enumerate(some):
             row = self.combinations[self.lowest_in_box[1][m]]
-            away = self.box.present(row[None]) * (cloud - self.centre[m] - row @ self.shifts[m])
-            loss = 0.5 * np.einsum("ni,ij,nj->n", away, self.curvature[m], away) + self.lowest[m] + self.levels[m] @ row
-            depth = loss - self.lowest_in_box[2][m]
-            reach = self.sign * self.threshold[m] - self.lowest_in_box[2][m]
+            present, centre = self.box.present(row[None]), self.centre[m] + row @ self.shifts[m]
+            # In units of the curvature: of a surface that is nearly flat, differences of losses would be rounded to 0.
+            unit = max(float(np.trace(self.curvature[m])), 1e-300)
+            away, lowest = present * (cloud - centre), present[0] * (self.lowest_in_box[0][m] - centre)
+            shape = self.curvature[m] / unit
+            depth = 0.5 * (np.einsum("ni,ij,nj->n", away, shape, away) - lowest @ shape @ lowest)
+            reach = (self.sign * self.threshold[m] - self.lowest_in_box[2][m]) / unit
             # With few points inside, the exponent of the 16 next ones stands for it.
             reach = max(reach, np.partition(depth, 16)[16])
             inside = depth[(depth <= reach) & (depth > 0)]
-            found[i] = 2 / np.mean(np.log(reach / inside))
+            found[i] = 2 / max(float(np.mean(np.log(reach / inside))), 1e-3) if inside.size else float(len(centre))
         return found
 
     def losses(self, points: Floats, present: Floats, groups: Floats, draws: NDArray[np.int_] | None = None) -> Floats:
