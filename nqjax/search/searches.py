@@ -12,6 +12,8 @@ from nqjax.inputs import as_count
 from nqjax.runtime.memory import check_memory
 from nqjax.search import configurations
 from nqjax.search.fidelity.methods import FidelityMethod, as_fidelity_method
+from nqjax.search.fidelity.population_based import PopulationBasedTraining
+from nqjax.search.fidelity.population_run import run_populations
 from nqjax.search.fidelity.run import run_fidelity
 from nqjax.search.guided import guided
 from nqjax.search.optimizers.method import Method
@@ -126,8 +128,10 @@ def run(
     if method != "random":
         if grid is not None:
             raise InputError("give a method or grid, not both")
-        count, batch = as_count("num_trials", num_trials), as_count("batch", batch)
         stopping = as_fidelity_method(method)
+        if isinstance(stopping, PopulationBasedTraining):
+            return run_populations(task, space, stopping, num_trials, key, out=out, **options)
+        count, batch = as_count("num_trials", num_trials), as_count("batch", batch)
         if stopping is not None:
             return run_fidelity(task, space, stopping, count, batch, key, out=out, **options)
         return guided(task, space, as_method(cast("str | Method", method)), count, batch, key, out=out, **options)

@@ -15,7 +15,7 @@ from nqjax.search.engine.bank import Bank
 from nqjax.search.engine.population import Program
 from nqjax.search.engine.trial import Lane, Part
 from nqjax.trials.search_lines import CHECK
-from nqjax.trials.study import FINISHED, PRUNED
+from nqjax.trials.study import FINISHED, PRUNED, RUNNING
 
 #: Keys of a trial's row that are not hyperparameters or metrics.
 RESERVED = ("trial", "failed", "best_round", "rounds", "trained", "status", "curve", CHECK)
@@ -159,8 +159,8 @@ def row(lane: Lane, score: str, minimize: bool) -> dict[str, Any]:
 
 
 def _part_trained(lane: Lane) -> dict[str, Any]:
-    stopped = lane.round < lane.trial.rounds and not lane.failed
-    return {"trained": lane.round, "status": PRUNED if stopped else FINISHED}
+    paused = lane.round < lane.trial.rounds and not lane.failed
+    return {"trained": lane.round, "status": (RUNNING if lane.trial.lineage else PRUNED) if paused else FINISHED}
 
 
 def _shortest(value: Any) -> float:

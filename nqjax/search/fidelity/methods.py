@@ -1,4 +1,4 @@
-"""The methods that decide how long trials train: their settings and their names."""
+"""The methods that decide while trials train: their settings and their names."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from nqjax.errors import InputError
 from nqjax.inputs import as_count, as_number
+from nqjax.search.fidelity.population_based import PopulationBasedTraining, check_settings
 
 
 @dataclass(frozen=True)
@@ -101,11 +102,14 @@ class BOHB:
     name: ClassVar[str] = "bohb"
 
 
-FidelityMethod = SuccessiveHalving | Hyperband | ASHA | BOHB
+#: Methods that compare trials at rungs, and stop some there.
+RungMethod = SuccessiveHalving | Hyperband | ASHA | BOHB
+
+FidelityMethod = RungMethod | PopulationBasedTraining
 
 #: The methods by name.
 FIDELITY_METHODS: dict[str, type[FidelityMethod]] = {
-    kind.name: kind for kind in (SuccessiveHalving, Hyperband, ASHA, BOHB)
+    kind.name: kind for kind in (SuccessiveHalving, Hyperband, ASHA, BOHB, PopulationBasedTraining)
 }
 
 
@@ -122,6 +126,9 @@ def as_fidelity_method(method: Any) -> FidelityMethod | None:
         raise InputError(f"method is the class {found.__name__}: give an instance, {found.__name__}()")
     if not isinstance(found, FidelityMethod):
         return None
+    if isinstance(found, PopulationBasedTraining):
+        check_settings(found)
+        return found
     as_count("eta", found.eta, least=2)
     as_count("min_rounds", found.min_rounds)
     if isinstance(found, ASHA) and found.workers is not None:

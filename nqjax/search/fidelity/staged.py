@@ -41,6 +41,8 @@ class StagedTraining:
         The settings that identify the search.
     bar : Progress
         Counts full trainings.
+    whole : bool
+        Whether all paused states are needed, so that those that do not fit the memory are an error.
     out, resume, population, memory, devices, checkpoint_every
         As for `nqjax.search.run`.
 
@@ -56,6 +58,7 @@ class StagedTraining:
         settings: Mapping[str, Any],
         bar: Progress,
         *,
+        whole: bool = False,
         out: str | Path | None = None,
         resume: bool = True,
         population: int | None = None,
@@ -78,7 +81,7 @@ class StagedTraining:
             self._file = TrialsFile(out, settings, self._made_by, resume=resume)
         self._schedule: Schedule | None = None
         self._lanes: int | None = None
-        self._bank = Bank(int(_SHARE * free(jax.local_devices(backend="cpu")[0])))
+        self.bank = Bank(int(_SHARE * free(jax.local_devices(backend="cpu")[0])), whole=whole)
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as stack:
@@ -116,28 +119,45 @@ class StagedTraining:
     def add(self, trials: Sequence[Trial]) -> None:
         """Add trials, which may follow from the scores of those before."""
         check_rows(self._file.rows, trials, self._file.path)
-        self._trials += trials
+        self.replace([*self._trials, *trials])
+
+    def replace(self, trials: Sequence[Trial]) -> None:
+        """Have other trials from now on."""
+        self._trials = list(trials)
         self._schedule = None
+
+    def check(self, trials: Sequence[Trial]) -> None:
+        """Raise InputError if the file has a trial with other hyperparameters."""
+        check_rows(self._file.rows, trials, self._file.path)
 
     def train(self, until: Mapping[int, int]) -> None:
         """Train trials up to these rounds, those that are there already not again."""
         missing = {number: rounds for number, rounds in until.items() if self.score(number, rounds) is None}
-        if not missing:
-            return
+        if missing:
+            self.advance(missing)
+
+    def advance(self, until: Mapping[int, int], *, again: bool = False) -> None:
+        """Train trials from where they are, or from their starts, up to these rounds.
+
+        With ``again`` the file has their rows already, and they are not written.
+        """
         if self._schedule is None:
             lanes = self._lanes or self._file.made_by.get("lanes")
             self._schedule = Schedule(self._task, self._trials, self._devices, lanes=lanes, **self._limits)
             self._lanes = self._schedule.lanes
             self._file.begin(self._lanes)
-        done = {trial.number for trial in self._trials} - missing.keys()
-        parts = {"until": missing, "bank": self._bank}
-        train(self._schedule, self._file, done, self._checkpoints, self._every, self._bar, self._settings, **parts)
-        if self._checkpoints:
-            self._checkpoints.clear()
+        done = {trial.number for trial in self._trials} - until.keys()
+        parts = {"until": until, "bank": self.bank}
+        file, checkpoints, bar = self._file, self._checkpoints, self._bar
+        if again:
+            file, checkpoints, bar = InMemory(), None, Progress("trials", 1, show=False)
+        train(self._schedule, file, done, checkpoints, self._every, bar, self._settings, **parts)
+        if checkpoints:
+            checkpoints.clear()
 
     def stop(self, numbers: Iterable[int]) -> None:
         """Free the memory of trials that will not go on."""
-        self._bank.drop(numbers)
+        self.bank.drop(numbers)
 
     def table(self) -> Trials:
         """Sort the file, and return the table of the trials."""
