@@ -298,7 +298,7 @@ search.run(
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="processes are killed by a signal")
-@pytest.mark.parametrize(("method", "kills"), [("halving", 6), ("hyperband", 6), ("asha", 8), ("bohb", 4)])
+@pytest.mark.parametrize(("method", "kills"), [("halving", 6), ("hyperband", 6), ("asha", 8), ("bohb", 4), ("pbt", 8)])
 def test_a_process_that_is_killed_again_and_again_ends_with_the_same_table(line, out, method, kills):
     """Killed at random moments, then the same command until it ends."""
     space = {**tiny_task.Line.space, "epochs": DiscreteUniform(9, 27)}
