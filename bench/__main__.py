@@ -31,6 +31,7 @@ PARTS = (
     "gamma",
     "worth",
     "fidelity",
+    "pbt",
     "proposals",
     "posterior",
     "calibration",

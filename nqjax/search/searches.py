@@ -65,7 +65,9 @@ def run(
         `nqjax.search.optimizers` with settings of its own. Its next trials follow from the key and the scores so far,
         so a search that was interrupted goes on as if it had not been. "halving", "hyperband", "asha" and
         "bohb" (`nqjax.search.SuccessiveHalving` and so on) stop poor trials early: trial ``i`` begins as in a random
-        search (for "bohb", as TPE proposes), and its row says how far it was trained.
+        search (for "bohb", as TPE proposes), and its row says how far it was trained. "pbt"
+        (`nqjax.search.PopulationBasedTraining`) trains populations whose poor trials take over the weights of good
+        ones; without ``num_trials`` it is one population.
     batch : int, optional
         Trials that such a method asks for at a time, which train side by side: with fewer it learns more from each,
         and takes longer. The workers of ASHA; the brackets of halving and Hyperband all train side by side.

@@ -61,6 +61,10 @@ class Bank:
         found = self._paused.get(number)
         return None if found is None else found.lane.round
 
+    def paused(self) -> list[Paused]:
+        """Return the trials that are here, by number."""
+        return [self._paused[number] for number in sorted(self._paused)]
+
     def hand_over(self, sources: Mapping[int, int]) -> None:
         """Give trials the states of these sources, most often their own, and forget all other trials.
 

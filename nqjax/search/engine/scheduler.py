@@ -135,6 +135,13 @@ class Schedule:
                 self._programs[key] = Program(self.task, dict(static), self._dtypes, lanes, self._platform)
             return self._programs[key]
 
+    def empty(self, trial: Trial) -> Any:
+        """Return a state of zeros for a trial."""
+        program = self._program(_static(self.task, trial), self.lanes)
+        words = np.array([trial.words] * self.lanes, np.uint32)
+        with jax.enable_x64(False):
+            return jax.tree.map(lambda leaf: leaf[0], program.empty_state(program.configs([trial] * self.lanes), words))
+
     def run(
         self,
         done: set[int],

@@ -74,8 +74,8 @@ class Tile:
             self._prepare()
         if fresh.any():
             self._state = self.program.start(self.device, self._state, self._configs, self._words, fresh)
-        for i, state in paused.items():
-            self._state = self.program.place(self.device, self._state, state, i)
+        if paused:
+            self._state = self.program.place(self.device, self._state, paused)
 
     def restore(self, lanes: list[Lane | None], state: Callable[[Any], Any]) -> None:
         """Continue from a checkpoint; ``state`` is a function that reads it into the structure of a given state."""
@@ -111,7 +111,7 @@ class Tile:
             return [], 0.0
         metrics = self.program.evaluate(self.device, self._state, self._configs)
         values = {"train_loss": loss, **metrics}
-        rows, work = [], 0.0
+        rows, work, paused = [], 0.0, {}
         for i, lane in enumerate(self.lanes):
             if lane is None:
                 continue
@@ -121,8 +121,12 @@ class Tile:
                 work += (lane.end - lane.round) / lane.trial.rounds
                 rows.append(row(lane, self.program.task.score, self.program.task.minimize))
                 if self._bank and not lane.failed and lane.round < lane.trial.rounds:
-                    self._bank.keep(lane, self.program.slice(self.device, self._state, i))
+                    paused[i] = lane
                 self.lanes[i] = None
+        if self._bank and paused:
+            states = self.program.slices(self.device, self._state, list(paused))
+            for lane, state in zip(paused.values(), states, strict=True):
+                self._bank.keep(lane, state)
         return rows, work
 
     @property

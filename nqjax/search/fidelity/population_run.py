@@ -75,8 +75,8 @@ def run_populations(
 class _Run:
     """Populations and their training.
 
-    What a generation scored follows from the rows, so a search that was killed decides as before. The states are lost
-    then: those that are needed are trained again, along their lineage.
+    What a generation scored follows from the rows, so a search that was killed decides as before. It goes on from the
+    states that were saved last, and those after them are trained again, along their lineage.
     """
 
     def __init__(self, training: StagedTraining, populations: Populations, bar: Progress, score: str) -> None:
@@ -93,6 +93,7 @@ class _Run:
             if missing:
                 self._begin(generation, missing)
                 self._training.advance(generation.until(missing))
+                self._training.save()
             self._count(generation, missing)
             scores = {i: self._known(generation, i) for i in generation.sources}
             generation = self._populations.compare({i: score for i, score in scores.items() if score is not None})
@@ -130,11 +131,16 @@ class _Run:
 
     def _again(self, wanted: Sequence[int]) -> None:
         """Train again what the last generation begins with, along the lineage, and those of it that have a row."""
-        needed = [list(wanted)]
-        for generation in reversed(self._past[1:]):
-            needed.append(sorted({generation.sources[i] for i in needed[-1]}))
         self._training.bank.hand_over({})
-        for generation, numbers in zip(self._past, reversed(needed), strict=True):
+        needed, first = [list(wanted)], len(self._past) - 1
+        while first:
+            sources = sorted({self._past[first].sources[i] for i in needed[-1]})
+            before = self._past[first - 1]
+            if self._training.restore(before.trials, before.end, sources):
+                break
+            needed.append(sources)
+            first -= 1
+        for generation, numbers in zip(self._past[first:], reversed(needed), strict=True):
             self._hand_over(generation, numbers)
             missing = [i for i in numbers if self._known(generation, i) is None]
             rest = sorted(set(numbers) - set(missing))

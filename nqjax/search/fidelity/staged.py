@@ -17,6 +17,7 @@ from nqjax.search.engine.checkpoint import checkpoints_of
 from nqjax.search.engine.memory import free
 from nqjax.search.engine.scheduler import Schedule
 from nqjax.search.engine.trial import Trial
+from nqjax.search.fidelity.saved_states import SavedStates
 from nqjax.search.runner import InMemory, check_population, check_rows, made_by_of, train
 from nqjax.search.task import Task
 from nqjax.search.trials_file import TrialsFile
@@ -74,7 +75,7 @@ class StagedTraining:
         self._trials: list[Trial] = []
         self._devices = jax.local_devices() if devices is None else list(devices)
         self._limits = {"population": population, "memory": memory}
-        self._every, self._resume = checkpoint_every, resume
+        self._every, self._resume, self._whole = checkpoint_every, resume, whole
         self._made_by = made_by_of(self._devices[0], task)
         self._file: TrialsFile | InMemory = InMemory()
         if out is not None:
@@ -88,8 +89,11 @@ class StagedTraining:
             stack.enter_context(self._file)
             path = self._file.path
             self._checkpoints = checkpoints_of(path, self._settings) if path else None
+            states = checkpoints_of(path, self._settings, "states") if path and self._whole else None
+            self._saved = SavedStates(states, self._every)
             if self._checkpoints and (not self._resume or "lanes" not in self._file.made_by):
                 self._checkpoints.clear()  # this search starts again: the file that they belong to is gone
+                self._saved.clear()
             self._stack = stack.pop_all()
         return self
 
@@ -141,19 +145,33 @@ class StagedTraining:
 
         With ``again`` the file has their rows already, and they are not written.
         """
-        if self._schedule is None:
-            lanes = self._lanes or self._file.made_by.get("lanes")
-            self._schedule = Schedule(self._task, self._trials, self._devices, lanes=lanes, **self._limits)
-            self._lanes = self._schedule.lanes
-            self._file.begin(self._lanes)
+        schedule = self._ready()
         done = {trial.number for trial in self._trials} - until.keys()
         parts = {"until": until, "bank": self.bank}
         file, checkpoints, bar = self._file, self._checkpoints, self._bar
         if again:
             file, checkpoints, bar = InMemory(), None, Progress("trials", 1, show=False)
-        train(self._schedule, file, done, checkpoints, self._every, bar, self._settings, **parts)
+        train(schedule, file, done, checkpoints, self._every, bar, self._settings, **parts)
         if checkpoints:
             checkpoints.clear()
+
+    def _ready(self) -> Schedule:
+        """Return the schedule of the trials."""
+        if self._schedule is None:
+            lanes = self._lanes or self._file.made_by.get("lanes")
+            self._schedule = Schedule(self._task, self._trials, self._devices, lanes=lanes, **self._limits)
+            self._lanes = self._schedule.lanes
+            self._file.begin(self._lanes)
+        return self._schedule
+
+    def save(self) -> None:
+        """Save the states of all paused trials, if the last save was long ago."""
+        self._saved.save(self.bank)
+
+    def restore(self, trials: Mapping[int, Trial], rounds: int, needed: Iterable[int]) -> bool:
+        """Have the states that trials had after a round in the bank; return False if they were not saved."""
+        self.replace(list(trials.values()))
+        return self._saved.load(self.bank, trials, rounds, needed, lambda trial: self._ready().empty(trial))
 
     def stop(self, numbers: Iterable[int]) -> None:
         """Free the memory of trials that will not go on."""
@@ -163,5 +181,6 @@ class StagedTraining:
         """Sort the file, and return the table of the trials."""
         if isinstance(self._file, TrialsFile):
             self._file.finish()
+        self._saved.clear()
         rows = tuple(self._file.rows[number] for number in sorted(self._file.rows))
         return Trials(rows, self._settings, self._file.made_by or self._made_by)

@@ -322,6 +322,36 @@ def test_a_stop_within_a_round_goes_on_from_its_checkpoint(line, found, out, mon
     assert not out.with_name("trials.jsonl.checkpoints").exists()
 
 
+def test_weights_are_saved_and_damaged_ones_trained_again(line, found, out, monkeypatch):
+    """A search that ends after 9 rounds of each trial goes on from there, without its first rounds."""
+    train, places = population.Program.train_round, []
+    states = out.with_name("trials.jsonl.states")
+
+    def counted(self, device, state, configs, words, rounds, *these):
+        places.append(int(rounds.max()))
+        if len(places) == limit:
+            raise KeyboardInterrupt
+        return train(self, device, state, configs, words, rounds, *these)
+
+    monkeypatch.setattr(population.Program, "train_round", counted)
+    for damaged in (False, True):
+        out.unlink(missing_ok=True)
+        places.clear()
+        limit = 75
+        with pytest.raises(KeyboardInterrupt):
+            _run(line, out=out, checkpoint_every=0)
+        assert 6 <= places[-1] < 12
+        assert states.exists()
+        for file in states.glob("states/*/state/**/*") if damaged else ():
+            if file.is_file():
+                file.write_bytes(b"damaged")
+        places.clear()
+        limit = 0
+        assert _run(line, out=out, checkpoint_every=0).rows == found.rows
+        assert (min(places) == 0) == damaged
+        assert not states.exists()
+
+
 def test_streams_and_higher_scores():
     class Upwards(tiny_task.StreamedLine):
         score, minimize = "gain", False
