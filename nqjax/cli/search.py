@@ -23,9 +23,9 @@ Trials that are counted are safe: after Ctrl-C, or a crash, the same command con
 trials it adds the missing ones. In a random or a grid search the configuration of trial i depends on neither the number
 of trials, the population nor the devices; on CPUs with enough memory, neither do its scores. Other methods choose the
 next trials by the scores so far: what their trials are worth, in random trials, nqjax worth measures. halving,
-hyperband, asha and bohb stop poor trials early, and train those that go on from where they paused. pbt trains a
-population to its end, whose poor trials take over the weights and hyperparameters of good ones every few rounds. With
-another number of trials theirs is another search.
+hyperband, asha and bohb stop poor trials early, and train those that go on from where they paused; median stops what is
+worse than the median of earlier trials. pbt trains a population to its end, whose poor trials take over the weights and
+hyperparameters of good ones every few rounds. With another number of trials theirs, but for median, is another search.
 
 examples:
   nqjax search --list
@@ -60,15 +60,16 @@ def add(commands: Any) -> None:
         metavar="NAME",
         default="random",
         help="what chooses the configurations: random (default), grid, sobol, tpe, gp, cma_es, evolution or surface "
-        "(the last five learn from the scores so far); halving, hyperband, asha and bohb stop poor trials early; pbt "
-        "copies weights within populations",
+        "(the last five learn from the scores so far); halving, hyperband, asha, bohb and median stop poor trials "
+        "early; pbt copies weights within populations",
     )
     parser.add_argument(
         "--batch",
         metavar="B",
         type=read_whole,
         default=16,
-        help="trials that such a method asks for at a time; the workers of asha (default: 16)",
+        help="trials that such a method asks for at a time; the workers of asha; median compares trials with those of "
+        "earlier batches (default: 16)",
     )
     parser.add_argument(
         "--eta", metavar="E", type=read_whole, help="halving and so on: one trial in E goes on (default: 3)"
@@ -101,6 +102,8 @@ def _run(args: argparse.Namespace) -> None:
     check_name(args.method, may_stop=True)
     own = populations.settings(args)
     rungs = {name: value for name in ("eta", "min_rounds") if (value := getattr(args, name)) is not None}
+    if "eta" in rungs and args.method == "median":
+        args.parser.error("--eta is for halving, hyperband, asha and bohb: median has no rungs")
     if rungs and args.method not in STOPPING:
         args.parser.error(f"--eta and --min-rounds are for the methods that stop poor trials: {', '.join(STOPPING)}")
     options = task_options(args.task, args.data)

@@ -160,9 +160,9 @@ class SearchLines:
 
 
 def has_pauses(settings: Any) -> bool:
-    """Return whether the settings are those of a search that pauses its trials: at rungs, or in a population."""
+    """Return whether the settings are those of a search that pauses its trials, or stops some of them early."""
     own = settings.get("sampling") if isinstance(settings, dict) else None
-    return isinstance(own, dict) and ("rungs" in own or "interval" in own)
+    return isinstance(own, dict) and bool({"rungs", "interval", "min_rounds"} & own.keys())
 
 
 def _rounds_trained(row: Mapping[str, Any]) -> int:

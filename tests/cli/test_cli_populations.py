@@ -80,6 +80,8 @@ def test_commands_that_need_a_random_search_refuse_it(capsys):
         (["--method", "pbt", "--exploit", "2"], "exploit_probability is 2"),
         (["--method", "pbt", "--interval", "9"], "the longest training has 5 rounds"),
         (["--method", "pbt", "--population", "1"], "population is 1"),
+        (["--method", "median", "--trials", "9", "--eta", "2"], "median has no rungs"),
+        (["--method", "median", "--trials", "9", "--min-rounds", "5"], "the longest training has 5 rounds"),
         (["--method", "ptb", "--trials", "3"], "did you mean 'pbt'"),
     ],
 )

@@ -34,10 +34,19 @@ class Tile:
         Name of the tile's checkpoint; random by default.
     bank : Bank, optional
         Where trials are kept that pause, and from which they go on.
+    stops : callable, optional
+        Whether a trial stops for good after a round.
     """
 
-    def __init__(self, program: Program, device: jax.Device, name: str | None = None, bank: Bank | None = None) -> None:
-        self.program, self.device, self._bank = program, device, bank
+    def __init__(
+        self,
+        program: Program,
+        device: jax.Device,
+        name: str | None = None,
+        bank: Bank | None = None,
+        stops: Callable[[Lane], bool] | None = None,
+    ) -> None:
+        self.program, self.device, self._bank, self._stops = program, device, bank, stops
         self.name = name or uuid.uuid4().hex
         self.lanes: list[Lane | None] = [None] * program.lanes
         self._state: Any = None
@@ -117,10 +126,11 @@ class Tile:
                 continue
             lane.record({name: _shortest(value[i]) for name, value in values.items()})
             work += 1 / lane.trial.rounds
-            if lane.failed or lane.round >= lane.end:
+            stops = self._stops is not None and not lane.failed and self._stops(lane)
+            if lane.failed or stops or lane.round >= lane.end:
                 work += (lane.end - lane.round) / lane.trial.rounds
                 rows.append(row(lane, self.program.task.score, self.program.task.minimize))
-                if self._bank and not lane.failed and lane.round < lane.trial.rounds:
+                if self._bank and not (lane.failed or stops) and lane.round < lane.trial.rounds:
                     paused[i] = lane
                 self.lanes[i] = None
         if self._bank and paused:

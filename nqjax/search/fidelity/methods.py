@@ -102,14 +102,42 @@ class BOHB:
     name: ClassVar[str] = "bohb"
 
 
+@dataclass(frozen=True)
+class MedianStopping:
+    """Random search whose trials stop where they are worse than the median of earlier ones (Golovin et al. 2017).
+
+    Trials train in batches. After each round, a trial stops if its best score so far is worse than the median of what
+    the trials of earlier batches had after that round, each of them the mean of its scores up to there. Trials that had
+    stopped or failed before do not count.
+
+    Attributes
+    ----------
+    min_rounds : int
+        No trial stops before it has trained so long.
+    startup : int
+        No trial stops after a round that fewer earlier trials have reached.
+
+    Examples
+    --------
+    >>> from nqjax.search import MedianStopping
+    >>> MedianStopping(min_rounds=3)
+    MedianStopping(min_rounds=3, startup=10)
+    """
+
+    min_rounds: int = 1
+    startup: int = 10
+
+    name: ClassVar[str] = "median"
+
+
 #: Methods that compare trials at rungs, and stop some there.
 RungMethod = SuccessiveHalving | Hyperband | ASHA | BOHB
 
-FidelityMethod = RungMethod | PopulationBasedTraining
+FidelityMethod = RungMethod | MedianStopping | PopulationBasedTraining
 
 #: The methods by name.
 FIDELITY_METHODS: dict[str, type[FidelityMethod]] = {
-    kind.name: kind for kind in (SuccessiveHalving, Hyperband, ASHA, BOHB, PopulationBasedTraining)
+    kind.name: kind for kind in (SuccessiveHalving, Hyperband, ASHA, BOHB, MedianStopping, PopulationBasedTraining)
 }
 
 
@@ -129,8 +157,11 @@ def as_fidelity_method(method: Any) -> FidelityMethod | None:
     if isinstance(found, PopulationBasedTraining):
         check_settings(found)
         return found
-    as_count("eta", found.eta, least=2)
     as_count("min_rounds", found.min_rounds)
+    if isinstance(found, MedianStopping):
+        as_count("startup", found.startup)
+        return found
+    as_count("eta", found.eta, least=2)
     if isinstance(found, ASHA) and found.workers is not None:
         as_count("workers", found.workers)
     if isinstance(found, BOHB) and not 0 <= as_number("random_share", found.random_share) <= 1:

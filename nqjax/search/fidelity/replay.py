@@ -12,7 +12,15 @@ from nqjax.errors import InputError
 from nqjax.inputs import as_count
 from nqjax.search.configurations import key_words
 from nqjax.search.fidelity.asha import Asha, Job
-from nqjax.search.fidelity.methods import ASHA, BOHB, FIDELITY_METHODS, Hyperband, RungMethod, as_fidelity_method
+from nqjax.search.fidelity.methods import (
+    ASHA,
+    BOHB,
+    Hyperband,
+    MedianStopping,
+    RungMethod,
+    SuccessiveHalving,
+    as_fidelity_method,
+)
 from nqjax.search.fidelity.population_based import PopulationBasedTraining
 from nqjax.search.fidelity.tables import CurveTable
 
@@ -179,12 +187,12 @@ def _named(methods: Any) -> dict[str, RungMethod | None]:
     """Return the methods by name; random search is None."""
     if isinstance(methods, str) or not methods:
         raise InputError("methods must be a list of names, such as ['random', 'asha']")
-    known = ["random", *(name for name in FIDELITY_METHODS if name not in (BOHB.name, PopulationBasedTraining.name))]
+    known = ["random", SuccessiveHalving.name, Hyperband.name, ASHA.name]
     found: dict[str, RungMethod | None] = {}
     pairs = methods.items() if isinstance(methods, Mapping) else ((None, method) for method in methods)
     for given, method in pairs:
         own = as_fidelity_method(method)
-        if (own is None and method != "random") or isinstance(own, BOHB | PopulationBasedTraining):
+        if (own is None and method != "random") or isinstance(own, BOHB | MedianStopping | PopulationBasedTraining):
             raise InputError(f"method is {method!r}, which a table cannot run: choose from {', '.join(known)}")
         name = str(given) if given is not None else ("random" if own is None else own.name)
         if name in found:

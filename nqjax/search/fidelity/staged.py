@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,7 +16,7 @@ from nqjax.search.engine.bank import Bank
 from nqjax.search.engine.checkpoint import checkpoints_of
 from nqjax.search.engine.memory import free
 from nqjax.search.engine.scheduler import Schedule
-from nqjax.search.engine.trial import Trial
+from nqjax.search.engine.trial import Lane, Trial
 from nqjax.search.fidelity.saved_states import SavedStates
 from nqjax.search.runner import InMemory, check_population, check_rows, made_by_of, train
 from nqjax.search.task import Task
@@ -140,14 +140,17 @@ class StagedTraining:
         if missing:
             self.advance(missing)
 
-    def advance(self, until: Mapping[int, int], *, again: bool = False) -> None:
+    def advance(
+        self, until: Mapping[int, int], *, again: bool = False, stops: Callable[[Lane], bool] | None = None
+    ) -> None:
         """Train trials from where they are, or from their starts, up to these rounds.
 
-        With ``again`` the file has their rows already, and they are not written.
+        With ``again`` the file has their rows already, and they are not written. ``stops`` says whether a trial stops
+        for good after a round.
         """
         schedule = self._ready()
         done = {trial.number for trial in self._trials} - until.keys()
-        parts = {"until": until, "bank": self.bank}
+        parts = {"until": until, "bank": self.bank, "stops": stops}
         file, checkpoints, bar = self._file, self._checkpoints, self._bar
         if again:
             file, checkpoints, bar = InMemory(), None, Progress("trials", 1, show=False)

@@ -28,7 +28,7 @@ METHODS = {
 
 
 #: Methods that stop trials early: `nqjax.search.fidelity`.
-STOPPING = ("halving", "hyperband", "asha", "bohb")
+STOPPING = ("halving", "hyperband", "asha", "bohb", "median")
 
 #: The method whose trials take over the weights of others while they train: `nqjax.search.fidelity`.
 POPULATION = "pbt"
