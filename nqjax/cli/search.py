@@ -246,7 +246,7 @@ def _print_summary(found: dict[str, Any], console: Any) -> None:
     best = f"Best {metric}: {found['best_score']:.5g} (trial {found['best_trial']}: {config})"
     console.print(best, soft_wrap=True, markup=False)
     if "num_copied" in found:
-        console.print("Its hyperparameters are those of its last rounds; schedule and lineage have all of them.")
+        console.print("Its hyperparameters are those of its last rounds; its schedule has all of them.", soft_wrap=True)
     if "cost" in found:
         return  # what follows is for random searches
     direction = "" if found["minimize"] else " --maximize"

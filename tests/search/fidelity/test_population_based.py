@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import nqjax
-from nqjax import search
+from nqjax import cli, search
 from nqjax.errors import InputError
 from nqjax.search import (
     Choice,
@@ -40,7 +40,7 @@ SPACE = {
     "epochs": DiscreteUniform(9, 16),
     "batch_size": Choice(4, 8),
     "noise": Uniform(0.01, 0.1),
-    "rate": LogUniform(1e-3, 1.0),
+    "rate": LogUniform(1e-3, 1),
     "twice": Derived(lambda config: 2 * config["noise"]),
     "depth": DiscreteUniform(1, 6),
 }
@@ -195,6 +195,7 @@ def test_decisions_and_weights_equal_another_program(line, found):
             assert now == pytest.approx(then, rel=1e-12)
         assert {name: row[name] for name in row["schedule"][-1]} == row["schedule"][-1]
         assert row["twice"] == 2 * row["noise"]
+        assert [type(row[name]) for name in CHANGED] == [float, float, float, int]
         curve = train(lineage, row["schedule"], length)
         assert row["curve"]["val_loss"] == [value if np.isfinite(value) else None for value in curve]
     copied = [row for row in found.rows if len(row["lineage"]) > 1]
@@ -390,13 +391,17 @@ def test_readers_know_how_a_trial_came_about(line, found, out):
     assert found["compared"].shape == found["schedule"].shape == (COUNT,)
 
 
-def test_trials_under_way_are_said_to_run(line, out, monkeypatch):
+def test_trials_under_way_are_said_to_run(line, out, monkeypatch, capsys):
     texts = _files(monkeypatch, out)
     _run(line, out=out)
     out.write_bytes(texts[3])
     study = nqjax.read_study(out)
     assert "running" in set(study.status)
     assert np.isnan(study.scores[study.status == "running"]).all()
+    lines = [one for one in texts[3].splitlines(keepends=True) if b'"running"' in one or b"nqjax_search" in one]
+    out.write_bytes(b"".join(lines))
+    assert cli.main(["fit", str(out)]) == 2
+    assert "trials have not ended" in capsys.readouterr().err
 
 
 def test_weights_that_do_not_fit_the_memory_are_an_error(line, monkeypatch):
