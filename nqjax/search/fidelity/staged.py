@@ -69,7 +69,7 @@ class StagedTraining:
         progress: bool = False,  # noqa: ARG002 - the caller has the bar
     ) -> None:
         if jax.process_count() > 1:
-            raise InputError("trials that are stopped early train on one host: start this search on one")
+            raise InputError("trials that pause or stop early train on one host: start this search on one")
         check_population(population)
         self._task, self._settings, self._bar = task, settings, bar
         self._trials: list[Trial] = []

@@ -19,13 +19,10 @@ from nqjax.search import (
     PopulationBasedTraining,
     SuccessiveHalving,
     Uniform,
-    When,
 )
 from nqjax.search.engine import population
 from nqjax.search.fidelity import staged
-from nqjax.search.fidelity.exploit import Chance, explored, takeovers
 from nqjax.search.runner import key_words, trial_words
-from nqjax.search.space import check
 from support import tiny_task
 
 KEY = jax.random.key(0)
@@ -203,52 +200,6 @@ def test_decisions_and_weights_equal_another_program(line, found):
     assert max(len(row["lineage"]) for row in copied) > 2
     assert any(None in row["compared"] for row in copied)  # failed trials took over the weights of others
     assert len({row["batch_size"] for row in copied}) == 2
-
-
-# --- decisions --------------------------------------------------------------------------------------------------------
-
-
-def test_the_worst_take_over_the_best():
-    scores = {i: float((7 * i) % 20) for i in range(20)}
-    order = sorted(scores, key=scores.get)
-    taken = takeovers(scores, PopulationBasedTraining(), (0, 1), 5)
-    assert sorted(taken) == sorted(order[-4:])
-    assert set(taken.values()) <= set(order[:4])
-    by_round = [takeovers(scores, PopulationBasedTraining(), (0, 1), rounds) for rounds in range(200)]
-    counts = np.bincount([one for taken in by_round for one in taken.values()], minlength=20)[order[:4]]
-    assert counts.min() > 150  # of 800, 200 each
-    half = [len(takeovers(scores, PopulationBasedTraining(exploit_probability=0.5), (0, 1), r)) for r in range(200)]
-    assert 340 < sum(half) < 460
-    assert takeovers({3: 0.1}, PopulationBasedTraining(), (0, 1), 5) == {}
-    assert takeovers({3: math.inf, 4: math.nan}, PopulationBasedTraining(), (0, 1), 5) == {}
-    many = {0: 0.5, **dict.fromkeys(range(1, 6), math.inf)}
-    assert takeovers(many, PopulationBasedTraining(), (0, 1), 5) == dict.fromkeys(range(1, 6), 0)
-
-
-def test_conditional_hyperparameters_stay_within_their_space():
-    space = check(
-        {
-            "kind": Choice(0, 1),
-            "strength": When(lambda config: config["kind"], Uniform(1, 2), 0),
-            "size": Choice("small", "large"),
-            "epochs": DiscreteUniform(2, 9),
-            "warmup": Derived(lambda config: config["epochs"] / 2),
-            "momentum": 0.9,
-        }
-    )
-    parent = {"kind": 1, "strength": 1.5, "size": "large", "epochs": 4, "warmup": 2.0, "momentum": 0.9}
-    seen = []
-    for rounds in range(1, 60):
-        new = explored(space, parent, PBT, Chance((0, 0), 3, rounds), lambda config: (config["size"], config["epochs"]))
-        assert (new["size"], new["epochs"], new["warmup"], new["momentum"]) == ("large", 4, 2.0, 0.9)
-        assert 1 <= new["strength"] <= 2 if new["kind"] else new["strength"] == 0
-        seen.append(new["kind"])
-    assert set(seen) == {0, 1}
-    back = {**parent, "kind": 0, "strength": 0}
-    changed = [explored(space, back, PBT, Chance((0, 0), 3, r), lambda config: config["size"]) for r in range(60)]
-    strengths = [config["strength"] for config in changed]
-    assert all(value == 0 or 1 <= value <= 2 for value in strengths)
-    assert max(strengths) > 1
 
 
 def test_a_burn_in_delays_the_first_exploit(line):
