@@ -286,12 +286,14 @@ def test_weights_are_saved_and_damaged_ones_trained_again(line, found, out, monk
         return train(self, device, state, configs, words, rounds, *these)
 
     monkeypatch.setattr(population.Program, "train_round", counted)
+    kept = staged.SavedStates
+    monkeypatch.setattr(staged, "SavedStates", lambda checkpoints, every: kept(checkpoints, 0.0))
     for damaged in (False, True):
         out.unlink(missing_ok=True)
         places.clear()
         limit = 75
         with pytest.raises(KeyboardInterrupt):
-            _run(line, out=out, checkpoint_every=0)
+            _run(line, out=out)
         assert 6 <= places[-1] < 12
         assert states.exists()
         for file in states.glob("states/*/state/**/*") if damaged else ():
@@ -299,7 +301,7 @@ def test_weights_are_saved_and_damaged_ones_trained_again(line, found, out, monk
                 file.write_bytes(b"damaged")
         places.clear()
         limit = 0
-        assert _run(line, out=out, checkpoint_every=0).rows == found.rows
+        assert _run(line, out=out).rows == found.rows
         assert (min(places) == 0) == damaged
         assert not states.exists()
 
