@@ -36,6 +36,7 @@ PARTS = (
     "hypergradients",
     "nested",
     "pareto",
+    "pbt",
     "proposals",
     "posterior",
     "calibration",

@@ -12,7 +12,7 @@ from nqjax.estimation.fit import Fit, fit_prepared
 from nqjax.estimation.study import Study, prepare
 from nqjax.inputs import Limits
 from nqjax.runtime.text import significant
-from nqjax.trials.study import PRUNED, StudyTable
+from nqjax.trials.study import PRUNED, RUNNING, StudyTable
 
 
 def cautions_of(study: Study, fit: Fit, place: str | None = None) -> list[str]:
@@ -64,9 +64,14 @@ def _about(odd: OddScore, fit: Fit, place: str | None) -> str:
 
 
 def check_not_stopped(study: StudyTable) -> None:
-    """Raise InputError where trials were stopped early, and too few others have a score."""
-    stopped = int(np.sum(study.status == PRUNED))
+    """Raise InputError where trials were stopped early or have not ended, and too few others have a score."""
+    stopped, running = (int(np.sum(study.status == status)) for status in (PRUNED, RUNNING))
     known = np.unique(study.scores[np.isfinite(study.scores)])
+    if running and not len(known):
+        raise InputError(
+            f"{study.source}: {running} of {len(study)} trials have not ended, and no other has a score: let the "
+            "search go on to its end"
+        )
     if stopped and len(known) < FEWEST:
         raise InputError(
             f"{study.source}: {stopped} of {len(study)} trials were stopped early and have no score, and "

@@ -262,8 +262,13 @@ def _by_order_statistics(
 
 
 def _check_whole(runs: Sequence[Any]) -> None:
-    """Raise InputError for a study some of whose trials were stopped early."""
+    """Raise InputError for a study some of whose trials were stopped early, or took over the weights of others."""
     for run in runs:
+        if "lineage" in (run.columns if isinstance(run, StudyTable) else run if isinstance(run, Trials) else ()):
+            raise InputError(
+                "trials of a population take over each other's weights, so the first of them are no search: give the "
+                "scores as arrays, a row for each population, with at=[the size of a population]"
+            )
         status: Any = ()
         if isinstance(run, StudyTable):
             status = run.status

@@ -5,7 +5,7 @@ import math
 import shlex
 from typing import TYPE_CHECKING, Any
 
-from nqjax.cli import output, process
+from nqjax.cli import output, populations, process
 from nqjax.cli.options import add_command, add_seed, read_whole
 from nqjax.cli.searching import add_running, check_out, safe_in, task_options, telling
 from nqjax.errors import InputError
@@ -23,8 +23,9 @@ Trials that are counted are safe: after Ctrl-C, or a crash, the same command con
 trials it adds the missing ones. In a random or a grid search the configuration of trial i depends on neither the number
 of trials, the population nor the devices; on CPUs with enough memory, neither do its scores. Other methods choose the
 next trials by the scores so far: what their trials are worth, in random trials, nqjax worth measures. halving,
-hyperband, asha and bohb stop poor trials early, and train those that go on from where they paused; with another number
-of trials theirs is another search.
+hyperband, asha and bohb stop poor trials early, and train those that go on from where they paused; median stops what is
+worse than the median of earlier trials. pbt trains a population to its end, whose poor trials take over the weights and
+hyperparameters of good ones every few rounds. With another number of trials theirs, but for median, is another search.
 
 examples:
   nqjax search --list
@@ -33,6 +34,7 @@ examples:
   nqjax search digits-mlp --grid 3 --out grid.jsonl
   nqjax search digits-mlp --method tpe --trials 96 --batch 8 --out tpe.jsonl
   nqjax search digits-mlp --method hyperband --trials 200 --out hyperband.jsonl
+  nqjax search digits-mlp --method pbt --population 16 --interval 3 --out pbt.jsonl
 """
 
 
@@ -58,14 +60,16 @@ def add(commands: Any) -> None:
         metavar="NAME",
         default="random",
         help="what chooses the configurations: random (default), grid, sobol, tpe, gp, cma_es, evolution or surface "
-        "(the last five learn from the scores so far); halving, hyperband, asha and bohb stop poor trials early",
+        "(the last five learn from the scores so far); halving, hyperband, asha, bohb and median stop poor trials "
+        "early; pbt copies weights within populations",
     )
     parser.add_argument(
         "--batch",
         metavar="B",
         type=read_whole,
         default=16,
-        help="trials that such a method asks for at a time; the workers of asha (default: 16)",
+        help="trials that such a method asks for at a time; the workers of asha; median compares trials with those of "
+        "earlier batches (default: 16)",
     )
     parser.add_argument(
         "--eta", metavar="E", type=read_whole, help="halving and so on: one trial in E goes on (default: 3)"
@@ -76,8 +80,9 @@ def add(commands: Any) -> None:
         type=read_whole,
         help="halving and so on: rounds, such as epochs, of the shortest training (default: 1)",
     )
+    populations.add(parser)
     parser.add_argument("--fix", metavar="NAME=VALUE", action="append", default=[], help="fix a hyperparameter")
-    add_running(parser)
+    add_running(parser, population="; with --method pbt the trials of a population (default: 16)")
     add_seed(parser, "the search")
     parser.add_argument("--data", metavar="FOLDER", help="the folder with the task's data, if it needs any")
     output.add_json(parser)
@@ -95,13 +100,16 @@ def _run(args: argparse.Namespace) -> None:
     if args.task not in tasks.REGISTRY:
         tasks.load(args.task)  # raises the error
     check_name(args.method, may_stop=True)
+    own = populations.settings(args)
     rungs = {name: value for name in ("eta", "min_rounds") if (value := getattr(args, name)) is not None}
+    if "eta" in rungs and args.method == "median":
+        args.parser.error("--eta is for halving, hyperband, asha and bohb: median has no rungs")
     if rungs and args.method not in STOPPING:
         args.parser.error(f"--eta and --min-rounds are for the methods that stop poor trials: {', '.join(STOPPING)}")
     options = task_options(args.task, args.data)
     if args.method != "random" and args.grid is not None:
         args.parser.error("give --method or --grid, not both")
-    if args.count is None and args.grid is None:
+    if args.count is None and args.grid is None and own is None:
         args.parser.error("give --trials, the number of configurations")
     if args.out is None:
         args.parser.error("give --out, the file of the trials")
@@ -117,7 +125,7 @@ def _run(args: argparse.Namespace) -> None:
 
     method: Any = args.method
     if method in FIDELITY_METHODS:
-        method = FIDELITY_METHODS[method](**rungs)
+        method = FIDELITY_METHODS[method](**rungs, **(own or {}))
     task = tasks.load(args.task, **options)
     space = {**task.space, **_fixed(args.fix, task)}
     with telling(safe):
@@ -130,7 +138,7 @@ def _run(args: argparse.Namespace) -> None:
             method=method,
             batch=args.batch,
             out=args.out,
-            population=args.population,
+            population=args.population if own is None else None,
             progress=True,
         )
     output.give(args, _summary(trials, args.out), _print_summary)
@@ -214,6 +222,8 @@ def _stopped(trials: "Trials") -> dict[str, Any]:
     """Return how many trials were stopped early, and what all cost, where that may happen."""
     if "trained" not in trials:
         return {}
+    if "lineage" in trials:
+        return populations.summary(trials)
     share = trials["trained"] / trials["rounds"]
     return {"num_stopped": int((trials["status"] == "pruned").sum()), "cost": float(share.sum())}
 
@@ -224,7 +234,9 @@ def _print_summary(found: dict[str, Any], console: Any) -> None:
     trials = "1 trial" if found["num_trials"] == 1 else f"{found['num_trials']:,} trials"
     failed = f", {found['num_failed']:,} failed" if found["num_failed"] else ""
     console.print(f"{trials} in {out}{failed}", soft_wrap=True, markup=False)
-    if "cost" in found:
+    if "num_copied" in found:
+        console.print(populations.sentence(found), soft_wrap=True, markup=False)
+    elif "cost" in found:
         stopped = f"{found['num_stopped']:,} stopped early; all cost {found['cost']:.3g} full trainings"
         console.print(stopped, soft_wrap=True, markup=False)
     if found["best"] is None:
@@ -233,6 +245,8 @@ def _print_summary(found: dict[str, Any], console: Any) -> None:
     config = ", ".join(f"{name} {_short(value)}" for name, value in found["best"].items())
     best = f"Best {metric}: {found['best_score']:.5g} (trial {found['best_trial']}: {config})"
     console.print(best, soft_wrap=True, markup=False)
+    if "num_copied" in found:
+        console.print("Its hyperparameters are those of its last rounds; its schedule has all of them.", soft_wrap=True)
     if "cost" in found:
         return  # what follows is for random searches
     direction = "" if found["minimize"] else " --maximize"

@@ -25,15 +25,15 @@ _HINTS = {
 }
 
 
-def add_running(parser: argparse.ArgumentParser, *, out: bool = True) -> None:
-    """Declare the options of a run."""
+def add_running(parser: argparse.ArgumentParser, *, out: bool = True, population: str = "") -> None:
+    """Declare the options of a run; ``population`` is what else the option of this name means."""
     if out:
         parser.add_argument("--out", metavar="TRIALS", help="the .jsonl file to write, or to continue")
     parser.add_argument(
         "--population",
         metavar="P",
         type=read_whole,
-        help="trials that run at once (default: as many as keep the devices busy and fit into memory)",
+        help=f"trials that run at once (default: as many as keep the devices busy and fit into memory){population}",
     )
 
 

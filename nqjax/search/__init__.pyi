@@ -9,7 +9,9 @@ from .experiments.replications import read_replications as read_replications
 from .fidelity.methods import ASHA as ASHA
 from .fidelity.methods import BOHB as BOHB
 from .fidelity.methods import Hyperband as Hyperband
+from .fidelity.methods import MedianStopping as MedianStopping
 from .fidelity.methods import SuccessiveHalving as SuccessiveHalving
+from .fidelity.population_based import PopulationBasedTraining as PopulationBasedTraining
 from .fidelity.replay import replay as replay
 from .fidelity.tables import CurveTable as CurveTable
 from .fidelity.tables import curve_table as curve_table

@@ -51,7 +51,7 @@ def samples(space: Mapping[str, Any], key: Any, trials: Iterable[int]) -> Iterat
     for trial in trials:
 
         def pick(name: str, distribution: Distribution, trial: int = trial) -> Any:
-            return distribution.quantile(float(_stream(words, trial, name).random()))
+            return distribution.quantile(float(stream(words, (trial,), name).random()))
 
         yield resolve(checked, pick)
 
@@ -188,6 +188,7 @@ def resolve(space: Mapping[str, Distribution], pick: _Pick) -> Config:
     return {name: config[name] for name in space}
 
 
-def _stream(words: tuple[int, ...], trial: int, name: str) -> np.random.Generator:
+def stream(words: tuple[int, ...], numbers: Sequence[int], name: str) -> np.random.Generator:
+    """Return the random numbers of a hyperparameter in a trial, or in a trial after a round."""
     digest = np.frombuffer(hashlib.sha256(name.encode()).digest()[:16], "<u4").tolist()
-    return np.random.Generator(np.random.Philox(np.random.SeedSequence([*words, trial, *digest])))
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence([*words, *numbers, *digest])))

@@ -108,7 +108,12 @@ def search_settings(task: Task, space: Mapping[str, Any], key: Any, sampling: An
 
 
 def check_trials(task: Task, trials: Trials) -> None:
-    """Raise InputError if trials were made with another task or other settings of it."""
+    """Raise InputError if trials were made with another task or other settings of it, or cannot be repeated."""
+    if "lineage" in trials:
+        raise InputError(
+            "the hyperparameters of these trials changed while they trained (pbt), so no configuration is theirs: give "
+            "another search"
+        )
     wanted = search_settings(task, task.space, tuple(trials.settings["key"]), None)
     for name in ("task", "task_settings", "score", "minimize"):
         now, then = (json.loads(json.dumps(settings[name])) for settings in (wanted, trials.settings))

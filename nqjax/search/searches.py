@@ -11,7 +11,10 @@ from nqjax.errors import InputError
 from nqjax.inputs import as_count
 from nqjax.runtime.memory import check_memory
 from nqjax.search import configurations
-from nqjax.search.fidelity.methods import FidelityMethod, as_fidelity_method
+from nqjax.search.fidelity.median import run_median
+from nqjax.search.fidelity.methods import FidelityMethod, MedianStopping, as_fidelity_method
+from nqjax.search.fidelity.population_based import PopulationBasedTraining
+from nqjax.search.fidelity.population_run import run_populations
 from nqjax.search.fidelity.run import run_fidelity
 from nqjax.search.guided import guided
 from nqjax.search.optimizers.method import Method
@@ -63,7 +66,10 @@ def run(
         `nqjax.search.optimizers` with settings of its own. Its next trials follow from the key and the scores so far,
         so a search that was interrupted goes on as if it had not been. "halving", "hyperband", "asha" and
         "bohb" (`nqjax.search.SuccessiveHalving` and so on) stop poor trials early: trial ``i`` begins as in a random
-        search (for "bohb", as TPE proposes), and its row says how far it was trained.
+        search (for "bohb", as TPE proposes), and its row says how far it was trained; so does "median", batch by batch,
+        with what is worse than the median of earlier trials. "pbt"
+        (`nqjax.search.PopulationBasedTraining`) trains populations whose poor trials take over the weights of good
+        ones; without ``num_trials`` it is one population.
     batch : int, optional
         Trials that such a method asks for at a time, which train side by side: with fewer it learns more from each,
         and takes longer. The workers of ASHA; the brackets of halving and Hyperband all train side by side.
@@ -126,8 +132,12 @@ def run(
     if method != "random":
         if grid is not None:
             raise InputError("give a method or grid, not both")
-        count, batch = as_count("num_trials", num_trials), as_count("batch", batch)
         stopping = as_fidelity_method(method)
+        if isinstance(stopping, PopulationBasedTraining):
+            return run_populations(task, space, stopping, num_trials, key, out=out, **options)
+        count, batch = as_count("num_trials", num_trials), as_count("batch", batch)
+        if isinstance(stopping, MedianStopping):
+            return run_median(task, space, stopping, count, batch, key, out=out, **options)
         if stopping is not None:
             return run_fidelity(task, space, stopping, count, batch, key, out=out, **options)
         return guided(task, space, as_method(cast("str | Method", method)), count, batch, key, out=out, **options)

@@ -21,7 +21,7 @@ from nqjax.trials.columns import (
     open_binary,
 )
 from nqjax.trials.numbers import parse_number, raise_not_a_number
-from nqjax.trials.search_lines import HEADER, SearchLines, has_rungs
+from nqjax.trials.search_lines import HEADER, SearchLines, has_pauses
 
 JSON_ENDINGS = (".jsonl", ".ndjson")
 
@@ -71,7 +71,7 @@ def _has_paused(path: Path) -> bool:
     """Return whether this is the file of a search that pauses trials, by its first line."""
     _, first = next(json_objects(path), (0, {}))
     header = first.get(HEADER)
-    return isinstance(header, dict) and has_rungs(header.get("settings"))
+    return isinstance(header, dict) and has_pauses(header.get("settings"))
 
 
 def json_objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -19,6 +19,9 @@ HEADER = "nqjax_search"
 #: Key of the check sum of a trial, and of what a header holds.
 CHECK = "nqjax_crc32"
 
+#: Columns of a trial of a population: who trained its weights, with which hyperparameters, and its own scores before.
+LINEAGE = ("lineage", "schedule", "compared")
+
 #: One trial: from names of columns to Python values.
 Row = dict[str, Any]
 
@@ -156,9 +159,10 @@ class SearchLines:
         return rest
 
 
-def has_rungs(settings: Any) -> bool:
-    """Return whether the settings are those of a search that pauses its trials at rungs, and stops some there."""
-    return isinstance(settings, dict) and isinstance(own := settings.get("sampling"), dict) and "rungs" in own
+def has_pauses(settings: Any) -> bool:
+    """Return whether the settings are those of a search that pauses its trials, or stops some of them early."""
+    own = settings.get("sampling") if isinstance(settings, dict) else None
+    return isinstance(own, dict) and bool({"rungs", "interval", "min_rounds"} & own.keys())
 
 
 def _rounds_trained(row: Mapping[str, Any]) -> int:
@@ -192,7 +196,7 @@ def trial_problem(row: Mapping[str, Any], settings: Mapping[str, Any]) -> str | 
         return f"trial {row['trial']} lacks the score {score!r}, or it is not a number"
     if score is not None and not isinstance(row.get("failed"), bool):
         return f"trial {row['trial']} does not say whether it failed"
-    if "trained" in row and (_rounds_trained(row) < 1 or row.get("status") not in ("finished", "pruned")):
+    if "trained" in row and (_rounds_trained(row) < 1 or row.get("status") not in ("finished", "pruned", "running")):
         return f"trial {row['trial']} does not say how far it was trained"
     curve = row.get("curve", {})
     whole = isinstance(curve, dict) and all(

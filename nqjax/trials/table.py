@@ -67,6 +67,8 @@ class Trials:
         if name not in self.keys():
             raise KeyError(f"there is no column {name!r}; the columns: {listed_names(self.keys())}")
         values = [row.get(name) for row in self.rows]
+        if any(isinstance(value, list) for value in values):
+            return np.fromiter(values, object, len(values))  # np.array would make lists of one length a matrix
         if any(isinstance(value, str) for value in values):
             return np.array(values, object)
         if all(isinstance(value, bool) for value in values):

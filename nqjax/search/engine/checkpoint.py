@@ -119,9 +119,9 @@ class Checkpoints:
         return sorted(whole, key=lambda path: path.stat().st_mtime_ns)
 
 
-def checkpoints_of(path: Path, settings: Mapping[str, Any]) -> Checkpoints:
-    """Return the checkpoints of the search with this file."""
-    return Checkpoints(path.with_name(f"{path.name}.checkpoints"), settings)
+def checkpoints_of(path: Path, settings: Mapping[str, Any], kind: str = "checkpoints") -> Checkpoints:
+    """Return the checkpoints of the search with this file; each kind has a folder of its own."""
+    return Checkpoints(path.with_name(f"{path.name}.{kind}"), settings)
 
 
 def _orbax() -> Any:

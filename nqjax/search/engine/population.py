@@ -29,6 +29,9 @@ from nqjax.search.task import Task
 #: A trial's key is folded with this number for its initial state.
 _INIT = 0
 
+#: From this number on, paused trials are copied together, with all lanes of the program.
+_MANY = 4
+
 #: A trial's key is folded with this number plus the round's for each of its rounds.
 _FIRST_ROUND = 1
 
@@ -59,6 +62,7 @@ class Program:
         compiled = functools.partial(Compiled, platform=platform)
         self._start = compiled(self._start_function, donate=(0,))
         self._place = compiled(self._place_function, donate=(0,))
+        self._merge = compiled(self._merge_function, donate=(0,))
         self._slice = compiled(self._slice_function)
         self._train = compiled(self._train_function, donate=(0,))
         self._step = compiled(self._step_function, donate=(0,))
@@ -133,13 +137,28 @@ class Program:
         """Return the state with the fresh lanes set to their trials' initial states."""
         return self._start(device, state, configs, words, fresh)
 
-    def place(self, device: jax.Device, state: Any, own: Any, lane: int) -> Any:
-        """Return the state with one lane set to the state of a paused trial."""
-        return self._place(device, state, own, np.int32(lane))
+    def place(self, device: jax.Device, state: Any, paused: Mapping[int, Any]) -> Any:
+        """Return the state with some lanes set to the states of paused trials."""
+        if len(paused) < _MANY:
+            for lane, own in paused.items():
+                state = self._place(device, state, own, np.int32(lane))
+            return state
+        mask = np.zeros(self.lanes, bool)
+        mask[list(paused)] = True
 
-    def slice(self, device: jax.Device, state: Any, lane: int) -> Any:
-        """Return the state of one lane as NumPy arrays."""
-        return jax.device_get(self._slice(device, state, np.int32(lane)))
+        def together(*leaves: Any) -> Any:
+            whole = np.zeros((self.lanes, *leaves[0].shape), leaves[0].dtype)
+            whole[mask] = leaves
+            return whole
+
+        return self._merge(device, state, jax.tree.map(together, *(paused[i] for i in sorted(paused))), mask)
+
+    def slices(self, device: jax.Device, state: Any, lanes: Sequence[int]) -> list[Any]:
+        """Return the states of some lanes as NumPy arrays."""
+        if len(lanes) < _MANY:
+            return [jax.device_get(self._slice(device, state, np.int32(lane))) for lane in lanes]
+        whole = jax.device_get(state)
+        return [jax.tree.map(lambda leaf, lane=lane: np.array(leaf[lane]), whole) for lane in lanes]
 
     def train_round(
         self,
@@ -235,12 +254,14 @@ class Program:
     def _place_function(self, state: Any, own: Any, lane: jax.Array) -> Any:
         return jax.tree.map(lambda all_lanes, one: all_lanes.at[lane].set(one), state, own)
 
+    def _merge_function(self, state: Any, own: Any, mask: jax.Array) -> Any:
+        return jax.tree.map(lambda n, s: jnp.where(mask.reshape(-1, *[1] * (n.ndim - 1)), n, s), own, state)
+
     def _slice_function(self, state: Any, lane: jax.Array) -> Any:
         return jax.tree.map(lambda all_lanes: all_lanes[lane], state)
 
     def _start_function(self, state: Any, configs: Any, words: Any, fresh: jax.Array) -> Any:
-        new = jax.vmap(self.initial)(configs, words)
-        return jax.tree.map(lambda n, s: jnp.where(fresh.reshape(-1, *[1] * (n.ndim - 1)), n, s), new, state)
+        return self._merge_function(state, jax.vmap(self.initial)(configs, words), fresh)
 
     def _train_function(self, state: Any, configs: Any, words: Any, rounds: Any, data: Any) -> Any:
         order = jax.vmap(self.order, out_axes=1)(words, rounds)  # (steps, lanes, batch_size)

@@ -13,7 +13,7 @@ import queue
 import threading
 import time
 import warnings
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -97,6 +97,7 @@ class Schedule:
         self.workers = min(limits)
         self._until: Mapping[int, int] | None = None
         self._bank: Bank | None = None
+        self._stops: Callable[[Lane], bool] | None = None
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._news: queue.SimpleQueue[Any] = queue.SimpleQueue()
@@ -135,6 +136,13 @@ class Schedule:
                 self._programs[key] = Program(self.task, dict(static), self._dtypes, lanes, self._platform)
             return self._programs[key]
 
+    def empty(self, trial: Trial) -> Any:
+        """Return a state of zeros for a trial."""
+        program = self._program(_static(self.task, trial), self.lanes)
+        words = np.array([trial.words] * self.lanes, np.uint32)
+        with jax.enable_x64(False):
+            return jax.tree.map(lambda leaf: leaf[0], program.empty_state(program.configs([trial] * self.lanes), words))
+
     def run(
         self,
         done: set[int],
@@ -142,16 +150,17 @@ class Schedule:
         every: float,
         until: Mapping[int, int] | None = None,
         bank: Bank | None = None,
+        stops: Callable[[Lane], bool] | None = None,
     ) -> Generator[tuple[list[dict[str, Any]], float]]:
         """Train the trials that are not done; yield rows as trials end, and the work since the last yield, in trials.
 
         ``until`` has the round at which each of these trials pauses; without it they train to their ends. Paused trials
-        are kept in the bank, and go on from there.
+        are kept in the bank, and go on from there. ``stops`` says whether one stops for good after a round.
 
         When the caller stops, Ctrl-C included, each tile ends its round (with a stream, its step) and saves a
         checkpoint if its last one, or the tile's start, is more than a tenth of ``every`` seconds ago.
         """
-        self._until, self._bank = until, bank
+        self._until, self._bank, self._stops = until, bank, stops
         pending = {
             static: collections.deque(
                 sorted((t for t in group if t.number not in done), key=lambda t: -self._lane(t).end)
@@ -254,7 +263,8 @@ class Schedule:
 
     def _train(self, static: Any, device: jax.Device, news: queue.SimpleQueue[Any], restored: Any) -> None:
         """Train a tile until no trial is left for it."""
-        tile = Tile(self._program(static, self.lanes), device, restored[1] if restored else None, self._bank)
+        parts: dict[str, Any] = {"bank": self._bank, "stops": self._stops}
+        tile = Tile(self._program(static, self.lanes), device, restored[1] if restored else None, **parts)
         checkpoints = self._checkpoints
         if restored and checkpoints:
             try:
@@ -262,7 +272,7 @@ class Schedule:
             except (OSError, ValueError, KeyError):  # damaged, or of another version: start again
                 with self._lock:
                     self._pending[static].extend(lane.trial for lane in restored[2] if lane)
-                tile = Tile(tile.program, device, bank=self._bank)
+                tile = Tile(tile.program, device, **parts)
         safe = time.monotonic()
 
         def due() -> bool:

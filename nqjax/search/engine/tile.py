@@ -15,7 +15,7 @@ from nqjax.search.engine.bank import Bank
 from nqjax.search.engine.population import Program
 from nqjax.search.engine.trial import Lane, Part
 from nqjax.trials.search_lines import CHECK
-from nqjax.trials.study import FINISHED, PRUNED
+from nqjax.trials.study import FINISHED, PRUNED, RUNNING
 
 #: Keys of a trial's row that are not hyperparameters or metrics.
 RESERVED = ("trial", "failed", "best_round", "rounds", "trained", "status", "curve", CHECK)
@@ -34,10 +34,19 @@ class Tile:
         Name of the tile's checkpoint; random by default.
     bank : Bank, optional
         Where trials are kept that pause, and from which they go on.
+    stops : callable, optional
+        Whether a trial stops for good after a round.
     """
 
-    def __init__(self, program: Program, device: jax.Device, name: str | None = None, bank: Bank | None = None) -> None:
-        self.program, self.device, self._bank = program, device, bank
+    def __init__(
+        self,
+        program: Program,
+        device: jax.Device,
+        name: str | None = None,
+        bank: Bank | None = None,
+        stops: Callable[[Lane], bool] | None = None,
+    ) -> None:
+        self.program, self.device, self._bank, self._stops = program, device, bank, stops
         self.name = name or uuid.uuid4().hex
         self.lanes: list[Lane | None] = [None] * program.lanes
         self._state: Any = None
@@ -74,8 +83,8 @@ class Tile:
             self._prepare()
         if fresh.any():
             self._state = self.program.start(self.device, self._state, self._configs, self._words, fresh)
-        for i, state in paused.items():
-            self._state = self.program.place(self.device, self._state, state, i)
+        if paused:
+            self._state = self.program.place(self.device, self._state, paused)
 
     def restore(self, lanes: list[Lane | None], state: Callable[[Any], Any]) -> None:
         """Continue from a checkpoint; ``state`` is a function that reads it into the structure of a given state."""
@@ -111,18 +120,23 @@ class Tile:
             return [], 0.0
         metrics = self.program.evaluate(self.device, self._state, self._configs)
         values = {"train_loss": loss, **metrics}
-        rows, work = [], 0.0
+        rows, work, paused = [], 0.0, {}
         for i, lane in enumerate(self.lanes):
             if lane is None:
                 continue
             lane.record({name: _shortest(value[i]) for name, value in values.items()})
             work += 1 / lane.trial.rounds
-            if lane.failed or lane.round >= lane.end:
+            stops = self._stops is not None and not lane.failed and self._stops(lane)
+            if lane.failed or stops or lane.round >= lane.end:
                 work += (lane.end - lane.round) / lane.trial.rounds
                 rows.append(row(lane, self.program.task.score, self.program.task.minimize))
-                if self._bank and not lane.failed and lane.round < lane.trial.rounds:
-                    self._bank.keep(lane, self.program.slice(self.device, self._state, i))
+                if self._bank and not (lane.failed or stops) and lane.round < lane.trial.rounds:
+                    paused[i] = lane
                 self.lanes[i] = None
+        if self._bank and paused:
+            states = self.program.slices(self.device, self._state, list(paused))
+            for lane, state in zip(paused.values(), states, strict=True):
+                self._bank.keep(lane, state)
         return rows, work
 
     @property
@@ -159,8 +173,8 @@ def row(lane: Lane, score: str, minimize: bool) -> dict[str, Any]:
 
 
 def _part_trained(lane: Lane) -> dict[str, Any]:
-    stopped = lane.round < lane.trial.rounds and not lane.failed
-    return {"trained": lane.round, "status": PRUNED if stopped else FINISHED}
+    paused = lane.round < lane.trial.rounds and not lane.failed
+    return {"trained": lane.round, "status": (RUNNING if lane.trial.lineage else PRUNED) if paused else FINISHED}
 
 
 def _shortest(value: Any) -> float:

@@ -26,6 +26,9 @@ class Trial:
         The number of rounds that it trains.
     labels : mapping
         Further columns of its row.
+    lineage : tuple of pairs of int
+        Where the weights of a trial may be copied from another one: the trials that have trained them, and the rounds
+        before which they began.
     """
 
     number: int
@@ -33,10 +36,12 @@ class Trial:
     words: tuple[int, ...]
     rounds: int
     labels: Mapping[str, Any] = field(default_factory=dict)
+    lineage: tuple[tuple[int, int], ...] = ()
 
     def identity(self) -> dict[str, Any]:
         """Return everything that its training depends on, for JSON."""
-        return {"number": self.number, "config": self.config, "words": list(self.words), "rounds": self.rounds}
+        own = {"number": self.number, "config": self.config, "words": list(self.words), "rounds": self.rounds}
+        return {**own, "lineage": [list(part) for part in self.lineage]} if self.lineage else own
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""The methods that decide how long trials train: their settings and their names."""
+"""The methods that decide while trials train: their settings and their names."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from nqjax.errors import InputError
 from nqjax.inputs import as_count, as_number
+from nqjax.search.fidelity.population_based import PopulationBasedTraining, check_settings
 
 
 @dataclass(frozen=True)
@@ -101,11 +102,42 @@ class BOHB:
     name: ClassVar[str] = "bohb"
 
 
-FidelityMethod = SuccessiveHalving | Hyperband | ASHA | BOHB
+@dataclass(frozen=True)
+class MedianStopping:
+    """Random search whose trials stop where they are worse than the median of earlier ones (Golovin et al. 2017).
+
+    Trials train in batches. After each round, a trial stops if its best score so far is worse than the median of what
+    the trials of earlier batches had after that round, each of them the mean of its scores up to there. Trials that had
+    stopped or failed before do not count.
+
+    Attributes
+    ----------
+    min_rounds : int
+        No trial stops before it has trained so long.
+    startup : int
+        No trial stops after a round that fewer earlier trials have reached.
+
+    Examples
+    --------
+    >>> from nqjax.search import MedianStopping
+    >>> MedianStopping(min_rounds=3)
+    MedianStopping(min_rounds=3, startup=10)
+    """
+
+    min_rounds: int = 1
+    startup: int = 10
+
+    name: ClassVar[str] = "median"
+
+
+#: Methods that compare trials at rungs, and stop some there.
+RungMethod = SuccessiveHalving | Hyperband | ASHA | BOHB
+
+FidelityMethod = RungMethod | MedianStopping | PopulationBasedTraining
 
 #: The methods by name.
 FIDELITY_METHODS: dict[str, type[FidelityMethod]] = {
-    kind.name: kind for kind in (SuccessiveHalving, Hyperband, ASHA, BOHB)
+    kind.name: kind for kind in (SuccessiveHalving, Hyperband, ASHA, BOHB, MedianStopping, PopulationBasedTraining)
 }
 
 
@@ -122,8 +154,14 @@ def as_fidelity_method(method: Any) -> FidelityMethod | None:
         raise InputError(f"method is the class {found.__name__}: give an instance, {found.__name__}()")
     if not isinstance(found, FidelityMethod):
         return None
-    as_count("eta", found.eta, least=2)
+    if isinstance(found, PopulationBasedTraining):
+        check_settings(found)
+        return found
     as_count("min_rounds", found.min_rounds)
+    if isinstance(found, MedianStopping):
+        as_count("startup", found.startup)
+        return found
+    as_count("eta", found.eta, least=2)
     if isinstance(found, ASHA) and found.workers is not None:
         as_count("workers", found.workers)
     if isinstance(found, BOHB) and not 0 <= as_number("random_share", found.random_share) <= 1:

@@ -12,7 +12,16 @@ from nqjax.errors import InputError
 from nqjax.inputs import as_count
 from nqjax.search.configurations import key_words
 from nqjax.search.fidelity.asha import Asha, Job
-from nqjax.search.fidelity.methods import ASHA, BOHB, FIDELITY_METHODS, FidelityMethod, Hyperband, as_fidelity_method
+from nqjax.search.fidelity.methods import (
+    ASHA,
+    BOHB,
+    Hyperband,
+    MedianStopping,
+    RungMethod,
+    SuccessiveHalving,
+    as_fidelity_method,
+)
+from nqjax.search.fidelity.population_based import PopulationBasedTraining
 from nqjax.search.fidelity.tables import CurveTable
 
 Floats = NDArray[np.float64]
@@ -23,7 +32,7 @@ _SAME = 1e-9
 
 def replay(
     table: CurveTable,
-    methods: Sequence[str | FidelityMethod] | Mapping[str, str | FidelityMethod],
+    methods: Sequence[str | RungMethod] | Mapping[str, str | RungMethod],
     *,
     replications: int,
     budget: int,
@@ -114,7 +123,7 @@ class _Record:
 _Search = Callable[[np.random.Generator, _Record], None]
 
 
-def _search(table: CurveTable, method: FidelityMethod | None, workers: int) -> _Search:
+def _search(table: CurveTable, method: RungMethod | None, workers: int) -> _Search:
     if method is None:
         return lambda rng, record: _random(table, rng, record)
     if isinstance(method, ASHA):
@@ -174,16 +183,16 @@ def _asha(table: CurveTable, workers: int, rng: np.random.Generator, record: _Re
         asha.start()
 
 
-def _named(methods: Any) -> dict[str, FidelityMethod | None]:
+def _named(methods: Any) -> dict[str, RungMethod | None]:
     """Return the methods by name; random search is None."""
     if isinstance(methods, str) or not methods:
         raise InputError("methods must be a list of names, such as ['random', 'asha']")
-    known = ["random", *(name for name in FIDELITY_METHODS if name != BOHB.name)]
-    found: dict[str, FidelityMethod | None] = {}
+    known = ["random", SuccessiveHalving.name, Hyperband.name, ASHA.name]
+    found: dict[str, RungMethod | None] = {}
     pairs = methods.items() if isinstance(methods, Mapping) else ((None, method) for method in methods)
     for given, method in pairs:
         own = as_fidelity_method(method)
-        if (own is None and method != "random") or isinstance(own, BOHB):
+        if (own is None and method != "random") or isinstance(own, BOHB | MedianStopping | PopulationBasedTraining):
             raise InputError(f"method is {method!r}, which a table cannot run: choose from {', '.join(known)}")
         name = str(given) if given is not None else ("random" if own is None else own.name)
         if name in found:

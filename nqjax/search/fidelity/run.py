@@ -12,7 +12,7 @@ from nqjax.runtime.progress import Progress
 from nqjax.search import configurations
 from nqjax.search.engine.trial import Trial
 from nqjax.search.fidelity.asha import Asha, Job
-from nqjax.search.fidelity.methods import ASHA, BOHB, FidelityMethod, Hyperband, fidelity_settings
+from nqjax.search.fidelity.methods import ASHA, BOHB, Hyperband, RungMethod, fidelity_settings
 from nqjax.search.fidelity.promotions import survivors
 from nqjax.search.fidelity.proposals import Proposals
 from nqjax.search.fidelity.rungs import hyperband_brackets, num_rungs, rung_rounds
@@ -94,7 +94,7 @@ class Climb:
 def run_fidelity(
     task: Task,
     space: Mapping[str, Any],
-    method: FidelityMethod,
+    method: RungMethod,
     num_trials: int,
     batch: int,
     key: Any,
@@ -157,7 +157,7 @@ def _propose(
         proposals.tell(climb.reached())
 
 
-def _brackets(method: FidelityMethod, num_trials: int, longest: int, rungs: int) -> list[tuple[range, int]]:
+def _brackets(method: RungMethod, num_trials: int, longest: int, rungs: int) -> list[tuple[range, int]]:
     """Return the trials and the first rung of each bracket: brackets are repeated, and the last one may be shorter."""
     plan = [(method.eta ** (rungs - 1), 0)]
     if isinstance(method, Hyperband | BOHB):

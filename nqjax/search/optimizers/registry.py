@@ -28,7 +28,10 @@ METHODS = {
 
 
 #: Methods that stop trials early: `nqjax.search.fidelity`.
-STOPPING = ("halving", "hyperband", "asha", "bohb")
+STOPPING = ("halving", "hyperband", "asha", "bohb", "median")
+
+#: The method whose trials take over the weights of others while they train: `nqjax.search.fidelity`.
+POPULATION = "pbt"
 
 
 def as_method(method: str | Method) -> Method:
@@ -58,9 +61,14 @@ def as_method(method: str | Method) -> Method:
 def check_name(method: str, *, may_stop: bool = False) -> None:
     """Raise InputError for an unknown name; nothing that takes time is imported.
 
-    ``may_stop`` allows the methods that stop trials early, too.
+    ``may_stop`` allows the methods that pause trials, too: to stop some, or to copy weights.
     """
-    known = [*METHODS, *STOPPING] if may_stop else list(METHODS)
+    known = [*METHODS, *STOPPING, POPULATION] if may_stop else list(METHODS)
+    if method == POPULATION and not may_stop:
+        raise InputError(
+            f"{method} copies weights between trials while they train: it is a method of nqjax search, and "
+            "python -m bench pbt measures it at equal cost"
+        )
     if method in STOPPING and not may_stop:
         raise InputError(
             f"{method} stops trials early, so its trials do not cost the same: it is a method of nqjax search, and "

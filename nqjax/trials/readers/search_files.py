@@ -7,7 +7,7 @@ from typing import Any
 from nqjax.errors import InputError
 from nqjax.trials.json_lines import json_objects
 from nqjax.trials.readers.table import Recorded, Table
-from nqjax.trials.search_lines import HEADER, has_rungs
+from nqjax.trials.search_lines import HEADER, LINEAGE, has_pauses
 
 #: Columns of a trial that are neither hyperparameters nor metrics.
 _OWN = {"trial": "trial", "failed": "other", "best_round": "other", "rounds": "other", "trained": "other"}
@@ -36,7 +36,7 @@ def recorded_of(path: Path) -> Recorded | None:
         direction=direction,
         directions={metric: direction},
         sampler=_sampler(settings.get("sampling")),
-        roles={**{name: _role_of(entry) for name, entry in space.items()}, **_OWN, **_of_rungs(settings)},
+        roles={**{name: _role_of(entry) for name, entry in space.items()}, **_OWN, **_of_pauses(settings)},
     )
 
 
@@ -48,9 +48,9 @@ def _sampler(sampling: Any) -> str | None:
     return {"random": "random search", "grid": "grid search"}.get(str(sampling))
 
 
-def _of_rungs(settings: dict[str, Any]) -> dict[str, str]:
-    """Return the role of the column that says which trials were stopped early, where some may be."""
-    return {"status": "status"} if has_rungs(settings) else {}
+def _of_pauses(settings: dict[str, Any]) -> dict[str, str]:
+    """Return the roles of the columns of searches that pause trials: which were stopped, and where weights are from."""
+    return {"status": "status", **dict.fromkeys(LINEAGE, "other")} if has_pauses(settings) else {}
 
 
 def _role_of(entry: Any) -> str:

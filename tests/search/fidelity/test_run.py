@@ -284,7 +284,7 @@ from support import tiny_task
 
 train = population.Program.train_round
 def slow(self, *these):
-    time.sleep(0.02)
+    time.sleep(float(sys.argv[3]))
     return train(self, *these)
 population.Program.train_round = slow
 space = {**tiny_task.Line.space, "epochs": search.DiscreteUniform(9, 27)}
@@ -298,13 +298,15 @@ search.run(
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="processes are killed by a signal")
-@pytest.mark.parametrize(("method", "kills"), [("halving", 6), ("hyperband", 6), ("asha", 8), ("bohb", 4)])
+@pytest.mark.parametrize(
+    ("method", "kills"), [("halving", 6), ("hyperband", 6), ("asha", 8), ("bohb", 4), ("median", 4), ("pbt", 8)]
+)
 def test_a_process_that_is_killed_again_and_again_ends_with_the_same_table(line, out, method, kills):
     """Killed at random moments, then the same command until it ends."""
     space = {**tiny_task.Line.space, "epochs": DiscreteUniform(9, 27)}
     expected = search.run(line, space, num_trials=40, key=KEY, method=method, batch=6)
     rng = np.random.default_rng(kills)
-    command = [sys.executable, "-c", _KILLED, method, str(out)]
+    command = [sys.executable, "-c", _KILLED, method, str(out), "0.06" if method == "pbt" else "0.02"]
     folders = os.pathsep.join([str(Path(__file__).parents[2]), *sys.path])
     killed = 0
     ended = False

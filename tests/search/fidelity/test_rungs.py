@@ -10,7 +10,7 @@ from nqjax.search.fidelity.asha import Asha, Job
 from nqjax.search.fidelity.methods import FIDELITY_METHODS
 from nqjax.search.fidelity.promotions import entry, promotable, survivors
 from nqjax.search.fidelity.rungs import halving_bracket, hyperband_brackets, num_rungs, rung_rounds
-from nqjax.search.optimizers.registry import STOPPING
+from nqjax.search.optimizers.registry import POPULATION, STOPPING
 
 
 def test_the_brackets_are_those_of_the_paper():
@@ -118,4 +118,4 @@ def test_jobs_end_in_the_order_of_their_clock():
 
 
 def test_names_that_are_known_without_imports_are_those_of_the_methods():
-    assert tuple(FIDELITY_METHODS) == STOPPING
+    assert tuple(FIDELITY_METHODS) == (*STOPPING, POPULATION)
