@@ -87,8 +87,8 @@ def _about_reruns(found: Analysis) -> str:
         low, high = float(ranked.rerun_low[likeliest]), float(ranked.rerun_high[likeliest])
         again = as_sure([float(ranked.rerun[likeliest])], low, high)[0]
         who = (
-            f"Of the first {count}, {_place(found, likeliest)} is the best with probability {shares[likeliest]} (run again, "
-            f"it is expected to score {again}), and {_place(found, 0)} with {shares[0]}"
+            f"Of the first {count}, {_place(found, likeliest)} is the best with probability {shares[likeliest]} "
+            f"(run again, it is expected to score {again}), and {_place(found, 0)} with {shares[0]}"
         )
     if plan is None:
         return f"{who}: they are too close for even 50 more runs of each to tell."

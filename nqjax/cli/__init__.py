@@ -68,15 +68,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except BrokenPipeError:
         # Python flushes stdout once more on its way out, which must not fail either.
-        with contextlib.suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
+        process.give_up_stdout()
+        status = 141
     except OSError as error:
         print(f"nqjax: error: the output cannot be written: {one_line(error.strerror or str(error))}", file=sys.stderr)
         with contextlib.suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 2
-    return status
+    return 141 if process.took_stdout_back() else status
 
 
 def _run(argv: list[str]) -> int:

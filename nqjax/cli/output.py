@@ -92,13 +92,18 @@ def trials(args: argparse.Namespace, num_scores: int) -> tuple[float, ...]:
 
 
 def give(args: argparse.Namespace, found: Mapping[str, Any], print_tables: Callable[[Any, Any], None]) -> None:
-    """Print the document, as JSON or as tables."""
-    if args.json:
-        found = reading.described(args, dict(found))
-        print(json.dumps(found, indent=2, allow_nan=False))
-    else:
-        reading.say(args)
-        print_tables(printable(found), process.console())
+    """Print the document, as JSON or as tables; a page or picture is still to be written if the reader stops early."""
+    try:
+        if args.json:
+            found = reading.described(args, dict(found))
+            print(json.dumps(found, indent=2, allow_nan=False), flush=True)
+        else:
+            reading.say(args)
+            print_tables(printable(found), process.console())
+    except BrokenPipeError:
+        if not any(getattr(args, name, None) for name in ("report", "plot", "draws")):
+            raise
+        process.give_up_stdout()
 
 
 def printable(value: Any) -> Any:

@@ -1,8 +1,10 @@
 """Console, compilation cache, warnings and Ctrl-C handling of the command line."""
 
+import contextlib
 import os
 import re
 import sys
+import threading
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -22,6 +24,24 @@ def console() -> Any:
             raise BrokenPipeError
 
     return PipedConsole(highlight=False, file=_Trimmed(sys.stdout))  # type: ignore[arg-type]
+
+
+#: Whether the reader of stdout closed it before the command was done.
+_gone = threading.Event()
+
+
+def give_up_stdout() -> None:
+    """Write nothing more to stdout, whose reader has closed it; what the command still does goes on."""
+    _gone.set()
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def took_stdout_back() -> bool:
+    """Return whether `give_up_stdout` was called since the last time."""
+    was = _gone.is_set()
+    _gone.clear()
+    return was
 
 
 class _Trimmed:

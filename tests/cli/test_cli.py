@@ -572,6 +572,27 @@ def test_a_reader_that_goes_away(trials):
         assert error == b""
 
 
+@pytest.mark.parametrize("option", [[], ["--json"]])
+def test_a_page_is_written_although_the_reader_of_the_answer_stops(option, tmp_path):
+    """`nqjax analyze ... --report page.html | head -1`."""
+    pytest.importorskip("matplotlib")
+    rng = np.random.default_rng(0)
+    (tmp_path / "few.csv").write_text("loss\n" + "\n".join(map(str, rng.random(12))) + "\n")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "nqjax", "analyze", "few.csv", "--metric", "loss", "--report", "page.html", *option],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    process.stdout.close()
+    error = process.stderr.read()
+    process.stderr.close()
+    assert process.wait(timeout=120) == 141
+    assert "Traceback" not in error
+    assert "</html>" in (tmp_path / "page.html").read_text()
+
+
 @pytest.mark.parametrize("redirection", [">/dev/full", ">&-"])
 def test_output_that_cannot_be_written(redirection):
     command = f"{shlex.quote(sys.executable)} -m nqjax --version {redirection}"
