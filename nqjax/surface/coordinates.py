@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nqjax.errors import InputError
+from nqjax.trials.ranges import Range
 from nqjax.types import Floats
 
 #: Hyperparameters with fewer different numbers are categories: a curvature needs three.
@@ -173,9 +174,9 @@ def find_box(config: Mapping[str, Any], space: Mapping[str, Any] | None = None) 
     Parameters
     ----------
     config : mapping of str to array, each of shape (trials,)
-    space : mapping of str to Distribution, optional
-        Distributions of `nqjax.search`. Without one, the ends are those of the values, and the scale is the one on
-        which they are the most uniform.
+    space : mapping of str to Distribution or Range, optional
+        Distributions of `nqjax.search`, or ranges that a study records. Without one, the ends are those of the values,
+        and the scale is the one on which they are the most uniform.
 
     Raises
     ------
@@ -239,7 +240,9 @@ def _axis(name: str, values: Floats, distribution: Any) -> Axis:
 
 
 def _stated(distribution: Any) -> tuple[str, float, float] | None:
-    """Return scale and ends of a distribution of `nqjax.search`, None where it has none."""
+    """Return scale and ends of a distribution of `nqjax.search` or of a recorded range, None where it has none."""
+    if isinstance(distribution, Range):
+        return distribution
     if not hasattr(distribution, "describe"):
         return None
     kind, ends = next(iter(distribution.describe().items()))

@@ -62,7 +62,8 @@ def fit_surface(
     scores : array-like, shape (trials,), optional
         One score for each configuration, NaN or infinite for failed runs. Only with configurations.
     space : mapping of str to Distribution, optional
-        The search space, as `nqjax.search` has it. By default ends and scales follow from the values.
+        The search space, as `nqjax.search` has it. By default ends and scales are those that a study records (files of
+        `nqjax search`, studies of Optuna), else they follow from the values.
     threshold : float, "auto" or None, optional
         The losing end of the regime; None uses all scores. By default the answer is averaged over thresholds.
     minimize, maximize : bool, optional
@@ -123,7 +124,7 @@ def fit_quietly(
         end = sign * float(np.max(sign * y, where=np.isfinite(y), initial=-np.inf))
     if space is not None and not isinstance(space, Mapping):
         raise InputError(f"space is {shortened(space)}: give names mapped to distributions of nqjax.search")
-    box = find_box(config, space)
+    box = find_box(config, {**(study.ranges if isinstance(study, StudyTable) else {}), **(space or {})})
     if len(box.axes) > _MOST_AXES:
         raise InputError(f"{len(box.axes)} numeric hyperparameters are too many: leave all but {_MOST_AXES} out")
     key = jax.random.key(0) if key is None else as_key(key)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nqjax.trials.ranges import Range
 from nqjax.types import Floats
 
 #: Statuses of trials. Only a finished trial has a score.
@@ -64,6 +65,8 @@ class StudyTable:
         Sentences that say what was inferred and what was left out.
     warnings : tuple of str
         Sentences that say why the scores may not be those of one random search.
+    ranges : mapping of str to Range
+        In which ranges, and on which scale, numeric hyperparameters were searched, where the source says so.
 
     Examples
     --------
@@ -96,6 +99,7 @@ class StudyTable:
     ids: tuple[str, ...] | None
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
+    ranges: Mapping[str, Range] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         aim = self.direction or "no direction"

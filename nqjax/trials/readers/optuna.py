@@ -17,6 +17,7 @@ from typing import Any
 from nqjax.errors import InputError
 from nqjax.trials.columns import listed_names
 from nqjax.trials.json_lines import json_objects
+from nqjax.trials.ranges import Range, range_of, union_of
 from nqjax.trials.readers.table import Place, Recorded, Table
 
 #: States of a trial in a journal, by their number.
@@ -50,6 +51,7 @@ class Trial:
     start: dt.datetime | None = None
     end: dt.datetime | None = None
     params: dict[str, Any] = field(default_factory=dict)
+    ranges: dict[str, Range | None] = field(default_factory=dict)
     user_attrs: dict[str, Any] = field(default_factory=dict)
     system_attrs: dict[str, Any] = field(default_factory=dict)
     intermediate: dict[int, float] = field(default_factory=dict)
@@ -114,8 +116,26 @@ def table_of_study(study: OptunaStudy, source: str, sampler: str | None = None) 
             directions=directions,
             sampler=sampler_by_attributes(attributes) or sampler,
             roles=roles,
+            ranges=_ranges(trials),
         ),
     )
+
+
+def _ranges(trials: Sequence[Trial]) -> dict[str, Range]:
+    """Return the ranges of hyperparameters, over all trials."""
+    names = {name for trial in trials for name in trial.ranges}
+    found = {name: union_of(trial.ranges[name] for trial in trials if name in trial.ranges) for name in sorted(names)}
+    return {f"params_{name}": one for name, one in found.items() if one is not None}
+
+
+def _range_of(distribution: Any) -> Range | None:
+    """Return the range of a distribution, as a storage has it."""
+    kind = _json(distribution) if isinstance(distribution, str) else distribution
+    if not isinstance(kind, dict) or not isinstance(kind.get("attributes"), dict):
+        return None
+    name, attributes = str(kind.get("name", "")), kind["attributes"]
+    is_log = bool(attributes.get("log")) or "LogUniform" in name
+    return range_of("log" if is_log else "linear", attributes.get("low"), attributes.get("high"))
 
 
 def _metric_names(study: OptunaStudy) -> list[str]:
@@ -180,6 +200,7 @@ def read_database(connection: sqlite3.Connection, source: str, name: str | None)
         "SELECT trial_id, param_name, param_value, distribution_json FROM trial_params"
     ):
         trials[trial].params[key] = _external(value, kind)
+        trials[trial].ranges[key] = _range_of(kind)
     for table, of in (("trial_user_attributes", "user_attrs"), ("trial_system_attributes", "system_attrs")):
         for trial, key, value in connection.execute(f"SELECT trial_id, key, value_json FROM {table}"):
             getattr(trials[trial], of)[key] = _json(value)
@@ -262,6 +283,7 @@ def _apply(entry: Mapping[str, Any], studies: list[OptunaStudy | None], trials: 
             return  # another worker had ended it
         if code == 5:
             trial.params[entry["param_name"]] = _external(entry["param_value_internal"], entry["distribution"])
+            trial.ranges[entry["param_name"]] = _range_of(entry["distribution"])
         elif code == 6:
             trial.state = _STATES[entry["state"]]
             trial.values = entry["values"] or ()
@@ -283,6 +305,7 @@ def _created(entry: Mapping[str, Any], number: int) -> Trial:
     trial.values = entry.get("values") or (() if value is None else (value,))
     kinds = entry.get("distributions", {})
     trial.params = {key: _external(value, kinds[key]) for key, value in entry.get("params", {}).items()}
+    trial.ranges = {key: _range_of(kinds[key]) for key in trial.params}
     trial.user_attrs.update(entry.get("user_attrs", {}))
     trial.system_attrs.update(entry.get("system_attrs", {}))
     trial.intermediate = {int(step): float(value) for step, value in entry.get("intermediate_values", {}).items()}
@@ -302,6 +325,7 @@ def read_study_object(study: Any) -> Table:
             one.datetime_start,
             one.datetime_complete,
             dict(one.params),
+            {key: _range_of_object(value) for key, value in one.distributions.items()},
             dict(one.user_attrs),
             dict(one.system_attrs),
             dict(one.intermediate_values),
@@ -315,3 +339,9 @@ def read_study_object(study: Any) -> Table:
     in_memory = type(getattr(study, "_storage", None)).__name__ == "InMemoryStorage"
     known = sampler if in_memory or sampler != _DEFAULT_SAMPLER else None
     return table_of_study(found, f"the study {study.study_name!r}", known)
+
+
+def _range_of_object(distribution: Any) -> Range | None:
+    """Return the range of a distribution object; categorical ones have none."""
+    scale = "log" if getattr(distribution, "log", False) else "linear"
+    return range_of(scale, getattr(distribution, "low", None), getattr(distribution, "high", None))

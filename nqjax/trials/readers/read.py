@@ -290,6 +290,7 @@ def _record(
         ids=None if group.ids is None else tuple(group.ids),
         notes=table.recorded.notes,
         warnings=tuple(warnings),
+        ranges={name: one for name, one in table.recorded.ranges.items() if name in columns},
     )
 
 

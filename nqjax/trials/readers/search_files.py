@@ -6,6 +6,7 @@ from typing import Any
 
 from nqjax.errors import InputError
 from nqjax.trials.json_lines import json_objects
+from nqjax.trials.ranges import range_of_description
 from nqjax.trials.readers.table import Recorded, Table
 from nqjax.trials.search_lines import HEADER, LINEAGE, has_pauses
 
@@ -36,6 +37,7 @@ def recorded_of(path: Path) -> Recorded | None:
         direction=direction,
         directions={metric: direction},
         sampler=_sampler(settings.get("sampling")),
+        ranges={name: one for name, entry in space.items() if (one := range_of_description(entry)) is not None},
         roles={**{name: _role_of(entry) for name, entry in space.items()}, **_OWN, **_of_pauses(settings)},
     )
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from nqjax.errors import InputError
 from nqjax.trials.columns import dotted_names, find_keys, nested_value
+from nqjax.trials.ranges import Range
 
 
 class Place(NamedTuple):
@@ -31,6 +32,7 @@ class Recorded:
     directions: Mapping[str, str] = field(default_factory=dict)  # of several metrics
     sampler: str | None = None
     roles: Mapping[str, str] = field(default_factory=dict)  # of columns; see `roles`
+    ranges: Mapping[str, Range] = field(default_factory=dict)  # of columns with hyperparameters
     delimiter: str | None = None  # of a text file
     notes: tuple[str, ...] = ()
 
