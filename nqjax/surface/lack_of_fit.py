@@ -67,8 +67,8 @@ def find_lack_of_fit(surface: SurfaceDraws) -> LackOfFit | None:
     fitted = _features(points * present, present, surface.groups[inside])
     found = {}
     for j, axis in enumerate(surface.box.axes):
-        beyond = np.polynomial.legendre.legvander(points[:, j], _DEGREE)[:, 3:] * present[:, j, None]
-        found[axis.name] = _test(beyond, fitted, residual)
+        powers = np.polynomial.legendre.legvander(points[:, j], _DEGREE) * present[:, j, None]
+        found[axis.name] = min(1.0, 2 * min(_tests(powers, fitted, residual)))
     worst = min(found.values(), default=1.0)
     return LackOfFit(found, min(1.0, worst * len(found)), int(inside.sum()))
 
@@ -90,25 +90,37 @@ def doubts_of(lack: LackOfFit | None) -> list[str]:
     return [f"a quadratic does not fit along {worst} ({p_value(lack.p_value)}): {why}; {what}"]
 
 
-def _test(extra: Floats, fitted: Floats, residual: Floats) -> float:
-    """Return the p-value of the F test that further features explain nothing beyond the fitted ones.
+def _tests(powers: Floats, fitted: Floats, residual: Floats) -> tuple[float, float]:
+    """Return p-values of two F tests: that terms of degree 3 and 4 explain nothing, and that no polynomial does.
 
-    Both the residuals and the further features are taken without what the fitted ones explain: residuals of a fit with
-    about as many coefficients as trials would otherwise show patterns that are the fit's own.
+    For the first, residuals and terms are taken without what the fitted features explain: residuals of a fit with about
+    as many coefficients as trials would otherwise show patterns that are the fit's own. The second finds what the
+    surface could not follow although it is a quadratic, as where the curvature would have to be negative; its level is
+    lower than it says, because a fit leaves little of its own features. Both compare with what is left beyond all.
     """
-    left, sizes, _ = np.linalg.svd(fitted, full_matrices=False)
-    basis = left[:, sizes > _TINY * sizes[0]]
+    basis = _basis(fitted, _TINY)
 
     def beyond_fit(a: Floats) -> Floats:
         return np.asarray(a - basis @ (basis.T @ a))
 
-    rest, more = beyond_fit(residual), beyond_fit(extra)
-    left, sizes, _ = np.linalg.svd(more, full_matrices=False)
-    own = left[:, sizes > _TINY * np.sqrt(len(rest))]
-    number = own.shape[1]
-    freedom = len(rest) - basis.shape[1] - number
-    if freedom < _LEAST_FREEDOM or not number:
-        return 1.0
+    rest = beyond_fit(residual)
+    own = _basis(beyond_fit(powers[:, 3:]), _TINY)
     explained = float(np.sum((own.T @ rest) ** 2))
-    ratio = (explained / number) / max((float(rest @ rest) - explained) / freedom, 1e-300)
-    return float(scipy.special.fdtrc(number, freedom, ratio))
+    freedom = len(rest) - basis.shape[1] - own.shape[1]
+    if freedom < _LEAST_FREEDOM:
+        return 1.0, 1.0
+    noise = max((float(rest @ rest) - explained) / freedom, 1e-300)
+    polynomial = _basis(powers, _TINY)
+    found = []
+    for size, number in (
+        (explained, own.shape[1]),
+        (float(np.sum((polynomial.T @ residual) ** 2)), polynomial.shape[1]),
+    ):
+        found.append(float(scipy.special.fdtrc(number, freedom, size / number / noise)) if number else 1.0)
+    return found[0], found[1]
+
+
+def _basis(features: Floats, least: float) -> Floats:
+    """Return orthonormal columns that span features, without those that are nearly 0."""
+    left, sizes, _ = np.linalg.svd(features, full_matrices=False)
+    return np.asarray(left[:, sizes > least * max(sizes[0], np.sqrt(len(features)))])

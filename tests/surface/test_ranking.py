@@ -8,7 +8,7 @@ import pytest
 import nqjax
 from nqjax.errors import InputError
 from nqjax.search import Uniform
-from nqjax.surface.lack_of_fit import _features, _test
+from nqjax.surface.lack_of_fit import _features, _tests
 
 SIGMA = 0.02
 SPACE = {"a": Uniform(-1.0, 1.0), "b": Uniform(-1.0, 1.0)}
@@ -104,11 +104,12 @@ def test_the_test_of_fit_has_its_level_with_few_trials():
     for _ in range(400):
         z = rng.uniform(-1, 1, (20, 3))
         fitted = _features(z, np.ones_like(z), np.zeros((20, 0)))
-        extra = np.polynomial.legendre.legvander(z[:, 0], 4)[:, 3:]
+        powers = np.polynomial.legendre.legvander(z[:, 0], 4)
+        extra = powers[:, 3:]
         for shape, into in ((0.0, p_values), (8.0, power)):
             y = rng.normal(size=20) + shape * z[:, 0] ** 3
             residual = y - fitted @ np.linalg.lstsq(fitted, y, rcond=None)[0]
-            into.append(_test(extra, fitted, residual))
+            into.append(_tests(powers, fitted, residual)[0])
             # The same test by two least-squares fits.
             both = np.concatenate([fitted, extra], axis=1)
             rest = y - both @ np.linalg.lstsq(both, y, rcond=None)[0]
