@@ -35,7 +35,7 @@ class LackOfFit(NamedTuple):
     Attributes
     ----------
     p_values : dict of str to float
-        That terms of degree 3 and 4 in a coordinate explain residuals as well by chance. 1 where there are hardly more
+        That a polynomial of degree 4 in a coordinate explains residuals as well by chance. 1 where there are hardly more
         trials inside the threshold than coefficients.
     p_value : float
         The least of them, times their number, at most 1.
