@@ -38,6 +38,7 @@ PARTS = (
     "pareto",
     "pbt",
     "proposals",
+    "kernel",
     "posterior",
     "calibration",
     "integrals",

@@ -35,8 +35,8 @@ class LackOfFit(NamedTuple):
     Attributes
     ----------
     p_values : dict of str to float
-        That a polynomial of degree 4 in a coordinate explains residuals as well by chance. 1 where there are hardly more
-        trials inside the threshold than coefficients.
+        That a polynomial of degree 4 in a coordinate explains residuals as well by chance. 1 where there are hardly
+        more trials inside the threshold than coefficients.
     p_value : float
         The least of them, times their number, at most 1.
     num_inside : int

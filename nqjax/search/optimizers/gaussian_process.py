@@ -15,6 +15,7 @@ from nqjax.search.optimizers.acquisition import (
 from nqjax.search.optimizers.cube import Cube
 from nqjax.search.optimizers.method import FromHistory, KeyedHistory, random_point
 from nqjax.search.optimizers.regression import Hyper, Regression, fit_hyper, regress
+from nqjax.search.optimizers.transforms import transformed
 
 #: Candidates near the best point, and how far from it they lie.
 _NEAR = 64
@@ -37,6 +38,9 @@ class GaussianProcess(FromHistory):
     clip : {"regime", "none"}
         "regime": scores above the median of the startup trials, and failed trials, count as that median. The process
         then spends nothing on how bad the bad trials are.
+    transform : {"none", "log", "rank", "power"}
+        How the scores, clipped or not, are changed before the process is fitted; see
+        `nqjax.search.optimizers.transforms.transformed`.
     startup : int
         Random trials at the start.
     steps : int
@@ -49,6 +53,7 @@ class GaussianProcess(FromHistory):
 
     acquisition: Literal["ei", "pi", "ucb"] = "ei"
     clip: Literal["regime", "none"] = "regime"
+    transform: Literal["none", "log", "rank", "power"] = "none"
     startup: int = 10
     steps: int = 15
     candidates: int = 256
@@ -92,6 +97,7 @@ class GaussianProcess(FromHistory):
             worst = jnp.max(jnp.where(finite, scores, -jnp.inf))
         worst = jnp.where(jnp.isfinite(worst), worst, 0.0)
         y = jnp.minimum(jnp.where(finite, scores, worst), worst)
+        y = transformed(self.transform, y, told)
         count = jnp.maximum(jnp.sum(told), 1)
         mean = jnp.sum(jnp.where(told, y, 0.0)) / count
         sd = jnp.sqrt(jnp.sum(jnp.where(told, (y - mean) ** 2, 0.0)) / count)

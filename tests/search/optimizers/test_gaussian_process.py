@@ -10,6 +10,7 @@ import pytest
 import scipy.integrate
 import scipy.stats
 
+from nqjax.search import replicate
 from nqjax.search.objectives import FUNCTIONS, OPTIMA
 from nqjax.search.optimizers.acquisition import log_expected_improvement, log_probability_of_improvement
 from nqjax.search.optimizers.cube import Cube, EncodedSpace
@@ -22,6 +23,7 @@ from nqjax.search.optimizers.regression import (
     log_marginal_likelihood,
     regress,
 )
+from nqjax.search.optimizers.transforms import transformed, yeo_johnson
 
 CUBE = Cube((0, 0, 0), (False, False, False))
 
@@ -132,3 +134,33 @@ def test_searches_end_near_the_optimum(name, regret, share):
         run.tell(values[:, None])
         best = np.minimum(best, values)
     assert np.mean(best - OPTIMA[name] < regret) > share
+
+
+@pytest.mark.parametrize("kind", ["log", "rank", "power"])
+def test_transforms_are_monotone_and_leave_the_rest_out(kind):
+    rng = np.random.default_rng(0)
+    y = np.append(rng.exponential(size=12), [1e6, -1e6])
+    told = np.arange(14) < 12
+    found = np.asarray(transformed(kind, jnp.asarray(y), jnp.asarray(told)))
+    alone = np.asarray(transformed(kind, jnp.asarray(y[:12]), jnp.ones(12, bool)))
+    assert np.allclose(found[:12], alone, rtol=1e-5, atol=1e-6)
+    assert np.all(np.diff(found[:12][np.argsort(y[:12])]) > 0)
+
+
+def test_transforms_equal_those_of_scipy():
+    rng = np.random.default_rng(1)
+    y = rng.normal(size=30)
+    y[3] = y[4]
+    ranks = scipy.stats.norm.ppf((scipy.stats.rankdata(y) - 0.5) / 30)
+    assert np.allclose(transformed("rank", jnp.asarray(y), jnp.ones(30, bool)), ranks, atol=1e-5)
+    for power in (-1.0, 0.0, 0.5, 2.0):
+        ours = yeo_johnson(jnp.asarray(y), jnp.asarray(power))
+        assert np.allclose(ours, scipy.stats.yeojohnson(y, power), rtol=1e-5, atol=1e-6)
+
+
+def test_a_search_with_transformed_scores():
+    """A score that is infinite for failed trials, and one transform each."""
+    for kind in ("log", "rank", "power"):
+        method = GaussianProcess(clip="none", transform=kind, startup=4)
+        found = replicate(FUNCTIONS["branin"], {"gp": method}, replications=2, num_trials=8, key=jax.random.key(0))
+        assert np.all(np.isfinite(found.scores["gp"]))
