@@ -32,6 +32,7 @@ examples:
   nqjax search digits-mlp --trials 256 --seed 1 --fix momentum=0.9 --fix dropout=0 --out fixed.jsonl
   nqjax search digits-mlp --grid 3 --out grid.jsonl
   nqjax search digits-mlp --method tpe --trials 96 --batch 8 --out tpe.jsonl
+  nqjax search digits-mlp --method tpe --trials 32 --prior tpe.jsonl --seed 1 --out warm.jsonl
   nqjax search digits-mlp --method hyperband --trials 200 --out hyperband.jsonl
 """
 
@@ -76,6 +77,12 @@ def add(commands: Any) -> None:
         type=read_whole,
         help="halving and so on: rounds, such as epochs, of the shortest training (default: 1)",
     )
+    parser.add_argument(
+        "--prior",
+        metavar="FILE",
+        help="earlier trials of the same hyperparameters, from which tpe, gp and surface learn, and whose best one "
+        "cma_es and evolution start from; they are no trials of this search",
+    )
     parser.add_argument("--fix", metavar="NAME=VALUE", action="append", default=[], help="fix a hyperparameter")
     add_running(parser)
     add_seed(parser, "the search")
@@ -84,7 +91,7 @@ def add(commands: Any) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
-    from nqjax.search.optimizers.registry import STOPPING, check_name
+    from nqjax.search.optimizers.registry import STOPPING, check_learns, check_name
     from nqjax.search.tasks import registry as tasks
 
     if args.list:
@@ -98,6 +105,8 @@ def _run(args: argparse.Namespace) -> None:
     rungs = {name: value for name in ("eta", "min_rounds") if (value := getattr(args, name)) is not None}
     if rungs and args.method not in STOPPING:
         args.parser.error(f"--eta and --min-rounds are for the methods that stop poor trials: {', '.join(STOPPING)}")
+    if args.prior is not None:
+        check_learns("grid" if args.grid is not None else args.method)
     options = task_options(args.task, args.data)
     if args.method != "random" and args.grid is not None:
         args.parser.error("give --method or --grid, not both")
@@ -129,6 +138,7 @@ def _run(args: argparse.Namespace) -> None:
             grid=args.grid,
             method=method,
             batch=args.batch,
+            prior=args.prior,
             out=args.out,
             population=args.population,
             progress=True,

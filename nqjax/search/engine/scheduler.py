@@ -81,8 +81,8 @@ class Schedule:
         self._platform = devices[0].platform
         self._groups: dict[Any, list[Trial]] = collections.defaultdict(list)
         for trial in trials:
-            self._groups[_static(task, trial)].append(trial)
-        self._dtypes = _dtypes(task, trials)
+            self._groups[static_of(task, trial)].append(trial)
+        self._dtypes = dtypes_of(task, trials)
         cpu = self._platform == "cpu"
         if memory is None:
             self._memory = free(self.devices[0])
@@ -289,11 +289,11 @@ class Schedule:
         return Lane(trial, until=None if self._until is None else self._until[trial.number])
 
 
-def _static(task: Task, trial: Trial) -> tuple[tuple[str, Any], ...]:
+def static_of(task: Task, trial: Trial) -> tuple[tuple[str, Any], ...]:
     return tuple((name, trial.config[name]) for name in task.static)
 
 
-def _dtypes(task: Task, trials: Sequence[Trial]) -> dict[str, Any]:
+def dtypes_of(task: Task, trials: Sequence[Trial]) -> dict[str, Any]:
     """Return the types of the traced hyperparameters: int32 if all values are whole numbers, else float32."""
     dtypes: dict[str, Any] = {}
     for name in trials[0].config:

@@ -30,6 +30,12 @@ METHODS = {
 #: Methods that stop trials early: `nqjax.search.fidelity`.
 STOPPING = ("halving", "hyperband", "asha", "bohb")
 
+#: Methods that earlier trials help.
+LEARNING = ("tpe", "gp", "surface", "cma_es", "evolution")
+
+#: Most earlier trials of a Gaussian process, whose time grows with the third power of the number.
+_MOST_OF_GP = 512
+
 
 def as_method(method: str | Method) -> Method:
     """Return the method of a name, with its defaults; a method is returned as it is.
@@ -70,6 +76,18 @@ def check_name(method: str, *, may_stop: bool = False) -> None:
         close = difflib.get_close_matches(method, known, n=1)
         hint = f" (did you mean {close[0]!r}?)" if close else ""
         raise InputError(f"there is no method {method!r}{hint}; the methods: {', '.join(known)}")
+
+
+def check_learns(method: Any, trials: int = 0) -> None:
+    """Raise InputError for a method that earlier trials do not help, or that cannot take so many.
+
+    Nothing that takes time is imported.
+    """
+    name = getattr(method, "name", method)
+    if name not in LEARNING:
+        raise InputError(f"{name} does not learn from earlier trials: give no prior, or one of {', '.join(LEARNING)}")
+    if name == "gp" and trials > _MOST_OF_GP:
+        raise InputError(f"the prior has {trials:,} trials, and gp takes {_MOST_OF_GP} at most: give fewer, or use tpe")
 
 
 def method_settings(method: Method) -> dict[str, Any]:
