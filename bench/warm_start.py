@@ -1,4 +1,4 @@
-"""What earlier trials are worth: TPE and a Gaussian process with and without 50 random trials of the same or another task.
+"""What earlier trials are worth to TPE and a Gaussian process: 50 random ones of the same task or of another.
 
     python -m bench warm_start [--quick]
 
@@ -16,7 +16,7 @@ import numpy as np
 
 import nqjax
 from bench.common import table
-from nqjax.search import Function, Prior, replicate
+from nqjax.search import EarlierTrials, Function, replicate
 from nqjax.search.objectives import FUNCTIONS, OPTIMA
 
 SEARCHES = 100
@@ -38,7 +38,7 @@ def _moved(case: str, config: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]
     return {name: np.abs(value - shift) for name, value in config.items()}
 
 
-def prior_of(objective: Function, case: str, number: int) -> Prior | None:
+def prior_of(objective: Function, case: str, number: int) -> EarlierTrials | None:
     """Return the earlier trials of one search."""
     if case == "none":
         return None
@@ -49,7 +49,7 @@ def prior_of(objective: Function, case: str, number: int) -> Prior | None:
     rows = [dict(zip(objective.space, point.tolist(), strict=True)) for point in points]
     if case in ("shifted", "unrelated"):
         scores = 10 * scores + 5
-    return Prior(rows, scores.tolist(), scale="values" if case == "same" else "ranks")
+    return EarlierTrials(rows, scores.tolist(), scale="values" if case == "same" else "ranks")
 
 
 def _searches(objective: Function, case: str, method: str, count: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -30,7 +30,7 @@ _SCALE = ("task", "task_settings", "score", "minimize")
 
 
 @dataclass(frozen=True)
-class Prior:
+class EarlierTrials:
     """Trials of an earlier search: what `nqjax.search.run` and `nqjax.search.replicate` take as ``prior``.
 
     Parameters
@@ -53,9 +53,10 @@ class Prior:
     Examples
     --------
     >>> import jax
-    >>> from nqjax.search import Function, Prior, Uniform, replicate
+    >>> from nqjax.search import Function, EarlierTrials, Uniform, replicate
     >>> square = Function(lambda config: config["x"] ** 2, {"x": Uniform(-1, 1)})
-    >>> known = Prior([{"x": i / 10} for i in range(-10, 11)], [(i / 10) ** 2 for i in range(-10, 11)], scale="values")
+    >>> configs = [{"x": i / 10} for i in range(-10, 11)]
+    >>> known = EarlierTrials(configs, square.values(configs), scale="values")
     >>> runs = replicate(square, ["tpe"], replications=2, num_trials=5, key=jax.random.key(0), prior=known)
     >>> bool((runs.scores["tpe"].min(axis=1) < 0.1).all())
     True
@@ -70,7 +71,7 @@ class Prior:
         scores = np.asarray(self.scores, np.float64)
         if scores.shape != (len(self.configs),):
             raise InputError(
-                f"the prior has {len(self.configs)} configurations and scores of shape {scores.shape}: give a score each"
+                f"the prior has {len(self.configs)} configurations and scores of shape {scores.shape}: give one each"
             )
         if not np.isfinite(scores).any():
             raise InputError("the prior has no trial with a score: give earlier trials that finished")
@@ -80,7 +81,7 @@ class Prior:
         object.__setattr__(self, "scores", tuple(scores.tolist()))
 
 
-def as_prior(source: Any, settings: Mapping[str, Any]) -> Prior:
+def as_prior(source: Any, settings: Mapping[str, Any]) -> EarlierTrials:
     """Return the prior of a table, a study or a file, for a search with these settings.
 
     Its scores count as values if it is a search of the same task, with the same settings and score; else as ranks.
@@ -91,7 +92,7 @@ def as_prior(source: Any, settings: Mapping[str, Any]) -> Prior:
     InputError
         It cannot be read, or has no score.
     """
-    if isinstance(source, Prior):
+    if isinstance(source, EarlierTrials):
         return source
     if isinstance(source, str | Path) and _is_of_a_search(Path(source)):
         source = read_trials(source)
@@ -119,7 +120,7 @@ def _study_of(source: Any, score: str | None) -> StudyTable:
     return read_study(source)
 
 
-def _of_trials(trials: Trials, settings: Mapping[str, Any]) -> Prior:
+def _of_trials(trials: Trials, settings: Mapping[str, Any]) -> EarlierTrials:
     names = trials.settings["space"]
     kept = [row for row in trials.rows if row.get("status", FINISHED) == FINISHED]
 
@@ -129,18 +130,18 @@ def _of_trials(trials: Trials, settings: Mapping[str, Any]) -> Prior:
     then, now = (json.dumps([own.get(name) for name in _SCALE]) for own in (trials.settings, settings))
     scores = [math.nan if row.get(trials.score) is None else row[trials.score] for row in kept]
     scale: Literal["values", "ranks"] = "values" if then == now else "ranks"
-    return Prior([config_of(row) for row in kept], scores, trials.minimize, scale)
+    return EarlierTrials([config_of(row) for row in kept], scores, trials.minimize, scale)
 
 
 def _is_searched(description: Mapping[str, Any]) -> bool:
     return "fixed" not in description and "derived" not in description
 
 
-def _of_study(study: StudyTable, minimize: bool) -> Prior:
+def _of_study(study: StudyTable, minimize: bool) -> EarlierTrials:
     kept = np.flatnonzero(np.isin(study.status, (FINISHED, FAILED)))
     columns = {name: column for name, column in study.config.items() if len(set(column.astype(str).tolist())) > 1}
     configs = [{name: _plain(column[i]) for name, column in columns.items() if _is_there(column[i])} for i in kept]
-    return Prior(configs, study.scores[kept].tolist(), minimize if study.minimize is None else study.minimize)
+    return EarlierTrials(configs, study.scores[kept].tolist(), minimize if study.minimize is None else study.minimize)
 
 
 def _is_there(value: Any) -> bool:
@@ -151,7 +152,7 @@ def _plain(value: Any) -> Any:
     return value.item() if hasattr(value, "item") else value
 
 
-def encoded(prior: Prior, space: EncodedSpace) -> Earlier:
+def encoded(prior: EarlierTrials, space: EncodedSpace) -> Earlier:
     """Return the trials of a prior as points of a space.
 
     Trials outside the space are left out, with a warning that says how many.
@@ -213,7 +214,9 @@ def _complete(space: Mapping[str, Distribution], config: Mapping[str, Any], numb
             except (InputError, TypeError, ValueError):
                 inside = False
             else:
-                inside = not isinstance(leaf, DiscreteUniform) or (value == int(value) and leaf.low <= value <= leaf.high)
+                inside = not isinstance(leaf, DiscreteUniform) or (
+                    value == int(value) and leaf.low <= value <= leaf.high
+                )
         if not inside:
             raise _OutsideError(f"{name} is {value!r} in trial {number}")
         return int(value) if isinstance(leaf, DiscreteUniform) else value

@@ -16,7 +16,7 @@ from nqjax.search.fidelity.run import run_fidelity
 from nqjax.search.guided import guided
 from nqjax.search.optimizers.method import Method
 from nqjax.search.optimizers.registry import as_method, check_learns
-from nqjax.search.prior import Prior
+from nqjax.search.prior import EarlierTrials
 from nqjax.search.run_options import RunOptions
 from nqjax.search.runner import as_trials, checked_space, execute, key_words, search_settings, trial_words
 from nqjax.search.task import Task
@@ -36,7 +36,7 @@ def run(
     grid: int | None = None,
     method: str | Method | FidelityMethod = "random",
     batch: int = 16,
-    prior: Trials | StudyTable | Prior | str | Path | None = None,
+    prior: Trials | StudyTable | EarlierTrials | str | Path | None = None,
     out: str | Path | None = None,
     **options: Unpack[RunOptions],
 ) -> Trials:
@@ -70,11 +70,11 @@ def run(
     batch : int, optional
         Trials that such a method asks for at a time, which train side by side: with fewer it learns more from each,
         and takes longer. The workers of ASHA; the brackets of halving and Hyperband all train side by side.
-    prior : Trials, StudyTable, Prior, str or Path, optional
+    prior : Trials, StudyTable, EarlierTrials, str or Path, optional
         Earlier trials of the same hyperparameters, from which "tpe", "gp" and "surface" learn as from their own, and
-        whose best one "cma_es" and "evolution" start from. They are no trials of this search. See
-        `nqjax.search.Prior`: scores of another task are compared by ranks. A file is one that a search has written, or
-        that `nqjax.read_study` can read.
+        whose best one "cma_es" and "evolution" start from. They are no trials of this search. Scores of another task
+        are compared by ranks: see `nqjax.search.EarlierTrials`. A file is one that a search has written, or that
+        `nqjax.read_study` can read.
     out : str or Path, optional
         A .jsonl file to which finished trials are written; one that exists is continued. Checkpoints of trials under
         way are in the folder ``<out>.checkpoints``. With `jax.distributed`, a path that all processes share.

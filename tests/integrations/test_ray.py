@@ -1,6 +1,6 @@
 """Ray Tune: a trainable by hand, and a run of its own with two workers."""
 
-import os
+import doctest
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +11,7 @@ from nqjax.errors import InputError
 from nqjax.search import Arrays, Choice, Derived, DiscreteUniform, LogUniform, Task, Uniform, When
 
 pytest.importorskip("ray.tune", reason="Ray Tune is not installed")
-from nqjax.integrations.ray import complete, param_space, trainable  # noqa: E402 - it needs Ray
+from nqjax.integrations.ray import complete, param_space, trainable
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Ray's own
 
@@ -130,6 +130,14 @@ def test_spaces_in_rays_terms():
         param_space({"x": When(lambda c: True, Uniform(0, 1), Uniform(1, 2))})
 
 
+def test_the_examples_run():
+    from nqjax.integrations import ray as module
+
+    found = doctest.testmod(module)
+    assert found.attempted > 3
+    assert not found.failed
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("scheduler", ["asha", "pbt"])
 def test_tune_runs_it_with_two_workers(scheduler, tmp_path, monkeypatch):
@@ -140,8 +148,7 @@ def test_tune_runs_it_with_two_workers(scheduler, tmp_path, monkeypatch):
     monkeypatch.setenv("RAY_AIR_NEW_OUTPUT", "0")
     # The class of the task is in this file, which workers do not import: cloudpickle sends it by value.
     ray.cloudpickle.register_pickle_by_value(__import__(__name__))
-    folder = os.path.dirname(__file__)
-    ray.init(num_cpus=2, include_dashboard=False, configure_logging=False, runtime_env={"env_vars": {"_AT": folder}})
+    ray.init(num_cpus=2, include_dashboard=False, configure_logging=False)
     try:
         if scheduler == "asha":
             chosen = ASHAScheduler(max_t=4, grace_period=1, reduction_factor=2)

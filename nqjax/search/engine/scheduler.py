@@ -290,6 +290,7 @@ class Schedule:
 
 
 def static_of(task: Task, trial: Trial) -> tuple[tuple[str, Any], ...]:
+    """Return the static hyperparameters of a trial, by which programs differ."""
     return tuple((name, trial.config[name]) for name in task.static)
 
 

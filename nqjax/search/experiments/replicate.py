@@ -21,7 +21,7 @@ from nqjax.search.optimizers.lockstep import Lockstep, search_keys
 from nqjax.search.optimizers.method import Method
 from nqjax.search.optimizers.registry import as_method, check_learns, method_settings
 from nqjax.search.optimizers.warm_start import Earlier
-from nqjax.search.prior import Prior, as_prior, fingerprint
+from nqjax.search.prior import EarlierTrials, as_prior, fingerprint
 from nqjax.search.prior import encoded as encoded_prior
 from nqjax.search.runner import as_trials, checked_space, execute, search_settings, trial_words
 from nqjax.search.space import Config
@@ -45,7 +45,7 @@ def replicate(
     space: Mapping[str, Any] | None = None,
     batch: int = 1,
     first: int = 0,
-    prior: Trials | StudyTable | Prior | str | Path | None = None,
+    prior: Trials | StudyTable | EarlierTrials | str | Path | None = None,
     out: str | Path | None = None,
     progress: bool = False,
 ) -> Replications:
@@ -72,7 +72,7 @@ def replicate(
         Trials that are asked for before their scores are known.
     first : int, optional
         The number of the first search; searches with other numbers have other random numbers.
-    prior : Trials, StudyTable, Prior, str or Path, optional
+    prior : Trials, StudyTable, EarlierTrials, str or Path, optional
         Earlier trials that every search knows at its start; as for `nqjax.search.run`.
     out : str or Path, optional
         A .jsonl file to which finished searches are written; one that exists is continued.

@@ -45,7 +45,9 @@ class Lockstep:
             num_trials = room_for(method, earlier, num_trials)
         self._method, self._space, self._count = method, space, len(keys)
         self._asked = self._told = 0
-        self._queues = [_Queue(method, space, key, earlier) for key in keys] if isinstance(method, SurfaceSearch) else []
+        self._queues = (
+            [_Queue(method, space, key, earlier) for key in keys] if isinstance(method, SurfaceSearch) else []
+        )
         self._active: NDArray[np.bool_] = np.empty(0, bool)
         self._every_active: list[NDArray[np.bool_]] = []
         with jax.enable_x64(True):

@@ -13,8 +13,9 @@ from jax import Array
 from jax.scipy.special import ndtri
 from numpy.typing import NDArray
 
-from nqjax.search.optimizers.cube import Cube
-from nqjax.search.optimizers.method import FromHistory, History, KeyedHistory, Method
+from nqjax.search.optimizers.cube import Cube, TwoTasks
+from nqjax.search.optimizers.gaussian_process import GaussianProcess
+from nqjax.search.optimizers.method import FromHistory, History, KeyedHistory, Method, random_point
 
 #: Earlier trials whose mean says what to expect at a point.
 _NEIGHBOURS = 5
@@ -63,7 +64,8 @@ class WarmState(NamedTuple):
 class FromEarlier:
     """A method whose history begins with earlier trials; those of the search follow.
 
-    Trial ``i`` has the key that it would have without them.
+    Trial ``i`` has the key that it would have without them. By ranks, a Gaussian process has one more coordinate, which
+    tells earlier trials from new ones: it learns how much the two tasks are alike.
 
     Attributes
     ----------
@@ -82,7 +84,24 @@ class FromEarlier:
 
     def init(self, cube: Cube, capacity: int, key: Array) -> WarmState:
         """Return the state before the earlier trials are known."""
-        return WarmState(self.method.init(cube, capacity, key), jnp.asarray(0))
+        inner = self.method.init(cube, capacity, key)
+        if self._tells_tasks:
+            inner = inner._replace(memory=self.method.start(TwoTasks.of(cube), capacity))
+        return WarmState(inner, jnp.asarray(0))
+
+    @property
+    def _tells_tasks(self) -> bool:
+        return self.by_ranks and isinstance(self.method, GaussianProcess)
+
+    def _suggest(self, cube: Cube, state: KeyedHistory, before: Array, number: Array, key: Array) -> tuple[Any, Array]:
+        if not self._tells_tasks:
+            return self.method.suggest(cube, state, number, key)
+        u, active, scores, told = state.history
+        task = TwoTasks.tasks(jnp.arange(len(u)) < before)
+        history = History(jnp.column_stack([u, task]), jnp.column_stack([active, jnp.ones(len(u), bool)]), scores, told)
+        memory, point = self.method.suggest(TwoTasks.of(cube), state._replace(history=history), number, key)
+        at_start = number < getattr(self.method, "startup", 0)  # the point that it is without the coordinate
+        return memory, jnp.where(at_start, random_point(cube, key), point[:-1])
 
     def ask(self, cube: Cube, state: WarmState, first: Array, count: int) -> tuple[WarmState, Array]:
         """Return the state and the next points."""
@@ -91,7 +110,7 @@ class FromEarlier:
         def step(inner: KeyedHistory, number: Array) -> tuple[KeyedHistory, Array]:
             history = levelled(inner.history, before) if self.by_ranks else inner.history
             own = jax.random.fold_in(inner.key, number)
-            memory, point = self.method.suggest(cube, inner._replace(history=history), before + number, own)
+            memory, point = self._suggest(cube, inner._replace(history=history), before, before + number, own)
             point = cube.snap(point)
             asked = inner.history.asked(before + number, point[None])
             return KeyedHistory(inner.key, asked, memory), point
