@@ -1,4 +1,4 @@
-"""What earlier trials are worth to TPE and a Gaussian process: 50 random ones of the same task or of another.
+"""Measure what earlier trials are worth to TPE and a Gaussian process: 50 random ones of the same task or another.
 
     python -m bench warm_start [--quick]
 

@@ -88,7 +88,7 @@ def test_a_checkpoint_goes_on_bit_for_bit(kind):
 
 
 def test_a_state_goes_on_with_other_hyperparameters(kind):
-    """As population-based training does it: the winner's state, and a new rate."""
+    """Population-based training gives a trial the winner's state and keeps its own rate."""
     winner = kind(dict(CONFIG))
     _steps(winner, 2)
     loser = kind({**CONFIG, "rate": 0.3})

@@ -18,8 +18,11 @@ from nqjax.errors import InputError
 from nqjax.search.configurations import resolve
 from nqjax.search.space import Choice, Config, Derived, Distribution, Fixed, When, check
 
-#: The last coordinate of trials of an earlier task, and of this one.
-_EARLIER, _HERE = 0.25, 0.75
+#: The last coordinate of trials of an earlier task.
+_EARLIER = 0.25
+
+#: The last coordinate of trials of the task that is searched.
+_HERE = 0.75
 
 
 class Cube(NamedTuple):

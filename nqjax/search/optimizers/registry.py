@@ -33,8 +33,8 @@ STOPPING = ("halving", "hyperband", "asha", "bohb")
 #: Methods that earlier trials help.
 LEARNING = ("tpe", "gp", "surface", "cma_es", "evolution")
 
-#: Most earlier trials of a Gaussian process, whose time grows with the third power of the number.
-_MOST_OF_GP = 512
+#: A Gaussian process takes at most this number of earlier trials: its time grows with the third power.
+MOST_FOR_GP = 512
 
 
 def as_method(method: str | Method) -> Method:
@@ -79,15 +79,15 @@ def check_name(method: str, *, may_stop: bool = False) -> None:
 
 
 def check_learns(method: Any, trials: int = 0) -> None:
-    """Raise InputError for a method that earlier trials do not help, or that cannot take so many.
+    """Raise InputError for a method that earlier trials do not help, or that cannot take this number of them.
 
     Nothing that takes time is imported.
     """
     name = getattr(method, "name", method)
     if name not in LEARNING:
         raise InputError(f"{name} does not learn from earlier trials: give no prior, or one of {', '.join(LEARNING)}")
-    if name == "gp" and trials > _MOST_OF_GP:
-        raise InputError(f"the prior has {trials:,} trials, and gp takes {_MOST_OF_GP} at most: give fewer, or use tpe")
+    if name == "gp" and trials > MOST_FOR_GP:
+        raise InputError(f"the prior has {trials:,} trials, and gp takes {MOST_FOR_GP} at most: give fewer, or use tpe")
 
 
 def method_settings(method: Method) -> dict[str, Any]:
