@@ -21,6 +21,7 @@ from nqjax.search.space import Config, Derived, DiscreteUniform, Distribution, F
 from nqjax.trials.columns import listed_names
 from nqjax.trials.json_lines import JSON_ENDINGS
 from nqjax.trials.readers.read import read_study
+from nqjax.trials.reruns import PREFIXES
 from nqjax.trials.search_lines import HEADER, Row
 from nqjax.trials.study import FAILED, FINISHED, StudyTable
 from nqjax.trials.table import Trials, read_trials
@@ -100,7 +101,7 @@ def as_prior(source: Any, settings: Mapping[str, Any]) -> EarlierTrials:
         return _of_trials(source, settings)
     if not isinstance(source, StudyTable):
         source = _study_of(source, settings.get("score"))
-    return _of_study(source, bool(settings["minimize"]))
+    return _of_study(source, settings)
 
 
 def _is_of_a_search(path: Path) -> bool:
@@ -125,7 +126,7 @@ def _of_trials(trials: Trials, settings: Mapping[str, Any]) -> EarlierTrials:
     kept = [row for row in trials.rows if row.get("status", FINISHED) == FINISHED]
 
     def config_of(row: Row) -> Config:
-        return {name: row[name] for name in names if _is_searched(names[name])}
+        return {name: row[name] for name in names if name in settings["space"] or _is_searched(names[name])}
 
     then, now = (json.dumps([own.get(name) for name in _SCALE]) for own in (trials.settings, settings))
     scores = [math.nan if row.get(trials.score) is None else row[trials.score] for row in kept]
@@ -137,11 +138,22 @@ def _is_searched(description: Mapping[str, Any]) -> bool:
     return "fixed" not in description and "derived" not in description
 
 
-def _of_study(study: StudyTable, minimize: bool) -> EarlierTrials:
+def _of_study(study: StudyTable, settings: Mapping[str, Any]) -> EarlierTrials:
+    minimize = bool(settings["minimize"])
     kept = np.flatnonzero(np.isin(study.status, (FINISHED, FAILED)))
-    columns = {name: column for name, column in study.config.items() if len(set(column.astype(str).tolist())) > 1}
+    space = settings["space"]
+    columns = {_bare(name, space): column for name, column in study.config.items()}
+    columns = {
+        name: column for name, column in columns.items() if name in space or len(set(column.astype(str).tolist())) > 1
+    }
     configs = [{name: _plain(column[i]) for name, column in columns.items() if _is_there(column[i])} for i in kept]
     return EarlierTrials(configs, study.scores[kept].tolist(), minimize if study.minimize is None else study.minimize)
+
+
+def _bare(name: str, space: Mapping[str, Any]) -> str:
+    """Return the name of a column as the space has it: tools write ``params_rate`` and ``config/rate`` for ``rate``."""
+    bare = (name.removeprefix(prefix) for prefix in PREFIXES)
+    return name if name in space else next((one for one in bare if one in space), name)
 
 
 def _is_there(value: Any) -> bool:

@@ -31,6 +31,7 @@ from nqjax.search.optimizers.lockstep import Lockstep, search_keys
 from nqjax.search.optimizers.method import History, KeyedHistory
 from nqjax.search.optimizers.warm_start import levelled
 from nqjax.search.prior import as_prior, encoded, fingerprint
+from nqjax.search.space import describe
 
 KEY = jax.random.key(0)
 SPACE = {
@@ -228,8 +229,9 @@ def test_studies_and_tables_are_read(tmp_path):
     rows = [{**row, "loss": _bowl(row)} for row in _rows(20)]
     path = tmp_path / "study.csv"
     names = ["rate", "size", "kind", "extra", "loss"]
-    path.write_text("\n".join([",".join(names), *(",".join(str(r.get(n, "")) for n in names) for r in rows)]))
-    settings = {"score": "loss", "minimize": True}
+    titles = ["params_rate", "params_size", "params_kind", "params_extra", "loss"]
+    path.write_text("\n".join([",".join(titles), *(",".join(str(r.get(n, "")) for n in names) for r in rows)]))
+    settings = {"score": "loss", "minimize": True, "space": SPACE}
     by_hand = encoded(EarlierTrials(_rows(20), [row["loss"] for row in rows]), space)
     for source in (path, nqjax.read_study(str(path), "loss")):
         found = encoded(as_prior(source, settings), space)
@@ -237,6 +239,16 @@ def test_studies_and_tables_are_read(tmp_path):
         np.testing.assert_array_equal(found.active, by_hand.active)
         assert found.by_ranks
     assert fingerprint(found, space) == fingerprint(by_hand, space)
+
+
+def test_what_was_fixed_may_be_searched_and_the_other_way_round():
+    earlier = run(Line(), {"rate": LogUniform(0.01, 0.5), "start": 0.5}, num_trials=4, key=KEY)
+    settings = {**earlier.settings, "space": describe(Line.space)}
+    found = encoded(as_prior(earlier, settings), EncodedSpace(Line.space))
+    np.testing.assert_allclose(found.u[:, 1], 0.75)
+    narrow = {"rate": LogUniform(0.01, 0.5), "start": 0.25}
+    with pytest.raises(InputError, match=r"no earlier trial.*start is 0\.5"):
+        encoded(as_prior(earlier, {**settings, "space": describe(narrow)}), EncodedSpace(narrow))
 
 
 def test_maximising_turns_the_scores():

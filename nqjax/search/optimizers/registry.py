@@ -33,8 +33,11 @@ STOPPING = ("halving", "hyperband", "asha", "bohb")
 #: Methods that earlier trials help.
 LEARNING = ("tpe", "gp", "surface", "cma_es", "evolution")
 
-#: A Gaussian process takes at most this number of earlier trials: its time grows with the third power.
+#: Limit of earlier trials for a Gaussian process, whose time grows with their cube.
 MOST_FOR_GP = 512
+
+#: Limit of earlier trials for the other methods, which compare all pairs of trials by ranks.
+MOST_EARLIER = 4096
 
 
 def as_method(method: str | Method) -> Method:
@@ -86,8 +89,9 @@ def check_learns(method: Any, trials: int = 0) -> None:
     name = getattr(method, "name", method)
     if name not in LEARNING:
         raise InputError(f"{name} does not learn from earlier trials: give no prior, or one of {', '.join(LEARNING)}")
-    if name == "gp" and trials > MOST_FOR_GP:
-        raise InputError(f"the prior has {trials:,} trials, and gp takes {MOST_FOR_GP} at most: give fewer, or use tpe")
+    most = MOST_FOR_GP if name == "gp" else MOST_EARLIER
+    if trials > most:
+        raise InputError(f"the prior has {trials:,} trials, and {name} takes {most:,} at most: give fewer")
 
 
 def method_settings(method: Method) -> dict[str, Any]:
