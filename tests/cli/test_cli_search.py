@@ -363,6 +363,6 @@ def test_a_prior_is_for_methods_that_learn(capsys):
     assert cli.main(warm) == 0
     assert Path("warm.jsonl").read_bytes() == before
     assert cli.main([*COMMAND, "--prior", "trials.jsonl"]) == 2
-    assert "random does not learn from earlier trials" in capsys.readouterr().err
+    assert "random takes no earlier trials" in capsys.readouterr().err
     assert cli.main([*warm, "--prior", "missing.jsonl", "--out", "other.jsonl"]) == 2
     assert "missing.jsonl" in capsys.readouterr().err
