@@ -22,6 +22,9 @@ _LEVEL = 0.01
 #: Another trial is named if it is the best one so many times as probably as that with the best score.
 _CLEARLY_LIKELIER = 2.0
 
+#: Most trials to run again that are named.
+_MOST_ROWS = 4
+
 #: The best trial is settled from this probability on.
 _SETTLED = 0.9
 
@@ -92,9 +95,13 @@ def _about_reruns(found: Analysis) -> str:
         )
     if plan is None:
         return f"{who}: they are too close for even 50 more runs of each to tell."
+    if not plan.reruns:
+        return f"{who}, which is sure enough without reruns."
     runs = "run" if plan.reruns == 1 else "runs"
+    rows = [found.study.rows[i].partition(" (line")[0] for i in plan.places]
+    which = listed(rows) if len(rows) <= _MOST_ROWS else f"the {plan.trials} likeliest"
     return (
-        f"{who}; {plan.reruns} more {runs} of each of the first {plan.trials} would find the best one with "
+        f"{who}; {plan.reruns} more {runs} of each of {which} would find the best one with "
         f"probability {chance(plan.probability, 2)}."
     )
 

@@ -3,6 +3,8 @@
 import contextlib
 from dataclasses import replace
 
+import numpy as np
+
 from nqjax.analysis.averaged import averaged_of
 from nqjax.analysis.cautions import cautions_without_fit, check_not_stopped
 from nqjax.analysis.record import Analysis
@@ -21,7 +23,7 @@ from nqjax.posterior.averaged import AveragedPosterior
 from nqjax.posterior.averaged_fit import averaged_fit
 from nqjax.posterior.next_trials import next_trials
 from nqjax.posterior.ranking import RankedTrials, rank_trials
-from nqjax.posterior.stopping import may_stop
+from nqjax.posterior.stopping import WORTH, may_stop
 from nqjax.surface.lack_of_fit import doubts_of
 from nqjax.trials.study import StudyTable
 from nqjax.trials.trial_numbers import name_places, trial_numbers
@@ -72,7 +74,7 @@ def analyze_study(
         ranked=ranked,
         rerun_plan=ranked.plan(PICKED) if len(ranked) > 1 else None,
         next_trials=next_trials(post, FURTHER, confidence=GAIN_CONFIDENCE),
-        stopping=may_stop(post),
+        stopping=may_stop(post, worth=None if ranked.source == "scores" else WORTH * float(np.median(ranked.noise))),
         geometry=_geometry(study, post),
         influences=tuple(influences(study.config, study.scores, post.minimize)),
         edges=found_edges,

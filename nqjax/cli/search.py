@@ -33,6 +33,7 @@ examples:
   nqjax search digits-mlp --trials 256 --seed 1 --fix momentum=0.9 --fix dropout=0 --out fixed.jsonl
   nqjax search digits-mlp --grid 3 --out grid.jsonl
   nqjax search digits-mlp --method tpe --trials 96 --batch 8 --out tpe.jsonl
+  nqjax search digits-mlp --method tpe --trials 32 --prior tpe.jsonl --seed 1 --out warm.jsonl
   nqjax search digits-mlp --method hyperband --trials 200 --out hyperband.jsonl
   nqjax search digits-mlp --method pbt --population 16 --interval 3 --out pbt.jsonl
 """
@@ -81,6 +82,12 @@ def add(commands: Any) -> None:
         help="halving and so on: rounds, such as epochs, of the shortest training (default: 1)",
     )
     populations.add(parser)
+    parser.add_argument(
+        "--prior",
+        metavar="FILE",
+        help="earlier trials of the same hyperparameters, from which tpe, gp and surface learn, and whose best one "
+        "cma_es and evolution start from; they are no trials of this search",
+    )
     parser.add_argument("--fix", metavar="NAME=VALUE", action="append", default=[], help="fix a hyperparameter")
     add_running(parser, population="; with --method pbt the trials of a population (default: 16)")
     add_seed(parser, "the search")
@@ -89,7 +96,7 @@ def add(commands: Any) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
-    from nqjax.search.optimizers.registry import STOPPING, check_name
+    from nqjax.search.optimizers.registry import STOPPING, check_learns, check_name
     from nqjax.search.tasks import registry as tasks
 
     if args.list:
@@ -106,6 +113,8 @@ def _run(args: argparse.Namespace) -> None:
         args.parser.error("--eta is for halving, hyperband, asha and bohb: median has no rungs")
     if rungs and args.method not in STOPPING:
         args.parser.error(f"--eta and --min-rounds are for the methods that stop poor trials: {', '.join(STOPPING)}")
+    if args.prior is not None:
+        check_learns("grid" if args.grid is not None else args.method)
     options = task_options(args.task, args.data)
     if args.method != "random" and args.grid is not None:
         args.parser.error("give --method or --grid, not both")
@@ -137,6 +146,7 @@ def _run(args: argparse.Namespace) -> None:
             grid=args.grid,
             method=method,
             batch=args.batch,
+            prior=args.prior,
             out=args.out,
             population=args.population if own is None else None,
             progress=True,

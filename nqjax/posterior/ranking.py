@@ -26,9 +26,10 @@ _REPEATS = 4
 class RerunPlan(NamedTuple):
     """Numbers of trials and of reruns of each that pick the best trial."""
 
-    trials: int  # the first ones of the ranking
-    reruns: int  # of each of them
+    trials: int  # those that are the most probably the best
+    reruns: int  # of each of them; 0 if the likeliest trial is sure enough as it is
     probability: float  # that the trial that then looks best has the best noise-free score
+    places: tuple[int, ...] = ()  # these trials, by their place among the scores, the likeliest first
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,20 +100,24 @@ class RankedTrials:
         rng = np.random.default_rng(0)
         # In units of the noise, so that nothing overflows.
         unit = float(np.median(self.noise)) or 1.0
-        draws = (self.draws - self.draws[0, 0]) / unit
+        order = np.argsort(-self.probability_best, kind="stable")
+        draws = (self.draws[:, order] - self.draws[0, 0]) / unit
         truth = np.tile(draws, (_REPEATS, 1))
         noise = np.tile(self.noise / unit, _REPEATS)[:, None]
         mean, variance = draws.mean(axis=0), np.maximum(draws.var(axis=0), 1e-300)
-        best = np.argmin(truth, axis=1)
+        best = truth.min(axis=1)
+        chance = float(self.probability_best[order[0]])
+        if chance >= probability:
+            return RerunPlan(1, 0, chance, (int(self.index[order[0]]),))
         plans = sorted((k * r, k, r) for k in range(2, len(self) + 1) for r in _RERUNS)
         for _, k, r in plans:
             reruns = truth[:, :k] + noise / np.sqrt(r) * rng.standard_normal((len(truth), k))
             weight = r / np.maximum(noise**2, 1e-300)
             guess = np.broadcast_to(mean, truth.shape).copy()
             guess[:, :k] = (weight * reruns + mean[:k] / variance[:k]) / (weight + 1 / variance[:k])
-            reached = float(np.mean(np.argmin(guess, axis=1) == best))
+            reached = float(np.mean(truth[np.arange(len(truth)), np.argmin(guess, axis=1)] == best))
             if reached >= probability:
-                return RerunPlan(k, r, reached)
+                return RerunPlan(k, r, reached, tuple(self.index[order[:k]].tolist()))
         return None
 
 
@@ -203,7 +208,9 @@ def ranking_of(
     again = draws + noise[:, None] * rng.standard_normal(draws.shape)
     intervals = [sign * np.quantile(a, ends, axis=0) for a in (again, draws)]
     (rerun_low, rerun_high), (low, high) = (np.sort(pair, axis=0) for pair in intervals)
-    wins = np.bincount(np.argmin(draws, axis=1), minlength=len(index)) / len(draws)
+    # Equal configurations have equal noise-free scores, and share what they win.
+    is_best = draws == draws.min(axis=1, keepdims=True)
+    wins = np.mean(is_best / is_best.sum(axis=1, keepdims=True), axis=0)
     return RankedTrials(
         index=index,
         score=np.asarray(scores)[index],

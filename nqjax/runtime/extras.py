@@ -15,6 +15,7 @@ PACKAGES = {
     "optuna": "Optuna",
     "orbax": "orbax-checkpoint",
     "pyarrow": "PyArrow",
+    "ray": "Ray Tune",
     "sklearn": "scikit-learn",
     "umap": "umap-learn",
 }

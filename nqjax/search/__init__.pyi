@@ -34,6 +34,7 @@ from .pareto.front import hypervolume as hypervolume
 from .pareto.front import pareto_front as pareto_front
 from .pareto.search import ParetoSearch as ParetoSearch
 from .pareto.search import pareto_search as pareto_search
+from .prior import EarlierTrials as EarlierTrials
 from .runner import Trials as Trials
 from .runner import read_trials as read_trials
 from .searches import run as run

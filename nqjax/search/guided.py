@@ -12,6 +12,8 @@ from nqjax.search.optimizers.cube import EncodedSpace
 from nqjax.search.optimizers.lockstep import Lockstep, search_keys
 from nqjax.search.optimizers.method import Method
 from nqjax.search.optimizers.registry import method_settings
+from nqjax.search.prior import as_prior, fingerprint
+from nqjax.search.prior import encoded as encoded_prior
 from nqjax.search.run_options import RunOptions
 from nqjax.search.runner import as_trials, execute, search_settings, trial_words
 from nqjax.search.task import Task
@@ -31,6 +33,7 @@ def guided(
     key: Any,
     *,
     out: str | Path | None,
+    prior: Any = None,
     **options: Unpack[RunOptions],
 ) -> Trials:
     """Run a search by a method, in batches; arguments are checked, and as for `nqjax.search.run`.
@@ -40,8 +43,12 @@ def guided(
     encoded = EncodedSpace(space)
     room = max(_CAPACITY, power_of_two(-(-num_trials // batch) * batch))
     sampling = {**method_settings(method), "batch": batch, "capacity": room}
+    earlier = None
+    if prior is not None:
+        earlier = encoded_prior(as_prior(prior, search_settings(task, space, key, None)), encoded)
+        sampling["prior"] = fingerprint(earlier, encoded)
     settings = search_settings(task, space, key, sampling)
-    search = Lockstep(method, encoded, room, search_keys(key, [0]))
+    search = Lockstep(method, encoded, room, search_keys(key, [0]), earlier)
     rows: list[Row] = []
     show = options.get("progress", False)
     options["progress"] = False  # this bar is of the whole search, not of a batch

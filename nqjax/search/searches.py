@@ -18,10 +18,12 @@ from nqjax.search.fidelity.population_run import run_populations
 from nqjax.search.fidelity.run import run_fidelity
 from nqjax.search.guided import guided
 from nqjax.search.optimizers.method import Method
-from nqjax.search.optimizers.registry import as_method
+from nqjax.search.optimizers.registry import as_method, check_learns
+from nqjax.search.prior import EarlierTrials
 from nqjax.search.run_options import RunOptions
 from nqjax.search.runner import as_trials, checked_space, execute, key_words, search_settings, trial_words
 from nqjax.search.task import Task
+from nqjax.trials.study import StudyTable
 from nqjax.trials.table import Trials
 
 #: Bytes that a trial takes at least, before it is trained: its configuration and its key.
@@ -37,6 +39,7 @@ def run(
     grid: int | None = None,
     method: str | Method | FidelityMethod = "random",
     batch: int = 16,
+    prior: Trials | StudyTable | EarlierTrials | str | Path | None = None,
     out: str | Path | None = None,
     **options: Unpack[RunOptions],
 ) -> Trials:
@@ -73,6 +76,11 @@ def run(
     batch : int, optional
         Trials that such a method asks for at a time, which train side by side: with fewer it learns more from each,
         and takes longer. The workers of ASHA; the brackets of halving and Hyperband all train side by side.
+    prior : Trials, StudyTable, EarlierTrials, str or Path, optional
+        Earlier trials of the same hyperparameters, from which "tpe", "gp" and "surface" learn as from their own, and
+        whose best one "cma_es" and "evolution" start from. They are no trials of this search. Scores of another task
+        are compared by ranks: see `nqjax.search.EarlierTrials`. A file is one that a search has written, or that
+        `nqjax.read_study` can read.
     out : str or Path, optional
         A .jsonl file to which finished trials are written; one that exists is continued. Checkpoints of trials under
         way are in the folder ``<out>.checkpoints``. With `jax.distributed`, a path that all processes share.
@@ -133,6 +141,8 @@ def run(
         if grid is not None:
             raise InputError("give a method or grid, not both")
         stopping = as_fidelity_method(method)
+        if prior is not None:
+            check_learns(method if stopping is None else stopping)
         if isinstance(stopping, PopulationBasedTraining):
             return run_populations(task, space, stopping, num_trials, key, out=out, **options)
         count, batch = as_count("num_trials", num_trials), as_count("batch", batch)
@@ -140,7 +150,10 @@ def run(
             return run_median(task, space, stopping, count, batch, key, out=out, **options)
         if stopping is not None:
             return run_fidelity(task, space, stopping, count, batch, key, out=out, **options)
-        return guided(task, space, as_method(cast("str | Method", method)), count, batch, key, out=out, **options)
+        chosen = as_method(cast("str | Method", method))
+        return guided(task, space, chosen, count, batch, key, out=out, prior=prior, **options)
+    if prior is not None:
+        check_learns("random" if grid is None else "grid")
     configs = _configs(space, key, num_trials, grid)
     trials = as_trials(task, list(enumerate(configs)), trial_words(key, range(len(configs))))
     settings = search_settings(task, space, key, "random" if grid is None else {"grid": grid})

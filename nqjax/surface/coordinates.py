@@ -130,14 +130,23 @@ class Box:
         wanted = [*(axis.name for axis in self.axes), *self.references]
         if missing := [name for name in wanted if name not in columns]:
             raise InputError(f"the configuration has no {missing[0]!r}: it needs {', '.join(wanted)}")
-        coordinates = [axis.to_box(_numbers(columns[axis.name])) for axis in self.axes]
-        z = np.stack(coordinates, axis=1)
+        z = np.stack([self._coordinate(axis, _numbers(columns[axis.name])) for axis in self.axes], axis=1)
         groups = [self._is(columns[name], name, value).astype(float) for name, value in self.categories]
         present = np.isfinite(z)
         count = len(z)
         return Points(
             np.where(present, z, 0.0), present.astype(float), np.reshape(groups, (len(self.categories), count)).T
         )
+
+    def _coordinate(self, axis: Axis, values: Floats) -> Floats:
+        """Return the coordinates of a hyperparameter; raise InputError for values that have none."""
+        z = axis.to_box(values)
+        if np.any(no_place := np.isfinite(values) & ~np.isfinite(z)):
+            value, side = values[no_place][0], "above 0" if axis.scale == "log" else "below 1"
+            raise InputError(f"{axis.name} is {value:g}: its scale is {axis.scale}, give numbers {side}")
+        if not np.all(np.isfinite(values)) and (axis.name, ABSENT) not in self.categories:
+            raise InputError(f"{axis.name} is missing or no number, which it was in no trial: give a finite number")
+        return z
 
     def present(self, groups: Floats) -> Floats:
         """Return which numeric hyperparameters rows of categories have, 1 or 0: shape (rows, axes)."""
@@ -229,7 +238,10 @@ def _axis(name: str, values: Floats, distribution: Any) -> Axis:
     whole = bool(np.all(values == np.rint(values)))
     stated = _stated(distribution)
     if stated:
-        return Axis(name, stated[0], min(stated[1], values.min()), max(stated[2], values.max()), whole, True)
+        # Values that have no place on the scale are refused when they are placed.
+        usable = values[values > 0] if stated[0] == "log" else values
+        low, high = (float(end(usable, initial=first)) for end, first in ((np.min, stated[1]), (np.max, stated[2])))
+        return Axis(name, stated[0], low, high, whole, True)
     low, high = float(values.min()), float(values.max())
     candidates = [Axis(name, "linear", low, high, whole, False)]
     if low > 0 and high / low >= _LEAST_RATIO:

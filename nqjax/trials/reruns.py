@@ -21,7 +21,7 @@ CONFIGURATION_NAMES = (
 )
 
 #: Beginnings of the names of hyperparameters in the files of common tools.
-_PREFIXES = ("params_", "params.", "param_", "params/", "config.", "config/", "hyperparameters.", "hparams.")
+PREFIXES = ("params_", "params.", "param_", "params/", "config.", "config/", "hyperparameters.", "hparams.")
 
 #: Names of columns, in lower case, that are no hyperparameters.
 _OTHERS = (
@@ -97,7 +97,7 @@ def seed_columns(study: StudyTable, names: str) -> dict[str, Floats]:
 def _candidates(names: list[str], search: list[str] | None) -> list[list[str]]:
     """Return sets of columns that may name a configuration, the likeliest first."""
     single = _naming(names)
-    marked = [name for name in names if name.casefold().startswith(_PREFIXES)]
+    marked = [name for name in names if name.casefold().startswith(PREFIXES)]
     shared = [
         name
         for name in marked or names

@@ -351,3 +351,18 @@ def test_settings_of_rungs_are_refused_where_they_would_be_ignored(tmp_path, cap
     assert cli.main(arguments) == 2
     assert "the methods that stop poor trials: halving, hyperband, asha, bohb" in capsys.readouterr().err
     assert not any(tmp_path.iterdir())
+
+
+def test_a_prior_is_for_methods_that_learn(capsys):
+    assert cli.main(COMMAND) == 0
+    method = ["--method", "tpe", "--batch", "4", "--prior", "trials.jsonl", "--seed", "1"]
+    warm = ["search", "line", "--trials", "8", "--out", "warm.jsonl", "--fix", "batch_size=8", *method]
+    assert cli.main(warm) == 0
+    assert "8 trials in warm.jsonl" in capsys.readouterr().out
+    before = Path("warm.jsonl").read_bytes()
+    assert cli.main(warm) == 0
+    assert Path("warm.jsonl").read_bytes() == before
+    assert cli.main([*COMMAND, "--prior", "trials.jsonl"]) == 2
+    assert "random takes no earlier trials" in capsys.readouterr().err
+    assert cli.main([*warm, "--prior", "missing.jsonl", "--out", "other.jsonl"]) == 2
+    assert "missing.jsonl" in capsys.readouterr().err

@@ -25,6 +25,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 #: Blocks of Python that are not run here, by the page and a part of their text, and why.
 SKIPPED = {
     ("docs/searching.md", "class Circle(Task)"): "it trains models; tests/search/test_search_docs.py runs it",
+    ("docs/howto.md", "from ray import tune"): "it needs Ray; tests/integrations/test_ray.py runs such a search",
     ("docs/many.md", "jax.distributed.initialize()"): "it needs several hosts",
 }
 

@@ -121,3 +121,36 @@ def test_the_test_of_fit_has_its_level_with_few_trials():
     # Of 400 p-values, the share below 0.1 has a standard deviation of 0.015.
     assert 0.04 < np.mean(np.array(p_values) < 0.1) < 0.16
     assert np.mean(np.array(power) < 0.1) > 0.5
+
+
+def test_equal_configurations_share_their_chances_and_reruns_are_not_wasted():
+    z, _, y = draw(1)
+    z = np.concatenate([z, np.tile(z[np.argmin(y)], (3, 1))])
+    y = np.append(y, y.min() + SIGMA * np.array([0.5, 1.0, 1.5]))
+    surface = nqjax.fit_surface({"a": z[:, 0], "b": z[:, 1]}, y, SPACE)
+    ranked = surface.rank_trials()
+    twins = np.isin(ranked.index, [int(np.argmin(y)), 48, 49, 50])
+    assert np.ptp(ranked.probability_best[twins]) < 1e-12
+    # A likeliest trial that is sure enough needs no reruns; else those that are run again hold it.
+    for probability in (0.2, 0.6, 0.9):
+        plan = ranked.plan(probability)
+        if plan is not None:
+            assert plan.probability >= probability
+            assert plan.places[0] == ranked.index[np.argmax(ranked.probability_best)]
+            assert plan.trials == len(plan.places)
+            assert (plan.reruns == 0) == (ranked.probability_best.max() >= probability)
+
+
+def test_values_without_a_place_are_refused(searches):
+    rng = np.random.default_rng(0)
+    lr = 10 ** rng.uniform(-4, 0, 40)
+    space = {"lr": nqjax.search.LogUniform(1e-4, 1.0)}
+    surface = nqjax.fit_surface({"lr": lr}, (np.log10(lr) + 2) ** 2 + 0.05 * rng.normal(size=40), space)
+    for value in (-1.0, 0.0):
+        with pytest.raises(InputError, match=r"lr is .* give numbers above 0"):
+            surface.predict({"lr": value})
+    for value in (np.nan, None, "a"):
+        with pytest.raises(InputError, match="lr is missing or no number"):
+            surface.predict({"lr": value})
+    with pytest.raises(InputError, match="lr is -1: its scale is log"):
+        nqjax.fit_surface({"lr": np.append(lr[:-1], -1.0)}, lr, space)

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nqjax.errors import InputError
+from nqjax.errors import InputError, one_line
 from nqjax.inputs import as_count, as_number
 from nqjax.runtime.progress import Progress
 from nqjax.search.configurations import grid as grid_of
@@ -120,6 +120,9 @@ def nested_cross_validation(
     evaluate = _Evaluation(model, folds, jax.random.fold_in(key, _FITS))
     if sum(given is not None for given in (configs, grid, num_trials)) != 1:
         raise InputError("give one of configs, grid and num_trials: what the search tries")
+    if configs is not None and (isinstance(configs, Mapping) or not all(isinstance(one, Mapping) for one in configs)):
+        raise InputError("configs must be a list of mappings, one for each configuration, such as [{'alpha': 1.0}]")
+    _check_fit(model, checked)
     if num_trials is None:
         tried = list(grid_of(checked, as_count("grid", grid)) if configs is None else map(dict, configs or ()))
         if not tried:
@@ -170,6 +173,24 @@ def _result(
     return NestedCrossValidation(
         outer_scores, best, scores, every, chosen, partners, model.minimize, confidence, model.name
     )
+
+
+def _check_fit(model: FoldModel, space: Mapping[str, Any]) -> None:
+    """Raise InputError if the model's function cannot be traced, or gives no scalar."""
+    mask = jax.ShapeDtypeStruct((model.num_examples,), bool)
+    values = {name: jax.ShapeDtypeStruct((), np.float64) for name in space}
+    try:
+        with jax.enable_x64(True):
+            found = jax.eval_shape(model.fit_and_score, mask, mask, values, jax.random.key(0))
+    except InputError:
+        raise
+    except Exception as error:  # noqa: BLE001  (the caller's own function)
+        why = f"it fails: {type(error).__name__}: {one_line(str(error))[:200]}"
+        raise InputError(
+            f"fit_and_score of {model.name} must be a pure function in JAX of masks and scalars; {why}"
+        ) from None
+    if getattr(found, "shape", None) != ():
+        raise InputError(f"fit_and_score of {model.name} must return one number, a scalar array")
 
 
 class _Evaluation:

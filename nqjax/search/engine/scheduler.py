@@ -81,8 +81,8 @@ class Schedule:
         self._platform = devices[0].platform
         self._groups: dict[Any, list[Trial]] = collections.defaultdict(list)
         for trial in trials:
-            self._groups[_static(task, trial)].append(trial)
-        self._dtypes = _dtypes(task, trials)
+            self._groups[static_of(task, trial)].append(trial)
+        self._dtypes = dtypes_of(task, trials)
         cpu = self._platform == "cpu"
         if memory is None:
             self._memory = free(self.devices[0])
@@ -138,7 +138,7 @@ class Schedule:
 
     def empty(self, trial: Trial) -> Any:
         """Return a state of zeros for a trial."""
-        program = self._program(_static(self.task, trial), self.lanes)
+        program = self._program(static_of(self.task, trial), self.lanes)
         words = np.array([trial.words] * self.lanes, np.uint32)
         with jax.enable_x64(False):
             return jax.tree.map(lambda leaf: leaf[0], program.empty_state(program.configs([trial] * self.lanes), words))
@@ -299,11 +299,12 @@ class Schedule:
         return Lane(trial, until=None if self._until is None else self._until[trial.number])
 
 
-def _static(task: Task, trial: Trial) -> tuple[tuple[str, Any], ...]:
+def static_of(task: Task, trial: Trial) -> tuple[tuple[str, Any], ...]:
+    """Return the static hyperparameters of a trial, by which programs differ."""
     return tuple((name, trial.config[name]) for name in task.static)
 
 
-def _dtypes(task: Task, trials: Sequence[Trial]) -> dict[str, Any]:
+def dtypes_of(task: Task, trials: Sequence[Trial]) -> dict[str, Any]:
     """Return the types of the traced hyperparameters: int32 if all values are whole numbers, else float32."""
     dtypes: dict[str, Any] = {}
     for name in trials[0].config:

@@ -19,10 +19,15 @@ from nqjax.search.objectives import Objective
 from nqjax.search.optimizers.cube import EncodedSpace
 from nqjax.search.optimizers.lockstep import Lockstep, search_keys
 from nqjax.search.optimizers.method import Method
-from nqjax.search.optimizers.registry import as_method, method_settings
+from nqjax.search.optimizers.registry import as_method, check_learns, method_settings
+from nqjax.search.optimizers.warm_start import Earlier
+from nqjax.search.prior import EarlierTrials, as_prior, fingerprint
+from nqjax.search.prior import encoded as encoded_prior
 from nqjax.search.runner import as_trials, checked_space, execute, search_settings, trial_words
 from nqjax.search.space import Config
 from nqjax.search.task import Task
+from nqjax.trials.study import StudyTable
+from nqjax.trials.table import Trials
 
 Floats = NDArray[np.float64]
 
@@ -40,6 +45,7 @@ def replicate(
     space: Mapping[str, Any] | None = None,
     batch: int = 1,
     first: int = 0,
+    prior: Trials | StudyTable | EarlierTrials | str | Path | None = None,
     out: str | Path | None = None,
     progress: bool = False,
 ) -> Replications:
@@ -66,6 +72,8 @@ def replicate(
         Trials that are asked for before their scores are known.
     first : int, optional
         The number of the first search; searches with other numbers have other random numbers.
+    prior : Trials, StudyTable, EarlierTrials, str or Path, optional
+        Earlier trials that every search knows at its start; as for `nqjax.search.run`.
     out : str or Path, optional
         A .jsonl file to which finished searches are written; one that exists is continued.
     progress : bool, optional
@@ -100,7 +108,7 @@ def replicate(
     space = spaces.check(objective.space if space is None else space)
     encoded = EncodedSpace(space)
     words = key_words(key)
-    settings = {
+    settings: dict[str, Any] = {
         "objective": objective.name,
         "space": spaces.describe(space),
         "num_trials": length,
@@ -109,6 +117,13 @@ def replicate(
         "minimize": bool(getattr(objective, "minimize", True)),
         "methods": {name: method_settings(method) for name, method in named.items()},
     }
+    earlier = None
+    if prior is not None:
+        known = search_settings(objective, space, key, None) if isinstance(objective, Task) else settings
+        earlier = encoded_prior(as_prior(prior, known), encoded)
+        for method in named.values():
+            check_learns(method, len(earlier.u))
+    settings["prior"] = fingerprint(earlier, encoded)
     scoring = _task_scores(objective, key, length) if isinstance(objective, Task) else _scores(objective, words)
     with (
         ReplicationsFile(out, settings) as file,
@@ -118,7 +133,7 @@ def replicate(
             missing = [number for number in numbers if (name, number) not in file.lines]
             for begin in range(0, len(missing), GROUP):
                 group = missing[begin : begin + GROUP]
-                file.add(_run(name, method, encoded, length, batch, search_keys(key, group), group, scoring))
+                file.add(_run(name, method, encoded, length, batch, search_keys(key, group), group, scoring, earlier))
                 bar.advance(len(group), name)
         return file.table(named, numbers, bool(settings["minimize"]))
 
@@ -136,8 +151,9 @@ def _run(
     keys: Any,
     group: Sequence[int],
     scoring: _Scoring,
+    earlier: Earlier | None,
 ) -> list[Line]:
-    searches = Lockstep(method, space, length, keys)
+    searches = Lockstep(method, space, length, keys, earlier)
     observed, noise_free = [], []
     for first in range(0, length, batch):
         scores, true = scoring(searches.ask(batch), group, first)

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from nqjax.errors import InputError
-from nqjax.inputs import as_choice, as_count, as_flag, as_key, as_number
+from nqjax.inputs import as_choice, as_count, as_flag, as_key, as_number, shortened
 from nqjax.search import space as spaces
 from nqjax.search.gradients.differences import central_differences
 from nqjax.search.gradients.implicit import implicit
@@ -101,6 +101,10 @@ def hypergradient(
     >>> found["rate"].scale, found["rate"].reliable, found["rate"].gradient < 0
     ('log', True, True)
     """
+    if not isinstance(task, Task | Training):
+        raise InputError(
+            f"the task is {shortened(task)}: give one such as nqjax.search.load('digits-mlp'), or a Training"
+        )
     as_choice("method", method, ["unrolled", "implicit"])
     seeds, damping = as_count("seeds", seeds, _FEWEST_SEEDS), as_number("damping", damping)
     if damping < 0:

@@ -18,6 +18,12 @@ from nqjax.errors import InputError
 from nqjax.search.configurations import resolve
 from nqjax.search.space import Choice, Config, Derived, Distribution, Fixed, When, check
 
+#: The last coordinate of trials of an earlier task.
+_EARLIER = 0.25
+
+#: The last coordinate of trials of the task that is searched.
+_HERE = 0.75
+
 
 class Cube(NamedTuple):
     """The part of a space that methods know; hashable, so that a compiled program can depend on it.
@@ -44,6 +50,34 @@ class Cube(NamedTuple):
         cells = jnp.maximum(counts, 1)
         middle = (jnp.clip(jnp.floor(u * cells), 0, cells - 1) + 0.5) / cells
         return jnp.where(counts > 0, middle, jnp.clip(u, 0.0, 1.0))
+
+    def here(self, u: Array) -> Array:
+        """Return the points of told trials as points of the task that is searched."""
+        return u
+
+
+class TwoTasks(Cube):
+    """A cube whose last coordinate says of which task a trial is: an earlier one, or the one that is searched."""
+
+    __slots__ = ()
+
+    @classmethod
+    def of(cls, cube: Cube) -> TwoTasks:
+        """Return the cube with one more coordinate."""
+        return cls((*cube.counts, 2), (*cube.categorical, True))
+
+    def snap(self, u: Array) -> Array:
+        """Return points that can be run: they are of the task that is searched."""
+        return self.here(super().snap(u))
+
+    def here(self, u: Array) -> Array:
+        """Return the same points as ones of the task that is searched."""
+        return u.at[..., -1].set(_HERE)
+
+    @staticmethod
+    def tasks(is_earlier: Array) -> Array:
+        """Return the last coordinate of trials."""
+        return jnp.where(is_earlier, _EARLIER, _HERE)
 
 
 class EncodedSpace:

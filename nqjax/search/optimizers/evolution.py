@@ -53,8 +53,15 @@ class CMAES(_FromEvosax):
     def first_generation(self, cube: Cube, key: Array) -> tuple[Any, Array]:
         """Return the state and points around the middle."""
         engine, params = _cma_es(cube.dimension, self.size(cube), self.spread)
-        inner = engine.init(key, jnp.full(cube.dimension, 0.5), params)
+        inner = engine.init(key, self._centre(cube), params)
         return self._draw(cube, inner, key)
+
+    def started(self, point: tuple[float, ...]) -> CMAES:
+        """Return the method with its first generation around a point instead of the middle."""
+        return _StartedCMAES(self.population, self.spread, point)
+
+    def _centre(self, cube: Cube) -> Array:
+        return jnp.full(cube.dimension, 0.5)
 
     def next_generation(self, cube: Cube, state: Generation, number: Array, key: Array) -> tuple[Any, Array]:  # noqa: ARG002
         """Return the state after the last generation's scores, and new points."""
@@ -73,6 +80,16 @@ class CMAES(_FromEvosax):
         inside = jnp.all((draws >= 0) & (draws <= 1), axis=-1)
         chosen = jnp.take_along_axis(draws, jnp.argmax(inside, axis=0)[None, :, None], axis=0)[0]
         return inner, jnp.clip(chosen, 0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class _StartedCMAES(CMAES):
+    """CMA-ES from a point that earlier trials recommend."""
+
+    start: tuple[float, ...] = ()
+
+    def _centre(self, cube: Cube) -> Array:  # noqa: ARG002
+        return jnp.asarray(self.start)
 
 
 @dataclass(frozen=True)
@@ -99,13 +116,20 @@ class DifferentialEvolution(_FromEvosax):
         """Return the number of points in a generation."""
         return self.population or max(8, 2 * cube.dimension)
 
+    def started(self, point: tuple[float, ...]) -> DifferentialEvolution:
+        """Return the method with a point as the first member of its first generation."""
+        return _StartedEvolution(self.population, self.weight, self.crossover, point)
+
+    def _first_points(self, cube: Cube, key: Array) -> Array:
+        return jax.random.uniform(key, (self.size(cube), cube.dimension))
+
     def _engine(self, cube: Cube) -> tuple[Any, Any]:
         return _evolution(cube.dimension, self.size(cube), self.weight, self.crossover)
 
     def first_generation(self, cube: Cube, key: Array) -> tuple[Any, Array]:
         """Return the state and random points."""
         engine, params = self._engine(cube)
-        points = jax.random.uniform(key, (self.size(cube), cube.dimension))
+        points = self._first_points(cube, key)
         return engine.init(key, points, jnp.full(len(points), jnp.inf), params), points
 
     def next_generation(self, cube: Cube, state: Generation, number: Array, key: Array) -> tuple[Any, Array]:
@@ -120,6 +144,16 @@ class DifferentialEvolution(_FromEvosax):
         points, inner = engine.ask(key, inner, params)
         points = jnp.abs(points) % 2.0
         return inner, jnp.minimum(points, 2.0 - points)
+
+
+@dataclass(frozen=True)
+class _StartedEvolution(DifferentialEvolution):
+    """Differential evolution with a member that earlier trials recommend."""
+
+    start: tuple[float, ...] = ()
+
+    def _first_points(self, cube: Cube, key: Array) -> Array:
+        return super()._first_points(cube, key).at[0].set(jnp.asarray(self.start))
 
 
 def _cma_es(dimension: int, population: int, spread: float) -> tuple[Any, Any]:

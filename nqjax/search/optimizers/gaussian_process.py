@@ -82,9 +82,10 @@ class GaussianProcess(FromHistory):
         # Points that are running make their surroundings certain, and leave the mean as it is.
         running = jnp.arange(len(x)) < first
         spread = regress(cube, hyper, x, jnp.zeros_like(y), running)
-        at_trials, _ = known.predict(cube, x)
+        here = cube.here(x)
+        at_trials, _ = known.predict(cube, here)
         place = jnp.argmin(jnp.where(history.told, at_trials, jnp.inf))
-        return hyper, self._maximise(cube, known, spread, x[place], at_trials[place], key)
+        return hyper, self._maximise(cube, known, spread, here[place], at_trials[place], key)
 
     def _standardised(self, scores: Array, told: Array) -> Array:
         """Return the scores with mean 0 and variance 1 where they are told; the others are not looked at."""

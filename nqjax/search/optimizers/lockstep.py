@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 
 from nqjax.search.optimizers.cube import Cube, EncodedSpace
 from nqjax.search.optimizers.method import Method
+from nqjax.search.optimizers.registry import check_learns
 from nqjax.search.optimizers.surface_search import SurfaceSearch
+from nqjax.search.optimizers.warm_start import Earlier, begin, levelled_scores, room_for, warmed
 from nqjax.search.space import Config
 
 Floats = NDArray[np.float64]
@@ -30,16 +32,28 @@ class Lockstep:
         Trials of each search.
     keys : Array of keys, shape (searches,)
         One for each search.
+    earlier : Earlier, optional
+        Trials that each method knows at its start.
     """
 
-    def __init__(self, method: Method, space: EncodedSpace, num_trials: int, keys: Any) -> None:
+    def __init__(
+        self, method: Method, space: EncodedSpace, num_trials: int, keys: Any, earlier: Earlier | None = None
+    ) -> None:
+        if earlier is not None:
+            check_learns(method, len(earlier.u))
+            method = warmed(method, earlier)
+            num_trials = room_for(method, earlier, num_trials)
         self._method, self._space, self._count = method, space, len(keys)
         self._asked = self._told = 0
-        self._queues = [_Queue(method, space, key) for key in keys] if isinstance(method, SurfaceSearch) else []
+        self._queues = (
+            [_Queue(method, space, key, earlier) for key in keys] if isinstance(method, SurfaceSearch) else []
+        )
         self._active: NDArray[np.bool_] = np.empty(0, bool)
         self._every_active: list[NDArray[np.bool_]] = []
         with jax.enable_x64(True):
             self._state = _init(method, space.cube, num_trials, keys)
+            if earlier is not None:
+                self._state = begin(method, earlier, self._state)
 
     def ask(self, batch: int = 1) -> list[list[Config]]:
         """Return the next ``batch`` configurations of each search."""
@@ -75,8 +89,8 @@ class Lockstep:
 class _Queue:
     """One search whose proposals come from the host."""
 
-    def __init__(self, method: SurfaceSearch, space: EncodedSpace, key: Any) -> None:
-        self._method, self._space, self._key = method, space, key
+    def __init__(self, method: SurfaceSearch, space: EncodedSpace, key: Any, earlier: Earlier | None) -> None:
+        self._method, self._space, self._key, self._earlier = method, space, key, earlier
         self._configs: list[Config] = []
         self._scores: list[float] = []
         self._waiting: list[Config] = []
@@ -85,13 +99,12 @@ class _Queue:
         """Return the next configurations: those given at the start, then proposals."""
         for place in range(len(random)):
             number = len(self._configs)
-            if number >= self._method.startup:
+            before = 0 if self._earlier is None else len(self._earlier.u)
+            if before + number >= self._method.startup:
                 if not self._waiting:
-                    told = self._configs[: len(self._scores)]
+                    told, scores = self._told()
                     key = jax.random.fold_in(self._key, number)
-                    self._waiting = self._method.propose(
-                        self._space, told, np.array(self._scores), self._method.every, key
-                    )
+                    self._waiting = self._method.propose(self._space, told, scores, self._method.every, key)
                 if self._waiting:
                     random[place] = self._waiting.pop(0)
             self._configs.append(random[place])
@@ -99,6 +112,14 @@ class _Queue:
 
     def tell(self, scores: Floats) -> None:
         self._scores += scores.tolist()
+
+    def _told(self) -> tuple[list[Config], Floats]:
+        told, scores = self._configs[: len(self._scores)], np.array(self._scores, np.float64)
+        if self._earlier is None:
+            return told, scores
+        places = [self._space.encode(config) for config in told]
+        scores = levelled_scores(self._earlier, places, scores)
+        return [*self._earlier.configs, *told], scores
 
 
 # Programs depend on the method's settings, the space's shape and the numbers of searches and of trials, nothing else.

@@ -33,6 +33,15 @@ STOPPING = ("halving", "hyperband", "asha", "bohb", "median")
 #: The method whose trials take over the weights of others while they train: `nqjax.search.fidelity`.
 POPULATION = "pbt"
 
+#: Methods that earlier trials help.
+LEARNING = ("tpe", "gp", "surface", "cma_es", "evolution")
+
+#: Limit of earlier trials for a Gaussian process, whose time grows with their cube.
+MOST_FOR_GP = 512
+
+#: Limit of earlier trials for methods that compare all pairs of them by ranks.
+MOST_EARLIER = 4096
+
 
 def as_method(method: str | Method) -> Method:
     """Return the method of a name, with its defaults; a method is returned as it is.
@@ -78,6 +87,19 @@ def check_name(method: str, *, may_stop: bool = False) -> None:
         close = difflib.get_close_matches(method, known, n=1)
         hint = f" (did you mean {close[0]!r}?)" if close else ""
         raise InputError(f"there is no method {method!r}{hint}; the methods: {', '.join(known)}")
+
+
+def check_learns(method: Any, trials: int = 0) -> None:
+    """Raise InputError for a method that earlier trials do not help, or that cannot take this number of them.
+
+    Nothing that takes time is imported.
+    """
+    name = getattr(method, "name", method)
+    if name not in LEARNING:
+        raise InputError(f"{name} takes no earlier trials: give no prior, or a method of {', '.join(LEARNING)}")
+    most = MOST_FOR_GP if name == "gp" else MOST_EARLIER
+    if trials > most:
+        raise InputError(f"the prior has {trials:,} trials, and {name} takes {most:,} at most: give fewer")
 
 
 def method_settings(method: Method) -> dict[str, Any]:

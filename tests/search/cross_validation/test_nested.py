@@ -231,3 +231,29 @@ def test_models_that_are_refused():
         FoldModel(_noise, 12, {"x": LogUniform(1, 2)}, classes=[0, 1])
     with pytest.raises(InputError, match="not a function"):
         FoldModel(None, 12, {"x": Choice(1, 2)})
+
+
+def broken(train, test, hyperparameters, key):
+    return jnp.sum(train * float(hyperparameters["p"]))
+
+
+def vector(train, test, hyperparameters, key):
+    return train * hyperparameters["p"]
+
+
+@pytest.mark.parametrize(
+    ("function", "words"), [(broken, "must be a pure function in JAX"), (vector, "return one number")]
+)
+def test_functions_that_cannot_be_traced_are_refused(function, words):
+    model = FoldModel(function, 20, {"p": Uniform(0, 1)})
+    with pytest.raises(InputError, match=words):
+        nested_cross_validation(model, key=jax.random.key(0), grid=2)
+
+
+def test_one_mapping_is_no_list_of_configurations():
+    x = np.random.default_rng(0).normal(size=(20, 2))
+    with pytest.raises(InputError, match="configs must be a list of mappings"):
+        nested_cross_validation(ridge_regression(x, x[:, 0]), key=jax.random.key(0), configs={"alpha": 1.0})
+    model = ridge_regression(x, x[:, 0], space={"foo": Uniform(0, 1)})
+    with pytest.raises(InputError, match="'alpha'"):
+        nested_cross_validation(model, key=jax.random.key(0), grid=2)

@@ -304,3 +304,8 @@ def test_tasks_that_cannot_be_differentiated():
         Training(_SPACE, 1, NETWORK.init, NETWORK.step, None)
     with pytest.raises(InputError, match="'decoy' is not in the space"):
         Training(_SPACE, 1, NETWORK.init, NETWORK.step, NETWORK.score, regularizers=("decoy",))
+
+
+def test_a_name_is_no_task():
+    with pytest.raises(InputError, match=r"give one such as nqjax\.search\.load"):
+        hypergradient("digits-mlp", {}, key=jax.random.key(0))
