@@ -1,11 +1,11 @@
-"""What the best trial would score again: by its score, by all scores alone, by the response surface, and by both.
+"""Measure what the best trial would score again: by its score, by all scores alone, by the surface, and by both.
 
     python -m bench incumbents [--quick]
 
 Simulated searches are those of ``python -m bench surface``, with other random numbers. Errors are in units of sigma.
 The last table is of real trainings: the best trial of disjoint parts of one random search of ``digits-mlp``, run again
-with fresh seeds. Trials of the reference searches cannot be run again: there what is said of the best trial of a part
-is compared with what all other trials say of its place, by a random forest and by the surface of the whole search.
+with fresh seeds. Trials of the reference searches cannot be run again: there the expected rerun of the best trial of a
+part is compared with the prediction at its place from all other trials, by a random forest and by a surface.
 Finished searches are kept as by ``python -m bench thresholds``.
 """
 
@@ -107,7 +107,7 @@ def measure_real(size: int, part: int) -> dict[str, float]:
 
 
 def measure_reference(one: Reference, size: int, part: int, whole: nqjax.ResponseSurface) -> dict[str, float]:
-    """Return what is said of the best of some trials, less what all others say of its place, in units of sigma."""
+    """Return the expected reruns of the best of some trials, less predictions from all others, in units of sigma."""
     from sklearn.ensemble import RandomForestRegressor
 
     rows = np.random.default_rng([8, part]).permutation(len(one.error))[:size]

@@ -19,7 +19,7 @@ _NOTHING = 0.02
 _LEAST_SHARE = 0.05
 _LEVEL = 0.01
 
-#: Another trial is named if it is the best one so many times as probably as that with the best score.
+#: Another trial is named if it is the best one this many times as probably as that with the best score.
 _CLEARLY_LIKELIER = 2.0
 
 #: Most trials to run again that are named.
