@@ -64,18 +64,7 @@ def _run(args: argparse.Namespace) -> None:
     if args.method is None:
         args.method = AVERAGED if averaged.leaves_open(args) else METHODS[0]
     if args.method == AVERAGED:
-        import jax
-
-        key, shape = jax.random.key(args.seed), (args.chains, args.samples)
-        average: Any = averaged.answer(args, scores, args.confidence, key=key, shape=shape, noise=noise)
-        if args.draws is not None:
-            _save_draws(args.draws, average)
-        found = averaged.give(args, average, scores)
-        if args.report is not None:
-            from nqjax.report.averaged_page import save_averaged_page
-
-            with_data: Any = reading.described(args, found)
-            save_averaged_page(args.report, average, with_data, args.command_line)
+        _run_averaged(args, scores, noise)
         return
     import warnings
 
@@ -111,6 +100,22 @@ def _run(args: argparse.Namespace) -> None:
 
         described: Any = reading.described(args, dict(document))
         save_page(args.report, post, described)
+
+
+def _run_averaged(args: argparse.Namespace, scores: Any, noise: Any) -> None:
+    """Give the answer that is averaged over thresholds."""
+    import jax
+
+    key, shape = jax.random.key(args.seed), (args.chains, args.samples)
+    average: Any = averaged.answer(args, scores, args.confidence, key=key, shape=shape, noise=noise)
+    if args.draws is not None:
+        _save_draws(args.draws, average)
+    found = averaged.give(args, average, scores)
+    if args.report is not None:
+        from nqjax.report.averaged_page import save_averaged_page
+
+        with_data: Any = reading.described(args, found)
+        save_averaged_page(args.report, average, with_data, args.command_line)
 
 
 def _save_draws(path: str, post: Any) -> None:

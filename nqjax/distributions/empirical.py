@@ -7,6 +7,7 @@ import numpy as np
 from jax import Array
 from numpy.typing import ArrayLike, NDArray
 
+from nqjax.distributions.sample_weights import support_of, weights_of
 from nqjax.errors import InputError
 from nqjax.inputs import as_flag, as_key, as_numbers, as_probabilities, as_scores, as_trials, read_number, shortened
 from nqjax.types import Floats
@@ -41,7 +42,7 @@ class Empirical:
         self, scores: ArrayLike, weights: ArrayLike | None = None, support: tuple[float, float] = (-math.inf, math.inf)
     ) -> None:
         y = as_scores(scores)
-        low, high = _support(support)
+        low, high = support_of(support)
         if y.size == 0:
             raise InputError("there are no scores: give at least one number")
         if np.any(np.isnan(y)):
@@ -51,10 +52,10 @@ class Empirical:
                 f"scores from {np.min(y):g} to {np.max(y):g} are not within the support ({low:g}, {high:g})"
             )
         self._scores = y
-        self._weights = None if weights is None else _weights(weights, len(y))
+        self._weights = None if weights is None else weights_of(weights, len(y))
         self._support = (low, high)
         values, place = np.unique(y, return_inverse=True)
-        shares = _weights(None, len(y)) if self._weights is None else self._weights
+        shares = weights_of(None, len(y)) if self._weights is None else self._weights
         masses = np.bincount(place, shares).astype(np.float64)
         # Scores without weight are left out: a rounding error must not make one the quantile of probability 1.
         self._values, self._masses = values[masses > 0], masses[masses > 0]
@@ -376,29 +377,6 @@ class Empirical:
         if np.any(n != np.floor(n)):
             raise InputError("the numbers of trials must be whole for this tuning curve")
         return np.minimum(n, 2**62).astype(np.int64)
-
-
-def _support(support: tuple[float, float]) -> tuple[float, float]:
-    """Return the support, which may be one point; raise InputError for anything but two numbers in order."""
-    try:
-        low, high = (read_number(end) for end in support)
-    except (TypeError, ValueError):
-        low = high = math.nan
-    if not low <= high:
-        raise InputError(f"the support is {shortened(support)}: give the lowest and the highest possible score")
-    return low, high
-
-
-def _weights(weights: ArrayLike | None, count: int) -> Floats:
-    if weights is None:
-        return np.full(count, 1 / count)
-    w = as_numbers("weights", weights)
-    if w.shape != (count,):
-        raise InputError(f"weights have shape {w.shape}: give one for each of {count} scores")
-    if not (np.all((w >= 0) & np.isfinite(w)) and np.any(w > 0)):
-        raise InputError("weights must be finite, not negative, and not all 0")
-    w = w / np.max(w)
-    return w / np.sum(w)
 
 
 def _up_to_one(sums: Floats) -> Floats:

@@ -28,10 +28,7 @@ class Distribution:
         raise NotImplementedError
 
     def share(self, value: Any) -> float:
-        """Return the share of the draws below a value, between 0 and 1: the inverse of `quantile`.
-
-        Where the values are separate, it is the middle of the value's cell.
-        """
+        """Return the share of the draws below a value, the inverse of `quantile`; in cells, that of their middle."""
         raise NotImplementedError
 
     @property
@@ -369,13 +366,7 @@ def _as_distribution(entry: Any) -> Distribution:
 
 
 def plain_number(value: Any) -> Any:
-    """Return a number as a Python number, also from a scalar of NumPy or JAX; text and None are returned as they are.
-
-    Raises
-    ------
-    InputError
-        If the value is something else, or not finite.
-    """
+    """Return a scalar of any kind as a Python number, text and None as they are; raise InputError for anything else."""
     if hasattr(value, "item") and getattr(value, "ndim", 0) == 0:
         value = value.item()
     if value is None or isinstance(value, bool | int | str):
