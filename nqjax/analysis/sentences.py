@@ -96,7 +96,7 @@ def _about_reruns(found: Analysis) -> str:
     if plan is None:
         return f"{who}: they are too close for even 50 more runs of each to tell."
     if not plan.reruns:
-        return f"{who}, which is sure enough without reruns."
+        return f"{who}: sure enough without reruns."
     runs = "run" if plan.reruns == 1 else "runs"
     rows = [found.study.rows[i].partition(" (line")[0] for i in plan.places]
     which = listed(rows) if len(rows) <= _MOST_ROWS else f"the {plan.trials} likeliest"

@@ -5,11 +5,9 @@ the input file are checked before JAX is imported, so that a mistake is reported
 """
 
 import argparse
-import contextlib
 import difflib
 import functools
 import io
-import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -72,8 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         status = 141
     except OSError as error:
         print(f"nqjax: error: the output cannot be written: {one_line(error.strerror or str(error))}", file=sys.stderr)
-        with contextlib.suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        process.close_stdout()
         return 2
     return 141 if process.took_stdout_back() else status
 

@@ -33,6 +33,11 @@ _gone = threading.Event()
 def give_up_stdout() -> None:
     """Write nothing more to stdout, whose reader has closed it; what the command still does goes on."""
     _gone.set()
+    close_stdout()
+
+
+def close_stdout() -> None:
+    """Let what is still written to stdout go nowhere, such as what Python flushes on its way out."""
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 

@@ -11,7 +11,6 @@ import nqjax
 from nqjax.errors import InputError
 from nqjax.search import (
     TPE,
-    Arrays,
     Choice,
     DiscreteUniform,
     EarlierTrials,
@@ -19,7 +18,6 @@ from nqjax.search import (
     GaussianProcess,
     LogUniform,
     SurfaceSearch,
-    Task,
     Uniform,
     When,
     replicate,
@@ -32,6 +30,7 @@ from nqjax.search.optimizers.method import History, KeyedHistory
 from nqjax.search.optimizers.warm_start import levelled
 from nqjax.search.prior import as_prior, encoded, fingerprint
 from nqjax.search.space import describe
+from support.short_line import Line
 
 KEY = jax.random.key(0)
 SPACE = {
@@ -41,30 +40,6 @@ SPACE = {
     "extra": When(lambda c: c["kind"] == "b", Uniform(0.0, 1.0), 0.0),
     "fixed": 3,
 }
-
-
-class Line(Task):
-    """Three steps of gradient descent."""
-
-    name, score = "line", "error"
-    space = {"rate": LogUniform(0.01, 0.5), "start": Uniform(-1.0, 1.0)}  # noqa: RUF012
-    train = valid = Arrays(x=[1.0, 2.0])
-
-    def batch_size(self, config):
-        return 2
-
-    def num_rounds(self, config):
-        return 3
-
-    def init(self, config, key):
-        return jnp.float32(config["start"])
-
-    def step(self, state, config, batch, key):
-        loss, slope = jax.value_and_grad(lambda w: jnp.mean((w * batch["x"] - 1) ** 2))(state)
-        return state - config["rate"] * slope, loss
-
-    def evaluate(self, state, config, batch):
-        return {"error": (state * batch["x"] - 1) ** 2}
 
 
 def _rows(count, seed=0):

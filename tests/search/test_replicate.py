@@ -3,7 +3,6 @@
 import json
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -11,11 +10,9 @@ import nqjax
 from nqjax.errors import InputError
 from nqjax.search import (
     TPE,
-    Arrays,
     Function,
     LogUniform,
     RandomSearch,
-    Task,
     Uniform,
     read_replications,
     replicate,
@@ -23,36 +20,13 @@ from nqjax.search import (
     surrogate,
 )
 from nqjax.search.objectives import FUNCTIONS, OPTIMA
+from support.short_line import Line
 
 KEY = jax.random.key(0)
 
 
 def _square(**options):
     return Function(lambda c: c["x"] ** 2, {"x": Uniform(-1, 1)}, name="square", **options)
-
-
-class Line(Task):
-    """Three steps of gradient descent."""
-
-    name, score = "line", "error"
-    space = {"rate": LogUniform(0.01, 0.5), "start": Uniform(-1.0, 1.0)}  # noqa: RUF012
-    train = valid = Arrays(x=[1.0, 2.0])
-
-    def batch_size(self, config):
-        return 2
-
-    def num_rounds(self, config):
-        return 3
-
-    def init(self, config, key):
-        return jnp.float32(config["start"])
-
-    def step(self, state, config, batch, key):
-        loss, slope = jax.value_and_grad(lambda w: jnp.mean((w * batch["x"] - 1) ** 2))(state)
-        return state - config["rate"] * slope, loss
-
-    def evaluate(self, state, config, batch):
-        return {"error": (state * batch["x"] - 1) ** 2}
 
 
 def test_a_search_does_not_depend_on_the_others():

@@ -31,6 +31,7 @@ from nqjax.trials.labels import read_labels
 from nqjax.trials.scores import read_scores
 from nqjax.trials.search_lines import CHECK
 from support import tiny_task
+from support.interrupts import stopped_after
 
 KEY = jax.random.key(0)
 COUNT = 21
@@ -304,20 +305,10 @@ def test_long_trials_go_on_from_a_checkpoint(line, reference, out, monkeypatch):
     assert not folder.exists()
 
 
-def stopped_after(rounds, monkeypatch, *arguments, **options):
+def run_until_stopped(rounds, monkeypatch, *arguments, **options):
     """Run a search that Ctrl-C ends in the middle of its trials, and leaves checkpoints."""
-    train, done = population.Program.train_round, []
-
-    def stopped(self, *these):
-        done.append(1)
-        if len(done) > rounds:
-            raise KeyboardInterrupt
-        return train(self, *these)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(population.Program, "train_round", stopped)
-        with pytest.raises(KeyboardInterrupt):
-            search.run(*arguments, checkpoint_every=0, **options)
+    with stopped_after(rounds, monkeypatch):
+        search.run(*arguments, checkpoint_every=0, **options)
 
 
 LONG = {**tiny_task.Line.space, "epochs": 5, "batch_size": 8}
@@ -330,7 +321,7 @@ LONG = {**tiny_task.Line.space, "epochs": 5, "batch_size": 8}
 )
 def test_another_search_s_checkpoints_are_not_gone_on_with(line, out, monkeypatch, space, key, header):
     """The file of a stopped search was removed, and another one begins under its name."""
-    stopped_after(3, monkeypatch, line, LONG, num_trials=4, key=KEY, out=out)
+    run_until_stopped(3, monkeypatch, line, LONG, num_trials=4, key=KEY, out=out)
     folder = out.with_name("trials.jsonl.checkpoints")
     assert folder.is_dir()
     out.unlink()
@@ -345,7 +336,7 @@ def test_another_search_s_checkpoints_are_not_gone_on_with(line, out, monkeypatc
 
 def test_a_checkpoint_is_of_its_trials_alone(line, out, monkeypatch):
     """A task whose trials are shorter now: its settings do not say so, but a checkpoint does."""
-    stopped_after(3, monkeypatch, line, LONG, num_trials=4, key=KEY, out=out)
+    run_until_stopped(3, monkeypatch, line, LONG, num_trials=4, key=KEY, out=out)
     shorter = tiny_task.Line()
     shorter.num_rounds = lambda config: 2
     expected = search.run(shorter, LONG, num_trials=4, key=KEY).rows
@@ -354,7 +345,7 @@ def test_a_checkpoint_is_of_its_trials_alone(line, out, monkeypatch):
 
 def test_a_damaged_checkpoint_costs_only_its_rounds(line, out, monkeypatch):
     whole = search.run(line, LONG, num_trials=4, key=KEY)
-    stopped_after(2, monkeypatch, line, LONG, num_trials=4, key=KEY, out=out)
+    run_until_stopped(2, monkeypatch, line, LONG, num_trials=4, key=KEY, out=out)
     folder = out.with_name("trials.jsonl.checkpoints")
     for path in folder.rglob("*"):
         if path.is_file() and "state" in path.parts[-2:] + path.parts[-4:-2]:

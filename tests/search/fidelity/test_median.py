@@ -8,9 +8,9 @@ import nqjax
 from nqjax import search
 from nqjax.errors import InputError
 from nqjax.search import Choice, DiscreteUniform, MedianStopping
-from nqjax.search.engine import population
 from nqjax.search.fidelity import staged
 from support import tiny_task
+from support.interrupts import stopped_after
 
 KEY = jax.random.key(0)
 COUNT = 45
@@ -109,20 +109,9 @@ def test_a_search_cut_off_anywhere_goes_on_to_the_same_table(line, found, out, m
 
 
 def test_a_stop_within_a_round_goes_on_from_its_checkpoint(line, found, out, monkeypatch):
-    train = population.Program.train_round
     for limit in (3, 8, 30):
-        rounds = []
-
-        def stopped(self, *these, rounds=rounds, limit=limit):
-            rounds.append(1)
-            if len(rounds) > limit:
-                raise KeyboardInterrupt
-            return train(self, *these)
-
-        with monkeypatch.context() as patch:
-            patch.setattr(population.Program, "train_round", stopped)
-            with pytest.raises(KeyboardInterrupt):
-                _run(line, out=out, checkpoint_every=0)
+        with stopped_after(limit, monkeypatch):
+            _run(line, out=out, checkpoint_every=0)
     assert _run(line, out=out).rows == found.rows
 
 

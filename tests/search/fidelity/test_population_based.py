@@ -24,6 +24,7 @@ from nqjax.search.engine import population
 from nqjax.search.fidelity import staged
 from nqjax.search.runner import key_words, trial_words
 from support import tiny_task
+from support.interrupts import stopped_after
 
 KEY = jax.random.key(0)
 COUNT = 30
@@ -256,20 +257,9 @@ def test_a_trial_that_is_removed_from_the_file_is_trained_again(line, found, out
 
 
 def test_a_stop_within_a_round_goes_on_from_its_checkpoint(line, found, out, monkeypatch):
-    train = population.Program.train_round
     for limit in (2, 9, 23, 40):
-        rounds = []
-
-        def stopped(self, *these, rounds=rounds, limit=limit):
-            rounds.append(1)
-            if len(rounds) > limit:
-                raise KeyboardInterrupt
-            return train(self, *these)
-
-        with monkeypatch.context() as patch:
-            patch.setattr(population.Program, "train_round", stopped)
-            with pytest.raises(KeyboardInterrupt):
-                _run(line, out=out, checkpoint_every=0)
+        with stopped_after(limit, monkeypatch):
+            _run(line, out=out, checkpoint_every=0)
     assert _run(line, out=out).rows == found.rows
     assert not out.with_name("trials.jsonl.checkpoints").exists()
 

@@ -20,6 +20,7 @@ from nqjax.search.engine import population
 from nqjax.search.fidelity import staged
 from nqjax.search.fidelity.rungs import hyperband_brackets
 from support import tiny_task
+from support.interrupts import stopped_after
 
 KEY = jax.random.key(0)
 COUNT = 40
@@ -197,20 +198,9 @@ def test_paused_states_that_do_not_fit_the_memory_change_nothing(line, whole, mo
 
 def test_a_stop_within_a_rung_goes_on_from_its_checkpoint(line, out, monkeypatch):
     expected = _run(line, "asha")
-    train = population.Program.train_round
     for limit in (2, 9, 23):
-        rounds = []
-
-        def stopped(self, *these, rounds=rounds, limit=limit):
-            rounds.append(1)
-            if len(rounds) > limit:
-                raise KeyboardInterrupt
-            return train(self, *these)
-
-        with monkeypatch.context() as patch:
-            patch.setattr(population.Program, "train_round", stopped)
-            with pytest.raises(KeyboardInterrupt):
-                _run(line, "asha", out=out, checkpoint_every=0)
+        with stopped_after(limit, monkeypatch):
+            _run(line, "asha", out=out, checkpoint_every=0)
     assert _run(line, "asha", out=out).rows == expected.rows
     assert not out.with_name("trials.jsonl.checkpoints").exists()
 
