@@ -33,7 +33,7 @@ METHODS: dict[str, Any] = {
     "gp, log": GaussianProcess(clip="none", transform="log", startup=STARTUP),
     "gp, rank": GaussianProcess(clip="none", transform="rank", startup=STARTUP),
     "gp, power": GaussianProcess(clip="none", transform="power", startup=STARTUP),
-    "surface": SurfaceSearch(startup=STARTUP),
+    "surface": SurfaceSearch(startup=STARTUP, every=5, acquisition="thompson", partner="none"),
 }
 
 #: What the others are compared with.

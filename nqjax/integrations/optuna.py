@@ -193,24 +193,26 @@ class NqjaxSampler(optuna.samplers.BaseSampler):
         scores = [None if one.state == states.RUNNING else sign * _score(one) for one in told]
         key = jax.random.fold_in(jax.random.key(self._seed), trial.number)
         if isinstance(self._method, SurfaceSearch):
-            return self._from_surface(space, configs, scores, key)
-        return self._from_history(space, configs, scores, key)
+            found = self._from_surface(self._method, space, configs, scores, key)
+            return found or self._from_history(self._method.beside, space, configs, scores, key)
+        return self._from_history(self._method, space, configs, scores, key)
 
+    @staticmethod
     def _from_surface(
-        self, space: EncodedSpace, configs: list[Config], scores: Sequence[float | None], key: Any
+        method: SurfaceSearch, space: EncodedSpace, configs: list[Config], scores: Sequence[float | None], key: Any
     ) -> dict[str, Any]:
-        method = self._method
         known = [i for i, score in enumerate(scores) if score is not None]
-        if not isinstance(method, SurfaceSearch) or len(known) < method.startup:
+        if len(known) < method.startup or not method.proposes(len(configs)):
             return {}
         finished = np.array([scores[i] for i in known], np.float64)
         return next(iter(method.propose(space, [configs[i] for i in known], finished, 1, key)), {})
 
+    @staticmethod
     def _from_history(
-        self, space: EncodedSpace, configs: list[Config], scores: Sequence[float | None], key: Any
+        method: Method, space: EncodedSpace, configs: list[Config], scores: Sequence[float | None], key: Any
     ) -> dict[str, Any]:
         count = len(configs)
-        if count < getattr(self._method, "startup", 0):
+        if count < getattr(method, "startup", 0):
             return {}
         room = max(_CAPACITY, power_of_two(count + 1))
         places = [space.encode(config) for config in configs]
@@ -222,7 +224,7 @@ class NqjaxSampler(optuna.samplers.BaseSampler):
                 values[i], told[i] = (np.inf if np.isnan(score) else score), True
         with jax.enable_x64(True):
             arrays = (jnp.asarray(array) for array in (u, active, values, told))
-            point = _ask(self._method, space.cube, room, key, History(*arrays), jnp.asarray(count))
+            point = _ask(method, space.cube, room, key, History(*arrays), jnp.asarray(count))
         (config,), _ = space.decode(np.asarray(point))
         return config
 

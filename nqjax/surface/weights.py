@@ -8,6 +8,7 @@ thresholds of extremes in this way). Weights are means over bootstraps of the tr
 
 import jax
 import numpy as np
+import scipy.special
 
 from nqjax.runtime.compiled import Compiled, made_once
 from nqjax.surface.model import Data
@@ -62,11 +63,9 @@ def _left_out(fitted: Floats, asked: Floats) -> Floats:
         Log densities of what each trial says in the fit, and of what is asked of it.
     """
     ratio = -fitted - np.max(-fitted, axis=0)
-    weight = np.exp(ratio)
-    # Truncated importance sampling (Ionides 2008).
-    weight = np.minimum(weight, np.mean(weight, axis=0) * np.sqrt(len(weight)))
-    top = np.max(asked, axis=0)
-    return np.asarray(top + np.log(np.sum(weight * np.exp(asked - top), axis=0) / np.sum(weight, axis=0)))
+    # Truncated importance sampling (Ionides 2008), in logarithms: without noise densities differ too much for exp.
+    weight = np.minimum(ratio, scipy.special.logsumexp(ratio, axis=0) - 0.5 * np.log(len(ratio)))
+    return np.asarray(scipy.special.logsumexp(weight + asked, axis=0) - scipy.special.logsumexp(weight, axis=0))
 
 
 @made_once

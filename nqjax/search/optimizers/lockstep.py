@@ -41,13 +41,15 @@ class Lockstep:
     ) -> None:
         if earlier is not None:
             check_learns(method, len(earlier.u))
+        self._queues: list[_Queue] = []
+        if isinstance(method, SurfaceSearch):
+            self._queues = [_Queue(method, space, key, earlier) for key in keys]
+            method = method.beside
+        if earlier is not None:
             method = warmed(method, earlier)
             num_trials = room_for(method, earlier, num_trials)
         self._method, self._space, self._count = method, space, len(keys)
         self._asked = self._told = 0
-        self._queues = (
-            [_Queue(method, space, key, earlier) for key in keys] if isinstance(method, SurfaceSearch) else []
-        )
         self._active: NDArray[np.bool_] = np.empty(0, bool)
         self._every_active: list[NDArray[np.bool_]] = []
         with jax.enable_x64(True):
@@ -60,12 +62,24 @@ class Lockstep:
         with jax.enable_x64(True):
             first = jnp.asarray(self._asked)
             self._state, u = _ask(self._method, self._space.cube, batch, self._state, first)
-        self._asked += batch
         configs, active = self._space.decode(np.asarray(u).reshape(self._count * batch, -1))
+        asked = [configs[i * batch : (i + 1) * batch] for i in range(self._count)]
+        if self._queues:
+            asked = [queue.ask(own) for queue, own in zip(self._queues, asked, strict=True)]
+            active = self._replace(asked)
+        self._asked += batch
         self._active = active.reshape(self._count, batch, -1)
         self._every_active.append(self._active)
-        asked = [configs[i * batch : (i + 1) * batch] for i in range(self._count)]
-        return [queue.ask(own) for queue, own in zip(self._queues, asked, strict=True)] if self._queues else asked
+        return asked
+
+    def _replace(self, asked: list[list[Config]]) -> NDArray[np.bool_]:
+        """Tell the method which configurations are run instead of its own; return which coordinates they have."""
+        points, active = zip(*(self._space.encode(config) for own in asked for config in own), strict=True)
+        u = np.array(points).reshape(self._count, len(asked[0]), -1)
+        with jax.enable_x64(True):
+            first = jnp.asarray(self._asked)
+            self._state = _replaced(self._method, self._space.cube, self._state, first, jnp.asarray(u))
+        return np.array(active)
 
     def tell(self, scores: Floats) -> None:
         """Give the scores of the configurations that were asked last, of shape (searches, batch)."""
@@ -95,20 +109,20 @@ class _Queue:
         self._scores: list[float] = []
         self._waiting: list[Config] = []
 
-    def ask(self, random: list[Config]) -> list[Config]:
-        """Return the next configurations: those given at the start, then proposals."""
-        for place in range(len(random)):
+    def ask(self, given: list[Config]) -> list[Config]:
+        """Return the next configurations: those given, and in their place proposals where the surface's turn is."""
+        before = 0 if self._earlier is None else len(self._earlier.u)
+        for place in range(len(given)):
             number = len(self._configs)
-            before = 0 if self._earlier is None else len(self._earlier.u)
-            if before + number >= self._method.startup:
+            if self._method.proposes(before + number):
                 if not self._waiting:
                     told, scores = self._told()
                     key = jax.random.fold_in(self._key, number)
                     self._waiting = self._method.propose(self._space, told, scores, self._method.every, key)
                 if self._waiting:
-                    random[place] = self._waiting.pop(0)
-            self._configs.append(random[place])
-        return random
+                    given[place] = self._waiting.pop(0)
+            self._configs.append(given[place])
+        return given
 
     def tell(self, scores: Floats) -> None:
         self._scores += scores.tolist()
@@ -133,6 +147,11 @@ def _init(method: Method, cube: Cube, capacity: int, keys: Any) -> Any:
 @partial(jax.jit, static_argnums=(0, 1, 2))
 def _ask(method: Method, cube: Cube, count: int, states: Any, first: Any) -> Any:
     return jax.vmap(lambda state: method.ask(cube, state, first, count))(states)
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _replaced(method: Any, cube: Cube, states: Any, first: Any, u: Any) -> Any:
+    return jax.vmap(lambda state, own: method.replaced(state, first, cube.snap(own)))(states, u)
 
 
 @partial(jax.jit, static_argnums=(0, 1))

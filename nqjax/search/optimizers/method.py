@@ -118,6 +118,10 @@ class FromHistory:
 
         return jax.lax.scan(step, state, first + jnp.arange(count))
 
+    def replaced(self, state: KeyedHistory, first: Array, u: Array) -> KeyedHistory:
+        """Return the state with other points as the trials from ``first`` on, which were asked last."""
+        return state._replace(history=state.history.asked(first, u))
+
     def tell(self, cube: Cube, state: KeyedHistory, first: Array, active: Array, scores: Array) -> KeyedHistory:  # noqa: ARG002
         """Return the state with more scores."""
         return state._replace(history=state.history.scored(first, active, scores))

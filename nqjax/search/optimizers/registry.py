@@ -36,7 +36,7 @@ POPULATION = "pbt"
 #: Methods that earlier trials help.
 LEARNING = ("tpe", "gp", "surface", "cma_es", "evolution")
 
-#: Limit of earlier trials for a Gaussian process, whose time grows with their cube.
+#: Limit of earlier trials for methods with a Gaussian process, whose time grows with their cube.
 MOST_FOR_GP = 512
 
 #: Limit of earlier trials for methods that compare all pairs of them by ranks.
@@ -97,7 +97,7 @@ def check_learns(method: Any, trials: int = 0) -> None:
     name = getattr(method, "name", method)
     if name not in LEARNING:
         raise InputError(f"{name} takes no earlier trials: give no prior, or a method of {', '.join(LEARNING)}")
-    most = MOST_FOR_GP if name == "gp" else MOST_EARLIER
+    most = MOST_FOR_GP if name in ("gp", "surface") else MOST_EARLIER
     if trials > most:
         raise InputError(f"the prior has {trials:,} trials, and {name} takes {most:,} at most: give fewer")
 

@@ -1,4 +1,4 @@
-"""Search by the response surface: random trials first, then what a quadratic inside the regime proposes."""
+"""Search by the response surface: random trials first, then what a quadratic inside the regime proposes, and others."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from nqjax.errors import FitWarning, InputError
 from nqjax.search.optimizers.cube import Cube, EncodedSpace
+from nqjax.search.optimizers.gaussian_process import GaussianProcess
+from nqjax.search.optimizers.method import FromHistory, KeyedHistory
 from nqjax.search.optimizers.random_search import RandomSearch
 from nqjax.search.space import Config
 
@@ -22,9 +24,11 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class SurfaceSearch:
-    """Proposals of `nqjax.fit_surface`, which is fitted again and again.
+    """Proposals of `nqjax.fit_surface`, and between them those of a Gaussian process.
 
-    It runs on the host, a search after the other, so it is for single searches and small experiments.
+    Where the loss is one bowl, the surface needs few trials; where it has several basins, no quadratic holds, and the
+    process finds the best one. Every second trial after the start is from the surface. It is fitted on the host, a
+    search after the other, so the method is for single searches and small experiments.
 
     Attributes
     ----------
@@ -32,26 +36,39 @@ class SurfaceSearch:
         Random trials at the start.
     every : int
         Trials that are proposed from one fit.
-    acquisition : {"thompson", "ei"}
+    acquisition : {"ei", "thompson"}
+        How the surface proposes: see `nqjax.ResponseSurface.propose`.
+    partner : {"gp", "none"}
+        Who proposes the trials between: `GaussianProcess`, or nobody, so that all are from the surface.
     """
 
     startup: int = 20
-    every: int = 5
-    acquisition: Literal["thompson", "ei"] = "thompson"
+    every: int = 3
+    acquisition: Literal["ei", "thompson"] = "ei"
+    partner: Literal["gp", "none"] = "gp"
 
     name = "surface"
 
-    def init(self, cube: Cube, capacity: int, key: Array) -> Any:
-        """Return the state of the random trials at the start."""
-        return RandomSearch().init(cube, capacity, key)
+    @property
+    def beside(self) -> FromHistory:
+        """The method of the trials at the start, and of those that the surface leaves to it."""
+        return RandomSearch() if self.partner == "none" else GaussianProcess(startup=self.startup)
 
-    def ask(self, cube: Cube, state: Any, first: Array, count: int) -> tuple[Any, Array]:
-        """Return random points; `propose` replaces them after the start."""
-        return RandomSearch().ask(cube, state, first, count)
+    def proposes(self, number: int) -> bool:
+        """Whether the trial with this number, counted with earlier ones, is from the surface."""
+        return number >= self.startup and (self.partner == "none" or number % 2 == 0)
 
-    def tell(self, cube: Cube, state: Any, first: Array, active: Array, scores: Array) -> Any:
+    def init(self, cube: Cube, capacity: int, key: Array) -> KeyedHistory:
+        """Return the state of the method beside the surface."""
+        return self.beside.init(cube, capacity, key)
+
+    def ask(self, cube: Cube, state: KeyedHistory, first: Array, count: int) -> tuple[KeyedHistory, Array]:
+        """Return the points of the method beside; `propose` replaces some of them after the start."""
+        return self.beside.ask(cube, state, first, count)
+
+    def tell(self, cube: Cube, state: KeyedHistory, first: Array, active: Array, scores: Array) -> KeyedHistory:
         """Return the state with more scores."""
-        return RandomSearch().tell(cube, state, first, active, scores)
+        return self.beside.tell(cube, state, first, active, scores)
 
     def propose(self, space: EncodedSpace, configs: list[Config], scores: Floats, count: int, key: Any) -> list[Config]:
         """Return the next configurations; fewer, or none, where no surface can be fitted."""

@@ -118,6 +118,10 @@ class FromEarlier:
         inner, points = jax.lax.scan(step, state.inner, first + jnp.arange(count))
         return WarmState(inner, before), points
 
+    def replaced(self, state: WarmState, first: Array, u: Array) -> WarmState:
+        """Return the state with other points as the trials from ``first`` on, which were asked last."""
+        return state._replace(inner=self.method.replaced(state.inner, state.before + first, u))
+
     def tell(self, cube: Cube, state: WarmState, first: Array, active: Array, scores: Array) -> WarmState:
         """Return the state with more scores."""
         return state._replace(inner=self.method.tell(cube, state.inner, state.before + first, active, scores))
@@ -130,7 +134,7 @@ def warmed(method: Method, earlier: Earlier) -> Method:
     if hasattr(method, "started"):
         started: Method = method.started(tuple(earlier.best.tolist()))
         return started
-    return method  # its proposals are made on the host, which has the earlier trials
+    return method
 
 
 def room_for(method: Method, earlier: Earlier, num_trials: int) -> int:
