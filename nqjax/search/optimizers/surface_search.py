@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from nqjax.errors import FitWarning, InputError
 from nqjax.search.optimizers.cube import Cube, EncodedSpace
 from nqjax.search.optimizers.gaussian_process import GaussianProcess
-from nqjax.search.optimizers.method import FromHistory, KeyedHistory
+from nqjax.search.optimizers.method import KeyedHistory
 from nqjax.search.optimizers.random_search import RandomSearch
 from nqjax.search.space import Config
 
@@ -50,7 +50,7 @@ class SurfaceSearch:
     name = "surface"
 
     @property
-    def beside(self) -> FromHistory:
+    def beside(self) -> GaussianProcess | RandomSearch:
         """The method of the trials at the start, and of those that the surface leaves to it."""
         return RandomSearch() if self.partner == "none" else GaussianProcess(startup=self.startup)
 
