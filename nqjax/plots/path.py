@@ -72,7 +72,7 @@ def threshold_path(result: Any, *, name: str | None = None, ax: "Sequence[Axes] 
     ):
         artists[key] = _draw_intervals(part, post, column)
         part.set_ylabel(label)
-    artists.update(draw_probabilities(axes[2], post, about.name))
+    artists.update(draw_probabilities(axes[2], post, about.name).artists)
     say_number_of(axes[0], about)
     legend(axes[0])
     return Drawn(axes, artists)
@@ -92,7 +92,7 @@ def _draw_intervals(ax: "Axes", post: AveragedPosterior, draws: np.ndarray) -> A
     return ax.errorbar(places, middle, bars, fmt="o", color=BLUE, markersize=4, label=label)
 
 
-def draw_probabilities(ax: "Axes", post: AveragedPosterior, name: str) -> dict[str, Any]:
+def draw_probabilities(ax: "Axes", post: AveragedPosterior, name: str) -> Drawn:
     """Draw the probability of each threshold, and above it the number of scores that it keeps."""
     ends, shares = zip(*post.threshold_probabilities.items(), strict=True)
     y = post.study.scores[np.isfinite(post.study.scores)]
@@ -106,7 +106,7 @@ def draw_probabilities(ax: "Axes", post: AveragedPosterior, name: str) -> dict[s
     ax.set_xticks(places, [same_side(end, y, post.minimize) for end in ends], rotation=60, fontsize="small")
     ax.set(xlabel=f"threshold of {plain(name)}, above it the number of scores within", ylabel="probability")
     ax.set(ylim=(0, 1.15 * max(shares)))
-    return artists
+    return Drawn(ax, artists)
 
 
 def _draw_regime(regime: Regime, name: str, ax: "Sequence[Axes] | None") -> Drawn:

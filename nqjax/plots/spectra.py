@@ -28,7 +28,7 @@ def spectrum(
 ) -> Drawn:
     """Draw what half the width of the box costs in each direction, with intervals, and sigma as a line.
 
-    A cost is half an eigenvalue of the curvature. Directions that cost less than sigma cannot be told from noise.
+    Directions that cost less than sigma cannot be told from noise.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def spectrum(
     """
     if not isinstance(surface, ResponseSurface):
         raise cannot_draw("spectrum", surface, "the result of nqjax.fit_surface")
-    costs = np.array(surface.spectrum(confidence)) / 2
+    costs = np.array(surface.direction_costs(confidence))
     axes = new_figure((6.4, 1.9 + 0.45 * len(costs))).subplots() if ax is None else ax
     places = np.arange(len(costs))
     middle, low, high = costs.T

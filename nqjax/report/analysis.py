@@ -176,39 +176,43 @@ def save_analysis(path: "str | Path", found: "Analysis", command: str | None = N
     from nqjax.plots import best, curve, distribution, gammas, quantiles, space
     from nqjax.plots import path as thresholds
     from nqjax.plots.spectra import spectrum
-    from nqjax.report import hover
-    from nqjax.report.html import picture, render, write_page
+    from nqjax.report.hover import configurations, scores
+    from nqjax.report.hover.picture import picture_with_values as show
+    from nqjax.report.hover.picture import with_values
+    from nqjax.report.html import render, write_page
 
     document = found.to_dict()
     post, name = found.fit.posterior, document["metric"]
     best_name = f"best {name}"
-    show = hover.picture_with_values
     pictures: dict[str, Any] = {}
-    curves = hover.curve_areas(name, post.confidence)
+    curves = scores.curve_areas(name, post.confidence)
     if post.tells_parameters:
         pictures |= {
             "curve": show(lambda f: curve.tuning_curve(post, name=name, ax=f.subplots()), curves),
-            "best": show(lambda f: best.best_score(post, name=name, ax=f.subplots()), hover.bar_areas(best_name)),
-            "gamma": show(lambda f: gammas.gamma(post, ax=f.subplots()), hover.bar_areas("gamma")),
-            "thresholds": picture(lambda f: thresholds.draw_probabilities(f.subplots(), post, name)),
-            "cdf": show(lambda f: distribution.cdf(post, name=name, ax=f.subplots()), hover.cdf_areas(found)),
+            "best": show(lambda f: best.best_score(post, name=name, ax=f.subplots()), scores.bar_areas(best_name)),
+            "gamma": show(lambda f: gammas.gamma(post, ax=f.subplots()), scores.bar_areas("gamma")),
+            "thresholds": show(
+                lambda f: thresholds.draw_probabilities(f.subplots(), post, name), scores.threshold_areas(post, name)
+            ),
+            "cdf": show(lambda f: distribution.cdf(post, name=name, ax=f.subplots()), scores.cdf_areas(found)),
         }
         with contextlib.suppress(InputError):  # of few scores
-            areas = hover.quantile_areas(name)
+            areas = scores.quantile_areas(name)
             pictures["qq"] = show(lambda f: quantiles.qq(post, name=name, ax=f.subplots()), areas)
     if found.influences:
         drawn = space.hyperparameters(found)
-        pictures["hyperparameters"] = hover.with_values(drawn.ax[0].figure, drawn, hover.trial_areas(found))
+        pictures["hyperparameters"] = with_values(drawn.ax[0].figure, drawn, configurations.trial_areas(found))
     words = meanings(document["minimize"])
     values: dict[str, Any] = {"meanings": words, "gains": _gain_rows(document), "pictures": pictures}
     if (surface := found.surface) is not None:
         values |= {"numbers": number_rows(found.section), "optimum": optimum_rows(found.section)}
-        pictures["surface"] = picture(
+        pictures["surface"] = show(
             lambda f: spectrum(surface, document["confidence"], name=name, ax=f.subplots()),
+            configurations.direction_areas(surface, document["confidence"]),
             (_SPECTRUM_WIDTH, 1.9 + 0.45 * len(found.section["directions"])),
         )
     values["ranking"] = heading_of_ranking(document)
     values["not_valid"] = NOT_VALID if is_first(document) else ""
     values |= {"influences": influence_rows(document), "about_relevance": ABOUT_RELEVANCE}
-    values["most_trials"] = hover.MOST_TRIALS
+    values["most_trials"] = configurations.MOST_TRIALS
     write_page(path, render("analysis.html", d=document, command=command, version=__version__, **values))

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nqjax.report.averaged import in_words
-from nqjax.report.html import picture, render, write_page
+from nqjax.report.html import render, write_page
 from nqjax.report.tables import meanings
 
 if TYPE_CHECKING:
@@ -34,15 +34,17 @@ def save_averaged_page(
 def averaged_page(post: "AveragedPosterior", document: "AveragedDocument", command: str | None = None) -> str:
     """Return the HTML of the page."""
     from nqjax.plots import best, curve, gammas, path
-    from nqjax.report import hover
+    from nqjax.report.hover import scores as hover
+    from nqjax.report.hover.picture import picture_with_values as show
 
-    show = hover.picture_with_values
     found: Mapping[str, Any] = {**document, "command": command, "seed": post.seed}
     name = document["metric"]
     pictures = {
         "best": show(lambda f: best.best_score(post, name=name, ax=f.subplots()), hover.bar_areas(f"best {name}")),
         "gamma": show(lambda f: gammas.gamma(post, ax=f.subplots()), hover.bar_areas("gamma")),
-        "thresholds": picture(lambda f: path.draw_probabilities(f.subplots(), post, name)),
+        "thresholds": show(
+            lambda f: path.draw_probabilities(f.subplots(), post, name), hover.threshold_areas(post, name)
+        ),
         "curve": show(
             lambda f: curve.tuning_curve(post, name=name, ax=f.subplots()), hover.curve_areas(name, post.confidence)
         ),

@@ -3,6 +3,8 @@
 from typing import TYPE_CHECKING, Any
 
 from nqjax.errors import InputError
+from nqjax.report.hover.landscape import neutrality_areas, optima_areas, relevance_areas, tree_areas
+from nqjax.report.hover.picture import picture_with_values as show
 from nqjax.report.html import picture, render, versions, write_page
 from nqjax.report.landscape import landscape_document, metric_in_words, optimum_rows, shown_level
 from nqjax.report.landscape_numbers import notes_on_numbers, number_rows, refused_numbers
@@ -100,12 +102,12 @@ def _what_was_read(document: "Mapping[str, Any]") -> list[str]:
     return [*found, *(data["notes"] if data else [])]
 
 
-def _pictures(land: "Landscape", metrics: "Metrics", document: "Mapping[str, Any]") -> dict[str, dict[str, str]]:
+def _pictures(land: "Landscape", metrics: "Metrics", document: "Mapping[str, Any]") -> dict[str, dict[str, Any]]:
     """Return the pictures that can be drawn, each with its text alternative and what is said below it."""
     from nqjax.plots.flatness import neutrality
     from nqjax.plots.landscape_optima import merge_tree, optima_curve
 
-    found = {}
+    found: dict[str, dict[str, Any]] = {}
     regime = document["regime"]
     threshold = None if regime is None else regime["threshold"]
     depth = metrics.noise_tolerance if metrics.noise_tolerance is not None else metrics.tolerance
@@ -113,16 +115,16 @@ def _pictures(land: "Landscape", metrics: "Metrics", document: "Mapping[str, Any
         found["map"] = _map(land, threshold)
     if metrics.n_lo is not None:
         found["optima"] = {
-            "src": picture(lambda f: optima_curve(land, noise=depth, ax=f.subplots()), _SMALL),
+            "drawing": show(lambda f: optima_curve(land, noise=depth, ax=f.subplots()), optima_areas, _SMALL),
             "alt": _optima_in_words(metrics, depth),
         }
         found["tree"] = {
-            "src": picture(lambda f: merge_tree(land, above=depth or 0.0, ax=f.subplots()), _SMALL),
+            "drawing": show(lambda f: merge_tree(land, above=depth or 0.0, ax=f.subplots()), tree_areas, _SMALL),
             "alt": "Merge tree: the deepest optima as leaves, which join at the height of the pass between them",
         }
     if metrics.assortativity is not None and land.graph.num_edges:
         found["neutrality"] = {
-            "src": picture(lambda f: neutrality(land, ax=f.subplots()), _SMALL),
+            "drawing": show(lambda f: neutrality(land, ax=f.subplots()), neutrality_areas, _SMALL),
             "alt": "Neutrality: the share of neighbours that are as good within a tolerance, over the tolerance",
         }
     if threshold is not None:
@@ -163,14 +165,16 @@ def _map(land: "Landscape", threshold: float | None) -> dict[str, str]:
     }
 
 
-def _relevance(land: "Landscape", threshold: float) -> dict[str, str]:
+def _relevance(land: "Landscape", threshold: float) -> dict[str, Any]:
     from nqjax.plots.regime_relevance import relevance
 
     geometry = land.geometry(threshold)
     bars = ", ".join(f"{name} {one.value:.2f}".replace("-0.00", "0.00") for name, one in geometry.relevance.items())
     height = 1.0 + 0.4 * len(geometry.relevance)
     return {
-        "src": picture(lambda f: relevance(geometry, ax=f.subplots()), (_SMALL[0], max(height, 1.8))),
+        "drawing": show(
+            lambda f: relevance(geometry, ax=f.subplots()), relevance_areas(geometry), (_SMALL[0], max(height, 1.8))
+        ),
         "alt": f"Relevance in the regime: {bars}",
     }
 

@@ -150,7 +150,8 @@ def save_comparison(path: "str | Path", found: "StudyComparison", command: str |
     """
     from nqjax._version import __version__
     from nqjax.plots.several import studies
-    from nqjax.report import hover
+    from nqjax.report.hover.comparisons import study_areas
+    from nqjax.report.hover.picture import picture_with_values
     from nqjax.report.html import render, write_page
 
     document = found.to_dict()
@@ -159,8 +160,6 @@ def save_comparison(path: "str | Path", found: "StudyComparison", command: str |
         "pairs": pair_names(document),
         "rows": pair_rows(document),
         "notes": notes_of(document),
-        "curves": hover.picture_with_values(
-            lambda f: studies(found, ax=f.subplots()), hover.study_areas(found), (6.0, 4.4)
-        ),
+        "curves": picture_with_values(lambda f: studies(found, ax=f.subplots()), study_areas(found), (6.0, 4.4)),
     }
     write_page(path, render("studies.html", d=document, command=command, version=__version__, **values))

@@ -3,7 +3,9 @@
 from typing import TYPE_CHECKING, Any
 
 from nqjax.report.head import head_of
-from nqjax.report.html import link_to, picture, render, versions, write_page
+from nqjax.report.hover.configurations import direction_areas
+from nqjax.report.hover.picture import picture_with_values
+from nqjax.report.html import link_to, render, versions, write_page
 from nqjax.report.surface import surface_document
 from nqjax.report.surface_rows import (
     direction_rows,
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from nqjax.plots.drawn import Drawn
     from nqjax.surface.surface import ResponseSurface
 
 #: Sizes of pictures in inches: letters of smaller ones are larger on a narrow screen.
@@ -116,17 +119,19 @@ def _panels(document: "Mapping[str, Any]", surface: "ResponseSurface") -> list[d
     return [{"src": link_to(one), "alt": alt} for one, alt in zip(figures, alternatives, strict=True)]
 
 
-def _spectrum(document: "Mapping[str, Any]", surface: "ResponseSurface") -> dict[str, str]:
+def _spectrum(document: "Mapping[str, Any]", surface: "ResponseSurface") -> dict[str, Any]:
     from nqjax.plots.spectra import spectrum
 
-    def draw(figure: Any) -> None:
-        spectrum(surface, document["confidence"], name=document["metric"], ax=figure.subplots())
+    def draw(figure: Any) -> "Drawn":
+        return spectrum(surface, document["confidence"], name=document["metric"], ax=figure.subplots())
 
     costs = listed([f"{words} {cost}" for words, cost, _ in direction_rows(document)])
     sigma = texts(document["sigma"])[0]
     height = 1.9 + 0.45 * len(document["directions"])
     return {
-        "src": picture(draw, (_SPECTRUM_WIDTH, height)),
+        "drawing": picture_with_values(
+            draw, direction_areas(surface, document["confidence"]), (_SPECTRUM_WIDTH, height)
+        ),
         "alt": f"Cost of half the box in each direction: {costs}; noise of one run {sigma}",
     }
 

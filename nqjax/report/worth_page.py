@@ -2,7 +2,9 @@
 
 from typing import TYPE_CHECKING, Any
 
-from nqjax.report.html import picture, render, versions, write_page
+from nqjax.report.hover.comparisons import worth_areas
+from nqjax.report.hover.picture import picture_with_values
+from nqjax.report.html import render, versions, write_page
 from nqjax.report.worth import COLUMNS, notes, worth_rows
 
 if TYPE_CHECKING:
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from nqjax.analysis.worth import Worth
+    from nqjax.plots.drawn import Drawn
 
 #: The captions of the pictures, by the score that is compared.
 _CAPTIONS = {
@@ -38,9 +41,8 @@ def save_worth(
     for score, caption in _CAPTIONS.items():
         own = {name: one[score] for name, one in found.items() if score in one}
         if own:
-            pictures.append(
-                {"src": picture(_drawing(own)), "alt": _alternative(own, caption), "caption": caption + "."}
-            )
+            shown = picture_with_values(_drawing(own), worth_areas(own))
+            pictures.append({"drawing": shown, "alt": _alternative(own, caption), "caption": caption + "."})
     columns = ["method", *(COLUMNS if has_true else COLUMNS[:-1])]
     page = render(
         "worth.html",
@@ -64,10 +66,10 @@ def save_worth_picture(path: "str | Path", found: "Mapping[str, Worth]") -> None
 
 
 def _drawing(found: "Mapping[str, Worth]") -> Any:
-    def draw(figure: "Figure") -> None:
+    def draw(figure: "Figure") -> "Drawn":
         from nqjax.plots.worths import worth
 
-        worth(found, ax=figure.subplots())
+        return worth(found, ax=figure.subplots())
 
     return draw
 

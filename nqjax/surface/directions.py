@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from nqjax.surface.coordinates import Axis
+from nqjax.surface.intervals import Interval, intervals_of
 from nqjax.types import Floats
 
 if TYPE_CHECKING:
@@ -40,15 +41,26 @@ class Direction(NamedTuple):
 
 def find_directions(surface: SurfaceDraws) -> list[Direction]:
     """Return the principal directions of the mean curvature, the most costly first."""
-    _, vectors = np.linalg.eigh(np.mean(surface.curvature, axis=0))
     found = []
-    for vector in vectors.T[::-1]:
-        v = vector * np.sign(vector[np.argmax(np.abs(vector))])
-        costs = 0.5 * np.einsum("i,mij,j->m", v, surface.curvature, v)
+    for v, costs in zip(*_principal(surface), strict=True):
         weights = {axis.name: float(w) for axis, w in zip(surface.box.axes, v, strict=True)}
         probability = float(np.mean(costs > surface.noise))
         found.append(Direction(_words(surface.box.axes, v), weights, float(np.median(costs)), probability))
     return found
+
+
+def costs_of_directions(surface: SurfaceDraws, confidence: float) -> list[Interval]:
+    """Return what half the width of the box costs in each principal direction, with intervals."""
+    return intervals_of(_principal(surface)[1].T, confidence)
+
+
+def _principal(surface: SurfaceDraws) -> tuple[Floats, Floats]:
+    """Return the principal directions (d, d), one a row, and their costs (d, draws)."""
+    _, vectors = np.linalg.eigh(np.mean(surface.curvature, axis=0))
+    rows = vectors.T[::-1]
+    largest = rows[np.arange(len(rows)), np.argmax(np.abs(rows), axis=1)]
+    rows = rows * np.sign(largest)[:, None]
+    return rows, 0.5 * np.einsum("ki,mij,kj->km", rows, surface.curvature, rows)
 
 
 def _words(axes: tuple[Axis, ...], v: Floats) -> str:

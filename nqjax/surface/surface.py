@@ -11,7 +11,7 @@ import numpy as np
 
 from nqjax.surface.agreement import Agreement, compare_with_scores
 from nqjax.surface.configurations import read_configurations, read_rows
-from nqjax.surface.directions import Direction, find_directions
+from nqjax.surface.directions import Direction, costs_of_directions, find_directions
 from nqjax.surface.draws import FEW_DRAWS, SurfaceDraws
 from nqjax.surface.importance import find_importance
 from nqjax.surface.intervals import Interval, tails
@@ -103,6 +103,10 @@ class ResponseSurface(SurfaceDraws):
     def directions(self) -> list[Direction]:
         """The principal directions, the most costly first; see `Direction`."""
         return find_directions(self)
+
+    def direction_costs(self, confidence: float = 0.9) -> list[Interval]:
+        """Return what half the width of the box costs in each of the `directions`, with intervals, in scores."""
+        return costs_of_directions(self, confidence)
 
     def importance(self, confidence: float = 0.9) -> dict[str | tuple[str, str], Interval]:
         """Return each hyperparameter's share of the variance within the regime, and each pair's.

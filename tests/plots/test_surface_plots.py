@@ -111,7 +111,7 @@ def test_scales_of_hyperparameters(mixed):
 
 def test_spectrum(found):
     ax, artists = nqjax.plots.spectrum(found, 0.8, name="loss")
-    costs = [one.estimate / 2 for one in found.spectrum(0.8)]
+    costs = [one.cost for one in found.directions]
     np.testing.assert_allclose(artists["costs"].lines[0].get_xdata(), costs)
     assert artists["sigma"].get_xdata()[0] == found.sigma
     assert (ax.get_xscale(), ax.get_xlabel()) == ("log", "cost (units of loss)")

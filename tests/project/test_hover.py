@@ -8,6 +8,10 @@ import numpy as np
 import pytest
 
 import nqjax
+from nqjax.report.hover import landscape, words
+from nqjax.report.hover.comparisons import worth_areas
+from nqjax.report.hover.configurations import direction_areas
+from nqjax.report.hover.picture import picture_with_values
 from support.browser import Browser, path_of_chromium
 
 NAME = "rate <i>\"'&"
@@ -100,3 +104,72 @@ def test_the_pointer_meets_an_area(page, tmp_path, width):
         )
         assert len(found) >= 5
         assert all(off < 1.5 and met for off, met in found), found
+
+
+def test_thresholds_have_their_probabilities(page):
+    path, _, y = page
+    areas, _ = drawings(path.read_text())["Probabilities of the thresholds"]
+    post = nqjax.confidence_region(y)
+    assert len(areas) == len(post.threshold_probabilities)
+    for (*_, text), (end, share) in zip(areas, post.threshold_probabilities.items(), strict=True):
+        kept, found = re.fullmatch(r"loss below \S+: ([\d,]+) scores, probability (\S+) %", text).groups()
+        assert int(kept) == np.sum(y <= end)
+        assert float(found) / 100 == pytest.approx(share, rel=0.06)
+
+
+def test_methods_have_their_worth():
+    rng = np.random.default_rng(0)
+    found = {"a": nqjax.worth(rng.uniform(size=(50, 40)) ** 2, rng.uniform(size=5000), at=[10, 40])}
+    found["b"] = nqjax.worth(rng.uniform(size=(50, 20)) ** 9, rng.uniform(size=100), at=[10])
+    areas = picture_with_values(lambda f: nqjax.plots.worth(found, ax=f.subplots()), worth_areas(found)).areas
+    ten, forty = (one.text.split("\n") for one in areas)
+    one = found["a"]
+    expected = [f"{end[0]:,.0f}" for end in (one.estimate, one.lower, one.upper)]
+    assert ten[1] == "a: worth {} ({} to {})".format(*expected)
+    assert ten[0] == "after 10 trials"
+    assert "b: worth beyond the baseline" in ten[2]
+    assert [line[0] for line in forty[1:]] == ["a"]
+    assert areas[0].x + areas[0].width == pytest.approx(areas[1].x, abs=0.2)
+
+
+def test_directions_have_their_costs():
+    rng = np.random.default_rng(1)
+    x = rng.random((48, 2))
+    surface = nqjax.fit_surface({"one": x[:, 0], "two": x[:, 1]}, (x[:, 0] - 0.4) ** 2 + 0.01 * rng.normal(size=48))
+    areas = picture_with_values(
+        lambda f: nqjax.plots.spectrum(surface, 0.8, ax=f.subplots()), direction_areas(surface, 0.8), (4.8, 2.8)
+    ).areas
+    costs = surface.direction_costs(0.8)
+    assert [one.text.split(":")[0] for one in areas] == [one.words for one in surface.directions]
+    assert [float(re.search(r"costs (\S+)", one.text)[1]) for one in areas] == pytest.approx(
+        [one.estimate for one in costs], rel=1e-3
+    )
+    # The most costly one is at the top, and areas do not overlap.
+    assert areas[0].y + areas[0].height == pytest.approx(areas[1].y, abs=0.2)
+
+
+@pytest.mark.parametrize("minimize", [True, False])
+def test_landscapes_have_their_values(minimize):
+    rng = np.random.default_rng(2)
+    x, y = (one.ravel() for one in np.meshgrid(np.arange(8), np.arange(8)))
+    loss = 0.02 * (x - 3) ** 2 + 0.01 * rng.random(64) + 0.3 * (y == 5)
+    land = nqjax.Landscape({"x": x, "y": y}, loss if minimize else -loss, minimize=minimize)
+
+    def areas(draw, found):
+        return [one.text for one in picture_with_values(draw, found).areas]
+
+    found = areas(lambda f: nqjax.plots.optima_curve(land, ax=f.subplots()), landscape.optima_areas)
+    assert found[0].endswith(f": {len(land.basins.optima):,} optima")
+    assert found[-1].endswith(": 1 optimum")
+    found = areas(lambda f: nqjax.plots.merge_tree(land, ax=f.subplots()), landscape.tree_areas)
+    assert sum("no pass" in text for text in found) == 1
+    assert any(
+        text.startswith(f"optimum with score {words.shown(np.min(loss) if minimize else -np.min(loss))}, no pass")
+        for text in found
+    )
+    found = areas(lambda f: nqjax.plots.neutrality(land, ax=f.subplots()), landscape.neutrality_areas)
+    assert len(found) == 60
+    assert found[-1].endswith("% of the neighbours are as good")
+    geometry = land.geometry(float(np.quantile(loss, 0.2)) * (1 if minimize else -1))
+    found = areas(lambda f: nqjax.plots.relevance(geometry, ax=f.subplots()), landscape.relevance_areas(geometry))
+    assert {text.split(":")[0] for text in found} == {"x", "y"}

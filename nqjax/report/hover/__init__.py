@@ -1,0 +1,1 @@
+"""Values that a page shows when the pointer rests on a picture."""
