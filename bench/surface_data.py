@@ -128,7 +128,7 @@ def _predictions(one: Reference, count: int) -> list[list[str]]:
 
 
 def _intervals(one: Reference, number: int, whole: tuple[float, float]) -> list[tuple[float, bool, float, bool]]:
-    """Return the width at each level, and whether the whole search's estimate is held: of the surface, of the scores."""
+    """Return widths at each level, and whether they hold the whole search's estimate: of the surface, of the scores."""
     chosen = np.random.default_rng([6, number]).permutation(len(one.error))[:48]
     surface = fit(one, chosen, key=jax.random.key(number))
     with warnings.catch_warnings():

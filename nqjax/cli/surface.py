@@ -46,9 +46,9 @@ def add(commands: Any) -> None:
     parser.add_argument("--propose", metavar="N", type=read_whole, default=0, help="name N configurations to run next")
     parser.add_argument(
         "--method",
-        choices=("thompson", "ei"),
-        default="thompson",
-        help="how they are chosen: the best points of random draws, or by expected improvement (default: thompson)",
+        choices=("ei", "thompson"),
+        default="ei",
+        help="how they are chosen: by expected improvement, or the best points of random draws (default: ei)",
     )
     add_seed(parser, "the draws")
     add_report(parser)

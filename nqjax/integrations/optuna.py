@@ -194,7 +194,7 @@ class NqjaxSampler(optuna.samplers.BaseSampler):
         key = jax.random.fold_in(jax.random.key(self._seed), trial.number)
         if isinstance(self._method, SurfaceSearch):
             found = self._from_surface(self._method, space, configs, scores, key)
-            return found or self._from_history(self._method.beside, space, configs, scores, key)
+            return found or self._from_history(self._method.companion, space, configs, scores, key)
         return self._from_history(self._method, space, configs, scores, key)
 
     @staticmethod

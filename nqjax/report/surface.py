@@ -39,7 +39,7 @@ def surface_document(
     confidence: float = 0.95,
     post: "AveragedPosterior | None" = None,
     proposals: int = 0,
-    method: str = "thompson",
+    method: str = "ei",
     key: "Array | None" = None,
 ) -> dict[str, Any]:
     """Return the document of a surface.

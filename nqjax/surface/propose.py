@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 #: Most proposals at once.
 _MOST = 10_000
 
-_METHODS = ("thompson", "ei")
+_METHODS = ("ei", "thompson")
 
 #: Random points among which the expected improvement chooses, besides the lowest points of draws, and its draws.
 _CLOUD = 1000
@@ -25,7 +25,7 @@ _DRAWS = 300
 
 
 def propose_trials(
-    surface: SurfaceDraws, n: int = 1, method: str = "thompson", key: Array | None = None
+    surface: SurfaceDraws, n: int = 1, method: str = "ei", key: Array | None = None
 ) -> list[dict[str, Any]]:
     """Return configurations to run next, in the user's units.
 
@@ -33,9 +33,9 @@ def propose_trials(
     ----------
     surface : SurfaceDraws
     n : int, optional
-    method : {"thompson", "ei"}, optional
-        The lowest points of n draws; or one after the other the point with the largest expected improvement of the best
-        noise-free score, given that those before it are run.
+    method : {"ei", "thompson"}, optional
+        One after the other the point with the largest expected improvement of the best noise-free score, given that
+        those before it are run; or the lowest points of n draws.
     key : Array, optional
         A JAX random key; ``jax.random.key(0)`` by default.
     """

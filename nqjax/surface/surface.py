@@ -131,8 +131,8 @@ class ResponseSurface(SurfaceDraws):
         """
         return compare_with_scores(self, post, confidence)
 
-    def propose(self, n: int = 1, method: str = "thompson", key: Array | None = None) -> list[dict[str, Any]]:
-        """Return n configurations to run next, by Thompson sampling or expected improvement (``"ei"``)."""
+    def propose(self, n: int = 1, method: str = "ei", key: Array | None = None) -> list[dict[str, Any]]:
+        """Return n configurations to run next, by expected improvement or ``"thompson"`` sampling."""
         return propose_trials(self, n, method, key)
 
     @property

@@ -44,7 +44,7 @@ class Lockstep:
         self._queues: list[_Queue] = []
         if isinstance(method, SurfaceSearch):
             self._queues = [_Queue(method, space, key, earlier) for key in keys]
-            method = method.beside
+            method = method.companion
         if earlier is not None:
             method = warmed(method, earlier)
             num_trials = room_for(method, earlier, num_trials)

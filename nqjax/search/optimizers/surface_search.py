@@ -39,7 +39,7 @@ class SurfaceSearch:
     acquisition : {"ei", "thompson"}
         How the surface proposes: see `nqjax.ResponseSurface.propose`.
     partner : {"gp", "none"}
-        Who proposes the trials between: `GaussianProcess`, or nobody, so that all are from the surface.
+        "gp": the trials between are proposed by `GaussianProcess`; "none": all are from the surface.
     """
 
     startup: int = 20
@@ -50,7 +50,7 @@ class SurfaceSearch:
     name = "surface"
 
     @property
-    def beside(self) -> GaussianProcess | RandomSearch:
+    def companion(self) -> GaussianProcess | RandomSearch:
         """The method of the trials at the start, and of those that the surface leaves to it."""
         return RandomSearch() if self.partner == "none" else GaussianProcess(startup=self.startup)
 
@@ -59,16 +59,16 @@ class SurfaceSearch:
         return number >= self.startup and (self.partner == "none" or number % 2 == 0)
 
     def init(self, cube: Cube, capacity: int, key: Array) -> KeyedHistory:
-        """Return the state of the method beside the surface."""
-        return self.beside.init(cube, capacity, key)
+        """Return the state of the companion."""
+        return self.companion.init(cube, capacity, key)
 
     def ask(self, cube: Cube, state: KeyedHistory, first: Array, count: int) -> tuple[KeyedHistory, Array]:
-        """Return the points of the method beside; `propose` replaces some of them after the start."""
-        return self.beside.ask(cube, state, first, count)
+        """Return the points of the companion; `propose` replaces some of them after the start."""
+        return self.companion.ask(cube, state, first, count)
 
     def tell(self, cube: Cube, state: KeyedHistory, first: Array, active: Array, scores: Array) -> KeyedHistory:
         """Return the state with more scores."""
-        return self.beside.tell(cube, state, first, active, scores)
+        return self.companion.tell(cube, state, first, active, scores)
 
     def propose(self, space: EncodedSpace, configs: list[Config], scores: Floats, count: int, key: Any) -> list[Config]:
         """Return the next configurations; fewer, or none, where no surface can be fitted."""

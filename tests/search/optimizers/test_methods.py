@@ -133,6 +133,35 @@ def test_coordinates_that_a_configuration_does_not_read_change_nothing(method):
     np.testing.assert_array_equal(*points)
 
 
+def test_every_second_trial_is_from_the_surface_and_the_process_knows_it(monkeypatch):
+    """Batches of three: in even places stand proposals, and the process has them in its history."""
+    proposed = []
+
+    def propose(self, space, configs, scores, count, key):
+        proposed.extend({"x": 0.001 * (len(proposed) + i), "y": 0.5} for i in range(count))
+        assert len(configs) == len(scores)
+        return proposed[-count:]
+
+    monkeypatch.setattr(SurfaceSearch, "propose", propose)
+    space = {"x": Uniform(0.0, 1.0), "y": Uniform(0.0, 1.0)}
+    run = Lockstep(SurfaceSearch(startup=6, every=2), EncodedSpace(space), 15, search_keys(jax.random.key(0), [0]))
+    rows = []
+    for _ in range(5):
+        (asked,) = run.ask(3)
+        rows += asked
+        run.tell(FUNCTIONS["sphere"].values(asked)[None])
+    np.testing.assert_allclose(run._state.history.u[0], [[c["x"], c["y"]] for c in rows], atol=1e-12)
+    assert [row in proposed for row in rows] == [i >= 6 and i % 2 == 0 for i in range(15)]
+    alone = Lockstep(
+        SurfaceSearch(startup=6, partner="none"), EncodedSpace(space), 9, search_keys(jax.random.key(0), [0])
+    )
+    rows = []
+    for _ in range(3):
+        rows += alone.ask(3)[0]
+        alone.tell(np.zeros((1, 3)))
+    assert [row in proposed for row in rows] == [i >= 6 for i in range(9)]
+
+
 def test_scores_of_a_generation_that_has_ended_are_dropped():
     pytest.importorskip("evosax", reason="evosax is not installed")
     cube, one = EncodedSpace(FUNCTIONS["branin"].space).cube, CMAES(population=6)
