@@ -17,14 +17,12 @@ from nqjax.surface.bending import box_that_fits, fits_better
 from nqjax.surface.configurations import read_configurations
 from nqjax.surface.coordinates import Box, Points, find_box
 from nqjax.surface.data import Trials, read_trials
+from nqjax.surface.mixing import AGREE, mean_r_hat
 from nqjax.surface.model import unpack
 from nqjax.surface.sampler import Draws, sample
 from nqjax.surface.surface import ResponseSurface
 from nqjax.trials.study import StudyTable
 from nqjax.types import Floats
-
-#: Chains that agree have a split R-hat below this.
-_MIXED = 1.2
 
 #: With fewer trials inside for each coefficient the prior matters much.
 _TRIALS_A_COEFFICIENT = 3
@@ -212,7 +210,7 @@ def _surface(
         1.0,
     )
     mixing = max(
-        _mixing(values.reshape(len(draws.x), -1), draws.threshold)
+        mean_r_hat(values.reshape(len(draws.x), -1), draws.threshold)
         for values in (surface.best_draws / trials.unit, np.log(surface.noise))  # squares of huge scores overflow
     )
     return replace(surface, mixing=mixing, warnings=_warnings(surface, mixing))
@@ -235,21 +233,7 @@ def _warnings(surface: ResponseSurface, mixing: float) -> tuple[str, ...]:
             f"{np.sum(inside)} trials inside the threshold for {coefficients} coefficients: what they do not tell "
             "follows from the prior, by which few directions matter"
         )
-    if mixing > _MIXED:
+    if mixing > AGREE:
         doubt = "its intervals are rough, and another key shows how far"
         found.append(f"the chains of the surface do not agree (R-hat {mixing:.2f}): {doubt}")
     return tuple(found)
-
-
-def _mixing(x: Floats, threshold: Floats) -> float:
-    """Return the mean split R-hat of the chains of each threshold; ``x`` has shape (draws, chains)."""
-    values, counts = np.unique(threshold, return_counts=True)
-    return float(np.average([_split_r_hat(x[:, threshold == value]) for value in values], weights=counts))
-
-
-def _split_r_hat(x: Floats) -> float:
-    """Return the potential scale reduction of half chains; ``x`` has shape (draws, chains)."""
-    half = len(x) // 2
-    halves = np.concatenate([x[:half], x[half : 2 * half]], axis=1)
-    within, between = np.mean(np.var(halves, axis=0, ddof=1)), np.var(np.mean(halves, axis=0), ddof=1)
-    return float(np.sqrt((half - 1) / half + between / within)) if within > 0 else 1.0

@@ -15,7 +15,8 @@ import numpy as np
 from jax import Array
 
 from nqjax.runtime.compiled import Compiled, made_once
-from nqjax.surface.model import Data
+from nqjax.surface.mixing import AGREE, mean_r_hat
+from nqjax.surface.model import Data, unpack
 from nqjax.surface.slopes import curvatures, values_and_slopes
 from nqjax.surface.weights import threshold_weights
 from nqjax.types import Floats
@@ -35,6 +36,9 @@ _FIRST = 5
 _COUNTED = 2
 _SETTLING = 1
 _KEPT = 3
+
+#: Times that chains which do not agree go on, for twice as many rounds each time.
+_MORE = 2
 
 #: Most leapfrog steps of a proposal, and the acceptance at which step sizes aim.
 _LEAPS = 16
@@ -95,22 +99,39 @@ def sample(key: Array, start: Floats, data: Data, method: str = "hmc") -> Draws:
 
             kept = [draw_by_nuts(next(keys), state.x, state.factor, thresholds[chosen], data)]  # type: ignore[arg-type]
         else:
-            kept = _drawn(keys, state, thresholds[chosen], data)
+            state, kept = _drawn(keys, state, thresholds[chosen], data, _KEPT)
+            for again in range(1, _MORE + 1):
+                if _agree(np.concatenate(kept), chosen, data):
+                    break
+                # Twice as many rounds as before, of which every second draw is kept, and so on.
+                length = 2**again * _KEPT
+                more = iter(jax.random.split(jax.random.fold_in(key, again), _SETTLING + length))
+                state, kept = _drawn(more, state, thresholds[chosen], data, length)
+                kept = [x[:: 2**again] for x in kept]
     draws = np.concatenate(kept)
     chains = np.repeat(chosen, draws.shape[2])
     return Draws(draws.reshape(len(draws), -1, size), chains, weights)
 
 
-def _drawn(keys: Iterator[Array], state: State, threshold: Floats, data: Data) -> list[Floats]:
-    """Return the draws of each round, (draws, groups, chains, parameters), after some to settle."""
+def _drawn(
+    keys: Iterator[Array], state: State, threshold: Floats, data: Data, rounds: int
+) -> tuple[State, list[Floats]]:
+    """Return the last state, and the draws of each round, (draws, groups, chains, parameters), after some to settle."""
     device = jax.local_devices()[0]
     kept = []
-    for i in range(_SETTLING + _KEPT):
+    for i in range(_SETTLING + rounds):
         learns = np.float64(i < _SETTLING)
         state, x, _ = _one_round().at(device, next(keys), state, threshold, data, learns)
         if i >= _SETTLING:
             kept.append(np.asarray(x))
-    return kept
+    return state, kept
+
+
+def _agree(x: Floats, chosen: Any, data: Data) -> bool:
+    """Whether chains agree about the lowest loss and sigma; ``x`` has shape (draws, groups, chains, parameters)."""
+    found: Any = unpack(x.reshape(len(x), -1, x.shape[-1]), data.points.shape[1], data.groups.shape[1])  # type: ignore[arg-type]
+    chains = np.repeat(chosen, x.shape[2])
+    return all(mean_r_hat(values, chains) <= AGREE for values in (found.lowest, found.log_sigma))
 
 
 def _share_out(weights: Floats) -> Any:
