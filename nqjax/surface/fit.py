@@ -231,7 +231,8 @@ def _warnings(surface: ResponseSurface, mixing: float) -> tuple[str, ...]:
     if np.sum(inside) < _TRIALS_A_COEFFICIENT * coefficients:
         found.append(
             f"{np.sum(inside)} trials inside the threshold for {coefficients} coefficients: what they do not tell "
-            "follows from the prior, by which few directions matter"
+            "follows from the prior, by which few directions matter; intervals are too narrow where the surface is not "
+            "quite quadratic (on one real search, 90 % intervals of the best score held in 64 %)"
         )
     if mixing > AGREE:
         doubt = "its intervals are rough, and another key shows how far"
