@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+import scipy.stats
 
 import nqjax
 from bench.common import cache_folder, table
@@ -169,6 +170,9 @@ def calibration(rows: list[dict[str, Any]]) -> None:
         kept = [row for row in rows if row["known"][k] and row["told"]]
         p = np.array([row["probability"][k] for row in kept])
         true = np.array([row["truth"][k] for row in kept])
+        groups = [np.minimum(np.floor(10 * p), 9) == place for place in range(10)]
+        away = [np.sum(true[one] - p[one]) ** 2 / np.sum(p[one] * (1 - p[one])) for one in groups if one.any()]
+        print(f"budget {budget:g} n: chi-squared test of the bins: p {scipy.stats.chi2.sf(sum(away), len(away)):.2g}")
         sure, right = np.maximum(p, 1 - p), np.where(p >= 0.5, true, ~true)
         shares = [f"{np.mean(~right[sure >= at]):.3f} of {np.sum(sure >= at)} at {at:g}" for at in (0.9, 0.975, 0.995)]
         print(f"budget {budget:g} n: wrong among the sure ones: {'; '.join(shares)}; used {len(kept)} of {len(rows)}")

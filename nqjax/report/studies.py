@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 #: Measured by `python -m bench comparison`; docs/analyze.md has the tables.
 MEASURED = (
-    "Measured on 180 simulated pairs, with an earlier prior of the noise: of the orderings with a probability of 90 % "
-    "or more, none of 85 was wrong with all trials, 6 of 106 with a quarter of them. Of 60 comparisons of three equal "
-    "models none said a wrong ordering, of 40 comparisons of thirds of one real search 1 did (docs/analyze.md)."
+    "On 1,000 simulated pairs the probabilities were calibrated: of the orderings with one of 90 % or more, 8 of 427 were "
+    "wrong with all trials, 17 of 537 with a quarter of them. Of 200 comparisons of three equal models 1 said a wrong "
+    "ordering of all trials, and of 200 comparisons of thirds of one real search 1 did (docs/analyze.md)."
 )
 
 #: Most columns of pairs or budgets.
