@@ -37,7 +37,7 @@ METHODS: dict[str, Any] = {
     "surface alone": SurfaceSearch(startup=STARTUP, every=5, acquisition="thompson", partner="none"),
 }
 
-#: Searches by the surface, which is fitted on the host again and again: the first ones of the others.
+#: Searches by the surface, which takes long: it is compared with as many of the others.
 FEW = 50
 
 #: What the others are compared with.

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 #: Measured by `python -m bench comparison`; docs/analyze.md has the tables.
 MEASURED = (
-    "On 1,000 simulated pairs the probabilities were calibrated: of the orderings with one of 90 % or more, 8 of 427 were "
-    "wrong with all trials, 17 of 537 with a quarter of them. Of 200 comparisons of three equal models 1 said a wrong "
-    "ordering of all trials, and of 200 comparisons of thirds of one real search 1 did (docs/analyze.md)."
+    "On 1,000 simulated pairs the probabilities were calibrated: of the orderings of 90 % or more, 8 of 427 were wrong "
+    "with all trials, 17 of 537 with a quarter of them. Of 200 comparisons of three equal models 1 was wrong "
+    "with all trials, and of 200 comparisons of thirds of one real search 1 (docs/analyze.md)."
 )
 
 #: Most columns of pairs or budgets.
