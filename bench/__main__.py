@@ -32,6 +32,7 @@ PARTS = (
     "surface_tpe",
     "gamma",
     "worth",
+    "references",
     "warm_start",
     "fidelity",
     "hypergradients",

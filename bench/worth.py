@@ -54,11 +54,12 @@ def objectives() -> list[Any]:
     found: list[Any] = [FUNCTIONS[name] for name in ("noisy-bowl", "branin", "hartmann6")]
     if reference_folder() is not None:
         found.append(_deberta())
-    found.append(_digits())
+    found.append(digits_surrogate())
     return found
 
 
-def _digits() -> Surrogate:
+def digits_surrogate() -> Surrogate:
+    """Return the surrogate of the trials of digits-mlp that ship with the package."""
     from nqjax.search.tasks.digits_mlp import DigitsMLP
 
     trials = read_trials(digits_mlp_path())

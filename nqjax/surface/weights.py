@@ -8,6 +8,7 @@ thresholds of extremes in this way). Weights are means over bootstraps of the tr
 
 import jax
 import numpy as np
+from scipy.special import logsumexp
 
 from nqjax.runtime.compiled import Compiled, made_once
 from nqjax.surface.model import Data
@@ -61,12 +62,11 @@ def _left_out(fitted: Floats, asked: Floats) -> Floats:
     fitted, asked : ndarray, shape (draws, trials)
         Log densities of what each trial says in the fit, and of what is asked of it.
     """
-    ratio = -fitted - np.max(-fitted, axis=0)
-    weight = np.exp(ratio)
-    # Truncated importance sampling (Ionides 2008).
-    weight = np.minimum(weight, np.mean(weight, axis=0) * np.sqrt(len(weight)))
-    top = np.max(asked, axis=0)
-    return np.asarray(top + np.log(np.sum(weight * np.exp(asked - top), axis=0) / np.sum(weight, axis=0)))
+    # Truncated importance sampling (Ionides 2008), in logarithms: what is likely by one may be impossible by the other.
+    log_weight = -fitted
+    mean = logsumexp(log_weight, axis=0) - np.log(len(log_weight))
+    log_weight = np.minimum(log_weight, mean + 0.5 * np.log(len(log_weight)))
+    return np.asarray(logsumexp(log_weight + asked, axis=0) - logsumexp(log_weight, axis=0))
 
 
 @made_once

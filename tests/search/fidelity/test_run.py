@@ -149,6 +149,23 @@ def test_a_search_cut_off_anywhere_goes_on_to_the_same_table(line, out, method, 
         assert out.read_bytes() == whole_file
 
 
+@pytest.mark.parametrize("method", [*ALL, "median", "pbt"])
+def test_trials_that_fail_in_half_of_the_space_stop_nothing(line, method):
+    space = {**SPACE, "learning_rate": Choice(0.03, 0.1, 1e9, 1e10)}
+    found = search.run(line, space, num_trials=COUNT, key=KEY, method=method, batch=6)
+    assert [row["trial"] for row in found.rows] == list(range(COUNT))
+    if method == "pbt":  # a failed trial takes over a good one
+        assert not found["failed"].all()
+        assert sum(len(row["lineage"]) > 1 for row in found.rows) > COUNT // 5
+    else:
+        assert found["failed"].tolist() == (found["learning_rate"] > 1).tolist()
+        assert COUNT // 4 < found["failed"].sum() < COUNT
+    best = found.best
+    assert math.isfinite(best["val_loss"])
+    assert best["status"] == "finished"
+    assert best["trained"] == best["rounds"]
+
+
 def test_the_file_of_a_search_that_was_killed_can_be_read(line, out, monkeypatch):
     """A trial that was paused has several lines, and the last one counts, for all readers."""
     lines = []
