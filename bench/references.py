@@ -86,9 +86,11 @@ CASES = (
     Case("cma_es", "rosenbrock", 10, 10, 1e-9, 16_000, 0.15),
 )
 
-#: Settings of both sides: the weight of differences, the probability of crossover, the first standard deviation.
+#: Differential evolution's weight of differences, and its probability of crossover.
 WEIGHT = 0.7
 CROSSOVER = 0.9
+
+#: CMA-ES's standard deviation at the start.
 SPREAD = 0.25
 
 
