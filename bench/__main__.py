@@ -33,6 +33,7 @@ PARTS = (
     "gamma",
     "worth",
     "references",
+    "optimizer_speed",
     "warm_start",
     "fidelity",
     "hypergradients",

@@ -103,6 +103,10 @@ class FromHistory:
         """Return the memory of a search that has not begun; nothing by default."""
         return ()
 
+    def memory_of(self, memory: Any, history: History, count: Array) -> Any:  # noqa: ARG002
+        """Return the memory of a search whose history begins with ``count`` trials; by default that at the start."""
+        return memory
+
     def suggest(self, cube: Cube, state: KeyedHistory, first: Array, key: Array) -> tuple[Any, Array]:
         """Return the memory and the point of trial ``first``; trials before it that are not told are still running."""
         raise NotImplementedError
