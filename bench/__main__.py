@@ -32,6 +32,8 @@ PARTS = (
     "surface_tpe",
     "gamma",
     "worth",
+    "references",
+    "optimizer_speed",
     "warm_start",
     "fidelity",
     "hypergradients",

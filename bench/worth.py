@@ -1,4 +1,4 @@
-"""Measure methods in random trials, on functions and on surrogates of real searches, and their speed.
+"""Measure methods in random trials, on functions and on surrogates of real searches.
 
 python -m bench worth [--quick]
 
@@ -6,7 +6,6 @@ Surrogates are small networks fitted to the trials that ship with the package (d
 (DeBERTaV3), with the noise of a run. Finished searches are kept in ``$NQJAX_BENCH_CACHE`` (default ``build/bench``).
 """
 
-import importlib.util
 import time
 import warnings
 from collections.abc import Mapping
@@ -19,7 +18,6 @@ import nqjax
 from bench.common import cache_folder, reference_folder, table
 from nqjax.data import digits_mlp_path
 from nqjax.search import GaussianProcess, Surrogate, replicate, surrogate
-from nqjax.search.experiments.replicate import GROUP
 from nqjax.search.experiments.replications import Replications
 from nqjax.search.objectives import FUNCTIONS
 from nqjax.trials.table import read_trials
@@ -54,11 +52,12 @@ def objectives() -> list[Any]:
     found: list[Any] = [FUNCTIONS[name] for name in ("noisy-bowl", "branin", "hartmann6")]
     if reference_folder() is not None:
         found.append(_deberta())
-    found.append(_digits())
+    found.append(digits_surrogate())
     return found
 
 
-def _digits() -> Surrogate:
+def digits_surrogate() -> Surrogate:
+    """Return the surrogate of the trials of digits-mlp that ship with the package."""
     from nqjax.search.tasks.digits_mlp import DigitsMLP
 
     trials = read_trials(digits_mlp_path())
@@ -156,42 +155,8 @@ def main(*, quick: bool) -> None:
         "CPU s",
     ]
     table(f"Worth in random trials, {count} searches by each method", header, lines)
-    _speed()
 
 
 def _number(worth: float) -> str:
     """Return a number of random trials, as far as the baseline tells it."""
     return f"{worth:,.0f}" if worth <= BASELINE else "beyond"
-
-
-def _speed() -> None:
-    """Print the CPU seconds of a search and those of Optuna's, on Hartmann's function."""
-    try:
-        import optuna
-    except ModuleNotFoundError:
-        print("Optuna is not installed, so nothing is compared with it.")
-        return
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    objective = FUNCTIONS["hartmann6"]
-
-    def ask(trial: Any) -> float:
-        return float(objective.values([{name: trial.suggest_float(name, 0, 1) for name in objective.space}])[0])
-
-    lines = []
-    compared = [("tpe", TRIALS, optuna.samplers.TPESampler, 6)]
-    if importlib.util.find_spec("torch") is not None:  # Optuna's own needs it
-        compared.append(("gp", SHORT, optuna.samplers.GPSampler, 1))
-    for name, trials, theirs, few in compared:
-        began = time.process_time()
-        for seed in range(few):
-            optuna.create_study(sampler=theirs(seed=seed)).optimize(ask, n_trials=trials)
-        other = (time.process_time() - began) / few
-        options = {"replications": GROUP * 4, "num_trials": trials}
-        times = []
-        for seed in range(2):  # the first call compiles
-            began = time.process_time()
-            replicate(objective, [name], key=jax.random.key(seed), **options)
-            times.append((time.process_time() - began) / options["replications"])
-        lines.append([name, f"{trials}", f"{other:.3f}", *(f"{t:.4f} ({other / t:.0f}x)" for t in times)])
-    header = ["method", "trials", "Optuna, CPU s a search", "nqjax with compilation", "nqjax again"]
-    table("Speed beside Optuna", header, lines)

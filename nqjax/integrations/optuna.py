@@ -240,7 +240,8 @@ class NqjaxSampler(optuna.samplers.BaseSampler):
 
 
 def _ask_once(method: Any, cube: Any, room: int, key: Any, history: History, count: Any) -> Any:
-    state = KeyedHistory(key, history, method.start(cube, room))
+    memory = method.memory_of(method.start(cube, room), history, count)
+    state = KeyedHistory(key, history, memory)
     return method.ask(cube, state, count, 1)[1]
 
 

@@ -77,7 +77,10 @@ def test_the_history_is_that_of_one_search_with_all_trials():
         active, told = np.concatenate([prior.active, rest == 0]), np.arange(32) < 12
         history = History(*map(jnp.asarray, (u, active, scores, told)))
         key = jax.random.fold_in(search_keys(KEY, [0])[0], 0)
-        point = jax.jit(lambda h, k: TPE().suggest(space.cube, KeyedHistory(k, h), jnp.asarray(12), k)[1])(history, key)
+        memory = TPE().memory_of(None, history, jnp.asarray(12))
+        point = jax.jit(lambda *state: TPE().suggest(space.cube, KeyedHistory(*state), jnp.asarray(12), key)[1])(
+            key, history, memory
+        )
         point = np.asarray(space.cube.snap(point))
     (expected,), _ = space.decode(point[None])
     assert config["kind"] == expected["kind"]

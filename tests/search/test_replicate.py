@@ -19,6 +19,7 @@ from nqjax.search import (
     run,
     surrogate,
 )
+from nqjax.search.experiments.replicate import group_size
 from nqjax.search.objectives import FUNCTIONS, OPTIMA
 from support.short_line import Line
 
@@ -197,3 +198,11 @@ def test_a_surrogate_behaves_like_its_trials():
         surrogate(configs[:10], scores[:10], space, noise=0.1, key=KEY)
     with pytest.raises(InputError, match="all scores failed"):
         surrogate(configs, np.full(300, np.nan), space, noise=0.1, key=KEY)
+
+
+def test_searches_of_a_task_fill_its_lanes():
+    line = Line()
+    sizes = [group_size(line, 1), group_size(line, 8), group_size(FUNCTIONS["sphere"], 1)]
+    assert sizes == [48, 50, 50]
+    line.lanes = 64
+    assert group_size(line, 1) == 50

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from nqjax.inputs import as_count
 from nqjax.runtime.progress import Progress
 from nqjax.search import space as spaces
 from nqjax.search.configurations import key_words
+from nqjax.search.engine.scheduler import LANES
 from nqjax.search.experiments.replications import Line, Replications, ReplicationsFile, line_of
 from nqjax.search.objectives import Objective
 from nqjax.search.optimizers.cube import EncodedSpace
@@ -124,6 +126,7 @@ def replicate(
         for method in named.values():
             check_learns(method, len(earlier.u))
     settings["prior"] = fingerprint(earlier, encoded)
+    size = group_size(objective, batch)
     scoring = _task_scores(objective, key, length) if isinstance(objective, Task) else _scores(objective, words)
     with (
         ReplicationsFile(out, settings) as file,
@@ -131,11 +134,20 @@ def replicate(
     ):
         for name, method in named.items():
             missing = [number for number in numbers if (name, number) not in file.lines]
-            for begin in range(0, len(missing), GROUP):
-                group = missing[begin : begin + GROUP]
+            for begin in range(0, len(missing), size):
+                group = missing[begin : begin + size]
                 file.add(_run(name, method, encoded, length, batch, search_keys(key, group), group, scoring, earlier))
                 bar.advance(len(group), name)
         return file.table(named, numbers, bool(settings["minimize"]))
+
+
+def group_size(objective: Objective | Task, batch: int) -> int:
+    """Return how many searches run side by side; for tasks, so that their batches fill the lanes."""
+    if not isinstance(objective, Task):
+        return GROUP
+    lanes = objective.lanes or LANES
+    whole = lanes // math.gcd(lanes, batch)
+    return GROUP - GROUP % whole or GROUP
 
 
 #: Given configurations of each search, their searches' numbers and the first trial's number: scores, and true ones.

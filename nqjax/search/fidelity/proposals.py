@@ -23,15 +23,14 @@ class MixedTPE(TPE):
 
     random_share: float = 1 / 3
 
-    def suggest(self, cube: Cube, state: KeyedHistory, first: Array, key: Array) -> tuple[Any, Array]:
+    def point(self, cube: Cube, state: KeyedHistory, first: Array, key: Array) -> Array:
         """Return a random point or that of TPE."""
         coin, other = jax.random.split(key)
-        point = jax.lax.cond(
+        return jax.lax.cond(
             jax.random.uniform(coin) < self.random_share,
             lambda: random_point(cube, other),
-            lambda: super(MixedTPE, self).suggest(cube, state, first, key)[1],
+            lambda: super(MixedTPE, self).point(cube, state, first, key),
         )
-        return (), point
 
 
 class Proposals:

@@ -103,6 +103,10 @@ class FromHistory:
         """Return the memory of a search that has not begun; nothing by default."""
         return ()
 
+    def memory_of(self, memory: Any, history: History, count: Array) -> Any:  # noqa: ARG002
+        """Return the memory of a search whose history begins with ``count`` trials; by default that at the start."""
+        return memory
+
     def suggest(self, cube: Cube, state: KeyedHistory, first: Array, key: Array) -> tuple[Any, Array]:
         """Return the memory and the point of trial ``first``; trials before it that are not told are still running."""
         raise NotImplementedError
@@ -120,7 +124,8 @@ class FromHistory:
 
     def replaced(self, state: KeyedHistory, first: Array, u: Array) -> KeyedHistory:
         """Return the state with other points as the trials from ``first`` on, which were asked last."""
-        return state._replace(history=state.history.asked(first, u))
+        history = state.history.asked(first, u)
+        return state._replace(history=history, memory=self.memory_of(state.memory, history, first + len(u)))
 
     def tell(self, cube: Cube, state: KeyedHistory, first: Array, active: Array, scores: Array) -> KeyedHistory:  # noqa: ARG002
         """Return the state with more scores."""

@@ -8,8 +8,11 @@ import jax.numpy as jnp
 from jax import Array
 
 from nqjax.search.optimizers.cube import Cube
-from nqjax.search.optimizers.method import FromHistory, KeyedHistory, random_point
+from nqjax.search.optimizers.method import FromHistory, History, KeyedHistory, random_point
 from nqjax.search.optimizers.parzen import draw, log_density, parzen_estimator
+
+#: Up to this number of trials, comparing all pairs of scores is faster than sorting them.
+_MOST_PAIRED = 512
 
 
 @dataclass(frozen=True)
@@ -37,28 +40,58 @@ class TPE(FromHistory):
     #: Most good trials.
     _MOST_GOOD = 25
 
+    def start(self, cube: Cube, capacity: int) -> Array:
+        """Return the order of no points; see `memory_of`."""
+        return jnp.broadcast_to(jnp.arange(capacity)[:, None], (capacity, cube.dimension))
+
+    def memory_of(self, memory: Any, history: History, count: Array) -> Array:  # noqa: ARG002
+        """Return the numbers of the first ``count`` trials, sorted by each coordinate; those of the others follow."""
+        known = jnp.arange(len(history.scores)) < count
+        return jnp.argsort(jnp.where(known[:, None], history.u, jnp.inf), axis=0, stable=True)
+
     def suggest(self, cube: Cube, state: KeyedHistory, first: Array, key: Array) -> tuple[Any, Array]:
+        """Return the order of the trials with this one, and its point."""
+        point = cube.snap(self.point(cube, state, first, key))
+        return _inserted(state.memory, state.history.u, first, point), point
+
+    def point(self, cube: Cube, state: KeyedHistory, first: Array, key: Array) -> Array:
         """Return a random point at the start, then the best candidate."""
-        point = jax.lax.cond(
+        return jax.lax.cond(
             first < self.startup,
             lambda: random_point(cube, key),
             lambda: self._best_candidate(cube, state, first, key),
         )
-        return (), point
 
     def _best_candidate(self, cube: Cube, state: KeyedHistory, first: Array, key: Array) -> Array:
         u, active, scores, told = state.history
         number = jnp.arange(len(scores))
         finished = jnp.sum(told)
         good_count = jnp.minimum(jnp.ceil(self.good_share * finished), self._MOST_GOOD)
-        order = jnp.argsort(jnp.where(told, scores, jnp.inf), stable=True)
-        rank = jnp.zeros(len(scores), int).at[order].set(number)
-        good = told & (rank < good_count)
+        good = told & (_places(jnp.where(told, scores, jnp.inf)) < good_count)
         bad = (number < first) & ~good
-        above = parzen_estimator(u, active, bad)
+        above = parzen_estimator(u, active, bad, state.memory)
         # The good trials are few: they have arrays of their own, in the order of their numbers.
-        few = jnp.sort(jnp.where(good, number, len(scores)))[: self._MOST_GOOD]
+        place = jnp.where(good, jnp.cumsum(good) - 1, self._MOST_GOOD)
+        few = jnp.full(self._MOST_GOOD, len(scores)).at[place].set(number, mode="drop")
         chosen = jnp.minimum(few, len(scores) - 1)
         below = parzen_estimator(u[chosen], active[chosen], few < len(scores))
         x = draw(cube, below, key, self.candidates)
         return x[jnp.argmax(log_density(cube, below, x) - log_density(cube, above, x))]
+
+
+def _inserted(order: Array, u: Array, first: Array, point: Array) -> Array:
+    """Return the order of trials with trial ``first`` at its place in each coordinate, after those that are equal."""
+    position = jnp.arange(len(u))[:, None]
+    place = jnp.sum((position < first) & (u <= point), axis=0)
+    moved = jnp.where(position <= first, jnp.roll(order, 1, axis=0), order)
+    return jnp.where(position < place, order, jnp.where(position == place, first, moved))
+
+
+def _places(scores: Array) -> Array:
+    """Return how many scores are lower, or equal and earlier."""
+    number = jnp.arange(len(scores))
+    if len(scores) > _MOST_PAIRED:
+        return jnp.zeros(len(scores), int).at[jnp.argsort(scores, stable=True)].set(number)
+    lower = scores[:, None] < scores[None]
+    equal = (scores[:, None] == scores[None]) & (number[:, None] < number[None])
+    return jnp.sum(lower | equal, axis=0)

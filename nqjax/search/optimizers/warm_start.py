@@ -157,14 +157,15 @@ def begin(method: Method, earlier: Earlier, states: Any) -> Any:
     scores = np.where(np.isnan(earlier.scores), np.inf, earlier.scores)
     told = np.ones(count, bool)
     history = History(filled(earlier.u, 0.0), filled(earlier.active, True), filled(scores, np.inf), filled(told, False))
-    return _with_history(states, history, jnp.asarray(count))
+    return _with_history(method.method, states, history, jnp.asarray(count))
 
 
-@jax.jit
-def _with_history(states: Any, history: History, count: Array) -> Any:
+@partial(jax.jit, static_argnums=0)
+def _with_history(method: FromHistory, states: Any, history: History, count: Array) -> Any:
     searches = states.inner.history.scores.shape[0]
-    spread = jax.tree.map(partial(_repeated, searches), (history, count))
-    return WarmState(states.inner._replace(history=spread[0]), spread[1])
+    memory = method.memory_of(jax.tree.map(lambda array: array[0], states.inner.memory), history, count)
+    history, count, memory = jax.tree.map(partial(_repeated, searches), (history, count, memory))
+    return WarmState(states.inner._replace(history=history, memory=memory), count)
 
 
 def _repeated(searches: int, array: Array) -> Array:

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import jax
@@ -149,6 +150,23 @@ def test_a_search_cut_off_anywhere_goes_on_to_the_same_table(line, out, method, 
         assert out.read_bytes() == whole_file
 
 
+@pytest.mark.parametrize("method", [*ALL, "median", "pbt"])
+def test_trials_that_fail_in_half_of_the_space_stop_nothing(line, method):
+    space = {**SPACE, "learning_rate": Choice(0.03, 0.1, 1e9, 1e10)}
+    found = search.run(line, space, num_trials=COUNT, key=KEY, method=method, batch=6)
+    assert [row["trial"] for row in found.rows] == list(range(COUNT))
+    if method == "pbt":  # a failed trial takes over a good one
+        assert not found["failed"].all()
+        assert sum(len(row["lineage"]) > 1 for row in found.rows) > COUNT // 5
+    else:
+        assert found["failed"].tolist() == (found["learning_rate"] > 1).tolist()
+        assert COUNT // 4 < found["failed"].sum() < COUNT
+    best = found.best
+    assert math.isfinite(best["val_loss"])
+    assert best["status"] == "finished"
+    assert best["trained"] == best["rounds"]
+
+
 def test_the_file_of_a_search_that_was_killed_can_be_read(line, out, monkeypatch):
     """A trial that was paused has several lines, and the last one counts, for all readers."""
     lines = []
@@ -265,6 +283,7 @@ def test_what_does_not_fit_is_refused_in_one_line(line, out):
     assert out.read_bytes() == before
 
 
+_PAUSE = 0.05
 _KILLED = """
 import sys, time
 import jax
@@ -274,11 +293,11 @@ from support import tiny_task
 
 train = population.Program.train_round
 def slow(self, *these):
+    print("round", flush=True)
     time.sleep(float(sys.argv[3]))
     return train(self, *these)
 population.Program.train_round = slow
 space = {**tiny_task.Line.space, "epochs": search.DiscreteUniform(9, 27)}
-print("begun", flush=True)
 search.run(
     tiny_task.Line(), space, num_trials=40, key=jax.random.key(0), method=sys.argv[1], batch=6, out=sys.argv[2],
     checkpoint_every=0.1,
@@ -286,36 +305,57 @@ search.run(
 """
 
 
+def _killed_after(rounds, method, out, wait):
+    """Run the search in a process that is killed in its next round, or when it ends; return its exit status."""
+    folders = os.pathsep.join([str(Path(__file__).parents[2]), *sys.path])
+    command = [sys.executable, "-c", _KILLED, method, str(out), str(_PAUSE if rounds else 0.0)]
+    environment = {**os.environ, "PYTHONPATH": folders}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as running:
+        if rounds:
+            for _ in range(rounds):
+                running.stdout.readline()
+            time.sleep(wait)
+            running.send_signal(signal.SIGKILL)
+        running.communicate(timeout=300)
+    return running.returncode
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="processes are killed by a signal")
 @pytest.mark.parametrize(
-    ("method", "kills"), [("halving", 6), ("hyperband", 6), ("asha", 8), ("bohb", 4), ("median", 4), ("pbt", 8)]
+    ("method", "kills", "longest"),
+    [
+        ("halving", 6, 1.2),
+        ("hyperband", 6, 1.2),
+        ("bohb", 4, 1.2),
+        ("median", 4, 1.2),
+        ("asha", 20, 1.6),
+        ("tpe", 20, 1.6),
+        ("pbt", 20, 3.2),  # what is trained between two comparisons is lost
+    ],
 )
-def test_a_process_that_is_killed_again_and_again_ends_with_the_same_table(line, out, method, kills):
-    """Killed at random moments, then the same command until it ends."""
+def test_a_process_that_is_killed_again_and_again_ends_with_the_same_table(
+    line, out, method, kills, longest, monkeypatch
+):
+    """Killed at random moments of its training, then the same command until it ends.
+
+    The rounds of each process are random, up to ``longest`` times the search's rounds over the number of kills.
+    """
     space = {**tiny_task.Line.space, "epochs": DiscreteUniform(9, 27)}
+    rounds = []
+    train = population.Program.train_round
+    monkeypatch.setattr(
+        population.Program, "train_round", lambda self, *these: (rounds.append(1), train(self, *these))[1]
+    )
     expected = search.run(line, space, num_trials=40, key=KEY, method=method, batch=6)
     rng = np.random.default_rng(kills)
-    command = [sys.executable, "-c", _KILLED, method, str(out), "0.06" if method == "pbt" else "0.02"]
-    folders = os.pathsep.join([str(Path(__file__).parents[2]), *sys.path])
-    killed = 0
-    ended = False
-    for _ in range(60):
-        with subprocess.Popen(
-            command, env={**os.environ, "PYTHONPATH": folders}, stdout=subprocess.PIPE, text=True
-        ) as running:
-            assert running.stdout.readline() == "begun\n"
-            if killed < kills:
-                try:
-                    running.wait(float(rng.uniform(0.3, 3.0)))
-                except subprocess.TimeoutExpired:
-                    running.send_signal(signal.SIGKILL)
-                    killed += 1
-            ended = running.wait(120) == 0
-        if ended:
-            break
-    assert killed > kills // 2
-    assert ended
+    sizes = []
+    for _ in range(kills):
+        some = int(rng.integers(1, max(3, longest * len(rounds) / kills)))
+        assert _killed_after(some, method, out, rng.uniform(0, 1.5 * _PAUSE)) == -signal.SIGKILL
+        sizes.append(out.stat().st_size)
+    assert len(set(sizes)) > kills // 4
+    assert _killed_after(0, method, out, 0) == 0
     assert search.read_trials(out).rows == expected.rows
 
 

@@ -8,6 +8,7 @@ import scipy.stats
 
 from nqjax.search.optimizers.cube import Cube
 from nqjax.search.optimizers.parzen import draw, log_density, parzen_estimator
+from nqjax.search.optimizers.tpe import TPE
 
 KINDS = {
     "continuous": Cube((0, 0), (False, False)),
@@ -116,3 +117,22 @@ def test_a_coordinate_that_nobody_used_is_uniform():
         # Only the prior's own kernel, of twelve and one, is not uniform in it.
         assert np.ptp(density) < 0.1
         assert density[1] == pytest.approx(float(log_density(Cube((0,), (False,)), alone, points[:1, :1])[0]), abs=0.1)
+
+
+def test_the_order_that_tpe_remembers_is_that_of_sorting():
+    """Point by point in batches, and at once; with equal coordinates."""
+    cube, method, room = Cube((0, 3, 4), (False, False, True)), TPE(startup=3, candidates=4), 48
+    ask = jax.jit(method.ask, static_argnums=(0, 3))
+    state = method.init(cube, room, jax.random.key(0))
+    for count in range(5, 41, 5):
+        first = jnp.asarray(count - 5)
+        state, u = ask(cube, state, first, 5)
+        state = method.tell(cube, state, first, jnp.ones((5, 3), bool), jnp.sum((u - 0.4) ** 2, axis=1))
+        expected = np.argsort(np.asarray(state.history.u[:count]), axis=0, stable=True)
+        np.testing.assert_array_equal(state.memory[:count], expected)
+    at_once = method.memory_of(method.start(cube, room), state.history, jnp.asarray(count))
+    np.testing.assert_array_equal(at_once, state.memory)
+    bad = (jnp.arange(room) < count) & (state.history.scores > 0.1)
+    given = parzen_estimator(state.history.u, state.history.active, bad, state.memory)
+    for a, b in zip(given, parzen_estimator(state.history.u, state.history.active, bad), strict=True):
+        np.testing.assert_array_equal(a, b)
