@@ -38,6 +38,7 @@ PARTS = (
     "nested",
     "pareto",
     "pbt",
+    "real_trainings",
     "proposals",
     "kernel",
     "posterior",

@@ -15,6 +15,7 @@ import numpy as np
 import nqjax
 from bench.common import table
 from bench.curves import Curves, all_curves
+from bench.worths import cell, number
 from nqjax.search import ASHA, curve_table, replay
 
 #: Searches by each method.
@@ -65,23 +66,13 @@ def _worth(own: Curves, rungs: int, count: int) -> list[list[str]]:
         rate = 60 * count / (time.process_time() - began)
         found = nqjax.worth(best, made, BUDGETS, minimize=True, unit="full trainings")
         most = RESOLVED * len(made)
-        cells = [
-            f"{_number(found.estimate[k], most)} ({_number(found.lower[k], most)} to {_number(found.upper[k], most)})"
-            for k in range(len(BUDGETS))
-        ]
-        quartiles = f"{_number(found.worse_quartile[-1], most)}, {_number(found.better_quartile[-1], most)}"
+        cells = [cell(found, k, most) for k in range(len(BUDGETS))]
+        quartiles = f"{number(found.worse_quartile[-1], most)}, {number(found.better_quartile[-1], most)}"
         speedup = f"{found.speedup[-1]:.1f}" if found.estimate[-1] <= most else "beyond"
         shares = ", ".join(f"{100 / made.eta**above:.0f}" for above in reversed(range(rungs)))
         lines.append([own.name, shares, name, *cells, quartiles, speedup, f"{rate:,.0f}"])
         print(" | ".join(lines[-1]), flush=True)
     return lines
-
-
-def _number(worth: float, most: float) -> str:
-    """Return a number of random trials, as far as the table tells it."""
-    if not worth <= most:
-        return "beyond"
-    return f"{worth:,.0f}" if worth >= 10 else f"{worth:.1f}"
 
 
 def _report(searches: list[Curves]) -> None:
