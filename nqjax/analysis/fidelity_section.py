@@ -21,8 +21,8 @@ _FRACTIONS = (0.1, 0.25, 0.5, 0.75)
 _SHORTEST = 3
 
 _NOT_RANDOM = (
-    "These trials seem not to be a random search: what follows holds among trials as they were chosen here, which are more "
-    "alike than random ones."
+    "These trials seem not to be a random search: what follows holds among trials as they were chosen here, which are "
+    "more alike than random ones."
 )
 
 

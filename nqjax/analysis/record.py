@@ -59,8 +59,8 @@ class Analysis(WithPage):
     section : dict
         What the section on the surface says; where there is none, ``"skipped"`` is the reason.
     fidelity : FidelityReport or None
-        What partial trainings tell of whole ones, see `nqjax.fidelity_report`; None where there are no learning curves, or
-        not those of whole trainings.
+        What partial trainings tell of whole ones, see `nqjax.fidelity_report`; None where there are no learning curves,
+        or not those of whole trainings.
     about_fidelity : dict or None
         What the section on partial training says; where there are curves and no report, ``"skipped"`` is the reason.
 

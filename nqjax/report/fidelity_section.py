@@ -38,7 +38,7 @@ def fidelity_rows(section: "Mapping[str, object]") -> list[tuple[str, ...]]:
     """Return the cells of the table: a row for each share of the training."""
     names = ("fractions", "correlation", "lower", "upper", "best_correlation", "best_lower", "best_upper")
     columns = [section[name] for name in names]
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for part, *numbers in zip(*columns, strict=True):  # type: ignore[call-overload]
         cells = ["" if one is None else f"{one:.2f}" for one in numbers]
         rows.append((f"{100 * part:g} %", cells[0], _ends(*cells[1:3]), cells[3], _ends(*cells[4:])))

@@ -119,7 +119,7 @@ def test_populations_have_no_curves_of_single_trials():
 
 
 def test_it_takes_little_time():
-    """Of 5,000 trials, of which the first 4,096 are read."""
+    """The first 4,096 of 5,000 trials are read."""
     study = read(rows(5000))
     section(read(rows()))
     began = time.process_time()
