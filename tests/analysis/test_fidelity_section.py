@@ -1,4 +1,4 @@
-"""What learning curves say of partial training in an analysis: document, terminal, page, and where nothing is valid."""
+"""The section of an analysis on partial training: document, terminal, page, and where nothing is valid."""
 
 import json
 import time
@@ -79,6 +79,8 @@ def test_of_stopped_trials_nothing_is_said():
     hidden = section(read(rows(stopped=range(10))))
     assert hidden.report is None
     assert "stopped early" in hidden.document["skipped"]
+    planned = [{**row, "epochs": 3 if row["trial"] < 10 else EPOCHS} for row in rows(stopped=range(10))]
+    assert section(read(planned)).report.num_trials == 48  # these trainings are short by plan
     study = read(rows())
     study.status[:5] = "pruned"
     assert section(study).document["skipped"].startswith("5 of 48 trials were stopped early")

@@ -15,7 +15,7 @@ Floats = NDArray[np.float64]
 
 
 class Record(Protocol):
-    """What one search has found by cost."""
+    """The best score of one search by cost."""
 
     def add(self, cost: float, score: float) -> bool:
         """Note a score that is known after a cost; return whether the budget allows more."""
