@@ -15,7 +15,7 @@ _FEWEST = 40
 #: Most trials that are read, so that the section takes little time.
 _MOST = 4096
 
-#: Shares of the training; those before the first score of most trials are left out.
+#: Shares of the training, as far as most trials have a score by then.
 _FRACTIONS = (0.1, 0.25, 0.5, 0.75)
 
 _NOT_RANDOM = (

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from nqjax.errors import InputError
 from nqjax.inputs import as_count
+from nqjax.runtime.progress import Progress
 from nqjax.search.configurations import key_words
 from nqjax.search.fidelity.asha import Asha, Job
 from nqjax.search.fidelity.median_replay import median_search
@@ -39,6 +40,7 @@ def replay(
     budget: int,
     key: Any,
     workers: int = 8,
+    progress: bool = False,
 ) -> dict[str, Floats]:
     """Run each method many times on a table, and return its best score after each cost.
 
@@ -61,6 +63,8 @@ def replay(
     workers : int, optional
         Workers of ASHA whose settings do not say it, and trials in a batch of the median stopping rule. A worker of
         ASHA costs from the start of the search to its end.
+    progress : bool, optional
+        Whether to show progress.
 
     Returns
     -------
@@ -101,12 +105,14 @@ def replay(
     count, budget = as_count("replications", replications), as_count("budget", budget)
     workers, words = as_count("workers", workers), key_words(key)
     found = {}
-    for name, method in named.items():
-        search = _search(table, method, workers)
-        best = np.full((count, budget), np.inf)
-        for number in range(count):
-            search(np.random.default_rng([*words, number]), _Record(best[number]))
-        found[name] = np.minimum.accumulate(best, axis=1)
+    with Progress("searches", count * len(named), show=progress) as bar:
+        for name, method in named.items():
+            search = _search(table, method, workers)
+            best = np.full((count, budget), np.inf)
+            for number in range(count):
+                search(np.random.default_rng([*words, number]), _Record(best[number]))
+                bar.advance(1, name)
+            found[name] = np.minimum.accumulate(best, axis=1)
     return found
 
 
