@@ -3,7 +3,8 @@
 python -m bench real_trainings [--quick]
 
 Methods that train every trial to its end run for real, all searches side by side. Methods that stop trials early run on
-the learning curves of the random trials, which are the baseline of all (`nqjax.search.replay`). Populations train for
+the learning curves of the random trials, which are the baseline of all (`nqjax.search.replay`); their intervals allow
+for the error of that table. Populations train for
 real: one of 10 trials costs 10, so each cost has populations of its own. Trials and searches are kept in
 ``$NQJAX_BENCH_CACHE`` (default ``build/bench``), where the command goes on after Ctrl-C.
 """
@@ -20,7 +21,8 @@ from bench.common import cache_folder, table
 from bench.curves import Curves, digits
 from bench.worths import cell, number
 from nqjax import search
-from nqjax.search import ASHA, MedianStopping, PopulationBasedTraining, curve_table, replay, replicate
+from nqjax.report.replay import replay_worth
+from nqjax.search import ASHA, MedianStopping, PopulationBasedTraining, curve_table, replay, replicate, table_error
 from nqjax.types import Floats
 
 #: Random trials, with which all are compared.
@@ -63,8 +65,8 @@ def main(*, quick: bool) -> None:
     scores = np.array([np.nanmin(one) if np.isfinite(one).any() else np.inf for one in curves.values])
     lines = []
     runs = chain(_sequential(scores, count), _stopping(curves, count), _populations(scores, count))
-    for name, kind, best, baseline in runs:
-        lines.append(_line(name, kind, best, baseline, RESOLVED * size))
+    for run in runs:
+        lines.append(_line(*run, RESOLVED * size))
         print(" | ".join(lines[-1]), flush=True)
     header = ["method", "trainings", *(f"cost {cost}" for cost in COSTS)]
     header += [f"worse, better quartile, {COSTS[-1]}", f"speed-up, {COSTS[-1]}", f"median loss, {COSTS[-1]}"]
@@ -72,8 +74,8 @@ def main(*, quick: bool) -> None:
     table(title, header, lines)
 
 
-#: The name of a method, how it ran, the best score of each search after each cost, and the baseline.
-_Run = tuple[str, str, dict[int, Floats], Any]
+#: The name of a method, how it ran, its worth and the place of each cost in it, and the best scores at the end.
+_Run = tuple[str, str, list[tuple[nqjax.Worth, int]], Floats]
 
 
 def _sequential(scores: Floats, count: int) -> Iterator[_Run]:
@@ -81,40 +83,37 @@ def _sequential(scores: Floats, count: int) -> Iterator[_Run]:
     for name in SEQUENTIAL:
         out, key = folder / f"{name}.jsonl", jax.random.key(31)
         runs = replicate(task, [name], replications=count, num_trials=COSTS[-1], key=key, out=out, progress=True)
-        best = np.minimum.accumulate(runs.scores[name], axis=1)
-        yield name, "real", {cost: best[:, cost - 1] for cost in COSTS}, scores
+        found = nqjax.worth(runs.scores[name], scores, COSTS, minimize=True)
+        yield name, "real", [(found, k) for k in range(len(COSTS))], runs.scores[name].min(axis=1)
 
 
 def _stopping(curves: Curves, count: int) -> Iterator[_Run]:
     for name, (rungs, method) in STOPPING.items():
-        made, key = curve_table(**curves.arguments, rungs=rungs), jax.random.key(31)
-        best = replay(made, {name: method}, replications=count, budget=COSTS[-1], key=key, workers=WORKERS)[name]
-        yield name, "curves", {cost: best[:, cost - 1] for cost in COSTS}, made
+        made, options = curve_table(**curves.arguments, rungs=rungs), {"key": jax.random.key(31), "workers": WORKERS}
+        best = replay(made, {name: method}, replications=count, budget=COSTS[-1], **options)
+        errors = table_error(made, {name: method}, COSTS, **options)
+        found = replay_worth(best, errors, made, COSTS, len(made))[name]["observed"]
+        yield name, "curves", [(found, k) for k in range(len(COSTS))], best[name][:, -1]
 
 
 def _populations(scores: Floats, count: int) -> Iterator[_Run]:
-    task, best = search.load("digits-mlp"), {}
+    task, found, best = search.load("digits-mlp"), [], np.empty(0)
     for size in COSTS:
         method = PopulationBasedTraining(population=size, interval=INTERVAL)
         out, key = cache_folder("real_trainings") / f"pbt-{size}-{count}.jsonl", jax.random.key(37)
         trials = search.run(task, num_trials=size * count, key=key, method=method, out=out, progress=True)
-        found = np.where(np.isfinite(trials.scores), trials.scores, np.inf)
-        best[size] = found.reshape(-1, size).min(axis=1)
-    yield f"pbt, a population of that cost, interval {INTERVAL}", "real", best, scores
+        runs = trials.scores.reshape(-1, size)
+        # The confidence is that of all costs at once.
+        own = nqjax.worth(runs, scores, [size], minimize=True, confidence=1 - 0.05 / len(COSTS))
+        found.append((own, 0))
+        best = np.nanmin(runs, axis=1)
+    yield f"pbt, a population of that cost, interval {INTERVAL}", "real", found, best
 
 
-def _line(name: str, kind: str, best: dict[int, Floats], baseline: Any, most: float) -> list[str]:
+def _line(name: str, kind: str, found: list[tuple[nqjax.Worth, int]], best: Floats, most: float) -> list[str]:
     """Return a line of the table; the interval holds at all costs at once."""
-    runs = np.full((len(best[COSTS[0]]), COSTS[-1]), np.inf)
-    # `nqjax.worth` takes the best up to a column; populations of different sizes are not parts of each other.
-    confidence = 1 - 0.05 / len(COSTS)
-    found = {}
-    for cost, own in best.items():
-        runs[:] = np.inf
-        runs[:, cost - 1] = own
-        found[cost] = nqjax.worth(runs, baseline, [cost], minimize=True, confidence=confidence, unit="full trainings")
-    last = found[COSTS[-1]]
-    speedup = f"{last.speedup[0]:.1f}" if last.estimate[0] <= most else "beyond"
-    quartiles = ", ".join(number(value[0], most) for value in (last.worse_quartile, last.better_quartile))
-    cells = [cell(found[cost], 0, most) for cost in COSTS]
-    return [name, kind, *cells, quartiles, speedup, f"{np.median(best[COSTS[-1]]):.4f}"]
+    last, k = found[-1]
+    speedup = f"{last.speedup[k]:.1f}" if last.estimate[k] <= most else "beyond"
+    quartiles = ", ".join(number(float(value[k]), most) for value in (last.worse_quartile, last.better_quartile))
+    cells = [cell(one, place, most) for one, place in found]
+    return [name, kind, *cells, quartiles, speedup, f"{np.median(best):.4f}"]

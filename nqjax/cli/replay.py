@@ -116,15 +116,18 @@ def _run(args: argparse.Namespace) -> None:
     from nqjax.report.worth import print_worth
     from nqjax.search.fidelity.methods import ASHA, Hyperband, MedianStopping, SuccessiveHalving
     from nqjax.search.fidelity.replay import replay
+    from nqjax.search.fidelity.table_error import table_error
 
     kinds: dict[str, Any] = {kind.name: kind(eta=table.eta) for kind in (SuccessiveHalving, Hyperband, ASHA)}
     kinds |= {"random": "random", "median": MedianStopping(args.min_rounds or 1)}
     methods = {name: kinds[name] for name in args.methods}
-    options = {"replications": args.replications, "budget": max(args.cost), "workers": args.workers}
-    best = replay(table, methods, key=jax.random.key(args.seed), progress=True, **options)
+    key, budget = jax.random.key(args.seed), max(args.cost)
+    shared: dict[str, Any] = {"key": key, "workers": args.workers, "progress": True}
+    best = replay(table, methods, replications=args.replications, budget=budget, **shared)
+    errors = table_error(table, methods, args.cost, **shared)
     if args.out is not None:
         _write(args, table, best)
-    found = replay_worth(best, table, args.cost, len(table) // _RESOLVED)
+    found = replay_worth(best, errors, table, args.cost, len(table) // _RESOLVED)
     document = replay_document(found, table, args.file, args.workers, len(table) // _RESOLVED)
     output.give(args, document, print_worth)
     if args.plot is not None or args.report is not None:

@@ -181,6 +181,7 @@ def notes(document: Mapping[str, Any]) -> list[str]:
     ]
     if document["unit"] != "trials":
         found.append(f"cost: {document['unit']}, of which a random trial costs one.")
+        found.append("The intervals allow for which trials the file happens to have.")
     if any("true" in one for one in document["methods"]):
         found.append("no noise: by the noise-free score of the trial that looks best.")
     if any("beyond" in cell for row in worth_rows(document) for cell in row):

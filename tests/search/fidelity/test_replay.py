@@ -19,6 +19,7 @@ from nqjax.search import (
     SuccessiveHalving,
     curve_table,
     replay,
+    table_error,
 )
 from nqjax.search.fidelity.median_replay import median_search
 from nqjax.search.fidelity.replay import _asha, _brackets, _Record
@@ -167,6 +168,20 @@ def test_the_median_rule_is_worth_more_than_random_search_and_less_than_halving(
     best = replay(table, methods, replications=200, budget=30, key=KEY)
     found = {name: nqjax.worth(scores, table, at=[30], unit="full trainings") for name, scores in best.items()}
     assert 30 < found["median"].estimate[0] < found["halving"].estimate[0]
+
+
+def test_worths_of_other_tables_vary_as_much_as_is_said():
+    """Halving on 24 tables of 150 trials of one kind, against what single tables say of their error."""
+    worths, errors = [], []
+    for seed in range(24):
+        table = curve_table(_curves(150, seed=seed), rungs=4, minimize=True)
+        best = replay(table, ["halving"], replications=100, budget=8, key=KEY)["halving"]
+        worths.append(nqjax.worth(best, table, at=[8], unit="full trainings").estimate[0])
+        if seed < 6:
+            errors.append(table_error(table, ["halving"], [8], key=KEY)["halving"][0])
+    assert np.std(np.log(worths)) / np.median(errors) == pytest.approx(1.0, abs=0.45)  # each is known to 15 %
+    table = curve_table(_curves(60), rungs=2, minimize=True)
+    assert table_error(table, ["median"], [3, 6], key=KEY)["median"].shape == (2,)
 
 
 def test_searches_do_not_depend_on_their_number():
