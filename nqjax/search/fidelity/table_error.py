@@ -1,4 +1,4 @@
-"""How far the worth of a method on a table of learning curves depends on which trials the table has."""
+"""The error of the worth of a method on a table of learning curves, from drawing the table's trials again."""
 
 from __future__ import annotations
 
