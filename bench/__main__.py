@@ -40,6 +40,7 @@ PARTS = (
     "nested",
     "pareto",
     "pbt",
+    "real_trainings",
     "proposals",
     "kernel",
     "posterior",

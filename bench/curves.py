@@ -44,10 +44,10 @@ def convnext() -> Curves:
     return Curves("ConvNeXt", values, shares, _column(rows, "epochs"))
 
 
-def digits() -> Curves:
+def digits(count: int = DIGITS_TRIALS) -> Curves:
     """Return the validation loss after each of the 30 epochs of digits-mlp, trained here once."""
-    path = cache_folder("fidelity") / f"digits-{DIGITS_TRIALS}.jsonl"
-    trials = run(load("digits-mlp"), num_trials=DIGITS_TRIALS, key=jax.random.key(0), out=path, progress=True)
+    path = cache_folder("fidelity") / f"digits-{count}.jsonl"
+    trials = run(load("digits-mlp"), num_trials=count, key=jax.random.key(0), out=path, progress=True)
     values = trials.curves(trials.score)
     shares = [(np.arange(len(one)) + 1) / rounds for one, rounds in zip(values, trials["rounds"], strict=True)]
     return Curves("digits", values, shares, np.ones(len(values)))

@@ -15,6 +15,7 @@ import numpy as np
 import nqjax
 from bench.common import table
 from bench.curves import Curves, all_curves
+from bench.worths import cell, number
 from nqjax.search import ASHA, curve_table, replay
 
 #: Searches by each method.
@@ -29,6 +30,9 @@ WORKERS = 8
 
 #: Rungs of each table, the shortest training last: its share of the whole.
 RUNGS = {"digits": (4, 3), "DeBERTaV3": (3, 2), "ConvNeXt": (4, 3)}
+
+#: Ends of the names of estimates and their intervals.
+_ENDS = ("", "_lower", "_upper")
 
 METHODS = {
     "random": "random",
@@ -52,6 +56,7 @@ def main(*, quick: bool) -> None:
     title = f"Worth at equal cost in full trainings, {count} searches by each method; a random trial costs one"
     table(title, header, lines)
     _report(searches)
+    _parts(searches)
 
 
 def _worth(own: Curves, rungs: int, count: int) -> list[list[str]]:
@@ -65,23 +70,13 @@ def _worth(own: Curves, rungs: int, count: int) -> list[list[str]]:
         rate = 60 * count / (time.process_time() - began)
         found = nqjax.worth(best, made, BUDGETS, minimize=True, unit="full trainings")
         most = RESOLVED * len(made)
-        cells = [
-            f"{_number(found.estimate[k], most)} ({_number(found.lower[k], most)} to {_number(found.upper[k], most)})"
-            for k in range(len(BUDGETS))
-        ]
-        quartiles = f"{_number(found.worse_quartile[-1], most)}, {_number(found.better_quartile[-1], most)}"
+        cells = [cell(found, k, most) for k in range(len(BUDGETS))]
+        quartiles = f"{number(found.worse_quartile[-1], most)}, {number(found.better_quartile[-1], most)}"
         speedup = f"{found.speedup[-1]:.1f}" if found.estimate[-1] <= most else "beyond"
         shares = ", ".join(f"{100 / made.eta**above:.0f}" for above in reversed(range(rungs)))
         lines.append([own.name, shares, name, *cells, quartiles, speedup, f"{rate:,.0f}"])
         print(" | ".join(lines[-1]), flush=True)
     return lines
-
-
-def _number(worth: float, most: float) -> str:
-    """Return a number of random trials, as far as the table tells it."""
-    if not worth <= most:
-        return "beyond"
-    return f"{worth:,.0f}" if worth >= 10 else f"{worth:.1f}"
 
 
 def _report(searches: list[Curves]) -> None:
@@ -104,3 +99,25 @@ def _report(searches: list[Curves]) -> None:
     shares = [f"{100 * part:g} %" for part in np.array([0.1, 0.25, 0.5, 0.75])]
     header = ["curves", *shares, "best 10 in the best third", "safe factors", "gain ratio, prefixes"]
     table("Spearman's correlation with the final score: all trials, the best quarter", header, lines)
+
+
+def _parts(searches: list[Curves]) -> None:
+    """Print the noisy quadratic after parts of the training, and what a power law predicts."""
+    lines = []
+    for own in searches:
+        found = nqjax.fidelity_report(own.values, shares=own.shares, minimize=True).parts(progress=True)
+        for k, part in enumerate(found.fractions):
+            cells = [
+                _interval(*(getattr(found, name + end)[k] for end in _ENDS)) for name in ("best", "gamma", "sigma")
+            ]
+            lines.append([own.name, f"{100 * part:g} %", *cells])
+        held = found.held_back
+        assert held is not None
+        law = _interval(found.predicted, found.predicted_lower, found.predicted_upper)
+        half, others = _interval(*held[:3]), _interval(*held[3:6])
+        print(f"{own.name}: through 75 %: {law}; half: {half}; held back: {others}, agrees: {held.agrees}")
+    table("The noisy quadratic after parts of the training", ["curves", "share", "alpha", "gamma", "sigma"], lines)
+
+
+def _interval(estimate: float, low: float, high: float) -> str:
+    return f"{estimate:.3g} ({low:.3g} to {high:.3g})"

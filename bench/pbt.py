@@ -18,6 +18,7 @@ from scipy.stats import wilcoxon
 
 import nqjax
 from bench.common import cache_folder, table
+from bench.worths import cell, number
 from nqjax import search
 from nqjax.search import Arrays, PopulationBasedTraining
 from nqjax.search.tasks.digits_mlp import DigitsMLP
@@ -85,13 +86,13 @@ def main(*, quick: bool) -> None:
         plain = plain if lines else trials
         own, others = (_unseen(one, method.population) for one in (trials, plain))
         most = RESOLVED * size
-        quartiles = ", ".join(_number(v[0], most) for v in (found.worse_quartile, found.better_quartile))
+        quartiles = ", ".join(number(v[0], most) for v in (found.worse_quartile, found.better_quartile))
         best = np.nanmin(runs, axis=1)
         shares = f"{100 * np.mean(own < others):.0f}, {100 * np.mean(own > others):.0f} %"
         better = f"{shares} (p {wilcoxon(own, others).pvalue:.2g})" if lines else ""
         losses = f"{np.median(own):.4f}, {np.median(others):.4f}"
         numbers = [f"{np.median(best):.4f}", losses, better, f"{1000 * seconds / count:.0f}"]
-        lines.append([name, str(len(runs)), _worth(found, most), quartiles, *numbers])
+        lines.append([name, str(len(runs)), cell(found, 0, most), quartiles, *numbers])
         print(" | ".join(lines[-1]), flush=True)
     header = ["method", "populations", "worth at its cost (95 %)", "worse, better quartile", "median loss"]
     header += ["on unseen images, and without exploits", "better, worse than without", "CPU ms a trial"]
@@ -104,13 +105,3 @@ def _unseen(trials: search.Trials, size: int) -> Floats:
     runs, unseen = (trials[name].reshape(-1, size) for name in ("val_loss", "unseen_loss"))
     found: Floats = unseen[np.arange(len(runs)), np.nanargmin(runs, axis=1)]
     return found
-
-
-def _worth(found: nqjax.Worth, most: float) -> str:
-    """Return the estimate and its interval."""
-    cells = [_number(float(value[0]), most) for value in (found.estimate, found.lower, found.upper)]
-    return f"{cells[0]} ({cells[1]} to {cells[2]})"
-
-
-def _number(worth: float, most: float) -> str:
-    return "beyond" if worth > most else f"{worth:.0f}" if worth >= 10 else f"{worth:.1f}"

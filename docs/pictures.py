@@ -17,6 +17,7 @@ EXAMPLES = {
     "surface": "nqjax.plots.surface(surface, name='error')",
     "spectrum": "nqjax.plots.spectrum(surface, name='error')",
     "worth": "nqjax.plots.worth(worths)",
+    "fidelity": "nqjax.plots.fidelity(report)",
     "noise": "nqjax.plots.noise(reruns, name='error')",
     "compare": "nqjax.plots.compare(found, other, names=('ours', 'theirs'))",
     "studies": "nqjax.plots.studies(several)",
@@ -51,6 +52,14 @@ def grid(seed: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
     return {"learning_rate": 10.0 ** (rate / 2 - 5), "depth": depth + 2, "width": 32 * 2**width}, runs
 
 
+def curves(seed: int) -> list[np.ndarray]:
+    """Simulate the learning curves of a random search, 20 epochs each."""
+    rng = np.random.default_rng(seed)
+    epochs = np.arange(1, 21)
+    ends = rng.uniform(0.1, 1.0, size=(200, 2))
+    return [end + rate * np.exp(-epochs / 4) + 0.02 * rng.normal(size=20) for end, rate in ends]
+
+
 def draw(folder: Path) -> None:
     """Draw all pictures that are not there yet."""
     paths = {name: folder / f"{name}.svg" for name in EXAMPLES}
@@ -80,6 +89,7 @@ def draw(folder: Path) -> None:
         ),
         "several": nqjax.analyze([search(0), search(1, best=0.083)], "error", names=["ours", "theirs"]),
         "bands": nqjax.confidence_bands(found.study.scores, 0.8),
+        "report": nqjax.fidelity_report(curves(0), minimize=True),
         "worths": {
             name: nqjax.worth(np.random.default_rng(seed).uniform(size=(200, 60)) ** power, rng.uniform(size=20_000))
             for seed, (name, power) in enumerate({"random": 1.0, "tuned": 1.5}.items())

@@ -12,6 +12,7 @@ from .analysis.confidence_region import consonance_region as consonance_region
 from .analysis.confidence_region import profile_region as profile_region
 from .analysis.fidelity import FidelityReport as FidelityReport
 from .analysis.fidelity import fidelity_report as fidelity_report
+from .analysis.fidelity_parts import FidelityParts as FidelityParts
 from .analysis.fit import fit as fit
 from .analysis.fit_many import fit_many as fit_many
 from .analysis.posterior import sample_posterior as sample_posterior

@@ -5,17 +5,20 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import scipy  # its parts are imported when they are used
 from numpy.typing import ArrayLike, NDArray
 
 from nqjax.errors import InputError
-from nqjax.inputs import as_count, as_minimize, as_probability, shortened
-from nqjax.trials.learning_curves import learning_curves
+from nqjax.inputs import as_count, as_flag, as_minimize, as_probability, shortened
+from nqjax.trials.learning_curves import LearningCurves, learning_curves
 from nqjax.types import Floats
+
+if TYPE_CHECKING:
+    from nqjax.analysis.fidelity_parts import FidelityParts
 
 #: The factors of halving that are looked at.
 FACTORS = tuple(range(2, 11))
@@ -75,6 +78,8 @@ class FidelityReport:
     num_trials, num_best, top : int
         Trials, those that are best in the end, and those that halving should keep.
     confidence : float
+    curves : LearningCurves
+        What was read.
     sentences : tuple of str
         The answer in words.
     """
@@ -99,12 +104,52 @@ class FidelityReport:
     num_best: int
     top: int
     confidence: float
+    curves: LearningCurves = field(repr=False)
     sentences: tuple[str, ...] = ()
 
+    def parts(self, *, check: bool = True, progress: bool = False) -> FidelityParts:
+        """Fit the noisy quadratic to the scores after each part of the training, and extrapolate its best score.
+
+        Each fit is the averaged posterior, the answer of `nqjax.fit` where no threshold is given, of the best scores
+        within a share of the training; it takes one to four seconds. Failed trials keep the best that they had.
+
+        Parameters
+        ----------
+        check : bool
+            Whether to check the extrapolation on trials that are held back: as many fits again, each of half of them.
+        progress : bool
+            Whether to show progress.
+
+        Returns
+        -------
+        FidelityParts
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import nqjax
+        >>> rng = np.random.default_rng(0)
+        >>> ends = 0.1 + rng.random(48)  # gamma = 2
+        >>> curves = [end + np.arange(1, 21) ** -1.0 + 0.01 * rng.normal(size=20) for end in ends]
+        >>> parts = nqjax.fidelity_report(curves, minimize=True).parts(check=False)
+        >>> bool(parts.best[0] > parts.best[-1]), bool(parts.predicted_lower < 0.15 < parts.predicted_upper)
+        (True, True)
+        """
+        from nqjax.analysis.fidelity_parts import fidelity_parts
+
+        return fidelity_parts(
+            self.curves,
+            self.fractions.tolist(),
+            self.confidence,
+            extrapolates=self.extrapolates,
+            check=as_flag("check", check),
+            progress=as_flag("progress", progress),
+        )
+
     def to_dict(self) -> dict[str, Any]:
-        """Return all of it for JSON; numbers that are not finite are None."""
-        found = dataclasses.asdict(self)
-        return {name: _plain(value) for name, value in found.items()}
+        """Return all of it but the curves for JSON; numbers that are not finite are None."""
+        names = [one.name for one in dataclasses.fields(self) if one.name != "curves"]
+        return {name: _plain(getattr(self, name)) for name in names}
 
 
 def fidelity_report(
@@ -207,6 +252,7 @@ def fidelity_report(
         num_best=len(good),
         top=top,
         confidence=confidence,
+        curves=curves,
     )
     return dataclasses.replace(found, sentences=tuple(_sentences(found)))
 

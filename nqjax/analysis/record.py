@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from nqjax.analysis.fidelity import FidelityReport
 from nqjax.analysis.pages import WithPage
 from nqjax.checks.influence import Edge, Influence
 from nqjax.landscape.geometry import Geometry
@@ -57,6 +58,11 @@ class Analysis(WithPage):
         The response surface, see `nqjax.fit_surface`; None where it was not asked for or cannot be fitted.
     section : dict
         What the section on the surface says; where there is none, ``"skipped"`` is the reason.
+    fidelity : FidelityReport or None
+        What partial trainings tell of whole ones, see `nqjax.fidelity_report`; None where there are no learning curves,
+        or not those of whole trainings.
+    about_fidelity : dict or None
+        What the section on partial training says; where there are curves and no report, ``"skipped"`` is the reason.
 
     Examples
     --------
@@ -85,6 +91,8 @@ class Analysis(WithPage):
     sentences: tuple[str, ...] = ()
     surface: ResponseSurface | None = None
     section: dict[str, Any] = field(default_factory=dict, repr=False)
+    fidelity: FidelityReport | None = None
+    about_fidelity: dict[str, Any] | None = field(default=None, repr=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Return all numbers as plain Python objects, for JSON."""
@@ -119,6 +127,7 @@ class Analysis(WithPage):
             "geometry": None if self.geometry is None else self.geometry.to_dict(),
             "edges": [asdict(one) for one in self.edges],
             "surface": self.section,
+            "fidelity": self.about_fidelity,
             "warnings": list(self.warnings),
             "notes": list(self.study.notes),
         }

@@ -7,6 +7,7 @@ import numpy as np
 
 from nqjax.analysis.averaged import averaged_of
 from nqjax.analysis.cautions import cautions_without_fit, check_not_stopped
+from nqjax.analysis.fidelity_section import fidelity_section
 from nqjax.analysis.record import Analysis
 from nqjax.analysis.sentences import is_adaptive, sentences_of
 from nqjax.analysis.surface_section import Section, section_of
@@ -67,6 +68,7 @@ def analyze_study(
     failing = [one.sentence for one in failing_parts(study.config, study.scores)]
     about_space = [*map(_about_edge, found_edges), *failing[:_MOST_PARTS]]
     section = section_of(study, post, wanted=surface, adaptive=is_adaptive(study))
+    fidelity = fidelity_section(study, minimize=post.minimize, confidence=confidence, adaptive=is_adaptive(study))
     ranked = _ranked(study, post, section)
     found = Analysis(
         study=study,
@@ -82,6 +84,8 @@ def analyze_study(
         warnings=tuple(dict.fromkeys([*study.warnings, *cautions, *post.warnings, *about_space])),
         surface=section.surface,
         section=section.document,
+        fidelity=fidelity.report,
+        about_fidelity=fidelity.document,
     )
     return replace(found, sentences=tuple(sentences_of(found)))
 

@@ -30,6 +30,7 @@ from nqjax.cli import (
     process,
     regime,
     region,
+    replay,
     residual,
     search,
     similarity,
@@ -113,7 +114,7 @@ def _parsers() -> tuple[Parser, Any]:
     parser.add_argument("--version", action=Version, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command", prog="nqjax")
     analyses = analyze, fit, regime, region, posterior, compare, bootstrap, bands, plan, noise, many
-    for command in (*analyses, surface, landscape, similarity, search, worth, residual, ablation, demo, doctor):
+    for command in (*analyses, surface, landscape, similarity, search, worth, replay, residual, ablation, demo, doctor):
         command.add(commands)
     return parser, commands
 

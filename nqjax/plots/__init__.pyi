@@ -4,6 +4,7 @@ from .curve import tuning_curve as tuning_curve
 from .distribution import cdf as cdf
 from .drawn import Drawn as Drawn
 from .embeddings import embedding as embedding
+from .fidelities import fidelity as fidelity
 from .flatness import neutrality as neutrality
 from .gammas import gamma as gamma
 from .landscape_optima import merge_tree as merge_tree

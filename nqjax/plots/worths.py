@@ -64,10 +64,11 @@ def worth(found: Worth | Mapping[str, Worth], *, ax: "Axes | None" = None) -> Dr
         # An interval without an upper end goes to the top of the picture.
         high = np.where(np.isfinite(one.upper), one.upper, 1e12)
         drawn[f"{name} interval"] = axes.fill_between(one.at, low, high, color=color, alpha=0.15, linewidth=0)
+    unit = next(iter(several.values())).unit
     axes.set(
         xscale="log",
         yscale="log",
-        xlabel="trials of the method",
+        xlabel="trials of the method" if unit == "trials" else f"cost in {unit}",
         ylabel="worth in random trials",
         ylim=(min(ends) / 2, 4 * max(ends)),
     )

@@ -5,6 +5,7 @@ import textwrap
 from typing import TYPE_CHECKING, Any
 
 from nqjax.errors import InputError
+from nqjax.report.fidelity_section import TITLE, fidelity_rows, print_fidelity
 from nqjax.report.surface_section import NOT_VALID, heading, is_first, number_rows, optimum_rows, print_section
 from nqjax.report.tables import MEANING, indented, meanings, small_table
 from nqjax.runtime.text import as_sure, chance, percent, significant
@@ -66,6 +67,7 @@ def print_analysis(document: "Mapping[str, Any]", console: "Console") -> None:
         console.print(indented(_hyperparameters(document), below=1))
         if document["geometry"]:
             console.print(indented(Text(ABOUT_RELEVANCE, style="dim"), below=1))
+    print_fidelity(document, console)
 
 
 def _print_tables(document: "Mapping[str, Any]", console: "Console") -> None:
@@ -173,10 +175,10 @@ def save_analysis(path: "str | Path", found: "Analysis", command: str | None = N
         Matplotlib or Jinja2 is missing, or the file cannot be written.
     """
     from nqjax._version import __version__
-    from nqjax.plots import best, curve, distribution, gammas, quantiles, space
+    from nqjax.plots import best, curve, distribution, fidelities, gammas, quantiles, space
     from nqjax.plots import path as thresholds
     from nqjax.plots.spectra import spectrum
-    from nqjax.report.hover import configurations, scores
+    from nqjax.report.hover import comparisons, configurations, scores
     from nqjax.report.hover.picture import picture_with_values as show
     from nqjax.report.hover.picture import with_values
     from nqjax.report.html import render, write_page
@@ -210,6 +212,13 @@ def save_analysis(path: "str | Path", found: "Analysis", command: str | None = N
             lambda f: spectrum(surface, document["confidence"], name=name, ax=f.subplots()),
             configurations.direction_areas(surface, document["confidence"]),
             (_SPECTRUM_WIDTH, 1.9 + 0.45 * len(found.section["directions"])),
+        )
+    if (report := found.fidelity) is not None:
+        values |= {"fidelity_title": TITLE, "fidelity_rows": fidelity_rows(document["fidelity"])}
+        pictures["fidelity"] = show(
+            lambda f: fidelities.fidelity(report, ax=f.subplots()),
+            comparisons.fidelity_areas(report),
+            (_SPECTRUM_WIDTH, 3.4),
         )
     values["ranking"] = heading_of_ranking(document)
     values["not_valid"] = NOT_VALID if is_first(document) else ""

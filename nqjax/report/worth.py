@@ -20,20 +20,25 @@ _LUCK = 2.0
 
 
 def worth_document(
-    found: "Mapping[str, Mapping[str, Worth]]", *, what: str, baseline: int, batch: int | None
+    found: "Mapping[str, Mapping[str, Worth]]", *, what: str, baseline: int, batch: int | None, ties: bool = False
 ) -> dict[str, Any]:
-    """Return the document: for each method, the worth by the observed score and, where known, the noise-free one."""
+    """Return the document: for each method, the worth by the observed score and, where known, the noise-free one.
+
+    ``trials`` of an entry are those of the method, or its cost in full trainings where that is the unit. With many
+    ties, as searches on a table have, the test whether one number does for all searches is not valid, and is left out.
+    """
     methods = [{"method": name, **{score: _entries(one) for score, one in own.items()}} for name, own in found.items()]
     first = next(iter(found.values()))["observed"]
     return {
         "what": what,
         "baseline_trials": baseline,
         "batch": batch,
+        "unit": first.unit,
         "replications": first.replications,
         "confidence": first.confidence,
         "quantile": first.quantile,
         "answer": _answer(found),
-        "warnings": _warnings(found),
+        "warnings": _warnings(found, ties),
         "methods": methods,
     }
 
@@ -72,7 +77,7 @@ def _answer(found: "Mapping[str, Mapping[str, Worth]]") -> list[str]:
     return sentences
 
 
-def _warnings(found: "Mapping[str, Mapping[str, Worth]]") -> list[str]:
+def _warnings(found: "Mapping[str, Mapping[str, Worth]]", ties: bool) -> list[str]:
     warnings = []
     for name, own in found.items():
         observed = own["observed"]
@@ -82,7 +87,7 @@ def _warnings(found: "Mapping[str, Mapping[str, Worth]]") -> list[str]:
                 f"{name}: {runs} too few for a median, so one number of random trials is assumed to do for all "
                 "searches alike"
             )
-        elif observed.shape_p[-1] < _LEVEL:
+        elif observed.shape_p[-1] < _LEVEL and not ties:
             warnings.append(
                 f"{name}: one number does not do for all searches: the worse quartile is worth "
                 f"{_text(observed, observed.worse_quartile)} random trials, the better one "
@@ -99,14 +104,20 @@ def _warnings(found: "Mapping[str, Mapping[str, Worth]]") -> list[str]:
     return warnings
 
 
-#: Heads of the table after the method's name.
-COLUMNS = ("trials", "worth", "interval", "worse 25 %", "better 25 %", "no noise")
+#: Heads of the table after the method's name and its trials.
+_COLUMNS = ("worth", "interval", "worse 25 %", "better 25 %", "no noise")
+
+
+def columns(document: Mapping[str, Any]) -> list[str]:
+    """Return the heads of the table after the method's name."""
+    has_true = any("true" in one for one in document["methods"])
+    return ["trials" if document["unit"] == "trials" else "cost", *_COLUMNS[: None if has_true else -1]]
 
 
 def worth_rows(document: Mapping[str, Any]) -> list[tuple[str, ...]]:
     """Return the cells of the table: a row for each method and number of trials."""
     rows: list[tuple[str, ...]] = []
-    most = document["baseline_trials"]
+    most = document.get("resolved", document["baseline_trials"])
     for one in document["methods"]:
         for k, entry in enumerate(one["observed"]):
             true = one["true"][k] if "true" in one else None
@@ -147,7 +158,7 @@ def print_worth(document: Mapping[str, Any], console: "Console") -> None:
     for warning in document["warnings"]:
         console.print(Text(f"warning: {warning}", style="yellow"))
     console.print()
-    shown = [c for c in COLUMNS if c != "no noise" or any("true" in one for one in document["methods"])]
+    shown = columns(document)
     table = small_table("method", shown)
     table.columns[0].overflow = "fold"
     for name, *cells in worth_rows(document):
@@ -168,6 +179,9 @@ def notes(document: Mapping[str, Any]) -> list[str]:
         ),
         "worse 25 %, better 25 %: the same for the worse and the better quartile of the searches.",
     ]
+    if document["unit"] != "trials":
+        found.append(f"cost: {document['unit']}, of which a random trial costs one.")
+        found.append("The intervals allow for which trials the file happens to have.")
     if any("true" in one for one in document["methods"]):
         found.append("no noise: by the noise-free score of the trial that looks best.")
     if any("beyond" in cell for row in worth_rows(document) for cell in row):

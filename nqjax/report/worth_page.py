@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from nqjax.report.hover.comparisons import worth_areas
 from nqjax.report.hover.picture import picture_with_values
 from nqjax.report.html import render, versions, write_page
-from nqjax.report.worth import COLUMNS, notes, worth_rows
+from nqjax.report.worth import columns, notes, worth_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,19 +36,18 @@ def save_worth(
     InputError
         Matplotlib or Jinja2 is missing, or the file cannot be written.
     """
-    has_true = any("true" in own for own in found.values())
     pictures = []
     for score, caption in _CAPTIONS.items():
         own = {name: one[score] for name, one in found.items() if score in one}
         if own:
             shown = picture_with_values(_drawing(own), worth_areas(own))
             pictures.append({"drawing": shown, "alt": _alternative(own, caption), "caption": caption + "."})
-    columns = ["method", *(COLUMNS if has_true else COLUMNS[:-1])]
+    heads = ["method", *columns(document)]
     page = render(
         "worth.html",
         d=document,
-        columns=columns,
-        rows=[row[: len(columns)] for row in worth_rows(document)],
+        columns=heads,
+        rows=[row[: len(heads)] for row in worth_rows(document)],
         notes=notes(document),
         pictures=pictures,
         command=command,
@@ -76,7 +75,7 @@ def _drawing(found: "Mapping[str, Worth]") -> Any:
 
 def _alternative(found: "Mapping[str, Worth]", caption: str) -> str:
     ends = "; ".join(
-        f"{name}: {one.number(float(one.estimate[-1])) or 'beyond the baseline'} after {one.at[-1]} trials"
+        f"{name}: {one.number(float(one.estimate[-1])) or 'beyond the baseline'} after {one.at[-1]} {one.unit}"
         for name, one in found.items()
     )
     return f"Lines with bands. {caption}: {ends}"

@@ -13,6 +13,7 @@ from .fidelity.methods import MedianStopping as MedianStopping
 from .fidelity.methods import SuccessiveHalving as SuccessiveHalving
 from .fidelity.population_based import PopulationBasedTraining as PopulationBasedTraining
 from .fidelity.replay import replay as replay
+from .fidelity.table_error import table_error as table_error
 from .fidelity.tables import CurveTable as CurveTable
 from .fidelity.tables import curve_table as curve_table
 from .gradients.hypergradient import hypergradient as hypergradient

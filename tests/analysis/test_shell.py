@@ -33,7 +33,7 @@ COMMANDS = (
 )
 
 #: Commands that train models, that show something, or whose own tests compare them with Python.
-OTHERS = ("search", "residual", "ablation", "demo", "doctor", "landscape", "similarity", "surface", "worth")
+OTHERS = ("search", "residual", "ablation", "demo", "doctor", "landscape", "similarity", "surface", "worth", "replay")
 
 
 def drawn(seed):

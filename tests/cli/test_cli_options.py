@@ -11,7 +11,7 @@ EXCEPTIONS = {
     "--metric": "nqjax landscape and similarity take several columns: runs of one configuration, or landscapes",
     "--at": "nqjax plan has a number of trials, where nqjax similarity has epochs of learning curves",
     "--method": "each command has its own methods: samplers, bands, regions and intervals",
-    "--cost": "nqjax analyze reads costs from a column, nqjax compare is given what a trial of each search costs",
+    "--cost": "nqjax analyze has the column of costs, nqjax compare what a trial costs; nqjax replay compares at these",
     "--sigma": "nqjax noise compares with the sigma of a fit, where others constrain that of the fit",
     "--trials": "nqjax search and ablation run this many, where others give the curve at these numbers",
     "--out": "nqjax fit-many cannot do without it; nqjax search can, with --list",
@@ -22,6 +22,8 @@ DEFAULTS = {
     "--threshold": "a threshold is chosen from a whole search, which nqjax noise does not have",
     "--trials": "nqjax fit-many has the same columns for all files, whatever their sizes",
     "--batch": "nqjax search trains a batch side by side; nqjax worth has many searches for that",
+    "--replications": "nqjax worth may train models, where the searches of nqjax replay take seconds",
+    "--methods": "nqjax worth has methods that choose configurations, nqjax replay those that stop trials",
     "--seed": "nqjax ablation starts at 1, so that it does not repeat the trials of a search with the seed 0",
 }
 
@@ -66,7 +68,7 @@ def test_every_command_prints_json(command):
 def test_directions_have_both_spellings_wherever_there_is_one():
     found = {name: {command for command, _ in actions} for name, actions in meanings().items()}
     assert found["--minimize"] == found["--minimise"] == found["--maximize"] == found["--maximise"]
-    assert len(found["--minimize"]) == 15
+    assert len(found["--minimize"]) == 16
 
 
 @pytest.mark.parametrize("text", ["none", "NONE", "Auto", "auto", " 0.5"])

@@ -9,7 +9,7 @@ import pytest
 
 import nqjax
 from nqjax.report.hover import landscape, words
-from nqjax.report.hover.comparisons import worth_areas
+from nqjax.report.hover.comparisons import fidelity_areas, worth_areas
 from nqjax.report.hover.configurations import direction_areas
 from nqjax.report.hover.picture import picture_with_values
 from support.browser import Browser, path_of_chromium
@@ -130,6 +130,19 @@ def test_methods_have_their_worth():
     assert "b: worth beyond the baseline" in ten[2]
     assert [line[0] for line in forty[1:]] == ["a"]
     assert areas[0].x + areas[0].width == pytest.approx(areas[1].x, abs=0.2)
+
+
+def test_parts_of_the_training_have_their_correlations():
+    rng = np.random.default_rng(0)
+    curves = [end + rate * np.exp(-np.arange(1, 21) / 4) for end, rate in rng.random((80, 2))]
+    report = nqjax.fidelity_report(curves, minimize=True)
+    areas = picture_with_values(
+        lambda f: nqjax.plots.fidelity(report, ax=f.subplots()), fidelity_areas(report), (4.8, 3.4)
+    ).areas
+    assert len(areas) == len(report.fractions)
+    first = areas[0].text.split("\n")
+    assert first[0] == f"after {100 * report.fractions[0]:.0f} % of the training"
+    assert first[1].startswith(f"all trials: {report.correlation[0]:.2f} ({report.lower[0]:.2f} to ")
 
 
 def test_directions_have_their_costs():

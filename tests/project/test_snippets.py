@@ -134,10 +134,18 @@ def files(tmp_path, monkeypatch):
     seeds = y[:, None] + 1e-3 * rng.normal(size=(64, 3))
     write("seeds.csv", [{"mean_error": one.mean(), **{f"seed_{i}": e for i, e in enumerate(one)}} for one in seeds])
     grid()
+    learning_curves()
     database(tmp_path / "study.db")
     for i, e in enumerate(y.tolist()):
         ray_trial(Path("ray_results", "my_exp", f"trial_{i}"), i, [e + 0.1, e, e + 0.01])
     return tmp_path
+
+
+def learning_curves():
+    """Write the curves of 60 trials, a row an epoch."""
+    ends = scores(9, 60)
+    rows = [{"trial": i, "epoch": k, "val_loss": end + 1 / k} for i, end in enumerate(ends) for k in range(1, 10)]
+    write("curves.csv", rows)
 
 
 def grid():

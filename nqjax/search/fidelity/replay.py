@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from nqjax.errors import InputError
 from nqjax.inputs import as_count
+from nqjax.runtime.progress import Progress
 from nqjax.search.configurations import key_words
 from nqjax.search.fidelity.asha import Asha, Job
+from nqjax.search.fidelity.median_replay import median_search
 from nqjax.search.fidelity.methods import (
     ASHA,
     BOHB,
@@ -32,12 +34,13 @@ _SAME = 1e-9
 
 def replay(
     table: CurveTable,
-    methods: Sequence[str | RungMethod] | Mapping[str, str | RungMethod],
+    methods: Sequence[str | RungMethod | MedianStopping] | Mapping[str, str | RungMethod | MedianStopping],
     *,
     replications: int,
     budget: int,
     key: Any,
     workers: int = 8,
+    progress: bool = False,
 ) -> dict[str, Floats]:
     """Run each method many times on a table, and return its best score after each cost.
 
@@ -49,7 +52,8 @@ def replay(
     table : CurveTable
         See `nqjax.search.curve_table`; its ``eta`` is that of all methods, and its first rung their shortest training.
     methods : sequence, or mapping from names
-        "random", "halving", "hyperband", "asha" or instances. Random search trains every trial to its end.
+        "random", "halving", "hyperband", "asha", "median" or instances. Random search trains every trial to its end.
+        Rounds of the median stopping rule are values of the curves.
     replications : int
         Searches by each method. Search ``r`` is the same however many there are.
     budget : int
@@ -57,7 +61,10 @@ def replay(
     key : key
         A JAX key.
     workers : int, optional
-        Workers of ASHA whose settings do not say it. A worker costs from the start of the search to its end.
+        Workers of ASHA whose settings do not say it, and trials in a batch of the median stopping rule. A worker of
+        ASHA costs from the start of the search to its end.
+    progress : bool, optional
+        Whether to show progress.
 
     Returns
     -------
@@ -87,7 +94,10 @@ def replay(
     """
     named = _named(methods)
     for name, method in named.items():
-        if method is not None and (method.eta != table.eta or method.min_rounds != 1):
+        if isinstance(method, MedianStopping):
+            if table.curves is None:
+                raise InputError(f"{name} needs whole learning curves: make the table by nqjax.search.curve_table")
+        elif method is not None and (method.eta != table.eta or method.min_rounds != 1):
             raise InputError(
                 f"{name} is {method}, but the table says the rungs, with eta = {table.eta}: make another table "
                 "(nqjax.search.curve_table, eta and rungs), and leave eta and min_rounds"
@@ -95,12 +105,14 @@ def replay(
     count, budget = as_count("replications", replications), as_count("budget", budget)
     workers, words = as_count("workers", workers), key_words(key)
     found = {}
-    for name, method in named.items():
-        search = _search(table, method, workers)
-        best = np.full((count, budget), np.inf)
-        for number in range(count):
-            search(np.random.default_rng([*words, number]), _Record(best[number]))
-        found[name] = np.minimum.accumulate(best, axis=1)
+    with Progress("searches", count * len(named), show=progress) as bar:
+        for name, method in named.items():
+            search = _search(table, method, workers)
+            best = np.full((count, budget), np.inf)
+            for number in range(count):
+                search(np.random.default_rng([*words, number]), _Record(best[number]))
+                bar.advance(1, name)
+            found[name] = np.minimum.accumulate(best, axis=1)
     return found
 
 
@@ -120,12 +132,15 @@ class _Record:
         return True
 
 
-_Search = Callable[[np.random.Generator, _Record], None]
+_Search = Callable[[np.random.Generator, Any], None]
 
 
-def _search(table: CurveTable, method: RungMethod | None, workers: int) -> _Search:
+def _search(table: CurveTable, method: RungMethod | MedianStopping | None, workers: int) -> _Search:
     if method is None:
         return lambda rng, record: _random(table, rng, record)
+    if isinstance(method, MedianStopping):
+        assert table.curves is not None  # `replay` has checked it
+        return median_search(table.curves, method, workers)
     if isinstance(method, ASHA):
         own = method.workers or workers
         return lambda rng, record: _asha(table, own, rng, record)
@@ -183,16 +198,16 @@ def _asha(table: CurveTable, workers: int, rng: np.random.Generator, record: _Re
         asha.start()
 
 
-def _named(methods: Any) -> dict[str, RungMethod | None]:
+def _named(methods: Any) -> dict[str, RungMethod | MedianStopping | None]:
     """Return the methods by name; random search is None."""
     if isinstance(methods, str) or not methods:
         raise InputError("methods must be a list of names, such as ['random', 'asha']")
-    known = ["random", SuccessiveHalving.name, Hyperband.name, ASHA.name]
-    found: dict[str, RungMethod | None] = {}
+    known = ["random", SuccessiveHalving.name, Hyperband.name, ASHA.name, MedianStopping.name]
+    found: dict[str, RungMethod | MedianStopping | None] = {}
     pairs = methods.items() if isinstance(methods, Mapping) else ((None, method) for method in methods)
     for given, method in pairs:
         own = as_fidelity_method(method)
-        if (own is None and method != "random") or isinstance(own, BOHB | MedianStopping | PopulationBasedTraining):
+        if (own is None and method != "random") or isinstance(own, BOHB | PopulationBasedTraining):
             raise InputError(f"method is {method!r}, which a table cannot run: choose from {', '.join(known)}")
         name = str(given) if given is not None else ("random" if own is None else own.name)
         if name in found:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from nqjax.errors import InputError
 from nqjax.inputs import as_count
-from nqjax.trials.learning_curves import learning_curves
+from nqjax.trials.learning_curves import LearningCurves, learning_curves
 
 Floats = NDArray[np.float64]
 
@@ -29,6 +29,8 @@ class CurveTable:
         What it costs to train up to each rung; full trainings cost 1 on average.
     eta : int
         The rungs are ``eta`` times as far as those below them.
+    curves : LearningCurves, optional
+        The whole curves, which the median stopping rule needs.
 
     Examples
     --------
@@ -43,6 +45,7 @@ class CurveTable:
     scores: Floats
     costs: Floats
     eta: int
+    curves: LearningCurves | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -107,4 +110,4 @@ def curve_table(
     fractions = [1 / eta**above for above in reversed(range(rungs))]
     first = np.array([one[0] if len(one) else 0.0 for one in curves.shares])
     reached = np.maximum(np.array(fractions)[None], first[:, None])
-    return CurveTable(curves.at(fractions), reached * curves.lengths[:, None], eta)
+    return CurveTable(curves.at(fractions), reached * curves.lengths[:, None], eta, curves)

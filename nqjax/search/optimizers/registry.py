@@ -81,7 +81,7 @@ def check_name(method: str, *, may_stop: bool = False) -> None:
     if method in STOPPING and not may_stop:
         raise InputError(
             f"{method} stops trials early, so its trials do not cost the same: it is a method of nqjax search, and "
-            "python -m bench fidelity measures it at equal cost"
+            "nqjax replay measures it at equal cost, on learning curves"
         )
     if method not in known:
         close = difflib.get_close_matches(method, known, n=1)

@@ -8,10 +8,23 @@ import numpy as np
 import pytest
 
 import nqjax
+from nqjax import search
 from nqjax.errors import InputError
-from nqjax.search import ASHA, CurveTable, SuccessiveHalving, curve_table, replay
+from nqjax.search import (
+    ASHA,
+    Choice,
+    CurveTable,
+    DiscreteUniform,
+    MedianStopping,
+    SuccessiveHalving,
+    curve_table,
+    replay,
+    table_error,
+)
+from nqjax.search.fidelity.median_replay import median_search
 from nqjax.search.fidelity.replay import _asha, _brackets, _Record
 from nqjax.trials.learning_curves import learning_curves
+from support import tiny_task
 
 KEY = jax.random.key(0)
 
@@ -120,9 +133,60 @@ def test_asha_equals_another_program(workers):
         assert np.minimum.accumulate(best).tolist() == _slow_asha(table, rows, workers, 12).tolist()
 
 
+class _InOrder:
+    """Draws the trials of a table in their order."""
+
+    def __init__(self):
+        self._next = 0
+
+    def integers(self, count, size):
+        self._next += size
+        assert self._next <= count
+        return np.arange(self._next - size, self._next)
+
+
+def test_the_median_rule_equals_a_real_search():
+    """On the curves of whole trainings of several lengths, a replay costs and finds what the real search does."""
+    space = {**tiny_task.Line.space, "epochs": DiscreteUniform(6, 12), "learning_rate": Choice(0.01, 0.03, 0.1, 0.3)}
+    options = {"num_trials": 40, "key": KEY, "batch": 10}
+    method = MedianStopping(min_rounds=2)
+    whole = search.run(tiny_task.Line(), space, num_trials=40, key=KEY)
+    real = search.run(tiny_task.Line(), space, method=method, **options)
+    assert 5 < np.sum(real["trained"] < real["rounds"]) < 35
+    found = []
+    record = _Record(np.empty(0))
+    record.add = lambda cost, score: (found.append((cost, score)), len(found) < 40)[1]
+    median_search(curve_table(whole).curves, method, 10)(_InOrder(), record)
+    costs, scores = np.array(found).T
+    assert np.allclose(costs, np.cumsum(real["trained"]) / whole["rounds"].mean())
+    assert np.allclose(scores, real.scores, rtol=1e-6)
+
+
+def test_the_median_rule_is_worth_more_than_random_search_and_less_than_halving():
+    table = curve_table(_curves(2000, failed=0.05), rounds=[27] * 2000, rungs=4, minimize=True)
+    methods = {"median": MedianStopping(min_rounds=3), "halving": "halving"}
+    best = replay(table, methods, replications=200, budget=30, key=KEY)
+    found = {name: nqjax.worth(scores, table, at=[30], unit="full trainings") for name, scores in best.items()}
+    assert 30 < found["median"].estimate[0] < found["halving"].estimate[0]
+
+
+def test_worths_of_other_tables_vary_as_much_as_is_said():
+    """Halving on 24 tables of 150 trials of one kind, against what single tables say of their error."""
+    worths, errors = [], []
+    for seed in range(24):
+        table = curve_table(_curves(150, seed=seed), rungs=4, minimize=True)
+        best = replay(table, ["halving"], replications=100, budget=8, key=KEY)["halving"]
+        worths.append(nqjax.worth(best, table, at=[8], unit="full trainings").estimate[0])
+        if seed < 6:
+            errors.append(table_error(table, ["halving"], [8], key=KEY)["halving"][0])
+    assert np.std(np.log(worths)) / np.median(errors) == pytest.approx(1.0, abs=0.45)  # each is known to 15 %
+    table = curve_table(_curves(60), rungs=2, minimize=True)
+    assert table_error(table, ["median"], [3, 6], key=KEY)["median"].shape == (2,)
+
+
 def test_searches_do_not_depend_on_their_number():
     table = curve_table(_curves(), minimize=True)
-    methods = ["random", "halving", "hyperband", "asha"]
+    methods = ["random", "halving", "hyperband", "asha", "median"]
     few = replay(table, methods, replications=3, budget=10, key=KEY)
     many = replay(table, methods, replications=5, budget=14, key=KEY)
     assert list(few) == methods
@@ -170,11 +234,12 @@ def test_ties_widen_the_interval():
 
 def test_failed_trials_stop_nothing():
     table = curve_table([[]] * 5 + [[0.5] * 9], rounds=[9] * 6, rungs=3, minimize=True)
-    for scores in replay(
-        table, ["random", "halving", "hyperband", "asha"], replications=20, budget=30, key=KEY
-    ).values():
+    methods = ["random", "halving", "hyperband", "asha", "median"]
+    for scores in replay(table, methods, replications=20, budget=30, key=KEY).values():
         assert np.nanmin(scores) == 0.5
         assert np.all(scores[:, -1] == 0.5)
+    empty = curve_table([[]] * 5, rounds=[9] * 5, rungs=2, minimize=True)
+    assert np.all(np.isinf(replay(empty, ["median"], replications=2, budget=4, key=KEY)["median"]))
     nothing = CurveTable(np.full((3, 2), np.inf), np.tile([1 / 3, 1.0], (3, 1)), 3)
     for scores in replay(
         nothing, ["random", "halving", "hyperband", "asha"], replications=2, budget=4, key=KEY
@@ -194,6 +259,9 @@ def test_wrong_methods_are_refused():
     ):
         with pytest.raises(InputError, match=part):
             replay(table, methods, replications=2, budget=4, key=KEY)
+    without = CurveTable(table.scores, table.costs, 3)
+    with pytest.raises(InputError, match="needs whole learning curves"):
+        replay(without, ["median"], replications=2, budget=4, key=KEY)
     with pytest.raises(InputError, match="budget is 0"):
         replay(table, ["asha"], replications=2, budget=0, key=KEY)
 
