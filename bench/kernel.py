@@ -34,7 +34,9 @@ METHODS: dict[str, Any] = {
     "gp, rank": GaussianProcess(clip="none", transform="rank", startup=STARTUP),
     "gp, power": GaussianProcess(clip="none", transform="power", startup=STARTUP),
     "surface": SurfaceSearch(startup=STARTUP),
-    "surface alone": SurfaceSearch(startup=STARTUP, every=5, acquisition="thompson", partner="none"),
+    "surface alone": SurfaceSearch(
+        startup=STARTUP, fitted_from=STARTUP, every=5, acquisition="thompson", partner="none"
+    ),
 }
 
 #: Searches by the surface, which takes long: it is compared with as many of the others.

@@ -202,7 +202,7 @@ class NqjaxSampler(optuna.samplers.BaseSampler):
         method: SurfaceSearch, space: EncodedSpace, configs: list[Config], scores: Sequence[float | None], key: Any
     ) -> dict[str, Any]:
         known = [i for i, score in enumerate(scores) if score is not None]
-        if len(known) < method.startup or not method.proposes(len(configs)):
+        if len(known) < max(method.startup, method.fitted_from) or not method.proposes(len(configs)):
             return {}
         finished = np.array([scores[i] for i in known], np.float64)
         return next(iter(method.propose(space, [configs[i] for i in known], finished, 1, key)), {})

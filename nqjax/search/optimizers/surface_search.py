@@ -27,22 +27,27 @@ class SurfaceSearch:
     """Proposals of `nqjax.fit_surface`, and between them those of a Gaussian process.
 
     Where the loss is one bowl, the surface needs few trials; where it has several basins, no quadratic holds, and the
-    process finds the best one. Every second trial after the start is from the surface. It is fitted on the host, a
-    search after the other, so the method is for single searches and small experiments.
+    process finds the best one. The process begins after the random trials at the start; from ``fitted_from`` on, every
+    second trial is from the surface. It is fitted on the host, a search after the other, so the method is for single
+    searches and small experiments.
 
     Attributes
     ----------
     startup : int
         Random trials at the start.
+    fitted_from : int
+        Trials before the first one that may be from the surface, which needs more of them than the process does.
     every : int
         Trials that are proposed from one fit.
     acquisition : {"ei", "thompson"}
         How the surface proposes: see `nqjax.ResponseSurface.propose`.
     partner : {"gp", "none"}
-        "gp": the trials between are proposed by `GaussianProcess`; "none": all are from the surface.
+        "gp": the other trials are proposed by `GaussianProcess`; "none": all from ``fitted_from`` on are from the
+        surface, and those before it random.
     """
 
-    startup: int = 20
+    startup: int = 10
+    fitted_from: int = 20
     every: int = 3
     acquisition: Literal["ei", "thompson"] = "ei"
     partner: Literal["gp", "none"] = "gp"
@@ -56,7 +61,7 @@ class SurfaceSearch:
 
     def proposes(self, number: int) -> bool:
         """Whether the trial with this number, counted with earlier ones, is from the surface."""
-        return number >= self.startup and (self.partner == "none" or number % 2 == 0)
+        return number >= max(self.startup, self.fitted_from) and (self.partner == "none" or number % 2 == 0)
 
     def init(self, cube: Cube, capacity: int, key: Array) -> KeyedHistory:
         """Return the state of the companion."""

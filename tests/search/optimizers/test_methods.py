@@ -26,7 +26,7 @@ QUICK = {
     "gp": GaussianProcess(startup=6, steps=5, candidates=64),
     "cma_es": CMAES(population=6),
     "evolution": DifferentialEvolution(population=6),
-    "surface": SurfaceSearch(startup=14, every=3),
+    "surface": SurfaceSearch(startup=14, fitted_from=14, every=3),
 }
 
 MIXED = {
@@ -151,7 +151,9 @@ def test_every_second_trial_is_from_the_surface_and_the_process_knows_it(monkeyp
 
     monkeypatch.setattr(SurfaceSearch, "propose", propose)
     space = {"x": Uniform(0.0, 1.0), "y": Uniform(0.0, 1.0)}
-    run = Lockstep(SurfaceSearch(startup=6, every=2), EncodedSpace(space), 15, search_keys(jax.random.key(0), [0]))
+    run = Lockstep(
+        SurfaceSearch(startup=4, fitted_from=6, every=2), EncodedSpace(space), 15, search_keys(jax.random.key(0), [0])
+    )
     rows = []
     for _ in range(5):
         (asked,) = run.ask(3)
@@ -160,7 +162,10 @@ def test_every_second_trial_is_from_the_surface_and_the_process_knows_it(monkeyp
     np.testing.assert_allclose(run._state.history.u[0], [[c["x"], c["y"]] for c in rows], atol=1e-12)
     assert [row in proposed for row in rows] == [i >= 6 and i % 2 == 0 for i in range(15)]
     alone = Lockstep(
-        SurfaceSearch(startup=6, partner="none"), EncodedSpace(space), 9, search_keys(jax.random.key(0), [0])
+        SurfaceSearch(startup=6, fitted_from=6, partner="none"),
+        EncodedSpace(space),
+        9,
+        search_keys(jax.random.key(0), [0]),
     )
     rows = []
     for _ in range(3):
