@@ -140,4 +140,4 @@ def main(*, quick: bool) -> None:
             continue
         add(beside_optuna(*compared))
     add(lanes(LANES_QUICK if quick else LANES))
-    table("Speed of methods of search", ["what", "ours", "beside", "ratio", "target"], lines)
+    table("Speed of methods of search", ["what", "ours", "compared with", "ratio", "target"], lines)

@@ -32,7 +32,7 @@ VERSION = 1
 
 #: Searches by each side: of evolution, and of TPE.
 EVOLUTION = 100
-TPE = 200
+TPE = 600
 QUICK = 20
 
 #: Trials of a search by TPE, and after how many the best scores are compared.

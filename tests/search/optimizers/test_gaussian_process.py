@@ -19,6 +19,7 @@ from nqjax.search.optimizers.lockstep import Lockstep, search_keys
 from nqjax.search.optimizers.regression import (
     Hyper,
     fit_hyper,
+    inverse_of,
     inverse_of_factor,
     log_marginal_likelihood,
     regress,
@@ -72,12 +73,17 @@ def test_trials_that_are_not_there_change_nothing():
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 20, 33])
-def test_the_inverse_of_a_factor(size):
+def test_the_inverse_of_a_matrix_and_of_its_factor(size):
     with jax.enable_x64(True):
         root = np.random.default_rng(size).normal(size=(size, size))
         matrix = root @ root.T + size * np.eye(size)
         factor = np.linalg.cholesky(matrix)
         np.testing.assert_allclose(inverse_of_factor(jnp.asarray(matrix)) @ factor, np.eye(size), atol=1e-12)
+        np.testing.assert_allclose(inverse_of(jnp.asarray(matrix)) @ matrix, np.eye(size), atol=1e-12)
+        # Nearly singular, as covariances with little noise are.
+        matrix = root[:, :1] @ root[:, :1].T + 1e-6 * np.eye(size)
+        exact = (np.eye(size) - root[:, :1] @ root[:, :1].T / (1e-6 + np.sum(root[:, 0] ** 2))) / 1e-6
+        np.testing.assert_allclose(inverse_of(jnp.asarray(matrix)), exact, rtol=0, atol=1e-8 * np.max(exact))
 
 
 def test_steps_raise_the_posterior_density():
