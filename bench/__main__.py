@@ -32,6 +32,7 @@ PARTS = (
     "surface_tpe",
     "gamma",
     "worth",
+    "worth_coverage",
     "references",
     "optimizer_speed",
     "warm_start",
