@@ -146,7 +146,7 @@ def test_the_page(found, at_cost, tmp_path):
         assert "&lt;script&gt;" in page
         assert not re.search(r"(src|href)=\"(?!data:)", page)
         assert all(re.search(r'alt="[^"]+"', image) for image in re.findall(r"<img[^>]*>", page))
-        assert "Measured on 180 simulated pairs" in " ".join(page.split())
+        assert "On 1,000 simulated pairs the probabilities were calibrated" in " ".join(page.split())
         assert "prefers-color-scheme: dark" in page
     assert HOSTILE not in found._repr_html_()
     assert "base is worse" in found._repr_html_()

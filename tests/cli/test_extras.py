@@ -64,6 +64,8 @@ def folder(tmp_path) -> Path:
     (tmp_path / "t.parquet").write_bytes(b"PAR1")
     grid = [f"{i},{j},{scores[4 * i + j]},{scores[4 * i + j] + 0.01}\n" for i in range(6) for j in range(4)]
     (tmp_path / "g.csv").write_text("lr,width,loss_0,loss_1\n" + "".join(grid))
+    curves = [f"{i},{k},{y + 1 / k}\n" for i, y in enumerate(scores.tolist()) for k in range(1, 10)]
+    (tmp_path / "c.csv").write_text("id,epoch,loss\n" + "".join(curves))
     return tmp_path
 
 
@@ -80,6 +82,7 @@ NEEDS = {
     "analyze t.csv --metric loss --report t.html": "report",
     "surface g.csv --metric loss_0 --report t.html": "report",
     "worth t.csv --against t.csv --metric loss --report t.html": "report",
+    "replay c.csv --metric loss --per-trial last --methods random --replications 4 --report t.html": "report",
     "worth branin --methods random cma_es --replications 1 --trials 8 --baseline-trials 8": "optimize",
     "fit-many t.csv --metric loss --out f.parquet": "parquet",
     "search digits-mlp --trials 8 --out s.jsonl": "search",
@@ -113,6 +116,7 @@ WORKS_SLOWLY = [
     "compare t.csv t.csv --metric loss --threshold 0.7 --method quadrature",
     "bootstrap t.csv --metric loss --threshold 0.7 --resamples 40",
     "plan t.csv --metric loss --threshold 0.7 --score 0.1 --probability 0.9",
+    "replay c.csv --metric loss --per-trial last --methods random halving --replications 4 --cost 2",
 ]
 
 
