@@ -4,8 +4,9 @@ import argparse
 import json
 from typing import TYPE_CHECKING, Any
 
-from nqjax.cli import output, process, reading
-from nqjax.cli.options import add_command, add_seed, add_study, read_trials, read_whole
+from nqjax.cli import process, reading
+from nqjax.cli.measured import add_answer, check_answer, give_worth, whole_numbers
+from nqjax.cli.options import add_command, add_study, read_whole
 from nqjax.cli.searching import check_out
 from nqjax.errors import InputError
 
@@ -60,7 +61,11 @@ def add(commands: Any) -> None:
         "--replications", metavar="R", type=read_whole, default=200, help="searches by each method (default: 200)"
     )
     parser.add_argument(
-        "--cost", metavar="N ...", type=_read_costs, default=[10, 30], help="in full trainings (default: 10 30)"
+        "--cost",
+        metavar="N ...",
+        type=whole_numbers("full trainings"),
+        default=[10, 30],
+        help="in full trainings (default: 10 30)",
     )
     parser.add_argument(
         "--eta", metavar="E", type=read_whole, help="one in E trials goes on, E times as far (default: 3)"
@@ -79,27 +84,11 @@ def add(commands: Any) -> None:
         help="asha: workers; median: trials of a batch (default: 8)",
     )
     parser.add_argument("--out", metavar="RUNS", help="write the best score of each search by cost to a .jsonl file")
-    parser.add_argument(
-        "--report", metavar="PAGE", help="write a page with the answer, the table and a picture (.html)"
-    )
-    parser.add_argument("--plot", metavar="PICTURE", help="draw the worth by cost: a .png, .svg or .pdf file")
-    add_seed(parser, "the searches")
-    output.add_json(parser)
-
-
-def _read_costs(text: str) -> list[int]:
-    numbers = read_trials(text)
-    if any(n != int(n) for n in numbers):
-        raise argparse.ArgumentTypeError("give whole numbers of full trainings")
-    return [int(n) for n in numbers]
+    add_answer(parser, "the worth by cost")
 
 
 def _run(args: argparse.Namespace) -> None:
-    output.check_output(args)
-    if args.report is not None:
-        from nqjax.report.page import check_page
-
-        check_page(args.report)
+    check_answer(args)
     if args.out is not None:
         check_out(args.out)
     for method in args.methods:
@@ -113,7 +102,6 @@ def _run(args: argparse.Namespace) -> None:
     import jax
 
     from nqjax.report.replay import replay_document, replay_worth
-    from nqjax.report.worth import print_worth
     from nqjax.search.fidelity.methods import ASHA, Hyperband, MedianStopping, SuccessiveHalving
     from nqjax.search.fidelity.replay import replay
     from nqjax.search.fidelity.table_error import table_error
@@ -127,16 +115,10 @@ def _run(args: argparse.Namespace) -> None:
     errors = table_error(table, methods, args.cost, **shared)
     if args.out is not None:
         _write(args, table, best)
-    found = replay_worth(best, errors, table, args.cost, len(table) // _RESOLVED)
-    document = replay_document(found, table, args.file, args.workers, len(table) // _RESOLVED)
-    output.give(args, document, print_worth)
-    if args.plot is not None or args.report is not None:
-        from nqjax.report.worth_page import save_worth, save_worth_picture
-
-        if args.plot is not None:
-            save_worth_picture(args.plot, {name: own["observed"] for name, own in found.items()})
-        if args.report is not None:
-            save_worth(args.report, document, found, args.command_line)
+    resolved = len(table) // _RESOLVED
+    found = replay_worth(best, errors, table, args.cost, resolved)
+    document = replay_document(found, table, args.file, args.workers, resolved)
+    give_worth(args, document, found)
 
 
 def _table(args: argparse.Namespace, study: "StudyTable") -> "CurveTable":

@@ -3,8 +3,9 @@
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from nqjax.cli import output, process, reading
-from nqjax.cli.options import add_command, add_seed, add_study, read_trials, read_whole
+from nqjax.cli import process, reading
+from nqjax.cli.measured import add_answer, check_answer, give_worth, whole_numbers
+from nqjax.cli.options import add_command, add_study, read_whole
 from nqjax.cli.searching import check_out, telling
 from nqjax.errors import InputError, visible
 
@@ -63,7 +64,10 @@ def add(commands: Any) -> None:
         "--batch", metavar="B", type=read_whole, default=1, help="trials asked for at a time (default: 1)"
     )
     parser.add_argument(
-        "--at", metavar="N ...", type=_read_budgets, help="after how many trials to compare (default: 10, 20, 30, ...)"
+        "--at",
+        metavar="N ...",
+        type=whole_numbers("trials"),
+        help="after how many trials to compare (default: 10, 20, 30, ...)",
     )
     parser.add_argument(
         "--baseline-trials",
@@ -75,27 +79,11 @@ def add(commands: Any) -> None:
     add_study(parser)
     parser.add_argument("--out", metavar="RUNS", help="the .jsonl file of finished searches, to write or to continue")
     parser.add_argument("--data", metavar="FOLDER", help="the folder with the task's data, if it needs any")
-    parser.add_argument(
-        "--report", metavar="PAGE", help="write a page with the answer, the table and a picture (.html)"
-    )
-    parser.add_argument("--plot", metavar="PICTURE", help="draw the worth by trials: a .png, .svg or .pdf file")
-    add_seed(parser, "the searches")
-    output.add_json(parser)
-
-
-def _read_budgets(text: str) -> list[int]:
-    numbers = read_trials(text)
-    if any(n != int(n) for n in numbers):
-        raise argparse.ArgumentTypeError("give whole numbers of trials")
-    return [int(n) for n in numbers]
+    add_answer(parser, "the worth by trials")
 
 
 def _run(args: argparse.Namespace) -> None:
-    output.check_output(args)
-    if args.report is not None:
-        from nqjax.report.page import check_page
-
-        check_page(args.report)
+    check_answer(args)
     if args.out is not None:
         check_out(args.out)
     from nqjax.search.optimizers.registry import check_name
@@ -103,17 +91,10 @@ def _run(args: argparse.Namespace) -> None:
     for method in args.methods:
         check_name(method)
     found, about = _measured(args)
-    from nqjax.report.worth import print_worth, worth_document
+    from nqjax.report.worth import worth_document
 
     document = worth_document(found, **about)
-    output.give(args, document, print_worth)
-    if args.plot is not None or args.report is not None:
-        from nqjax.report.worth_page import save_worth, save_worth_picture
-
-        if args.plot is not None:
-            save_worth_picture(args.plot, {name: own["observed"] for name, own in found.items()})
-        if args.report is not None:
-            save_worth(args.report, document, found, args.command_line)
+    give_worth(args, document, found)
 
 
 def _measured(args: argparse.Namespace) -> "tuple[dict[str, dict[str, Worth]], dict[str, Any]]":

@@ -26,8 +26,8 @@ def print_fidelity(document: "Mapping[str, object]", console: "Console") -> None
     console.print(Text(TITLE, style="bold"))
     for sentence in section["sentences"]:
         console.print(indented(Text(sentence)))
-    head = ["rank correlation", "95 %", f"among the best {section['num_best']:,}", "95 %"]
-    head[1] = head[3] = f"{100 * section['confidence']:g} %"
+    confidence = f"{100 * section['confidence']:g} %"
+    head = ["rank correlation", confidence, f"among the best {section['num_best']:,}", confidence]
     table = small_table("after", head)
     for row in fidelity_rows(section):
         table.add_row(*row)

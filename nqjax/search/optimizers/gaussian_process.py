@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from nqjax.inputs import as_choice
 from nqjax.search.optimizers.acquisition import (
     confidence_bound,
     log_expected_improvement,
@@ -60,6 +61,12 @@ class GaussianProcess(FromHistory):
     width: float = 2.0
 
     name = "gp"
+
+    def __post_init__(self) -> None:
+        """Check the settings that are words: a clip that is misspelt would mean none."""
+        as_choice("acquisition", self.acquisition, ("ei", "pi", "ucb"))
+        as_choice("clip", self.clip, ("regime", "none"))
+        as_choice("transform", self.transform, ("none", "log", "rank", "power"))
 
     def start(self, cube: Cube, capacity: int) -> Hyper:  # noqa: ARG002
         """Return the centre of the prior, where the first fit begins."""

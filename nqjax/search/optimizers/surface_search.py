@@ -13,6 +13,7 @@ from jax import Array
 from numpy.typing import NDArray
 
 from nqjax.errors import FitWarning, InputError
+from nqjax.inputs import as_choice, as_count
 from nqjax.search.optimizers.cube import Cube, EncodedSpace
 from nqjax.search.optimizers.gaussian_process import GaussianProcess
 from nqjax.search.optimizers.method import KeyedHistory
@@ -53,6 +54,13 @@ class SurfaceSearch:
     partner: Literal["gp", "none"] = "gp"
 
     name = "surface"
+
+    def __post_init__(self) -> None:
+        """Check the settings: `propose` takes an error for a surface that cannot be fitted."""
+        as_choice("acquisition", self.acquisition, ("ei", "thompson"))
+        as_choice("partner", self.partner, ("gp", "none"))
+        for name in ("startup", "fitted_from", "every"):
+            as_count(name, getattr(self, name))
 
     @property
     def companion(self) -> GaussianProcess | RandomSearch:

@@ -174,6 +174,22 @@ def test_every_second_trial_is_from_the_surface_and_the_process_knows_it(monkeyp
     assert [row in proposed for row in rows] == [i >= 6 for i in range(9)]
 
 
+@pytest.mark.parametrize(
+    ("method", "setting", "word"),
+    [
+        (SurfaceSearch, {"acquisition": "thomson"}, "choose one of ei, thompson"),
+        (SurfaceSearch, {"partner": "GP"}, "choose one of gp, none"),
+        (SurfaceSearch, {"every": 0}, "every is 0"),
+        (GaussianProcess, {"clip": "regimes"}, "choose one of regime, none"),
+        (GaussianProcess, {"acquisition": "EI"}, "choose one of ei, pi, ucb"),
+        (GaussianProcess, {"transform": "sqrt"}, "choose one of none, log, rank, power"),
+    ],
+)
+def test_settings_that_mean_nothing_are_refused(method, setting, word):
+    with pytest.raises(InputError, match=word):
+        method(**setting)
+
+
 def test_scores_of_a_generation_that_has_ended_are_dropped():
     pytest.importorskip("evosax", reason="evosax is not installed")
     cube, one = EncodedSpace(FUNCTIONS["branin"].space).cube, CMAES(population=6)
