@@ -22,9 +22,10 @@ from nqjax.search.gradients.training import Steps
 
 Floats = NDArray[np.float64]
 
-#: A program that takes less than this many seconds is timed again, at most this often.
+#: A program is timed again until its runs take this many seconds, at most this often: a single short one may have had
+#: to wait for the processor.
 _SHORT = 0.3
-_REPEATS = 3
+_REPEATS = 20
 
 
 class Found(NamedTuple):

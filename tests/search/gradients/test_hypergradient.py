@@ -1,5 +1,7 @@
 """Hypergradients against central differences, closed forms and each other; and where they are refused."""
 
+from types import SimpleNamespace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,6 +9,7 @@ import pytest
 
 from nqjax.errors import InputError
 from nqjax.search import Choice, LogUniform, Training, Uniform, hypergradient, run
+from nqjax.search.gradients import unrolled
 from nqjax.search.gradients.result import summarize
 from nqjax.search.gradients.training import split, steps_of
 from nqjax.search.gradients.unrolled import scores_of
@@ -89,7 +92,23 @@ def test_unrolled_derivatives_are_central_differences():
     assert found["rate"].reliable
     assert found["rate"].gradient == found["rate"].mean
     assert found.gradient.shape == found.reliable.shape == (3,)
-    assert 1 < found.cost < 50  # small programs: time that is not training counts
+
+
+def test_the_cost_is_the_time_of_the_derivatives_in_trainings(monkeypatch):
+    """The clock is a fake: on a loaded machine a small program may take any time."""
+    seconds = iter([6.0, 2.0])
+    monkeypatch.setattr(unrolled, "timed", lambda program, *values: (next(seconds), jax.device_get(program(*values))))
+    found = hypergradient(NETWORK, _CONFIG, key=jax.random.key(0), seeds=8)
+    assert found.cost == 3.0
+    assert "cost 3.0 plain trainings" in str(found)
+
+
+def test_the_time_of_a_program_is_its_shortest(monkeypatch):
+    ticks = iter([0.0, 0.2, 1.0, 1.05, 2.0, 2.1])
+    monkeypatch.setattr(unrolled, "time", SimpleNamespace(perf_counter=lambda: next(ticks)))
+    took, result = unrolled.timed(lambda x: x + 1, jnp.ones(()))
+    assert took == pytest.approx(0.05)
+    assert result == 2.0
 
 
 def test_an_unstable_training_is_refused():
