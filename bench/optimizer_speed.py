@@ -88,7 +88,7 @@ def lanes(count: int) -> list[str]:
     task = search.load("digits-mlp")
 
     # Compiles what both train with; programs of TPE depend on the number of searches side by side.
-    size = group_size(task, 1)
+    size = group_size(task, TPE(), 1)
     for searches in {min(count, size), count % size} - {0}:
         began = Lockstep(TPE(), EncodedSpace(task.space), TRIALS, search_keys(jax.random.key(1), range(searches)))
         began.ask()

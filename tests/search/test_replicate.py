@@ -13,6 +13,7 @@ from nqjax.search import (
     Function,
     LogUniform,
     RandomSearch,
+    SurfaceSearch,
     Uniform,
     read_replications,
     replicate,
@@ -202,7 +203,7 @@ def test_a_surrogate_behaves_like_its_trials():
 
 def test_searches_of_a_task_fill_its_lanes():
     line = Line()
-    sizes = [group_size(line, 1), group_size(line, 8), group_size(FUNCTIONS["sphere"], 1)]
-    assert sizes == [48, 50, 50]
+    assert [group_size(line, TPE(), 1), group_size(line, TPE(), 8)] == [48, 50]
     line.lanes = 64
-    assert group_size(line, 1) == 50
+    assert group_size(line, TPE(), 1) == 50
+    assert [group_size(FUNCTIONS["sphere"], method, 1) for method in (TPE(), SurfaceSearch())] == [100, 10]

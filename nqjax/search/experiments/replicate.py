@@ -22,6 +22,7 @@ from nqjax.search.optimizers.cube import EncodedSpace
 from nqjax.search.optimizers.lockstep import Lockstep, search_keys
 from nqjax.search.optimizers.method import Method
 from nqjax.search.optimizers.registry import as_method, check_learns, method_settings
+from nqjax.search.optimizers.surface_search import SurfaceSearch
 from nqjax.search.optimizers.warm_start import Earlier
 from nqjax.search.prior import EarlierTrials, as_prior, fingerprint
 from nqjax.search.prior import encoded as encoded_prior
@@ -34,7 +35,11 @@ from nqjax.trials.table import Trials
 Floats = NDArray[np.float64]
 
 #: Searches that run side by side. What is finished is written after each group, and groups of one size share a program.
-GROUP = 50
+GROUP = 100
+
+#: The same for tasks, and for searches by the surface, which take seconds each on the host.
+TASK_GROUP = 50
+SURFACE_GROUP = 10
 
 
 def replicate(
@@ -126,7 +131,6 @@ def replicate(
         for method in named.values():
             check_learns(method, len(earlier.u))
     settings["prior"] = fingerprint(earlier, encoded)
-    size = group_size(objective, batch)
     scoring = _task_scores(objective, key, length) if isinstance(objective, Task) else _scores(objective, words)
     with (
         ReplicationsFile(out, settings) as file,
@@ -134,6 +138,7 @@ def replicate(
     ):
         for name, method in named.items():
             missing = [number for number in numbers if (name, number) not in file.lines]
+            size = group_size(objective, method, batch)
             for begin in range(0, len(missing), size):
                 group = missing[begin : begin + size]
                 file.add(_run(name, method, encoded, length, batch, search_keys(key, group), group, scoring, earlier))
@@ -141,13 +146,13 @@ def replicate(
         return file.table(named, numbers, bool(settings["minimize"]))
 
 
-def group_size(objective: Objective | Task, batch: int) -> int:
+def group_size(objective: Objective | Task, method: Method, batch: int) -> int:
     """Return how many searches run side by side; for tasks, so that their batches fill the lanes."""
     if not isinstance(objective, Task):
-        return GROUP
+        return SURFACE_GROUP if isinstance(method, SurfaceSearch) else GROUP
     lanes = objective.lanes or LANES
     whole = lanes // math.gcd(lanes, batch)
-    return GROUP - GROUP % whole or GROUP
+    return TASK_GROUP - TASK_GROUP % whole or TASK_GROUP
 
 
 #: Given configurations of each search, their searches' numbers and the first trial's number: scores, and true ones.

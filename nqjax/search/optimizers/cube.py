@@ -113,12 +113,25 @@ class EncodedSpace:
         self.cube = Cube(
             tuple(leaf.num_values or 0 for _, leaf in leaves), tuple(isinstance(leaf, Choice) for _, leaf in leaves)
         )
+        self._flat = not any(isinstance(entry, When | Derived) for entry in self.space.values())
 
     def decode(self, u: NDArray[np.float64]) -> tuple[list[Config], NDArray[np.bool_]]:
         """Return the configurations of points, of shape (points, dimension), and which coordinates are active."""
+        if self._flat:
+            return self._decode_columns(u), np.ones(u.shape, bool)
         active = np.zeros(u.shape, bool)
         configs = [self._decode(point, mask) for point, mask in zip(u.tolist(), active, strict=True)]
         return configs, active
+
+    def _decode_columns(self, u: NDArray[np.float64]) -> list[Config]:
+        """Return what `decode` does where no hyperparameter depends on another, several times as fast."""
+        columns = []
+        for name, leaf in self.space.items():
+            place = self._places.get((name, id(leaf)))
+            columns.append(
+                [leaf.quantile(0.0)] * len(u) if place is None else [*map(leaf.quantile, u[:, place].tolist())]
+            )
+        return [dict(zip(self.space, row, strict=True)) for row in zip(*columns, strict=True)]
 
     def _decode(self, point: list[float], active: NDArray[np.bool_]) -> Config:
         def pick(name: str, leaf: Distribution) -> Any:

@@ -60,8 +60,8 @@ class Lockstep:
     def ask(self, batch: int = 1) -> list[list[Config]]:
         """Return the next ``batch`` configurations of each search."""
         with jax.enable_x64(True):
-            first = jnp.asarray(self._asked)
-            self._state, u = _ask(self._method, self._space.cube, batch, self._state, first)
+            # Arrays of NumPy: putting each on the device by itself takes longer than the program.
+            self._state, u = _ask(self._method, self._space.cube, batch, self._state, np.int64(self._asked))
         configs, active = self._space.decode(np.asarray(u).reshape(self._count * batch, -1))
         asked = [configs[i * batch : (i + 1) * batch] for i in range(self._count)]
         if self._queues:
@@ -77,8 +77,7 @@ class Lockstep:
         points, active = zip(*(self._space.encode(config) for own in asked for config in own), strict=True)
         u = np.array(points).reshape(self._count, len(asked[0]), -1)
         with jax.enable_x64(True):
-            first = jnp.asarray(self._asked)
-            self._state = _replaced(self._method, self._space.cube, self._state, first, jnp.asarray(u))
+            self._state = _replaced(self._method, self._space.cube, self._state, np.int64(self._asked), u)
         return np.array(active)
 
     def tell(self, scores: Floats) -> None:
@@ -86,8 +85,7 @@ class Lockstep:
         for queue, own in zip(self._queues, scores, strict=False):
             queue.tell(own)
         with jax.enable_x64(True):
-            values = jnp.asarray(scores, jnp.float64)
-            first = jnp.asarray(self._told)
+            values, first = np.asarray(scores, np.float64), np.int64(self._told)
             self._state = _tell(self._method, self._space.cube, self._state, first, self._active, values)
         self._told += scores.shape[1]
 
@@ -95,8 +93,8 @@ class Lockstep:
         """Give the scores of all configurations that were asked, of shape (searches, trials), which may be new ones."""
         with jax.enable_x64(True):
             active = np.concatenate(self._every_active, axis=1)
-            first, values = jnp.asarray(0), jnp.asarray(scores, jnp.float64)
-            self._state = _tell(self._method, self._space.cube, self._state, first, active, values)
+            values = np.asarray(scores, np.float64)
+            self._state = _tell(self._method, self._space.cube, self._state, np.int64(0), active, values)
         self._told = scores.shape[1]
 
 
@@ -144,17 +142,17 @@ def _init(method: Method, cube: Cube, capacity: int, keys: Any) -> Any:
     return jax.vmap(lambda key: method.init(cube, capacity, key))(keys)
 
 
-@partial(jax.jit, static_argnums=(0, 1, 2))
+@partial(jax.jit, static_argnums=(0, 1, 2), donate_argnums=3)
 def _ask(method: Method, cube: Cube, count: int, states: Any, first: Any) -> Any:
     return jax.vmap(lambda state: method.ask(cube, state, first, count))(states)
 
 
-@partial(jax.jit, static_argnums=(0, 1))
+@partial(jax.jit, static_argnums=(0, 1), donate_argnums=2)
 def _replaced(method: Any, cube: Cube, states: Any, first: Any, u: Any) -> Any:
     return jax.vmap(lambda state, own: method.replaced(state, first, cube.snap(own)))(states, u)
 
 
-@partial(jax.jit, static_argnums=(0, 1))
+@partial(jax.jit, static_argnums=(0, 1), donate_argnums=2)
 def _tell(method: Method, cube: Cube, states: Any, first: Any, active: Any, scores: Any) -> Any:
     return jax.vmap(lambda state, a, s: method.tell(cube, state, first, a, s))(states, active, scores)
 

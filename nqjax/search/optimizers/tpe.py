@@ -1,5 +1,6 @@
 """TPE: the tree-structured Parzen estimator (Bergstra, Bardenet, Bengio and Kégl 2011), with joint kernels."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,9 +11,6 @@ from jax import Array
 from nqjax.search.optimizers.cube import Cube
 from nqjax.search.optimizers.method import FromHistory, History, KeyedHistory, random_point
 from nqjax.search.optimizers.parzen import draw, log_density, parzen_estimator
-
-#: Up to this number of trials, comparing all pairs of scores is faster than sorting them.
-_MOST_PAIRED = 512
 
 
 @dataclass(frozen=True)
@@ -42,12 +40,13 @@ class TPE(FromHistory):
 
     def start(self, cube: Cube, capacity: int) -> Array:
         """Return the order of no points; see `memory_of`."""
-        return jnp.broadcast_to(jnp.arange(capacity)[:, None], (capacity, cube.dimension))
+        return jnp.broadcast_to(jnp.arange(capacity, dtype=jnp.int32)[:, None], (capacity, cube.dimension))
 
     def memory_of(self, memory: Any, history: History, count: Array) -> Array:  # noqa: ARG002
         """Return the numbers of the first ``count`` trials, sorted by each coordinate; those of the others follow."""
         known = jnp.arange(len(history.scores)) < count
-        return jnp.argsort(jnp.where(known[:, None], history.u, jnp.inf), axis=0, stable=True)
+        order = jnp.argsort(jnp.where(known[:, None], history.u, jnp.inf), axis=0, stable=True)
+        return order.astype(jnp.int32)
 
     def suggest(self, cube: Cube, state: KeyedHistory, first: Array, key: Array) -> tuple[Any, Array]:
         """Return the order of the trials with this one, and its point."""
@@ -65,18 +64,17 @@ class TPE(FromHistory):
     def _best_candidate(self, cube: Cube, state: KeyedHistory, first: Array, key: Array) -> Array:
         u, active, scores, told = state.history
         number = jnp.arange(len(scores))
-        finished = jnp.sum(told)
-        good_count = jnp.minimum(jnp.ceil(self.good_share * finished), self._MOST_GOOD)
-        good = told & (_places(jnp.where(told, scores, jnp.inf)) < good_count)
-        bad = (number < first) & ~good
-        above = parzen_estimator(u, active, bad, state.memory)
+        most = min(self._MOST_GOOD, math.ceil(self.good_share * len(scores)))
+        good_count = jnp.minimum(jnp.ceil(self.good_share * jnp.sum(told)), most)
+        good = told & _lowest(jnp.where(told, scores, jnp.inf), good_count, most)
+        above = parzen_estimator(u, active, (number < first) & ~good, state.memory, first)
         # The good trials are few: they have arrays of their own, in the order of their numbers.
-        place = jnp.where(good, jnp.cumsum(good) - 1, self._MOST_GOOD)
-        few = jnp.full(self._MOST_GOOD, len(scores)).at[place].set(number, mode="drop")
+        place = jnp.where(good, jnp.cumsum(good) - 1, most)
+        few = jnp.full(most, len(scores)).at[place].set(number, mode="drop")
         chosen = jnp.minimum(few, len(scores) - 1)
         below = parzen_estimator(u[chosen], active[chosen], few < len(scores))
         x = draw(cube, below, key, self.candidates)
-        return x[jnp.argmax(log_density(cube, below, x) - log_density(cube, above, x))]
+        return x[jnp.argmax(log_density(cube, below, x) - log_density(cube, above, x, first))]
 
 
 def _inserted(order: Array, u: Array, first: Array, point: Array) -> Array:
@@ -84,14 +82,16 @@ def _inserted(order: Array, u: Array, first: Array, point: Array) -> Array:
     position = jnp.arange(len(u))[:, None]
     place = jnp.sum((position < first) & (u <= point), axis=0)
     moved = jnp.where(position <= first, jnp.roll(order, 1, axis=0), order)
-    return jnp.where(position < place, order, jnp.where(position == place, first, moved))
+    return jnp.where(position < place, order, jnp.where(position == place, first.astype(order.dtype), moved))
 
 
-def _places(scores: Array) -> Array:
-    """Return how many scores are lower, or equal and earlier."""
+def _lowest(scores: Array, count: Array, most: int) -> Array:
+    """Return which ``count`` scores, at most ``most``, are the lowest; of equal ones those with lower numbers."""
     number = jnp.arange(len(scores))
-    if len(scores) > _MOST_PAIRED:
-        return jnp.zeros(len(scores), int).at[jnp.argsort(scores, stable=True)].set(number)
-    lower = scores[:, None] < scores[None]
-    equal = (scores[:, None] == scores[None]) & (number[:, None] < number[None])
-    return jnp.sum(lower | equal, axis=0)
+
+    def take(step: Array, taken: Array) -> Array:
+        lowest = jnp.min(jnp.where(taken, jnp.inf, scores))
+        next_one = jnp.min(jnp.where(~taken & (scores == lowest), number, len(scores)))
+        return taken | ((number == next_one) & (step < count))
+
+    return jax.lax.fori_loop(0, most, take, jnp.zeros(len(scores), bool))

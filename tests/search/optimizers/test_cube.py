@@ -43,6 +43,19 @@ def test_conditional_hyperparameters_have_a_coordinate_for_each_branch():
     assert active.tolist() == [True, True, True, False, False, True]
 
 
+def test_a_space_without_conditions_is_decoded_column_by_column_to_the_same():
+    space = {name: SPACE[name] for name in ("rate", "layers", "epochs", "kind")} | {"power": DiscreteUniform(4, 4)}
+    flat = EncodedSpace(space)
+    as_well = EncodedSpace({**space, "twice": Derived(lambda c: 2 * c["epochs"])})
+    u = np.random.default_rng(2).uniform(size=(500, flat.cube.dimension))
+    configs, active = flat.decode(u)
+    others, mask = as_well.decode(u)
+    assert configs == [{name: value for name, value in one.items() if name != "twice"} for one in others]
+    assert [list(one) for one in configs[:2]] == [list(space)] * 2
+    assert [type(value) for value in configs[0].values()] == [type(others[0][name]) for name in space]
+    np.testing.assert_array_equal(active, mask)
+
+
 def test_random_points_have_the_distribution_of_the_space():
     space = EncodedSpace(SPACE)
     configs, _ = space.decode(np.random.default_rng(1).uniform(size=(4000, 6)))

@@ -4,11 +4,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.special
 import scipy.stats
 
 from nqjax.search.optimizers.cube import Cube
+from nqjax.search.optimizers.method import History
 from nqjax.search.optimizers.parzen import draw, log_density, parzen_estimator
-from nqjax.search.optimizers.tpe import TPE
+from nqjax.search.optimizers.tpe import TPE, _lowest
 
 KINDS = {
     "continuous": Cube((0, 0), (False, False)),
@@ -136,3 +138,47 @@ def test_the_order_that_tpe_remembers_is_that_of_sorting():
     given = parzen_estimator(state.history.u, state.history.active, bad, state.memory)
     for a, b in zip(given, parzen_estimator(state.history.u, state.history.active, bad), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_kernels_after_the_last_trial_are_not_looked_at(kind):
+    """Whatever stands there, the estimator and its density are those of the first trials."""
+    cube, rng, count, room = KINDS[kind], np.random.default_rng(3), 17, 40
+    with jax.enable_x64(True):
+        u = cube.snap(jnp.asarray(rng.uniform(size=(room, 2))))
+        member = jnp.arange(room) < count
+        member = member.at[jnp.asarray([4, 9])].set(False)
+        active = jnp.asarray(rng.uniform(size=(room, 2)) < 0.8)
+        order = TPE().memory_of(None, History(u, active, u[:, 0], member), jnp.asarray(count))
+        x = cube.snap(jnp.asarray(rng.uniform(size=(30, 2))))
+        cut = parzen_estimator(u, active, member, order, jnp.asarray(count))
+        alone = parzen_estimator(u[:count], active[:count], member[:count])
+        for a, b in zip(cut, alone, strict=True):
+            np.testing.assert_array_equal(jnp.concatenate([a[:count], a[-1:]]), b)
+        found = log_density(cube, cut, x, jnp.asarray(count))
+        np.testing.assert_allclose(found, log_density(cube, alone, x), rtol=1e-13)
+
+
+def test_the_lowest_scores_are_those_of_a_stable_sort():
+    rng = np.random.default_rng(4)
+    for count in (0, 1, 3, 7):
+        scores = rng.integers(0, 6, 30).astype(float)
+        scores[rng.integers(0, 30, 8)] = np.inf
+        expected = np.zeros(30, bool)
+        expected[np.argsort(scores, kind="stable")[:count]] = True
+        np.testing.assert_array_equal(_lowest(jnp.asarray(scores), count, 7), expected)
+
+
+def test_a_density_of_many_dimensions_is_finite_and_the_formula():
+    """Kernels that are narrow in 60 coordinates are e200 times as high as the prior."""
+    cube = Cube((0,) * 60, (False,) * 60)
+    with jax.enable_x64(True):
+        u = jnp.asarray(np.random.default_rng(5).uniform(size=(1, 60))) * jnp.ones((98, 1))
+        estimator = parzen_estimator(u, jnp.ones(u.shape, bool), jnp.ones(98, bool))
+        x = u[:1] + jnp.asarray([[0.0], [0.001]])
+        terms = np.asarray(estimator.log_weights)
+        for column, centre, width in zip(np.asarray(x).T, estimator.centre.T, estimator.width.T, strict=True):
+            kernel = scipy.stats.norm(centre, width)
+            terms = terms + kernel.logpdf(column[:, None]) - np.log(kernel.cdf(1) - kernel.cdf(0))
+        expected = scipy.special.logsumexp(terms, axis=1)
+        np.testing.assert_allclose(log_density(cube, estimator, x), expected, rtol=1e-10)
