@@ -13,6 +13,8 @@ import scipy.special
 
 import nqjax
 from bench.common import table
+from nqjax.surface.coordinates import find_box
+from nqjax.trials.ranges import Range
 from nqjax.types import Floats
 
 SPLITS = 60
@@ -28,11 +30,12 @@ SHARE = 0.35
 
 
 class Reference(NamedTuple):
-    """A whole reference search, as an error."""
+    """A whole reference search, as an error, with the space that was searched as far as its values tell."""
 
     name: str
     config: dict[str, Floats]
     error: Floats
+    space: dict[str, Range]
 
 
 def reference_searches() -> list[Reference]:
@@ -42,7 +45,8 @@ def reference_searches() -> list[Reference]:
     for name, metric, others in files:
         study = nqjax.read_study(f"../shared/data/{name}.csv", metric, maximize=True)
         config = {k: v for k, v in study.config.items() if not k.startswith(tuple(others.split()))}
-        found.append(Reference(name.split("_")[0], config, 1 - study.scores))
+        space = {axis.name: Range(axis.scale, axis.low, axis.high) for axis in find_box(config).axes}
+        found.append(Reference(name.split("_")[0], config, 1 - study.scores, space))
     return found
 
 
@@ -84,16 +88,17 @@ def _split(
     order = rng.permutation(len(one.error))
     train, rest = order[:n], order[n:]
     rest = rest[one.error[rest] <= end]
-    found = fit(one, train, threshold=end, key=jax.random.key(number))
+    found = fit(one, train, space=one.space, threshold=end, key=jax.random.key(number))
     placed = found.box.place({k: v[rest] for k, v in one.config.items()})
     f = found.losses(*placed)
     noise = found.noise[:, None]
     y = one.error[rest]
+    # What the draws say of a score given that it is inside: each counts by its probability of that.
     log_inside = scipy.special.log_ndtr((end - f) / noise)
-    place = np.mean(np.exp(scipy.special.log_ndtr((y - f) / noise) - log_inside), axis=0)
-    # The mean of a normal law that is cut off at the threshold.
+    inside_mean = np.mean(np.exp(log_inside), axis=0)
+    place = np.mean(scipy.special.ndtr((y - f) / noise), axis=0) / inside_mean
     z = (end - f) / noise
-    mean = np.mean(f - noise * np.exp(-0.5 * z**2 - 0.5 * np.log(2 * np.pi) - log_inside), axis=0)
+    mean = np.mean(np.exp(log_inside) * f - noise * np.exp(-0.5 * z**2 - 0.5 * np.log(2 * np.pi)), axis=0) / inside_mean
     inside = train[one.error[train] <= end]
     x = found.box.place({k: v[inside] for k, v in one.config.items()}).points
     errors = {"surface": np.mean((mean - y) ** 2)}

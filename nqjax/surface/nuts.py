@@ -11,7 +11,7 @@ from nqjax.types import Floats
 
 #: Chains of each group, their draws that are thrown away, and those that are kept.
 _CHAINS = 2
-_WARMUP = 60
+_WARMUP = 40
 _KEPT = 120
 
 
@@ -54,7 +54,7 @@ def draw_by_nuts(key: Array, x: Floats, factor: Floats, threshold: Floats, data:
         numpyro.factor("density", _log_density(factor @ u, threshold, data))
 
     chains = MCMC(
-        NUTS(model, max_tree_depth=5),
+        NUTS(model, max_tree_depth=5, adapt_mass_matrix=False),  # the mass is in the factor
         num_warmup=_WARMUP,
         num_samples=_KEPT,
         num_chains=_CHAINS,
