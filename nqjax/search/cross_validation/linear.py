@@ -36,7 +36,7 @@ def ridge_regression(
 ) -> FoldModel:
     """Return ridge regression with an intercept, solved exactly.
 
-    It minimises ``|y - x w - b|^2 + alpha |w|^2``, as scikit-learn's ``Ridge`` does.
+    It minimises ``|y - x w - b|^2 + alpha |w|^2``, as scikit-learn's ``Ridge`` does; with an alpha below 0 the score is NaN.
 
     Parameters
     ----------
@@ -78,6 +78,7 @@ def ridge_regression(
         mean = weights @ targets / weights.sum()
         bent = (scaled * weights[:, None]).T @ scaled + hyperparameters["alpha"] * jnp.eye(scaled.shape[1])
         w = jax.scipy.linalg.solve(bent, scaled.T @ (weights * (targets - mean)), assume_a="pos")
+        w = jnp.where(hyperparameters["alpha"] < 0, jnp.nan, w)  # no ridge: a failed configuration
         kept = test.astype(features.dtype)
         error = kept @ (targets - mean - scaled @ w) ** 2
         if score == "mean_squared_error":

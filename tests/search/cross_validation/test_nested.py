@@ -141,6 +141,15 @@ def test_failed_fits_are_data():
     assert np.isnan([nothing.estimate, nothing.optimism, *nothing.interval]).all()
 
 
+def test_a_ridge_below_zero_is_a_failed_fit():
+    found = nested_cross_validation(
+        ridge_regression(_X, _X[:, 0]), key=KEY, configs=[{"alpha": -1e-3}, {"alpha": 1e-3}], outer=3, inner=3
+    )
+    assert np.isnan(found.inner_scores[:, :, 0]).all()
+    assert np.isfinite(found.inner_scores[:, :, 1]).all()
+    assert np.isfinite(found.outer_scores).all()
+
+
 def test_a_fit_that_does_not_converge_is_nan():
     x = np.array([[0.0], [1.0]] * 10)
     y = x[:, 0] > 0.5  # separated: without a penalty worth the name the coefficients grow and the fit still converges
