@@ -36,7 +36,8 @@ def ridge_regression(
 ) -> FoldModel:
     """Return ridge regression with an intercept, solved exactly.
 
-    It minimises ``|y - x w - b|^2 + alpha |w|^2``, as scikit-learn's ``Ridge`` does; with an alpha below 0 the score is NaN.
+    It minimises ``|y - x w - b|^2 + alpha |w|^2``, as scikit-learn's ``Ridge`` does. With an alpha below 0 its score is
+    NaN.
 
     Parameters
     ----------
