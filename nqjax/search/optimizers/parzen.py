@@ -24,7 +24,10 @@ _MOST_KERNELS = 100.0
 #: A kernel counts at most this many (the exponent) times the prior; it is less below about 140 coordinates.
 _MOST_TIMES = 700.0
 
-_LOG_SQRT_2PI = 0.9189385332046727
+#: Areas below kernels, at least 0.008 each, that are multiplied before a logarithm is taken.
+_MOST_FACTORS = 100
+
+_SQRT_2PI = math.sqrt(2 * math.pi)
 
 
 class Parzen(NamedTuple):
@@ -140,8 +143,10 @@ def _log_kernel(cube: Cube, estimator: Parzen, k: Any, columns: list[Array]) -> 
     mass = _mass(centre, width)
     # Kernels that do not depend on a continuous coordinate are uniform there: no distance, and the logarithm is 0.
     scale = jnp.where(used, math.sqrt(0.5) / width, 0.0)
-    height = jnp.where(used, -jnp.log(width * mass) - _LOG_SQRT_2PI, 0.0)
-    total = estimator.log_weights[k] + jnp.sum(jnp.where(jnp.asarray(cube.counts) > 0, 0.0, height))
+    area = jnp.where(used & (jnp.asarray(cube.counts) == 0), _SQRT_2PI * width * mass, 1.0)
+    total = estimator.log_weights[k]
+    for i in range(0, len(cube.counts), _MOST_FACTORS):
+        total = total - jnp.log(jnp.prod(area[i : i + _MOST_FACTORS]))
     for i, (count, categorical) in enumerate(zip(cube.counts, cube.categorical, strict=True)):
         if not count:
             total = total - ((columns[i] - centre[i]) * scale[i]) ** 2

@@ -65,8 +65,10 @@ class TPE(FromHistory):
         u, active, scores, told = state.history
         number = jnp.arange(len(scores))
         most = min(self._MOST_GOOD, math.ceil(self.good_share * len(scores)))
+        # Loops are as long as the search is: it is the same for all that run side by side, how many are told is not.
+        stop = jnp.minimum(jnp.ceil(self.good_share * first), most).astype(int)
         good_count = jnp.minimum(jnp.ceil(self.good_share * jnp.sum(told)), most)
-        good = told & _lowest(jnp.where(told, scores, jnp.inf), good_count, most)
+        good = told & _lowest(jnp.where(told, scores, jnp.inf), good_count, stop)
         above = parzen_estimator(u, active, (number < first) & ~good, state.memory, first)
         # The good trials are few: they have arrays of their own, in the order of their numbers.
         place = jnp.where(good, jnp.cumsum(good) - 1, most)
@@ -74,7 +76,7 @@ class TPE(FromHistory):
         chosen = jnp.minimum(few, len(scores) - 1)
         below = parzen_estimator(u[chosen], active[chosen], few < len(scores))
         x = draw(cube, below, key, self.candidates)
-        return x[jnp.argmax(log_density(cube, below, x) - log_density(cube, above, x, first))]
+        return x[jnp.argmax(log_density(cube, below, x, stop) - log_density(cube, above, x, first))]
 
 
 def _inserted(order: Array, u: Array, first: Array, point: Array) -> Array:
@@ -85,7 +87,7 @@ def _inserted(order: Array, u: Array, first: Array, point: Array) -> Array:
     return jnp.where(position < place, order, jnp.where(position == place, first.astype(order.dtype), moved))
 
 
-def _lowest(scores: Array, count: Array, most: int) -> Array:
+def _lowest(scores: Array, count: Array, most: Any) -> Array:
     """Return which ``count`` scores, at most ``most``, are the lowest; of equal ones those with lower numbers."""
     number = jnp.arange(len(scores))
 
