@@ -2,7 +2,7 @@
 
 python -m bench optimizer_speed [--quick]
 
-The targets are for one core (``taskset -c 0 python -m bench optimizer_speed``): with more, threads that wait count, too.
+The targets are for one core (``taskset -c 0 python -m bench optimizer_speed``): with more, waiting threads count, too.
 All times are CPU seconds of this process. Both sides of a ratio are measured in turns, and a ratio is that of medians;
 programs are compiled before, and the time of the first call is given, too.
 """
