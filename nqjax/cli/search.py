@@ -10,6 +10,7 @@ from nqjax.cli.options import add_command, add_seed, read_whole
 from nqjax.cli.searching import add_running, check_out, safe_in, task_options, telling
 from nqjax.errors import InputError
 from nqjax.trials.columns import listed_names
+from nqjax.trials.readers.search_files import method_of
 
 if TYPE_CHECKING:
     from nqjax.search.task import Task
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 #: Names of the facts about a task in JSON, and in the records of its module.
 _FACTS = {"source": "Source", "space": "Space", "time": "Expected time"}
+
+#: Methods that do not learn from scores.
+_UNLEARNED = ("random", "grid", "sobol")
 
 _EPILOG = """\
 Trials that are counted are safe: after Ctrl-C, or a crash, the same command continues, and with a larger number of
@@ -219,6 +223,7 @@ def _summary(trials: "Trials", out: str) -> dict[str, Any]:
         "file": out,
         "metric": trials.score,
         "minimize": trials.minimize,
+        "method": method_of(trials.settings.get("sampling")),
         "num_trials": len(trials),
         "num_failed": int(trials.failed.sum()),
         **_stopped(trials),
@@ -260,7 +265,8 @@ def _print_summary(found: dict[str, Any], console: Any) -> None:
     if "cost" in found:
         return  # what follows is for random searches
     direction = "" if found["minimize"] else " --maximize"
-    for command in ("regime", "fit"):
+    # Scores of methods that learn from them are no random sample: the surface needs none.
+    for command in ("analyze", "fit") if found["method"] in _UNLEARNED else ("analyze", "surface"):
         text = f"Next: nqjax {command} {shlex.quote(out)} --metric {metric}{direction}"
         console.print(text, soft_wrap=True, markup=False)
 

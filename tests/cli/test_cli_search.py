@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+import nqjax
 from nqjax import cli, search
 from nqjax.cli import process
 from nqjax.cli.searching import task_of
@@ -50,6 +51,7 @@ def test_search_residual_and_ablation(capsys):
     assert cli.main([*COMMAND, "--population", "1"]) == 0
     assert Path("trials.jsonl").read_bytes() == before
     capsys.readouterr()
+    assert "Next: nqjax analyze trials.jsonl --metric val_loss\n" in text
     # The command that it names goes on from here.
     command = re.search(r"Next: nqjax (fit .*)", text)[1].split()
     assert cli.main([*command, "--threshold", "none", "--json"]) == 0
@@ -71,6 +73,22 @@ def test_search_residual_and_ablation(capsys):
     fixed = search.read_trials("ablation/1-noise.jsonl")
     assert set(fixed["batch_size"]) == {8}
     assert set(fixed["noise"]) == {trials.best["noise"]}
+
+
+def test_after_a_method_that_learns_the_surface_comes_next(capsys):
+    argv = ["search", "line", "--method", "tpe", "--trials", "12", "--out", "guided.jsonl"]
+    assert cli.main(argv) == 0
+    text = capsys.readouterr().out
+    assert "Next: nqjax surface guided.jsonl --metric val_loss\n" in text
+    assert "nqjax fit" not in text
+    assert cli.main([*argv, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["method"] == "tpe"
+
+
+def test_a_grid_is_known_as_one(capsys):
+    assert cli.main(["search", "line", "--grid", "1", "--out", "grid.jsonl"]) == 0
+    assert "Next: nqjax fit grid.jsonl --metric val_loss\n" in capsys.readouterr().out
+    assert nqjax.read_study("grid.jsonl").sampler == "grid search"
 
 
 def test_poor_trials_are_stopped_early(capsys):

@@ -42,12 +42,19 @@ def recorded_of(path: Path) -> Recorded | None:
     )
 
 
+def method_of(sampling: Any) -> str | None:
+    """Return the name of the method of a search, from what its settings say of sampling: "random", or a mapping."""
+    if isinstance(sampling, dict):
+        name = sampling.get("method", "grid" if "grid" in sampling else None)
+        return name if isinstance(name, str) else None
+    return sampling if sampling in ("random", "grid") else None
+
+
 def _sampler(sampling: Any) -> str | None:
     """Return what chose the configurations; methods that learn from the scores have a name of their own."""
-    if isinstance(sampling, dict) and isinstance(sampling.get("method"), str):
-        name = sampling["method"]
-        return {"grid": "grid search", "sobol": "sobol points"}.get(name, name)
-    return {"random": "random search", "grid": "grid search"}.get(str(sampling))
+    name = method_of(sampling)
+    words = {"random": "random search", "grid": "grid search", "sobol": "sobol points"}
+    return None if name is None else words.get(name, name)
 
 
 def _of_pauses(settings: dict[str, Any]) -> dict[str, str]:
