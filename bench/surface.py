@@ -21,7 +21,7 @@ from bench.common import cache_folder, table
 from nqjax.surface.intervals import tails
 from nqjax.types import Floats
 
-SEARCHES = 200
+SEARCHES = 500
 QUICK = 40
 LEVELS = (0.8, 0.95)
 VERSION = 4
