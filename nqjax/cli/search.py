@@ -10,7 +10,6 @@ from nqjax.cli.options import add_command, add_seed, read_whole
 from nqjax.cli.searching import add_running, check_out, safe_in, task_options, telling
 from nqjax.errors import InputError
 from nqjax.trials.columns import listed_names
-from nqjax.trials.readers.search_files import method_of
 
 if TYPE_CHECKING:
     from nqjax.search.task import Task
@@ -218,6 +217,8 @@ def _print_list(document: dict[str, Any], console: Any) -> None:
 
 def _summary(trials: "Trials", out: str) -> dict[str, Any]:
     """Return the number of trials, and the best one."""
+    from nqjax.trials.readers.search_files import method_of
+
     best = trials.best
     return {
         "file": out,
