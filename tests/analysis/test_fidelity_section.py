@@ -1,6 +1,7 @@
 """The section of an analysis on partial training: document, terminal, page, and where nothing is valid."""
 
 import json
+import time
 
 import numpy as np
 import pytest
@@ -119,6 +120,13 @@ def test_populations_have_no_curves_of_single_trials():
     assert "population" in section(study).document["skipped"]
 
 
-def test_only_the_first_trials_of_many_are_read():
-    """4,096 of 5,000, which takes a quarter of a second."""
-    assert section(read(rows(5000))).report.num_trials == 4096
+def test_it_takes_little_time():
+    """The first 4,096 of 5,000 trials are read. Of three runs one is not held up by the load of other tests."""
+    study = read(rows(5000))
+    section(read(rows()))
+    took = []
+    for _ in range(3):
+        began = time.process_time()
+        assert section(study).report.num_trials == 4096
+        took.append(time.process_time() - began)
+    assert min(took) < 0.6  # 0.25 s

@@ -363,6 +363,6 @@ def test_published_trials_with_one_gamma(shared_data):
 def test_published_trials(shared_data, seed):
     y = published_trials(shared_data, seed)
     check_published(y, (1, 5), (128, 256, 64), 15)
-    began = time.process_time()
+    began = time.perf_counter()
     nqjax.consonance_region(y, limits=PUBLISHED, confidence=0.8, alpha=BOX[0], beta=BOX[1])
-    assert time.process_time() - began < 10  # 5 s of two cores
+    assert time.perf_counter() - began < 5

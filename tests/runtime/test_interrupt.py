@@ -13,9 +13,8 @@ from nqjax.runtime import interrupt
 
 ROOT = Path(interrupt.__file__).parents[2]
 
-#: Seconds within which a process must have ended: two are promised, and a busy machine may add to them. What is wrong
-#: takes a minute.
-LONGEST = 5.0
+#: Seconds within which a process must have ended. The machine of the tests may be busy with others.
+LONGEST = 2.0
 
 BEGIN = """
 import signal, sys, time
@@ -76,7 +75,7 @@ except KeyboardInterrupt:
 """
     _, error, status, seconds = press(start(program))
     assert (error, status) == ("stopping\nthree trials are safe\n", interrupt.STATUS)
-    assert seconds < LONGEST
+    assert seconds < 1
 
 
 def test_work_that_does_not_stop_ends_within_two_seconds():
@@ -92,7 +91,7 @@ def test_a_second_press_ends_at_once():
     program = "interrupt.begin()\ninterrupt.expect('stopping', lambda: 'never said')\n" + work
     _, error, status, seconds = press(start(program), times=2)
     assert (error, status) == ("stopping\n", interrupt.STATUS)
-    assert seconds < LONGEST
+    assert seconds < 1
 
 
 def test_an_answer_that_gets_stuck_or_fails_holds_nothing_up():
